@@ -1,0 +1,234 @@
+"""python -m ganlab ...: parses and prints; the work is done elsewhere."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ganlab.errors import InputError
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Seed = Annotated[int, typer.Option(help="Same seed, same result on a CPU.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+
+
+def main() -> None:
+    """Run a command; a user's mistake ends in one sentence on stderr and exit code 2."""
+    try:
+        app()
+    except InputError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+
+
+def say(result: dict, as_json: bool, text: str | None = None) -> None:
+    """Print a result as one JSON object, or as text for people."""
+    if as_json:
+        print(json.dumps(result))
+    else:
+        print(text if text is not None else "\n".join(f"{k}: {v}" for k, v in result.items()))
+
+
+def progress_bar(label: str, silent: bool):
+    """A callback for a share 0..1 that draws a bar on stderr when somebody is watching."""
+    if silent or not sys.stderr.isatty():
+        return None
+
+    def show(share: float) -> None:
+        filled = round(30 * share)
+        end = "\n" if share >= 1 else ""
+        print(f"\r{label} [{'#' * filled}{'.' * (30 - filled)}] {share:4.0%}", end=end, file=sys.stderr, flush=True)
+
+    return show
+
+
+@app.command()
+def info(as_json: Json = False, seed: Seed = 0, device: Device = "auto") -> None:
+    """Versions, device and threads of this machine."""
+    import ganlab
+    from ganlab.device import describe, resolve
+
+    say({"ganlab": ganlab.__version__, **describe(), "device": resolve(device)}, as_json)
+
+
+@app.command()
+def models(as_json: Json = False, seed: Seed = 0, device: Device = "auto") -> None:
+    """Pretrained models and what their cards say."""
+    from ganlab.checkpoints import list_models
+
+    cards = list_models()
+    text = "\n".join(f"{c['name']:<16} {c['task']:<8} {c['parameters']:>10,} parameters  {c['summary']}" for c in cards)
+    say({"models": cards}, as_json, text or "No pretrained models.")
+
+
+@app.command()
+def phantom(
+    out: Annotated[Path, typer.Option(help="Folder for the volumes.")],
+    seed: Seed = 7,
+    modality: Annotated[list[str], typer.Option(help="t1, ct or labels; may be repeated.")] = ["t1", "ct", "labels"],  # noqa: B006
+    spacing: Annotated[float, typer.Option(help="Voxel edge in mm.")] = 1.0,
+    as_json: Json = False,
+    device: Device = "auto",
+) -> None:
+    """Make a phantom patient: paired volumes and the tissue labels behind them."""
+    import time
+
+    from ganlab.device import resolve
+    from ganlab.imaging.files import write_volume
+    from ganlab.imaging.phantom import LABELS, make_patient
+
+    start = time.perf_counter()
+    volumes = make_patient(seed, modality, spacing, resolve(device), progress_bar("phantom", as_json))
+    make_folder(out)
+    files = {}
+    for name, volume in volumes.items():
+        files[name] = str(out / f"{name}.nii.gz")
+        write_volume(volume, files[name])
+    result = {
+        "seed": seed,
+        "files": files,
+        "shape": list(next(iter(volumes.values())).shape),
+        "seconds": round(time.perf_counter() - start, 2),
+    }
+    if "labels" in volumes:
+        result["labels"] = LABELS
+    say(result, as_json, "\n".join(files.values()))
+
+
+@app.command()
+def translate(
+    source: Annotated[Path, typer.Argument(help="NIfTI, MGZ, NRRD, MHA, DICOM folder or zip.")],
+    out: Annotated[Path, typer.Argument(help="OUT.nii.gz, on the input's grid and affine.")],
+    task: Annotated[str, typer.Option(help="mr2ct.")] = "mr2ct",
+    model: Annotated[str | None, typer.Option(help="A pretrained model, or the folder of a training.")] = None,
+    plane: Annotated[list[str] | None, typer.Option(help="axial, coronal or sagittal; all three unless given.")] = None,
+    as_json: Json = False,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Translate a volume; the result lies on the input's own grid."""
+    from ganlab.imaging.files import check_writable, read_volume, write_volume
+    from ganlab.translation.pipeline import PLANES
+    from ganlab.translation.pipeline import translate as run
+    from ganlab.translation.tasks import get_task
+
+    check_writable(out)
+    volume = read_volume(source, modality=get_task(task).source)
+    result = run(volume, task, model, device, plane or tuple(PLANES), progress_bar("translate", as_json))
+    write_volume(result.synthetic, out)
+    notices = volume.notices + result.notices
+    for notice in notices:
+        print(notice, file=sys.stderr)
+    report = {
+        "out": str(out),
+        "model": result.model,
+        "shape": list(result.synthetic.shape),
+        "unit": result.synthetic.unit,
+        "seconds": round(result.seconds, 2),
+        "notices": list(notices),
+    }
+    say(report, as_json, f"{out} ({result.model}, {result.seconds:.1f} s)")
+
+
+@app.command()
+def evaluate(
+    reference: Annotated[Path, typer.Argument(help="The real volume.")],
+    prediction: Annotated[Path, typer.Argument(help="The synthetic one, on the same grid.")],
+    mask: Annotated[Path | None, typer.Option(help="Where to measure; the head, unless given.")] = None,
+    task: Annotated[str, typer.Option(help="mr2ct.")] = "mr2ct",
+    as_json: Json = False,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """MAE, MSE, PSNR, SSIM and the errors per tissue."""
+    from ganlab.imaging.files import read_volume
+    from ganlab.imaging.metrics import evaluate as measure
+    from ganlab.imaging.metrics import format_table
+
+    inside = read_volume(mask, modality="labels") if mask else None
+    result = measure(read_volume(reference, "ct"), read_volume(prediction, "ct"), inside, task)
+    say(result, as_json, format_table(result))
+
+
+@app.command(name="evaluate-models")
+def evaluate_models(
+    model: Annotated[list[str] | None, typer.Option(help="A model's name or folder; all of the task unless given.")] = None,
+    task: Annotated[str, typer.Option(help="mr2ct.")] = "mr2ct",
+    write_card: Annotated[bool, typer.Option(help="Write the figures into the models' cards.")] = False,
+    as_json: Json = False,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Every model on the held-out phantom patients (seeds 9000 to 9005)."""
+    from ganlab.checkpoints import list_models
+    from ganlab.translation.cards import format_patients, measure_model, update_card
+
+    names = model or [m["name"] for m in list_models(task)]
+    results = {}
+    for name in names:
+        results[name] = measure_model(name, task, device, progress_bar(name, as_json))
+        if write_card:
+            update_card(name, results[name])
+    say(results, as_json, "\n\n".join(f"{n}\n{format_patients(r)}" for n, r in results.items()))
+
+
+@app.command()
+def train(
+    preset: Annotated[str, typer.Argument(help="mr2ct-unet.")],
+    out: Annotated[Path | None, typer.Option(help="Folder for checkpoints; runs/PRESET unless given.")] = None,
+    resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint.")] = False,
+    steps: Annotated[int | None, typer.Option(help="Stop after so many steps in all.", min=1)] = None,
+    workers: Annotated[int, typer.Option(help="Processes that make slices, on a CPU.", min=0)] = 1,
+    as_json: Json = False,
+    seed: Annotated[int | None, typer.Option(help="Another seed than the preset's.")] = None,
+    device: Device = "auto",
+) -> None:
+    """Train a model from nothing but the phantoms; stops and resumes at checkpoints."""
+    from ganlab.device import resolve
+    from ganlab.translation.presets import get_preset
+    from ganlab.translation.supervised import train as run
+
+    config = get_preset(preset, steps=steps, seed=seed)
+    out = out or Path("runs") / preset
+    recent: list[float] = []
+    for event in run(config, out, resolve(device), resume, workers):
+        if event.kind == "step":
+            recent = [*recent[-99:], event.numbers["l1_hu"]]
+            if not as_json and (event.step % 20 == 0 or event.step == event.steps):
+                average = sum(recent) / len(recent)
+                print(f"step {event.step}/{event.steps}  L1 {average:.1f} HU  rate {event.numbers['rate']:.2e}", flush=True)
+        elif not as_json:
+            print(f"saved {event.path}", flush=True)
+    result = {"out": str(out), "steps": config.steps, "l1_hu": sum(recent) / max(1, len(recent))}
+    say(result, as_json, f"{out}: done, {config.steps} steps")
+
+
+@app.command()
+def benchmark(
+    name: Annotated[str, typer.Argument(help="translate.")],
+    slices: Annotated[int, typer.Option(help="256x256 slices per round.", min=1, max=512)] = 8,
+    rounds: Annotated[int, typer.Option(help="Alternations of ours and the textbook way.", min=1, max=100)] = 3,
+    as_json: Json = False,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Our way and the textbook way in one run, alternating; prints the ratio."""
+    from ganlab.translation.benchmark import benchmark_translate, format_benchmark
+
+    if name != "translate":
+        raise InputError(f'Benchmark "{name}" is not known; choose from translate.')
+    result = benchmark_translate(device, slices, rounds, seed)
+    say(result, as_json, format_benchmark(result))
+
+
+def make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f'The folder "{folder}" cannot be made ({error.strerror}); choose another --out.') from error

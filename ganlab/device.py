@@ -1,0 +1,49 @@
+"""The only place that knows about devices, precision and threads."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+from ganlab.errors import InputError
+
+CHOICES = ("auto", "cpu", "cuda", "mps")
+
+
+def resolve(name: str = "auto") -> str:
+    """The device to use: the asked-for one if it is there, or the best there is for "auto"."""
+    import torch
+
+    if name not in CHOICES:
+        raise InputError(f'Device "{name}" is not known; choose one of {", ".join(CHOICES)}.')
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return next(d for d in ("cuda", "mps", "cpu") if there[d])
+    if not there[name]:
+        raise InputError(f'Device "{name}" is not available on this machine; use --device auto.')
+    return name
+
+
+def autocast(device: str):
+    """bfloat16 on CUDA for training; float32 elsewhere."""
+    import torch
+
+    return torch.autocast("cuda", torch.bfloat16) if device == "cuda" else nullcontext()
+
+
+def describe() -> dict:
+    """What this machine offers, for `python -m ganlab info`."""
+    import os
+    import platform
+
+    import torch
+
+    best = resolve("auto")
+    return {
+        "device": best,
+        "gpu": torch.cuda.get_device_name() if best == "cuda" else None,
+        "cpu_cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+    }

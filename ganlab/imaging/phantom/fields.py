@@ -1,0 +1,121 @@
+"""Smooth random fields and shapes: the alphabet that the anatomy is written in.
+
+Points are (3, ...) tensors of millimetres. A shape is a signed distance, negative inside.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def sample_grid(grid: Tensor, points: Tensor, origin: Tensor, spacing: float, padding: str = "border") -> Tensor:
+    """Trilinear values of grid (C, X, Y, Z), whose first voxel lies at origin (3,) mm, at points (3, ...) mm."""
+    size = torch.tensor(grid.shape[1:], device=points.device, dtype=points.dtype)
+    flat = points.reshape(3, -1)
+    unit = 2 * (flat - origin[:, None]) / (spacing * (size[:, None] - 1)) - 1
+    where = unit.flip(0).T.reshape(1, 1, 1, -1, 3)  # grid_sample wants (z, y, x) last
+    values = F.grid_sample(grid[None], where, mode="bilinear", padding_mode=padding, align_corners=True)
+    return values.reshape(grid.shape[0], *points.shape[1:])
+
+
+def length(v: Tensor) -> Tensor:
+    """Euclidean norm over the first axis; several times faster on a CPU than torch's norm over a strided axis."""
+    return sum(c * c for c in v).sqrt()
+
+
+def smooth_noise(generator: torch.Generator, channels: int, size, scales: dict[float, float]) -> Tensor:
+    """Periodic Gaussian noise (channels, *size): independent fields {smoothing sigma in cells: std}, added up.
+
+    Drawn in one transform: white noise times the root of the summed power spectra.
+    """
+    axes = [torch.fft.fftfreq(n) for n in size]
+    frequency2 = sum(f**2 for f in torch.meshgrid(*axes, indexing="ij"))
+    power = torch.zeros_like(frequency2)
+    for sigma, std in scales.items():
+        gaussian = torch.exp(-4 * (math.pi * sigma) ** 2 * frequency2)
+        power += std**2 * gaussian / gaussian.mean()
+    noise = torch.randn((channels, *size), generator=generator)
+    spectrum = torch.fft.rfftn(noise, dim=(1, 2, 3)) * power[..., : size[2] // 2 + 1].sqrt()
+    return torch.fft.irfftn(spectrum, s=tuple(size), dim=(1, 2, 3))
+
+
+class Noise:
+    """Periodic smooth noise, mean 0 and standard deviation 1: calling it costs one trilinear look-up."""
+
+    SIZE = 40
+    SIGMA = 1.3  # cells; a full swing then takes about six cells
+
+    def __init__(self, generator: torch.Generator, device):
+        grid = smooth_noise(generator, 4, (self.SIZE,) * 3, {self.SIGMA: 1.0})
+        wrap = torch.arange(self.SIZE + 1) % self.SIZE
+        self.grid = grid[:, wrap][:, :, wrap][:, :, :, wrap].contiguous().to(device)
+
+    def __call__(self, points: Tensor, wavelength: float, channel: int = 0) -> Tensor:
+        cell = (points * (6.0 / wavelength)) % self.SIZE
+        return sample_grid(self.grid[channel : channel + 1], cell, torch.zeros(3, device=points.device), 1.0)[0]
+
+
+BOX_ORIGIN = (-136.0, -176.0, -248.0)  # a box of coarse cells around any head, mm
+BOX_SPACING = 10.0
+BOX_SIZE = (28, 36, 42)
+
+
+def diffeomorphism(generator: torch.Generator, scales: dict[float, float], device="cpu") -> Tensor:
+    """A smooth invertible displacement (3, X, Y, Z) in mm on the coarse box.
+
+    A stationary velocity field, the sum of Gaussian fields {smoothing sigma mm: standard deviation mm}, is
+    integrated by scaling and squaring (Arsigny et al., MICCAI 2006), hence the map folds nowhere.
+    """
+    cells = {size / BOX_SPACING: std for size, std in scales.items()}
+    velocity = smooth_noise(generator, 3, BOX_SIZE, cells)
+    velocity = velocity.to(device)
+    origin = torch.tensor(BOX_ORIGIN, device=device)
+    index = torch.stack(torch.meshgrid(*(torch.arange(n, device=device) for n in BOX_SIZE), indexing="ij"))
+    points = origin[:, None, None, None] + index * BOX_SPACING
+    displacement = velocity / 32
+    for _ in range(5):
+        displacement = displacement + sample_grid(displacement, points + displacement, origin, BOX_SPACING)
+    return displacement
+
+
+def displaced(points: Tensor, displacement: Tensor) -> Tensor:
+    origin = torch.tensor(BOX_ORIGIN, device=points.device)
+    return points + sample_grid(displacement, points, origin, BOX_SPACING)
+
+
+def ellipsoid(p: Tensor, centre, radii) -> Tensor:
+    """Signed distance, exact on the surface and to first order around it."""
+    r = p.new_tensor(radii).reshape(3, *[1] * (p.ndim - 1))
+    q = (p - p.new_tensor(centre).reshape(r.shape)) / r
+    k0, k1 = length(q), length(q / r).clamp_min(1e-6)
+    return k0 * (k0 - 1) / k1
+
+
+def capsule(p: Tensor, a, b, radius: float) -> Tensor:
+    """Signed distance to the tube of a radius around the segment from a to b."""
+    shape = (3, *[1] * (p.ndim - 1))
+    a, b = p.new_tensor(a).reshape(shape), p.new_tensor(b).reshape(shape)
+    axis = b - a
+    t = (((p - a) * axis).sum(0) / (axis * axis).sum()).clamp(0, 1)
+    return length(p - a - t * axis) - radius
+
+
+def tube(p: Tensor, nodes, radius: float) -> Tensor:
+    """Union of the capsules along a polyline."""
+    pieces = [capsule(p, a, b, radius) for a, b in zip(nodes[:-1], nodes[1:], strict=True)]
+    return torch.stack(pieces).amin(0)
+
+
+def blend(a: Tensor, b: Tensor, width: float) -> Tensor:
+    """Union of two shapes with a fillet of about this width in mm (polynomial smooth minimum)."""
+    h = (0.5 + 0.5 * (b - a) / width).clamp(0, 1)
+    return b + (a - b) * h - width * h * (1 - h)
+
+
+def cover(distance: Tensor, width: float = 1.0) -> Tensor:
+    """Share of a voxel of this width that lies inside: partial volume to first order."""
+    return (0.5 - distance / width).clamp(0, 1)

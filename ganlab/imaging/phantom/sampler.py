@@ -1,0 +1,198 @@
+"""Random slices of random patients under random scanners: what a translator trains on.
+
+Domain randomisation (Billot et al., SynthSeg, Medical Image Analysis 86:102789, 2023): the anatomy is plausible, the
+contrast, field, noise and resolution are wider than any scanner's, so that a real scan is one more variation. The
+target (CT) depends on tissue alone. Anatomy is evaluated on the slice's own points, never on a volume.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ganlab.imaging.phantom.patient import Patient, make_head, rotation
+from ganlab.imaging.phantom.template import load_template
+from ganlab.imaging.phantom.tissues import INDEX, NAMES, table
+
+PLANES = ("axial", "coronal", "sagittal")
+_NORMAL = {"axial": 2, "coronal": 1, "sagittal": 0}
+_CENTRE = {"axial": (0.0, -8.0), "coronal": (0.0, -35.0), "sagittal": (-8.0, -35.0)}
+_RANGE = {"axial": (-165.0, 92.0), "coronal": (-112.0, 92.0), "sagittal": (-82.0, 82.0)}
+
+
+class Draw:
+    """Random numbers for one slice, on the host, so that a device does not change them."""
+
+    def __init__(self, generator: torch.Generator):
+        self.generator = generator
+
+    def uniform(self, low: float, high: float) -> float:
+        return low + (high - low) * float(torch.rand((), generator=self.generator))
+
+    def normal(self, std: float) -> float:
+        return std * float(torch.randn((), generator=self.generator))
+
+    def chance(self, p: float) -> bool:
+        return float(torch.rand((), generator=self.generator)) < p
+
+
+def slice_points(draw: Draw, plane: str, size: int, device="cpu") -> Tensor:
+    """(3, size, size) patient mm of a 1 mm slice near a plane, somewhere in the head, tilted by some degrees."""
+    step = torch.arange(size) - size / 2
+    a, b = torch.meshgrid(step, step, indexing="ij")
+    centre = _CENTRE[plane]
+    a = a + centre[0] + draw.uniform(-32, 32)
+    b = b + centre[1] + draw.uniform(-48, 48)
+    normal = _NORMAL[plane]
+    axes = [a, b]
+    axes.insert(normal, torch.full_like(a, draw.uniform(*_RANGE[plane])))
+    tilt = rotation(torch.tensor([draw.normal(0.1) for _ in range(3)]))
+    return torch.tensordot(tilt, torch.stack(axes), 1).to(device)
+
+
+def cut_field_of_view(draw: Draw, shares: Tensor, points: Tensor) -> Tensor:
+    """What lies below the field of view was never scanned: air in both modalities."""
+    if draw.chance(0.5):
+        height = points[2] + draw.normal(0.1) * points[0] + draw.normal(0.15) * points[1]
+        shares = replace(shares, height < draw.uniform(-165, -45), "background")
+    return shares
+
+
+def deface(draw: Draw, shares: Tensor, points: Tensor, patient: Patient) -> Tensor:
+    """Public scans lose the face: everything before a wobbly slanted plane, but never brain or skull vault."""
+    p = patient.to_template(points)
+    angle, top = draw.uniform(0.0, 1.0), draw.uniform(-38, -4)
+    wobble = draw.uniform(1, 9) * patient.noise(p, draw.uniform(20, 50), 3)
+    beyond = math.cos(angle) * (p[1] - draw.uniform(38, 82)) - math.sin(angle) * (p[2] - top) + wobble
+    beyond = torch.minimum(beyond, top + 14 - p[2])
+    keep = load_template(str(p.device)).distance(p) < draw.uniform(4, 12)
+    return replace(shares, (beyond > 0) & ~keep, "background")
+
+
+def replace(shares: Tensor, where: Tensor, tissue: str) -> Tensor:
+    pure = torch.zeros_like(shares[:, :1, :1])
+    pure[INDEX[tissue]] = 1.0
+    return torch.where(where, pure, shares)
+
+
+def random_contrast(draw: Draw) -> Tensor:
+    """(tissues,) T1-weighted-like signals, white matter = 1: fluid below grey below white, the rest almost free.
+
+    Fat is bright, or suppressed; blood flows void, or inflows bright; marrow follows fat.
+    """
+    u = draw.uniform
+    fluid = u(0.02, 0.4)
+    fat = u(0.05, 0.6) if draw.chance(0.4) else u(0.7, 2.2)
+    bone = u(0.0, 0.14)
+    void = u(0.0, 0.04)
+    signal = {
+        "background": 0.0,
+        "air": void,
+        "fluid": fluid,
+        "grey matter": max(fluid + 0.1, u(0.5, 0.93)),
+        "white matter": 1.0,
+        "cortical bone": bone,
+        "petrous bone": bone * u(0.5, 1.5),
+        "tooth": bone * u(0.0, 1.0),
+        "cancellous bone": bone + fat * u(0.05, 0.8),
+        "vertebral marrow": bone + fat * u(0.1, 0.8) + u(0.0, 0.2),
+        "fat": fat,
+        "muscle": u(0.25, 0.8),
+        "skin": u(0.3, 1.3),
+        "mucosa": u(0.25, 1.3),
+        "vitreous": fluid * u(0.7, 1.5),
+        "lens": u(0.2, 0.8),
+        "vessel": u(0.0, 0.3) if draw.chance(0.5) else u(0.7, 2.5),
+        "disc": u(0.1, 0.6),
+    }
+    return torch.tensor([signal[name] for name in NAMES])
+
+
+def _blur(image: Tensor, sigma: tuple[float, float]) -> Tensor:
+    for axis, s in enumerate(sigma):
+        if s > 0.15:
+            r = max(1, math.ceil(3 * s))
+            x = torch.arange(-r, r + 1, device=image.device, dtype=image.dtype)
+            kernel = torch.exp(-0.5 * (x / s) ** 2)
+            kernel = (kernel / kernel.sum()).reshape(1, 1, *((-1, 1) if axis == 0 else (1, -1)))
+            pad = (0, 0, r, r) if axis == 0 else (r, r, 0, 0)
+            image = F.conv2d(F.pad(image[None, None], pad, mode="replicate"), kernel)[0, 0]
+    return image
+
+
+def _coarse(draw: Draw, size, cells: int, device) -> Tensor:
+    """A smooth random image, mean 0, standard deviation about 1."""
+    nodes = torch.randn((1, 1, cells, cells), generator=draw.generator).to(device)
+    return F.interpolate(nodes, size=size, mode="bicubic", align_corners=True)[0, 0] * 1.3
+
+
+def render_ct(shares: Tensor, sigma: float = 0.6) -> Tensor:
+    """HU of a slice (H, W) from tissue shares, through the scanner's point spread."""
+    hu = torch.tensordot(table("hu", shares.device), shares, 1)
+    return _blur(hu, (sigma, sigma))
+
+
+def render_mr(draw: Draw, shares: Tensor) -> Tensor:
+    """One random T1-weighted scanner's view (H, W) of tissue shares, white matter near 1 times a random gain."""
+    device, size = shares.device, shares.shape[1:]
+    signal = random_contrast(draw).to(device)
+    image = torch.tensordot(signal, shares, 1)
+    noise = torch.randn((2, *size), generator=draw.generator).to(device)
+    grain = _blur(noise[0], (0.8, 0.8)) * 2.5
+    image = image * (1 + draw.uniform(0, 0.09) * grain + draw.uniform(0, 0.08) * _coarse(draw, size, 24, device))
+    ramp = torch.linspace(-1, 1, size[0], device=device)[:, None] * draw.normal(0.45)
+    ramp = ramp + torch.linspace(-1, 1, size[1], device=device)[None] * draw.normal(0.45)
+    image = image * torch.exp(ramp + draw.uniform(0, 0.3) * _coarse(draw, size, 4, device))
+    image = image.clamp_min(0) ** math.exp(draw.normal(0.16))
+    sigma = [draw.uniform(0.2, 0.75), draw.uniform(0.2, 0.75)]
+    if draw.chance(0.25):  # a thick-slice or low-resolution acquisition, resampled to 1 mm
+        sigma[int(draw.chance(0.5))] = draw.uniform(0.8, 1.9)
+    elif draw.chance(0.2):
+        sigma = [draw.uniform(0.7, 1.1)] * 2
+    image = _blur(image, tuple(sigma))
+    std = draw.uniform(0.003, 0.06)
+    image = ((image + std * noise[1]) ** 2 + (std * noise[1].roll((7, 13), (0, 1))) ** 2).sqrt()
+    if draw.chance(0.4):  # exported with the background set to zero
+        image = torch.where(shares[INDEX["background"]] > draw.uniform(0.6, 0.999), torch.zeros_like(image), image)
+    return image * math.exp(draw.uniform(math.log(0.5), math.log(1.35)))
+
+
+def random_shares(draw: Draw, patient: Patient, size: int, device="cpu") -> Tensor:
+    """Tissue shares (tissues, size, size) of a random slice of a patient."""
+    plane = PLANES[int(draw.uniform(0, 3))]
+    points = slice_points(draw, plane, size, device)
+    shares = patient.shares(points)
+    if draw.chance(0.35):
+        shares = deface(draw, shares, points, patient)
+    return cut_field_of_view(draw, shares, points)
+
+
+def pairs(seed: int, size: int = 192, device="cpu", pool: int = 256, reuse: int = 4) -> Iterator[tuple[Tensor, Tensor]]:
+    """Endless (mr, ct) slices (1, size, size), mr in white-matter units, ct in HU.
+
+    Each anatomy is shown `reuse` times, under another scanner and mirrored or not, from a shuffled pool, and four
+    slices come from each patient, since making a head costs more than scanning it.
+    """
+    draw = Draw(torch.Generator().manual_seed(seed))
+    shelf: list[tuple[Tensor, Tensor]] = []
+    for count in itertools.count():
+        if count % 4 == 0:
+            patient = make_head(draw.generator, device)
+        shares = random_shares(draw, patient, size, device)
+        entry = ((shares * 255).round().to(torch.uint8), render_ct(shares)[None])
+        if len(shelf) < pool:
+            shelf.append(entry)
+        else:
+            shelf[int(draw.uniform(0, pool))] = entry
+        for k in range(reuse):
+            stored, ct = entry if k == 0 else shelf[int(draw.uniform(0, len(shelf)))]
+            mr = render_mr(draw, stored.float() / 255)[None]
+            if draw.chance(0.5):
+                mr, ct = mr.flip(1), ct.flip(1)
+            yield mr, ct
+

@@ -1,0 +1,78 @@
+"""What every trainer shares: events, the learning-rate schedule, averaged weights and resumable state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ganlab.checkpoints import load_tensors, save_tensors
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened: kind is "step", "evaluation" or "checkpoint"."""
+
+    kind: str
+    step: int
+    steps: int
+    numbers: dict[str, float] = field(default_factory=dict)
+    path: Path | None = None
+
+
+def learning_rate(step: int, steps: int, peak: float, warmup: int = 100, decay: float = 0.25) -> float:
+    """Linear warm-up, constant, then linear to zero over the last share `decay` of the steps.
+
+    The constant stretch does not depend on `steps`, so that a run may be resumed with more or fewer.
+    """
+    left = (steps - step) / max(1.0, decay * steps)
+    return peak * min(1.0, (step + 1) / warmup, left)
+
+
+class Average:
+    """Exponential moving average of a network's parameters and statistics, with a warm-up of its horizon."""
+
+    def __init__(self, net: nn.Module, horizon: float = 500):
+        self.horizon = horizon
+        self.state = {k: v.detach().clone() for k, v in net.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, net: nn.Module, step: int) -> None:
+        weight = 1 / min(self.horizon, 1 + step / 5)
+        for k, v in net.state_dict().items():
+            if v.is_floating_point():
+                self.state[k].lerp_(v.detach(), weight)
+            else:
+                self.state[k].copy_(v)
+
+
+def save_state(path: Path, config: dict, step: int, **parts: dict[str, Tensor]) -> None:
+    """Everything needed to go on: named dictionaries of tensors, in one safetensors file."""
+    tensors = {f"{part}/{k}": v for part, items in parts.items() for k, v in items.items()}
+    save_tensors(path, tensors, {"step": step, "config": config})
+
+
+def load_state(path: Path, device: str) -> tuple[dict, int, dict[str, dict[str, Tensor]]]:
+    """(configuration, step, parts) of a file that save_state wrote."""
+    tensors, meta = load_tensors(path, device)
+    parts: dict[str, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        part, name = key.split("/", 1)
+        parts.setdefault(part, {})[name] = value
+    return meta["config"], meta["step"], parts
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Adam's moments and counts as a flat dictionary."""
+    state = optimizer.state_dict()["state"]
+    return {f"{i}/{k}": torch.as_tensor(v) for i, entry in state.items() for k, v in entry.items()}
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        index, name = key.split("/")
+        state.setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

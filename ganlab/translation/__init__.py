@@ -1,0 +1,1 @@
+"""Image to image: networks, tasks, training and whole-volume inference."""

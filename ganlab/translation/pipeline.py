@@ -1,0 +1,132 @@
+"""A whole volume through a slice network: resampled, three planes averaged, back on the grid that it came from."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from ganlab.checkpoints import load_tensors, model_folder
+from ganlab.device import resolve
+from ganlab.errors import Cancelled, InputError
+from ganlab.imaging.checks import looks_like_ct, looks_skull_stripped
+from ganlab.imaging.grid import canonical, model_grid, resample
+from ganlab.imaging.volume import Volume
+from ganlab.translation.networks import UNet, UNetConfig, folded
+from ganlab.translation.tasks import Task, get_task, mr_gain
+
+PLANES = {"axial": 2, "coronal": 1, "sagittal": 0}  # the axis across each plane, in RAS
+SPACING = 1.0  # mm, what the networks are trained on
+PIXELS_PER_BATCH = 2**19  # bounds the memory of activations, whatever the volume
+
+
+@dataclass(frozen=True)
+class Translation:
+    """synthetic: on the grid and affine of the input; seconds: from input to result."""
+
+    synthetic: Volume
+    model: str
+    seconds: float
+    notices: tuple[str, ...] = ()
+
+
+def translate(
+    volume: Volume,
+    task: str = "mr2ct",
+    model: str | None = None,
+    device: str = "auto",
+    planes: Sequence[str] = ("axial", "coronal", "sagittal"),
+    progress: Callable[[float], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Translation:
+    """Translate a volume of any orientation and spacing; the result has its shape and affine.
+
+    planes: the slice directions whose predictions are averaged, any of PLANES. progress(share of the work) and
+    cancelled() are called between batches. Raises InputError for a volume that the task cannot take, Cancelled.
+    """
+    start = time.perf_counter()
+    task = get_task(task)
+    device = resolve(device)
+    unknown = [p for p in planes if p not in PLANES]
+    if unknown or not planes:
+        raise InputError(f'Plane "{", ".join(unknown)}" is not known; choose from {", ".join(PLANES)}.')
+    notices = check_source(volume, task)
+    name = model or task.default_model
+    net = load_network(name, device)
+
+    source = canonical(volume)
+    affine, shape = model_grid(source, SPACING)
+    moved = resample(source, affine, shape)
+    predicted = fuse(net, moved.array * mr_gain(moved.array), planes, device, progress, cancelled, task.empty / task.scale)
+    predicted *= task.scale
+    model_volume = Volume(predicted, affine, task.unit, task.target)
+    back = resample(model_volume, volume.affine, volume.shape, fill=task.empty)
+    np.clip(back.array, *task.limits, out=back.array)
+    return Translation(back, name, time.perf_counter() - start, notices)
+
+
+def check_source(volume: Volume, task: Task) -> tuple[str, ...]:
+    """Refuse what the task cannot take; return what should be known about the rest."""
+    if looks_like_ct(volume):
+        raise InputError(
+            "This looks like a CT (air near -1000, whole HU), but the task wants a T1-weighted MR; give the T1 scan."
+        )
+    if looks_skull_stripped(volume):
+        raise InputError(
+            "This T1 is skull-stripped: a skull that was cut away cannot be made up; give the scan before stripping."
+        )
+    notices = []
+    thickest = float(volume.spacing.max())
+    if thickest > 2.5:
+        notices.append(f"Slices are {thickest:.1f} mm apart: thin bone between them is a guess; best below 1.5 mm.")
+    return tuple(notices)
+
+
+@lru_cache(maxsize=4)
+def load_network(name: str, device: str) -> torch.nn.Module:
+    """The network of a pretrained model or of a training's folder, ready for inference."""
+    tensors, config = load_tensors(model_folder(name) / "model.safetensors")
+    network = config["network"]
+    net = UNet(UNetConfig(**{**network, "widths": tuple(network["widths"])}))
+    net.load_state_dict(tensors)
+    return folded(net).to(device, memory_format=torch.channels_last)
+
+
+def fuse(net, array: np.ndarray, planes, device: str, progress=None, cancelled=None, empty: float = -1.0) -> np.ndarray:
+    """Mean over planes of the slice-wise prediction of a (I, J, K) array, float32, in the network's units.
+
+    Slices with no signal at all are not computed: they are `empty`.
+    """
+    total = np.full(array.shape, empty * len(planes), np.float32)
+    work = [(p, index) for p in planes for index in busy_slices(array, PLANES[p])]
+    for n, (plane, index) in enumerate(work):
+        if cancelled and cancelled():
+            raise Cancelled
+        slices = np.moveaxis(array, PLANES[plane], 0)[index]
+        np.moveaxis(total, PLANES[plane], 0)[index] += predict(net, slices, device) - empty
+        if progress:
+            progress((n + 1) / len(work))
+    return total / len(planes)
+
+
+def busy_slices(array: np.ndarray, axis: int, threshold: float = 0.02) -> Iterator[np.ndarray]:
+    """Indices of the slices with signal above a share of white matter's, in groups of a bounded number of pixels."""
+    slices = np.moveaxis(array, axis, 0)
+    busy = np.flatnonzero(slices.reshape(len(slices), -1).max(1) > threshold)
+    size = max(1, PIXELS_PER_BATCH // max(1, slices[0].size))
+    return (busy[i : i + size] for i in range(0, len(busy), size))
+
+
+@torch.inference_mode()
+def predict(net, slices: np.ndarray, device: str) -> np.ndarray:
+    """(N, H, W) float32 -> the same, padded to the network's stride and cropped back."""
+    n, h, w = slices.shape
+    x = torch.from_numpy(np.ascontiguousarray(slices))[:, None].to(device)
+    x = F.pad(x, (0, -w % net.stride, 0, -h % net.stride))
+    y = net(x.contiguous(memory_format=torch.channels_last))
+    return y[:, 0, :h, :w].float().cpu().numpy()

@@ -1,0 +1,126 @@
+"""Paired translation by regression alone: L = E |y - G(x)|_1, no adversary. The baseline of every other model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from ganlab.checkpoints import as_config, save_tensors
+from ganlab.device import autocast
+from ganlab.errors import InputError
+from ganlab.imaging.phantom.sampler import pairs
+from ganlab.imaging.phantom.template import load_template
+from ganlab.training import (
+    Average,
+    Event,
+    learning_rate,
+    load_state,
+    optimizer_tensors,
+    restore_optimizer,
+    save_state,
+)
+from ganlab.translation.networks import UNet, UNetConfig
+
+HU_SCALE = 1000.0  # the network works in thousands of HU
+STREAM = 10**9  # sampler streams start here, so that no training patient is a patient that a user's seed can make
+
+
+@dataclass(frozen=True)
+class SupervisedConfig:
+    """Defaults are the preset `mr2ct-unet`."""
+
+    task: str = "mr2ct"
+    network: UNetConfig = field(default_factory=UNetConfig)
+    steps: int = 12000
+    batch: int = 6
+    size: int = 192  # pixels of 1 mm
+    rate: float = 1.5e-3
+    epoch: int = 500  # steps between checkpoints; each epoch has a data stream of its own
+    seed: int = 0
+
+
+class Slices(IterableDataset):
+    """The phantom's random slices, one stream per worker."""
+
+    def __init__(self, seed: int, size: int):
+        self.seed, self.size = seed, size
+
+    def __iter__(self):
+        worker = get_worker_info()
+        torch.set_num_threads(1)
+        return pairs(self.seed * 64 + (worker.id if worker else 0), self.size)
+
+
+def batches(config: SupervisedConfig, epoch: int, device: str, workers: int) -> Iterator[tuple]:
+    """Batches of (mr, ct in thousands of HU); made on the GPU where there is one, else by worker processes."""
+    seed = STREAM + config.seed * 10**6 + epoch
+    if device == "cpu":
+        loader = DataLoader(Slices(seed, config.size), batch_size=config.batch, num_workers=workers)
+        source = iter(loader)
+    else:
+        stream = pairs(seed * 64, config.size, device)
+        source = (tuple(map(torch.stack, zip(*(next(stream) for _ in range(config.batch)), strict=True))) for _ in iter(int, 1))
+    for mr, ct in source:
+        yield mr.to(device), ct.to(device) / HU_SCALE
+
+
+def train(
+    config: SupervisedConfig, out: Path, device: str, resume: bool = False, workers: int = 1
+) -> Iterator[Event]:
+    """Train to config.steps; out/model.safetensors holds the averaged weights, out/state.safetensors all to resume.
+
+    Resuming a run gives the losses of the run that was not interrupted (same device, same number of workers).
+    """
+    out = Path(out)
+    torch.manual_seed(config.seed)
+    load_template("cpu")  # before workers fork, so that they share it
+    net = UNet(config.network).to(device, memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=config.rate, weight_decay=1e-4)
+    average = Average(net)
+    start = 0
+    if resume:
+        start = _restore(config, out / "state.safetensors", device, net, optimizer, average)
+    elif (out / "state.safetensors").exists():
+        raise InputError(f'"{out}" already holds a training; add --resume to go on, or choose another --out.')
+    net.train()
+    step = start
+    while step < config.steps:
+        stream = batches(config, step // config.epoch, device, workers)
+        for _ in range(min(config.epoch, config.steps - step)):
+            mr, ct = next(stream)
+            rate = learning_rate(step, config.steps, config.rate)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            with autocast(device):
+                loss = F.l1_loss(net(mr.to(memory_format=torch.channels_last)).float(), ct)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+            optimizer.step()
+            average.update(net, step)
+            step += 1
+            yield Event("step", step, config.steps, {"l1_hu": loss.item() * HU_SCALE, "rate": rate})
+        del stream
+        state = {"net": net.state_dict(), "average": average.state, "optimizer": optimizer_tensors(optimizer)}
+        save_state(out / "state.safetensors", as_config(config), step, **state)
+        save_tensors(out / "model.safetensors", average.state, as_config(config))
+        yield Event("checkpoint", step, config.steps, path=out / "model.safetensors")
+
+
+def _restore(config, path: Path, device: str, net, optimizer, average) -> int:
+    saved, step, parts = load_state(path, device)
+    mine = as_config(replace(config, steps=saved["steps"]))
+    if saved != mine:
+        differing = ", ".join(k for k in mine if saved.get(k) != mine[k])
+        raise InputError(f'The training in "{path.parent}" had another configuration ({differing}); start a new one.')
+    if step % config.epoch:
+        raise InputError(f"The training stopped after its {step} steps were complete; start a new one.")
+    net.load_state_dict(parts["net"])
+    restore_optimizer(optimizer, parts["optimizer"])
+    average.state = parts["average"]
+    return step

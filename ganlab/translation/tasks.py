@@ -1,0 +1,49 @@
+"""What can be translated into what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ganlab.errors import InputError
+
+
+@dataclass(frozen=True)
+class Task:
+    """scale: what one unit of the network's output is worth in the target's unit; empty: the target where there is
+    nothing; limits: the range that a file can hold."""
+
+    name: str
+    title: str
+    source: str
+    target: str
+    unit: str
+    scale: float
+    empty: float
+    limits: tuple[float, float]
+    default_model: str
+
+
+TASKS = {
+    "mr2ct": Task("mr2ct", "T1-weighted MR to CT", "t1", "ct", "HU", 1000.0, -1000.0, (-1024.0, 3071.0), "mr2ct-unet")
+}
+
+
+def get_task(name: str) -> Task:
+    if name not in TASKS:
+        raise InputError(f'Task "{name}" is not known; choose from {", ".join(TASKS)}.')
+    return TASKS[name]
+
+
+def mr_gain(array: np.ndarray) -> float:
+    """Factor that brings a T1-weighted head to the range that networks are trained on, white matter near 1.
+
+    The 95th percentile of what is brighter than half of Otsu's threshold: white matter where fat is suppressed,
+    between white matter and fat where it is not; training covers both.
+    """
+    from skimage.filters import threshold_otsu
+
+    sample = array[::3, ::3, ::3]
+    foreground = sample[sample > 0.5 * threshold_otsu(sample)]
+    return 1.0 / float(np.percentile(foreground, 95))
