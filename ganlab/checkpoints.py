@@ -31,7 +31,9 @@ def load_tensors(path: Path, device: str = "cpu") -> tuple[dict, dict]:
             config = json.loads((f.metadata() or {}).get("config", "null"))
             tensors = {k: f.get_tensor(k) for k in f.keys()}  # noqa: SIM118 - not a dict
     except (FileNotFoundError, SafetensorError, json.JSONDecodeError) as error:
-        raise InputError(f'"{path}" is not a readable safetensors checkpoint; copy it again or train it anew.') from error
+        raise InputError(
+            f'"{path}" is not a readable safetensors checkpoint; copy it again or train it anew.'
+        ) from error
     if not isinstance(config, dict):
         raise InputError(f'"{path}" holds no configuration, so it was not written by ganlab; train it anew.')
     return tensors, config

@@ -158,7 +158,9 @@ def evaluate(
 
 @app.command(name="evaluate-models")
 def evaluate_models(
-    model: Annotated[list[str] | None, typer.Option(help="A model's name or folder; all of the task unless given.")] = None,
+    model: Annotated[
+        list[str] | None, typer.Option(help="A model's name or folder; all of the task unless given.")
+    ] = None,
     task: Annotated[str, typer.Option(help="mr2ct.")] = "mr2ct",
     write_card: Annotated[bool, typer.Option(help="Write the figures into the models' cards.")] = False,
     as_json: Json = False,
@@ -202,7 +204,10 @@ def train(
             recent = [*recent[-99:], event.numbers["l1_hu"]]
             if not as_json and (event.step % 20 == 0 or event.step == event.steps):
                 average = sum(recent) / len(recent)
-                print(f"step {event.step}/{event.steps}  L1 {average:.1f} HU  rate {event.numbers['rate']:.2e}", flush=True)
+                print(
+                    f"step {event.step}/{event.steps}  L1 {average:.1f} HU  rate {event.numbers['rate']:.2e}",
+                    flush=True,
+                )
         elif not as_json:
             print(f"saved {event.path}", flush=True)
     result = {"out": str(out), "steps": config.steps, "l1_hu": sum(recent) / max(1, len(recent))}

@@ -30,6 +30,18 @@ def autocast(device: str):
     return torch.autocast("cuda", torch.bfloat16) if device == "cuda" else nullcontext()
 
 
+def describe_device(device: str) -> str:
+    """The device as a person would name it, for model cards."""
+    import os
+    import platform
+
+    import torch
+
+    if device == "cuda":
+        return torch.cuda.get_device_name()
+    return f"{device} ({platform.machine()}, {os.cpu_count()} cores)"
+
+
 def describe() -> dict:
     """What this machine offers, for `python -m ganlab info`."""
     import os

@@ -48,20 +48,19 @@ class Average:
                 self.state[k].copy_(v)
 
 
-def save_state(path: Path, config: dict, step: int, **parts: dict[str, Tensor]) -> None:
-    """Everything needed to go on: named dictionaries of tensors, in one safetensors file."""
-    tensors = {f"{part}/{k}": v for part, items in parts.items() for k, v in items.items()}
-    save_tensors(path, tensors, {"step": step, "config": config})
+def save_state(path: Path, meta: dict, **parts: dict[str, Tensor]) -> None:
+    """Everything needed to go on: facts (configuration, step, ...) and named dictionaries of tensors, in one file."""
+    save_tensors(path, {f"{part}/{k}": v for part, items in parts.items() for k, v in items.items()}, meta)
 
 
-def load_state(path: Path, device: str) -> tuple[dict, int, dict[str, dict[str, Tensor]]]:
-    """(configuration, step, parts) of a file that save_state wrote."""
+def load_state(path: Path, device: str) -> tuple[dict, dict[str, dict[str, Tensor]]]:
+    """(facts, parts) of a file that save_state wrote."""
     tensors, meta = load_tensors(path, device)
     parts: dict[str, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         part, name = key.split("/", 1)
         parts.setdefault(part, {})[name] = value
-    return meta["config"], meta["step"], parts
+    return meta, parts
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

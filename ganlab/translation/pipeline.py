@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy import ndimage
 
 from ganlab.checkpoints import load_tensors, model_folder
 from ganlab.device import resolve
@@ -22,6 +23,7 @@ from ganlab.translation.tasks import Task, get_task, mr_gain
 
 PLANES = {"axial": 2, "coronal": 1, "sagittal": 0}  # the axis across each plane, in RAS
 SPACING = 1.0  # mm, what the networks are trained on
+MAX_VOXELS = 400**3  # of the model grid: 64 litres of scan, 0.25 GB per float32 array
 PIXELS_PER_BATCH = 2**19  # bounds the memory of activations, whatever the volume
 
 
@@ -61,11 +63,18 @@ def translate(
 
     source = canonical(volume)
     affine, shape = model_grid(source, SPACING)
+    if np.prod(shape, dtype=np.int64) > MAX_VOXELS:
+        raise InputError(
+            f"The volume spans {shape[0]} x {shape[1]} x {shape[2]} mm, more than {MAX_VOXELS / 1e6:.0f} litres; "
+            "crop it to the head."
+        )
     moved = resample(source, affine, shape)
-    predicted = fuse(net, moved.array * mr_gain(moved.array), planes, device, progress, cancelled, task.empty / task.scale)
-    predicted *= task.scale
-    model_volume = Volume(predicted, affine, task.unit, task.target)
-    back = resample(model_volume, volume.affine, volume.shape, fill=task.empty)
+    array = moved.array * mr_gain(moved.array)
+    predicted = np.full(array.shape, task.empty, np.float32)
+    box = head_box(array)
+    predicted[box] = fuse(net, array[box], planes, device, progress, cancelled, task.empty / task.scale) * task.scale
+    back = resample(Volume(predicted, affine), volume.affine, volume.shape, fill=task.empty)
+    back = replace(back, unit=task.unit, modality=task.target)
     np.clip(back.array, *task.limits, out=back.array)
     return Translation(back, name, time.perf_counter() - start, notices)
 
@@ -95,6 +104,23 @@ def load_network(name: str, device: str) -> torch.nn.Module:
     net = UNet(UNetConfig(**{**network, "widths": tuple(network["widths"])}))
     net.load_state_dict(tensors)
     return folded(net).to(device, memory_format=torch.channels_last)
+
+
+def head_box(array: np.ndarray, margin: int = 12) -> tuple[slice, slice, slice]:
+    """The box around the largest bright object, some voxels wider: outside it there is only air to predict.
+
+    array: white matter near 1. A quarter of the sampling is enough to find a head.
+    """
+    coarse = ndimage.zoom(array, 0.25, order=1, mode="grid-constant", grid_mode=True)
+    labels, count = ndimage.label(coarse > 0.12)
+    if not count:
+        return tuple(slice(0, n) for n in array.shape)
+    largest = np.argmax(np.bincount(labels.ravel())[1:])
+    found = ndimage.find_objects(labels)[largest]
+    return tuple(
+        slice(max(0, 4 * s.start - margin), min(n, 4 * s.stop + margin))
+        for s, n in zip(found, array.shape, strict=True)
+    )
 
 
 def fuse(net, array: np.ndarray, planes, device: str, progress=None, cancelled=None, empty: float = -1.0) -> np.ndarray:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+from torch.utils.data import DataLoader, IterableDataset, default_collate, get_worker_info
 
 from ganlab.checkpoints import as_config, save_tensors
-from ganlab.device import autocast
+from ganlab.device import autocast, describe_device
 from ganlab.errors import InputError
 from ganlab.imaging.phantom.sampler import pairs
 from ganlab.imaging.phantom.template import load_template
@@ -24,6 +26,7 @@ from ganlab.training import (
     restore_optimizer,
     save_state,
 )
+from ganlab.translation.cards import write_new_card
 from ganlab.translation.networks import UNet, UNetConfig
 
 HU_SCALE = 1000.0  # the network works in thousands of HU
@@ -64,14 +67,12 @@ def batches(config: SupervisedConfig, epoch: int, device: str, workers: int) -> 
         source = iter(loader)
     else:
         stream = pairs(seed * 64, config.size, device)
-        source = (tuple(map(torch.stack, zip(*(next(stream) for _ in range(config.batch)), strict=True))) for _ in iter(int, 1))
+        source = (default_collate([next(stream) for _ in range(config.batch)]) for _ in itertools.count())
     for mr, ct in source:
         yield mr.to(device), ct.to(device) / HU_SCALE
 
 
-def train(
-    config: SupervisedConfig, out: Path, device: str, resume: bool = False, workers: int = 1
-) -> Iterator[Event]:
+def train(config: SupervisedConfig, out: Path, device: str, resume: bool = False, workers: int = 1) -> Iterator[Event]:
     """Train to config.steps; out/model.safetensors holds the averaged weights, out/state.safetensors all to resume.
 
     Resuming a run gives the losses of the run that was not interrupted (same device, same number of workers).
@@ -82,13 +83,13 @@ def train(
     net = UNet(config.network).to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(net.parameters(), lr=config.rate, weight_decay=1e-4)
     average = Average(net)
-    start = 0
+    step, minutes = 0, 0.0
     if resume:
-        start = _restore(config, out / "state.safetensors", device, net, optimizer, average)
+        step, minutes = _restore(config, out / "state.safetensors", device, net, optimizer, average)
     elif (out / "state.safetensors").exists():
         raise InputError(f'"{out}" already holds a training; add --resume to go on, or choose another --out.')
     net.train()
-    step = start
+    clock = time.perf_counter()
     while step < config.steps:
         stream = batches(config, step // config.epoch, device, workers)
         for _ in range(min(config.epoch, config.steps - step)):
@@ -106,14 +107,18 @@ def train(
             step += 1
             yield Event("step", step, config.steps, {"l1_hu": loss.item() * HU_SCALE, "rate": rate})
         del stream
+        spent = minutes + (time.perf_counter() - clock) / 60
+        meta = {"config": as_config(config), "step": step, "minutes": spent}
         state = {"net": net.state_dict(), "average": average.state, "optimizer": optimizer_tensors(optimizer)}
-        save_state(out / "state.safetensors", as_config(config), step, **state)
+        save_state(out / "state.safetensors", meta, **state)
         save_tensors(out / "model.safetensors", average.state, as_config(config))
+        write_new_card(out, config, net, step, describe_device(device), spent)
         yield Event("checkpoint", step, config.steps, path=out / "model.safetensors")
 
 
-def _restore(config, path: Path, device: str, net, optimizer, average) -> int:
-    saved, step, parts = load_state(path, device)
+def _restore(config, path: Path, device: str, net, optimizer, average) -> tuple[int, float]:
+    meta, parts = load_state(path, device)
+    saved, step = meta["config"], meta["step"]
     mine = as_config(replace(config, steps=saved["steps"]))
     if saved != mine:
         differing = ", ".join(k for k in mine if saved.get(k) != mine[k])
@@ -123,4 +128,4 @@ def _restore(config, path: Path, device: str, net, optimizer, average) -> int:
     net.load_state_dict(parts["net"])
     restore_optimizer(optimizer, parts["optimizer"])
     average.state = parts["average"]
-    return step
+    return step, meta["minutes"]

@@ -124,7 +124,7 @@ class Head:
         self.hull = template.distance(p) - b.fluid
         # The neck: its axis leans with the posture, below the foramen magnum only.
         self.drop = (-70 - z).clamp_min(0)
-        self.axis = -34 + self.drop * (0.06 + b.lean / 100) - 6 * torch.exp(-((z + 100) / 25) ** 2)
+        self.axis = -34 + self.drop * (0.06 + b.lean / 100) - 6 * torch.exp(-(((z + 100) / 25) ** 2))
         self.spine = torch.stack([x, y - self.axis, z])
 
     # -- the outside --------------------------------------------------------------------------------------------
@@ -160,7 +160,16 @@ class Head:
         neck = capsule(nape, (0, 0, -70), (0, 0, -400), 60 * b.neck)
         shoulders = ellipsoid(self.p, (0, -10, -262), (230, 95, 78))
         surface = blend(vault, blend(upper, lower, 25), 22)
-        for shape, fillet in ((chin, 16), (cheek, 16), (jowl, 14), (neck, 26), (shoulders, 45), (nose, 9), (wing, 6), (lips, 8)):
+        for shape, fillet in (
+            (chin, 16),
+            (cheek, 16),
+            (jowl, 14),
+            (neck, 26),
+            (shoulders, 45),
+            (nose, 9),
+            (wing, 6),
+            (lips, 8),
+        ):
             surface = blend(surface, shape, fillet)
         socket = ellipsoid(m, (34, 88, -40), (17, 10, 12))
         surface = torch.maximum(surface, -socket)
@@ -386,7 +395,9 @@ class Head:
         yield from self.shell(torch.maximum(torch.stack([ramus, coronoid, body, lower]).amin(0) + wavy, skin), 1.9)
         front = torch.maximum(maxilla, (self.sinus_wall - 3).abs() - 1.2)
         yield "cortical bone", 0.7 * self.cover(torch.maximum(front, skin))
-        hyoid = torch.maximum((((self.x / 18) ** 2 + ((self.y - 22) / 20) ** 2).sqrt() - 1).abs() * 18 - 2.0, 18 - self.y)
+        hyoid = torch.maximum(
+            (((self.x / 18) ** 2 + ((self.y - 22) / 20) ** 2).sqrt() - 1).abs() * 18 - 2.0, 18 - self.y
+        )
         yield "cortical bone", 0.8 * self.cover(torch.maximum(hyoid, (self.z + 142).abs() - 2.5))
 
     def soft_tissue(self) -> Iterator[Part]:

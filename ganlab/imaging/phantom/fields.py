@@ -6,6 +6,7 @@ Points are (3, ...) tensors of millimetres. A shape is a signed distance, negati
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -106,7 +107,7 @@ def capsule(p: Tensor, a, b, radius: float) -> Tensor:
 
 def tube(p: Tensor, nodes, radius: float) -> Tensor:
     """Union of the capsules along a polyline."""
-    pieces = [capsule(p, a, b, radius) for a, b in zip(nodes[:-1], nodes[1:], strict=True)]
+    pieces = [capsule(p, a, b, radius) for a, b in pairwise(nodes)]
     return torch.stack(pieces).amin(0)
 
 

@@ -195,4 +195,3 @@ def pairs(seed: int, size: int = 192, device="cpu", pool: int = 256, reuse: int 
             if draw.chance(0.5):
                 mr, ct = mr.flip(1), ct.flip(1)
             yield mr, ct
-

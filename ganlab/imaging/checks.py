@@ -1,0 +1,58 @@
+"""Is this the scan it is taken for? Two questions that the translator asks before it starts."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ganlab.imaging.volume import Volume
+
+STRIPPED_LITRES = (0.4, 2.3)  # brains with their fluid have 0.9 to 2.0, heads 2.8 and more
+CUT_FACE = 0.15  # share of a face of the field of view that is patient; a brain alone seldom touches one
+SKULL_DEPTH = (4.0, 12.0)  # mm below the surface, where a head has bone
+SKULL_SHARE = 0.2  # of the voxels at that depth that are dark
+
+
+def looks_like_ct(volume: Volume) -> bool:
+    """Whether the values are Hounsfield units: a plateau of air near -1000, tissue near 0, and bone.
+
+    Phase images also have negative values, but no plateau. A CT stored without its offset of -1024, or with the
+    air around the head removed, is not recognised.
+    """
+    array = volume.array
+    air, between, tissue = (_share(array, *span) for span in ((-1100, -850), (-750, -250), (-150, 150)))
+    return bool(air > 0.05 and air > 2 * between and tissue > 0.03 and array.max() > 300)
+
+
+def _share(array: np.ndarray, low: float, high: float) -> float:
+    return np.count_nonzero((array >= low) & (array <= high)) / array.size
+
+
+def looks_skull_stripped(volume: Volume) -> bool:
+    """Whether a head MR shows the brain alone, so that there is no skull to be seen.
+
+    True when the largest bright object, holes filled, has a brain's volume, is not cut by the field of view, and
+    has no dark band (the skull) 4 to 12 mm below its surface. The band tells a child's whole head, which may have
+    an adult brain's volume; the cut tells a slab of a head.
+    """
+    from scipy import ndimage
+
+    every = tuple(slice(None, None, max(1, int(2.0 // step))) for step in volume.spacing)
+    array = volume.array[every]  # about 2 mm
+    spacing = volume.spacing * [part.step for part in every]
+    values, counts = np.unique(array, return_counts=True)
+    flat = counts.max() >= 0.1 * array.size  # the background was set to one value
+    background = values[counts.argmax()] if flat else np.percentile(array, 1)
+    signal = np.abs(array - background)
+    signal /= max(np.percentile(signal, 99.5), np.finfo(np.float32).tiny)
+
+    labels, _ = ndimage.label(signal > 0.03)
+    largest = labels == 1 + np.bincount(labels.ravel())[1:].argmax()
+    closed = ndimage.binary_closing(np.pad(largest, 4), iterations=2)
+    patient = ndimage.binary_fill_holes(closed)[4:-4, 4:-4, 4:-4]
+    litres = np.count_nonzero(patient) * np.prod(spacing) / 1e6
+    cut = max(patient.take(end, axis).mean() for axis in range(3) for end in (0, -1))
+    if not STRIPPED_LITRES[0] < litres < STRIPPED_LITRES[1] or cut > CUT_FACE:
+        return False
+    depth = ndimage.distance_transform_edt(np.pad(patient, 1), sampling=spacing)[1:-1, 1:-1, 1:-1]
+    shell = signal[(depth > SKULL_DEPTH[0]) & (depth <= SKULL_DEPTH[1])]
+    return bool(shell.size and np.mean(shell < 0.12) < SKULL_SHARE)

@@ -1,0 +1,103 @@
+import itertools
+
+import numpy as np
+import pytest
+
+from ganlab.checkpoints import list_models, load_tensors, model_folder
+from ganlab.errors import Cancelled, InputError
+from ganlab.imaging.phantom import make_patient
+from ganlab.imaging.volume import Volume
+from ganlab.translation.pipeline import fuse, head_box, load_network, translate
+
+
+@pytest.fixture(scope="module")
+def patient():
+    return make_patient(9001, ("t1", "ct"), spacing=2.0)
+
+
+@pytest.fixture(scope="module")
+def synthetic(patient):
+    return translate(patient["t1"], device="cpu").synthetic
+
+
+def reoriented(volume, axes, flips):
+    """The same voxels in another order, with the affine that says so."""
+    array = volume.array.transpose(axes)
+    affine = np.eye(4)
+    affine[:3, :3] = volume.affine[:3, list(axes)]
+    affine[:3, 3] = volume.affine[:3, 3]
+    for axis, flip in enumerate(flips):
+        if flip:
+            array = np.flip(array, axis)
+            affine[:3, 3] += affine[:3, axis] * (array.shape[axis] - 1)
+            affine[:3, axis] *= -1
+    return Volume(np.ascontiguousarray(array), affine, volume.unit, volume.modality)
+
+
+def test_synthetic_ct_lies_on_the_grid_of_its_input_in_hu(patient, synthetic):
+    assert synthetic.shape == patient["t1"].shape and synthetic.array.dtype == np.float32
+    np.testing.assert_array_equal(synthetic.affine, patient["t1"].affine)
+    assert synthetic.unit == "HU" and synthetic.modality == "ct"
+    assert synthetic.array.min() >= -1024 and synthetic.array.max() <= 3071
+
+
+def test_synthetic_ct_is_the_patients_ct(patient, synthetic):
+    real = patient["ct"].array
+    brain = (real > 20) & (real < 50) & (np.indices(real.shape)[2] > 60)
+    assert 15 < synthetic.array[brain].mean() < 50
+    assert synthetic.array[real < -990].mean() < -930
+    assert synthetic.array[real > 1000].mean() > 600
+
+
+@pytest.mark.parametrize(
+    ("axes", "flips"),
+    list(zip(itertools.permutations(range(3)), itertools.product((0, 1), repeat=3), strict=False))
+    + [((2, 0, 1), (1, 1, 0))],
+)
+def test_any_voxel_order_gives_the_same_answer(patient, synthetic, axes, flips):
+    turned = translate(reoriented(patient["t1"], axes, flips), device="cpu", planes=["axial"]).synthetic
+    straight = translate(patient["t1"], device="cpu", planes=["axial"]).synthetic
+    assert turned.shape == tuple(np.array(patient["t1"].shape)[list(axes)])
+    np.testing.assert_allclose(turned.array, reoriented(straight, axes, flips).array, atol=0.5)
+
+
+def test_progress_ends_at_one_and_a_cancelled_translation_stops(patient):
+    shares = []
+    translate(patient["t1"], device="cpu", planes=["coronal"], progress=shares.append)
+    assert shares == sorted(shares) and shares[-1] == 1
+    with pytest.raises(Cancelled):
+        translate(patient["t1"], device="cpu", cancelled=lambda: True)
+
+
+def test_what_the_task_cannot_take_is_refused_in_a_sentence(patient):
+    t1, ct = patient["t1"], patient["ct"]
+    with pytest.raises(InputError, match="CT"):
+        translate(ct)
+    with pytest.raises(InputError, match="mr2pet"):
+        translate(t1, task="mr2pet")
+    with pytest.raises(InputError, match="oblique"):
+        translate(t1, planes=["oblique"])
+    with pytest.raises(InputError, match="no model"):
+        translate(t1, model="no-such-model")
+    with pytest.raises(InputError, match="litres"):
+        wide = np.diag([8.0, 8.0, 8.0, 1.0])
+        translate(Volume(t1.array, wide))
+
+
+def test_empty_slices_are_empty_and_only_the_head_is_computed():
+    array = np.zeros((40, 48, 56), np.float32)
+    array[16:24, 16:32, 20:36] = 1
+    box = head_box(array, margin=4)
+    assert all(s.start <= a and s.stop >= b for s, a, b in zip(box, (16, 16, 20), (24, 32, 36), strict=True))
+    out = fuse(load_network("mr2ct-unet", "cpu"), array, ["axial"], "cpu", empty=-1.0)
+    assert (out[:, :, :20] == -1).all() and (out[:, :, 36:] == -1).all()
+
+
+def test_every_pretrained_model_has_a_card_that_fits_its_weights():
+    for card in list_models():
+        tensors, config = load_tensors(model_folder(card["name"]) / "model.safetensors")
+        learned = [v for k, v in tensors.items() if "running" not in k and "num_batches" not in k]
+        assert sum(v.numel() for v in learned) == card["parameters"]
+        assert config["task"] == card["task"]
+        assert card["metrics"]["held_out_seeds"] == list(range(9000, 9006))
+    assert list_models("mr2ct")

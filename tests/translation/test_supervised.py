@@ -1,0 +1,61 @@
+import dataclasses
+
+import pytest
+import torch
+
+from ganlab.checkpoints import load_tensors, save_tensors
+from ganlab.errors import InputError
+from ganlab.training import learning_rate
+from ganlab.translation.networks import UNetConfig
+from ganlab.translation.presets import get_preset
+from ganlab.translation.supervised import SupervisedConfig, train
+
+TINY = SupervisedConfig(network=UNetConfig(widths=(4, 6)), steps=4, batch=2, size=32, epoch=2)
+
+
+def losses(config, out, resume=False):
+    return [e.numbers["l1_hu"] for e in train(config, out, "cpu", resume, workers=0) if e.kind == "step"]
+
+
+def test_a_resumed_run_has_the_losses_of_an_uninterrupted_one(tmp_path):
+    whole = losses(TINY, tmp_path / "whole")
+    assert len(whole) == 4
+    events = train(TINY, tmp_path / "cut", "cpu", workers=0)
+    for event in events:
+        if event.kind == "checkpoint":
+            break
+    events.close()
+    assert losses(TINY, tmp_path / "cut", resume=True) == whole[2:]
+    a, b = (load_tensors(tmp_path / d / "model.safetensors")[0] for d in ("whole", "cut"))
+    assert all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_starting_over_a_training_or_changing_it_is_refused(tmp_path):
+    losses(dataclasses.replace(TINY, steps=2), tmp_path)
+    with pytest.raises(InputError, match="--resume"):
+        losses(TINY, tmp_path)
+    with pytest.raises(InputError, match="batch"):
+        losses(dataclasses.replace(TINY, batch=3), tmp_path, resume=True)
+    with pytest.raises(InputError, match="not a readable"):
+        losses(TINY, tmp_path / "nothing", resume=True)
+
+
+def test_learning_rate_warms_up_holds_and_falls_to_zero():
+    rates = [learning_rate(s, 1000, 1.0) for s in range(1000)]
+    assert rates[0] == pytest.approx(0.01) and rates[200] == rates[700] == 1.0
+    assert rates[999] < 0.005 and all(a >= b for a, b in zip(rates[750:], rates[751:], strict=False))
+
+
+def test_checkpoints_carry_their_configuration_and_refuse_what_is_none(tmp_path):
+    save_tensors(tmp_path / "a.safetensors", {"x": torch.arange(3.0)}, {"k": 1})
+    tensors, config = load_tensors(tmp_path / "a.safetensors")
+    assert config == {"k": 1} and tensors["x"].tolist() == [0, 1, 2]
+    (tmp_path / "b.safetensors").write_bytes(b"nonsense")
+    for name in ("b", "missing"):
+        with pytest.raises(InputError):
+            load_tensors(tmp_path / f"{name}.safetensors")
+
+
+def test_unknown_preset():
+    with pytest.raises(InputError, match="mr2ct-unet"):
+        get_preset("mr2ct-magic")
