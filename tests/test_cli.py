@@ -16,7 +16,6 @@ def run(monkeypatch, capsys):
         monkeypatch.setattr(sys, "argv", ["ganlab", *map(str, arguments)])
         with pytest.raises(SystemExit) as end:
             main()
-            raise SystemExit(0)
         out, err = capsys.readouterr()
         return end.value.code or 0, out, err
 

@@ -36,7 +36,7 @@ def looks_skull_stripped(volume: Volume) -> bool:
     """
     from scipy import ndimage
 
-    every = tuple(slice(None, None, max(1, int(2.0 // step))) for step in volume.spacing)
+    every = tuple(slice(None, None, max(1, round(2.0 / step))) for step in volume.spacing)
     array = volume.array[every]  # about 2 mm
     spacing = volume.spacing * [part.step for part in every]
     values, counts = np.unique(array, return_counts=True)
@@ -45,14 +45,19 @@ def looks_skull_stripped(volume: Volume) -> bool:
     signal = np.abs(array - background)
     signal /= max(np.percentile(signal, 99.5), np.finfo(np.float32).tiny)
 
-    labels, _ = ndimage.label(signal > 0.03)
-    largest = labels == 1 + np.bincount(labels.ravel())[1:].argmax()
-    closed = ndimage.binary_closing(np.pad(largest, 4), iterations=2)
-    patient = ndimage.binary_fill_holes(closed)[4:-4, 4:-4, 4:-4]
+    labels, found = ndimage.label(signal > 0.03)
+    if not found:
+        return False
+    largest = 1 + np.bincount(labels.ravel())[1:].argmax()
+    cut = max(np.mean(labels.take(end, axis) == largest) for axis in range(3) for end in (0, -1))
+    box = ndimage.find_objects(labels, largest)[-1]
+    patient = np.pad(labels[box] == largest, 4)
+    signal = np.pad(signal[box], 4)
+    around, _ = ndimage.label(~ndimage.binary_closing(patient, iterations=2))
+    patient = around != around[0, 0, 0]  # holes filled
     litres = np.count_nonzero(patient) * np.prod(spacing) / 1e6
-    cut = max(patient.take(end, axis).mean() for axis in range(3) for end in (0, -1))
     if not STRIPPED_LITRES[0] < litres < STRIPPED_LITRES[1] or cut > CUT_FACE:
         return False
-    depth = ndimage.distance_transform_edt(np.pad(patient, 1), sampling=spacing)[1:-1, 1:-1, 1:-1]
+    depth = ndimage.distance_transform_edt(patient, sampling=spacing)
     shell = signal[(depth > SKULL_DEPTH[0]) & (depth <= SKULL_DEPTH[1])]
     return bool(shell.size and np.mean(shell < 0.12) < SKULL_SHARE)

@@ -29,6 +29,7 @@ def measure_model(
 ) -> dict:
     """{"patients": {seed: figures}, "mean": figures, "sd": figures} inside the head mask of each held-out patient."""
     kind = get_task(task)
+    model_folder(name)  # an unknown name is said before patients are made
     patients = {}
     for k, seed in enumerate(HELD_OUT):
         volumes = make_patient(seed, (kind.source, kind.target))

@@ -151,7 +151,7 @@ def busy_slices(array: np.ndarray, axis: int, threshold: float = 0.02) -> Iterat
 @torch.inference_mode()
 def predict(net, slices: np.ndarray, device: str) -> np.ndarray:
     """(N, H, W) float32 -> the same, padded to the network's stride and cropped back."""
-    n, h, w = slices.shape
+    h, w = slices.shape[1:]
     x = torch.from_numpy(np.ascontiguousarray(slices))[:, None].to(device)
     x = F.pad(x, (0, -w % net.stride, 0, -h % net.stride))
     y = net(x.contiguous(memory_format=torch.channels_last))

@@ -1,0 +1,1 @@
+"""Volumes: reading, writing, geometry, metrics, registration and phantom patients."""

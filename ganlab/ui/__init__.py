@@ -1,0 +1,1 @@
+"""The pages of the browser app and the components they share."""

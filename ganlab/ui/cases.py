@@ -1,0 +1,293 @@
+"""A case: one patient's input, synthetic and (where there is one) reference volume, with everything a page says of it.
+
+On disk a case is a folder: case.json (`Case`) and one file a layer, NAME.i16.gz, int16, little-endian, C order, in
+canonical orientation. The opening case is such a folder in assets/.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+import shlex
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ganlab.errors import Cancelled, InputError
+
+if TYPE_CHECKING:
+    from ganlab.imaging.volume import Volume
+
+TASK = "mr2ct"
+PLANES = ("axial", "coronal", "sagittal")
+HELD_OUT = 9000  # phantom seeds from here on are never trained on
+SEEDS = 10_000
+HISTOGRAM_EDGES = np.arange(-1000, 1001, 20)  # HU
+VERTEX_DEPTH = 75.0  # mm below the top of the head where the viewer opens: the lateral ventricles
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to translate: a phantom patient by its seed, or the user's files.
+
+    files: one image file or zip, or the files of one DICOM series; reference: the same of a CT of the patient.
+    """
+
+    seed: int | None = None
+    files: tuple[str, ...] = ()
+    reference: tuple[str, ...] = ()
+    model: str | None = None
+    planes: tuple[str, ...] = PLANES
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One volume as it is stored: value = stored * scale + offset; window: [low, high] to show it with first."""
+
+    name: str
+    label: str
+    unit: str
+    scale: float
+    offset: float
+    window: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Case:
+    """What case.json holds; fit for JSON.
+
+    affine: 4 x 4 of the canonical voxels -> RAS mm; source_affine: of the input's own voxels.
+    metrics: as ganlab.imaging.metrics.evaluate returns, None without a reference.
+    histogram: {"edges": HU, tissue: voxels per bin of synthetic - reference}, None without a reference.
+    commands: shell lines that make the same volumes; seed: of a phantom patient, else None.
+    """
+
+    title: str
+    stem: str
+    shape: tuple[int, int, int]
+    affine: list
+    source_affine: list
+    crosshair: tuple[int, int, int]
+    layers: tuple[Layer, ...]
+    model: str
+    seconds: float
+    planes: tuple[str, ...]
+    notices: tuple[str, ...]
+    commands: tuple[str, ...]
+    seed: int | None = None
+    metrics: dict | None = None
+    histogram: dict | None = None
+
+
+def solve(
+    job: Job,
+    folder: Path,
+    progress: Callable[[float, str], None] = lambda fraction, words: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Case:
+    """Make or read the volumes, translate, compare with the reference if there is one, and save the case.
+
+    Raises InputError for unusable files or numbers, Cancelled when cancelled() turns true.
+    """
+    from ganlab.translation.pipeline import translate
+
+    def stage(fraction: float, words: str) -> None:
+        if cancelled():
+            raise Cancelled
+        progress(fraction, words)
+
+    stage(0.0, "Making the patient" if job.seed is not None else "Reading the scan")
+    if job.seed is not None:
+        volume, reference = _phantom(job.seed, lambda done: stage(0.3 * done, "Making the patient"))
+        title, stem = f"Phantom patient {job.seed}", f"phantom-{job.seed}"
+    else:
+        volume, reference = _read(job.files, "t1", folder), None
+        title = _file_title(job.files)
+        stem = re.sub(r"[^A-Za-z0-9]+", "-", title.split(".")[0]).strip("-") or "scan"
+    stage(0.3, "Translating")
+    made = translate(
+        volume,
+        task=TASK,
+        model=job.model,
+        planes=job.planes,
+        progress=lambda fraction: progress(0.3 + 0.5 * fraction, "Translating"),
+        cancelled=cancelled,
+    )
+    notices = [*volume.notices, *made.notices]
+    if job.reference:
+        from ganlab.imaging.register import register_rigid
+
+        stage(0.8, "Registering the reference CT")
+        moving = _read(job.reference, "ct", folder)
+        notices += [f"Reference: {notice}" for notice in moving.notices]
+        reference, _ = register_rigid(moving, volume)
+    stage(0.9, "Comparing" if reference else "Saving")
+    metrics, histogram = compare(reference, made.synthetic) if reference else (None, None)
+    if metrics:
+        notices += metrics["notices"]
+    elif job.seed is None:
+        notices.append("No reference CT, so there is no error to show: add one of the same patient to measure it.")
+    stage(0.95, "Saving")
+    return save_case(
+        folder,
+        {"input": volume, "synthetic": made.synthetic, "reference": reference},
+        title=title,
+        stem=stem,
+        model=made.model,
+        seconds=made.seconds,
+        planes=job.planes,
+        notices=tuple(notices),
+        commands=_commands(job, made.model, title),
+        seed=job.seed,
+        metrics=metrics,
+        histogram=histogram,
+    )
+
+
+def compare(reference: Volume, synthetic: Volume) -> tuple[dict, dict]:
+    """(metrics, histogram of the signed error by tissue) inside the reference's head mask."""
+    from ganlab.imaging.metrics import SCALES, evaluate, head_mask
+
+    mask = head_mask(reference)
+    truth, error = reference.array[mask], (synthetic.array - reference.array)[mask]
+    error = error.clip(HISTOGRAM_EDGES[0], HISTOGRAM_EDGES[-1])
+    counts = {
+        name: np.histogram(error[rule(truth)], HISTOGRAM_EDGES)[0].tolist()
+        for name, (_, rule) in SCALES[TASK].tissues.items()
+    }
+    metrics = evaluate(reference, synthetic, task=TASK)
+    return metrics, {"edges": HISTOGRAM_EDGES.tolist(), **counts}
+
+
+def save_case(
+    folder: Path, volumes: dict[str, Volume | None], steps: int = 65535, compresslevel: int = 1, **words
+) -> Case:
+    """Write the layers (all on one grid; None is left out) and case.json; `words` are the rest of `Case`."""
+    from ganlab.imaging.grid import canonical
+
+    labels = {"input": "T1", "synthetic": "Synthetic CT", "reference": "Reference CT"}
+    source_affine = volumes["input"].affine.tolist()
+    volumes = {name: canonical(volume) for name, volume in volumes.items() if volume is not None}
+    head = volumes["synthetic"].array > -200.0
+    layers = []
+    for name, volume in volumes.items():
+        stored, scale, offset = encode(volume.array, volume.unit, steps)
+        with gzip.open(folder / f"{name}.i16.gz", "wb", compresslevel=compresslevel) as file:
+            file.write(stored.tobytes())
+        unit = "" if volume.unit == "arbitrary" else volume.unit
+        window = (-160.0, 240.0) if unit == "HU" else _head_window(volume.array, head)
+        layers.append(Layer(name, labels[name], unit, scale, offset, window))
+    grid = volumes["synthetic"]
+    case = Case(
+        shape=grid.shape,
+        affine=grid.affine.tolist(),
+        source_affine=source_affine,
+        crosshair=_opening_voxel(head, grid.spacing),
+        layers=tuple(layers),
+        **words,
+    )
+    (folder / "case.json").write_text(json.dumps(asdict(case)))
+    return case
+
+
+def load_case(folder: Path) -> Case:
+    """Read case.json back."""
+    words = json.loads((folder / "case.json").read_text())
+    layers = tuple(Layer(**{**layer, "window": tuple(layer["window"])}) for layer in words.pop("layers"))
+    lists = ("shape", "crosshair", "planes", "notices", "commands")
+    return Case(layers=layers, **{key: tuple(value) if key in lists else value for key, value in words.items()})
+
+
+def load_layer(folder: Path, case: Case, name: str) -> np.ndarray:
+    """A layer's values, float32, in canonical orientation. Raises KeyError if the case has no such layer."""
+    layer = {layer.name: layer for layer in case.layers}[name]
+    with gzip.open(folder / f"{name}.i16.gz") as file:
+        stored = np.frombuffer(file.read(), dtype="<i2").reshape(case.shape)
+    return (stored * np.float32(layer.scale) + np.float32(layer.offset)).astype(np.float32)
+
+
+def encode(array: np.ndarray, unit: str = "arbitrary", steps: int = 65535) -> tuple[np.ndarray, float, float]:
+    """(int16 little-endian C-ordered array, scale, offset) with value = stored * scale + offset within half a step.
+
+    HU that fit are rounded to whole ones and whole numbers that fit are kept; anything else is spread over `steps`
+    equal steps (at most 65535). The array must be finite.
+    """
+    low, high = float(array.min()), float(array.max())
+    fits = low >= -32768 and high <= 32767
+    if fits and (unit == "HU" or np.array_equal(array, np.rint(array))):
+        return np.ascontiguousarray(np.rint(array), dtype="<i2"), 1.0, 0.0
+    scale = (high - low) / steps or 1.0
+    offset = low + 32768 * scale
+    stored = np.rint((array.astype(np.float64) - offset) / scale).clip(-32768, 32767)
+    return np.ascontiguousarray(stored, dtype="<i2"), scale, offset
+
+
+def _phantom(seed: int, progress: Callable[[float], None]) -> tuple[Volume, Volume]:
+    from ganlab.imaging.phantom import make_patient
+
+    patient = make_patient(seed, progress=progress)
+    volume = patient["t1"]
+    if seed < HELD_OUT:
+        volume = volume.with_notices(
+            f"Seed {seed} is below {HELD_OUT}: the model may have been trained on this patient, so its errors "
+            "flatter it."
+        )
+    return volume, patient["ct"]
+
+
+def _read(files: tuple[str, ...], modality: str, folder: Path) -> Volume:
+    from ganlab.imaging.files import read_volume
+
+    if not files:
+        raise InputError("No scan was chosen: upload a NIfTI, MGZ, NRRD, MHA or DICOM file, a folder or a zip.")
+    if len(files) == 1:
+        return read_volume(files[0], modality=modality)
+    together = folder / f"upload-{modality}"  # a DICOM reader wants one folder; names may repeat across folders
+    together.mkdir()
+    for number, file in enumerate(files):
+        os.symlink(file, together / f"{number:05d}-{Path(file).name}")
+    return read_volume(together, modality=modality)
+
+
+def _file_title(files: tuple[str, ...]) -> str:
+    return Path(files[0]).name if len(files) == 1 else f"{len(files)} DICOM files"
+
+
+def _commands(job: Job, model: str, title: str) -> tuple[str, ...]:
+    planes = [] if job.planes == PLANES else ["--planes", ",".join(job.planes)]
+
+    def translate(path: str) -> str:
+        words = ["python", "-m", "ganlab", "translate", "--task", TASK, path, "synthetic-ct.nii.gz", "--model", model]
+        return shlex.join(words + planes)
+
+    if job.seed is None:
+        return (translate(title if len(job.files) == 1 else "DICOM-FOLDER"),)
+    folder = f"patient-{job.seed}"
+    return (
+        f"python -m ganlab phantom --seed {job.seed} --out {folder}",
+        translate(f"{folder}/t1.nii.gz"),
+        f"python -m ganlab evaluate {folder}/ct.nii.gz synthetic-ct.nii.gz",
+    )
+
+
+def _head_window(array: np.ndarray, head: np.ndarray) -> tuple[float, float]:
+    """From the 1st to the 99.5th percentile of the head's voxels (of every eighth: enough for a window)."""
+    values = array[::2, ::2, ::2][head[::2, ::2, ::2]]
+    low, high = np.percentile(values if values.size else array, [1.0, 99.5])
+    return float(low), float(high if high > low else low + 1.0)
+
+
+def _opening_voxel(head: np.ndarray, spacing: np.ndarray) -> tuple[int, int, int]:
+    """Where the viewer opens: 75 mm below the vertex, amid the head; the centre of a volume without a head."""
+    rows = np.flatnonzero(head.any(axis=(0, 1)))
+    if not rows.size:
+        return tuple(n // 2 for n in head.shape)
+    k = max(int(rows[-1] - VERTEX_DEPTH / spacing[2]), int(rows[0]))
+    slab = head[:, :, k] if head[:, :, k].any() else head.any(axis=2)
+    i, j = (int(np.flatnonzero(slab.any(axis=axis)).mean()) for axis in (1, 0))
+    return i, j, k

@@ -1,0 +1,117 @@
+"""Files that belong to browser sessions: reachable by an unguessable token only, gone when nobody holds them.
+
+A path (a result's folder, an uploaded file) is kept as long as someone holds it: a browser session, or the cache of
+phantom results. When the last holder lets go, it is deleted.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import tempfile
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable, Iterable
+from pathlib import Path
+
+CACHE = object()  # the holder of results that several sessions may share
+
+
+class Store:
+    """Held paths and the result folders among them; safe to use from several threads.
+
+    shared: how many results that are nobody's secret (phantom patients) are kept for the next visitor.
+    """
+
+    def __init__(self, shared: int = 8):
+        self._root = tempfile.TemporaryDirectory(prefix="ganlab-")
+        self._holders: dict[Path, set[Hashable]] = {}
+        self._results: dict[str, Path] = {}  # token -> folder
+        self._shared: OrderedDict[Hashable, str] = OrderedDict()  # key -> token
+        self._cancels: dict[Hashable, threading.Event] = {}
+        self._room = shared
+        self._lock = threading.RLock()
+
+    def new_result(self, holder: Hashable) -> tuple[str, Path]:
+        """An empty folder for a result and the token that opens it."""
+        token = secrets.token_urlsafe(32)
+        folder = Path(self._root.name) / token
+        folder.mkdir()
+        with self._lock:
+            self._results[token] = folder
+            self.hold(holder, folder)
+        return token, folder
+
+    def publish(self, folder: Path) -> str:
+        """A token for a folder that ships with the app and is never deleted."""
+        token = secrets.token_urlsafe(32)
+        with self._lock:
+            self._results[token] = folder
+        return token
+
+    def folder(self, token: str) -> Path:
+        """The result's folder. Raises KeyError for a token that opens nothing."""
+        return self._results[token]
+
+    def hold(self, holder: Hashable, *paths: Path | str) -> None:
+        with self._lock:
+            for path in paths:
+                self._holders.setdefault(Path(path), set()).add(holder)
+
+    def release(self, holder: Hashable, paths: Iterable[Path] | None = None) -> None:
+        """Let go of some paths, or of all that the holder has; what nobody holds any more is deleted."""
+        with self._lock:
+            held = [path for path, holders in self._holders.items() if holder in holders]
+            for path in held if paths is None else set(held) & set(map(Path, paths)):
+                self._holders[path].discard(holder)
+                if not self._holders[path]:
+                    self._delete(path)
+
+    def keep(self, holder: Hashable, token: str) -> None:
+        """Make this result the only one that the session holds; files it has uploaded stay."""
+        with self._lock:
+            mine = [path for path in self._results.values() if path != self._results[token]]
+            if self._results[token] in self._holders:
+                self.hold(holder, self._results[token])
+            self.release(holder, mine)
+
+    def share(self, key: Hashable, token: str) -> None:
+        """Keep a result for whoever asks for the same key; the one longest unused makes room."""
+        with self._lock:
+            self.hold(CACHE, self._results[token])
+            self._shared[key] = token
+            while len(self._shared) > self._room:
+                _, oldest = self._shared.popitem(last=False)
+                self.release(CACHE, [self._results[oldest]])
+
+    def shared(self, key: Hashable) -> str | None:
+        """The token of a shared result, if there is one."""
+        with self._lock:
+            if key in self._shared:
+                self._shared.move_to_end(key)
+            return self._shared.get(key)
+
+    def start(self, holder: Hashable) -> threading.Event:
+        """The event by which the session's job learns that it is cancelled; an earlier job of it is."""
+        with self._lock:
+            self.cancel(holder)
+            self._cancels[holder] = threading.Event()
+            return self._cancels[holder]
+
+    def cancel(self, holder: Hashable) -> None:
+        with self._lock:
+            if holder in self._cancels:
+                self._cancels.pop(holder).set()
+
+    def close(self, holder: Hashable) -> None:
+        """The session is over: its job stops and its files go."""
+        self.cancel(holder)
+        self.release(holder)
+
+    def _delete(self, path: Path) -> None:
+        del self._holders[path]
+        self._results = {token: folder for token, folder in self._results.items() if folder != path}
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)

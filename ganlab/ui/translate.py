@@ -1,0 +1,209 @@
+"""The Translate page: a T1 in, a synthetic CT out, seen beside the reference and measured against it."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from pathlib import Path
+
+import gradio as gr
+
+from ganlab.checkpoints import list_models
+from ganlab.errors import Cancelled, InputError
+from ganlab.ui import report
+from ganlab.ui.cases import HELD_OUT, PLANES, SEEDS, TASK, Case, Job, load_case, solve
+from ganlab.ui.sessions import Store
+from ganlab.ui.viewer import ASSETS, manifest, volume_viewer
+
+TITLE, SLUG = "Translate", "translate"
+OPENING = ASSETS / "opening"  # made by `python -m ganlab.ui.opening`
+PHANTOM, UPLOAD = "Phantom patient", "Your own scan"
+CANCELLED = "Cancelled. The picture is the one before."
+
+
+def show(case: Case, token: str) -> tuple:
+    """What the page shows of a case: headline, viewer, notices, table, histogram, downloads, provenance."""
+    return (
+        report.headline(case),
+        manifest(case, token),
+        report.notices(case),
+        report.metrics_table(case),
+        report.histogram(case),
+        report.downloads(case, token),
+        report.provenance(case),
+    )
+
+
+def job_of(source: str, seed: float | None, files, reference, model: str, planes: str) -> Job:
+    """The job that the controls describe. Raises InputError for a seed that is none."""
+    planes = PLANES if planes == "fused" else (planes,)
+    if source == UPLOAD:
+        return Job(files=tuple(files or ()), reference=tuple(reference or ()), model=model, planes=planes)
+    if seed is None or seed != int(seed) or not 0 <= seed < 2**31:
+        raise InputError(f"{seed} is no seed: choose a whole number from 0 to {2**31 - 1}.")
+    return Job(seed=int(seed), model=model, planes=planes)
+
+
+def translate_for(store: Store, holder: str, job: Job, progress) -> tuple[Case, str]:
+    """Do a session's job, or take a phantom's result from the last who asked, and make it the session's one result.
+
+    Raises InputError and Cancelled; the session then keeps what it had.
+    """
+    event = store.start(holder)
+    token = store.shared(job) if job.seed is not None else None
+    if token is None:
+        token, folder = store.new_result(holder)
+        try:
+            solve(job, folder, progress=progress, cancelled=event.is_set)
+        except BaseException:
+            store.release(holder, [folder])
+            raise
+        for upload in folder.glob("upload-*"):
+            shutil.rmtree(upload)
+        if job.seed is not None:
+            store.share(job, token)
+    store.keep(holder, token)
+    return load_case(store.folder(token)), token
+
+
+def words(html: str, elem_id: str | None = None) -> gr.HTML:
+    """A piece of a report on the page."""
+    return gr.HTML(html, elem_id=elem_id, apply_default_css=False)
+
+
+def build(store: Store, demo: gr.Blocks) -> None:
+    """Add the page to the Blocks that are being built."""
+    models = [card["name"] for card in list_models(TASK)]
+    opening = load_case(OPENING)
+    token = store.publish(OPENING)
+    at_first = dict(
+        zip(("headline", "viewer", "notices", "table", "histogram", "downloads", "made"), show(opening, token), strict=True)
+    )
+
+    with gr.Row(elem_classes="gl-page"):
+        with gr.Column(scale=1, min_width=260, elem_classes="gl-controls"):
+            source = gr.Radio([PHANTOM, UPLOAD], value=PHANTOM, show_label=False, container=False, elem_id="source")
+            with gr.Group() as phantom:
+                seed = gr.Number(
+                    opening.seed,
+                    label="Seed",
+                    info=f"{HELD_OUT} to {SEEDS - 1}: patients the model never saw",
+                    precision=0,
+                    minimum=0,
+                    elem_id="seed",
+                )
+                fresh = gr.Button("New patient", size="md", elem_id="new-patient")
+            with gr.Group(visible=False) as upload:
+                files = gr.File(label="T1 scan: NIfTI, MGZ, NRRD, MHA, DICOM or zip", file_count="multiple", height=150, elem_id="scan")
+                folder = gr.UploadButton("A DICOM folder", file_count="directory", size="md", elem_id="scan-folder")
+                with gr.Accordion("Reference CT", open=False):
+                    words("<p class='gl-note'>A CT of the same patient, in any position: it is moved onto the T1 rigidly (mutual information) and compared.</p>")
+                    reference = gr.File(label="CT", file_count="multiple", height=120, elem_id="reference")
+            with gr.Row():
+                go = gr.Button("Translate", variant="primary", size="md", min_width=90, elem_id="translate")
+                stop = gr.Button("Cancel", interactive=False, size="md", min_width=70, elem_id="cancel")
+            work = words("", "work")
+            with gr.Accordion("Settings", open=False):
+                model = gr.Dropdown(models, value=opening.model, label="Model", visible=len(models) > 1, elem_id="model")
+                planes = gr.Radio(
+                    [("Mean of three planes", "fused"), ("Axial slices only (3 times faster)", "axial")],
+                    value="fused",
+                    label="Slices",
+                    elem_id="planes",
+                )
+            with gr.Accordion("Download", open=False):
+                downloads = words(at_first["downloads"], "downloads")
+            with gr.Accordion("How it was made", open=False):
+                made = words(at_first["made"], "made")
+        with gr.Column(scale=4, min_width=320, elem_classes="gl-result"):
+            headline = words(at_first["headline"], "headline")
+            viewer = volume_viewer(at_first["viewer"], "viewer")
+            notices = words(at_first["notices"], "notices")
+            with gr.Row():
+                with gr.Column(min_width=340):
+                    table = words(at_first["table"], "metrics")
+                with gr.Column(min_width=340):
+                    histogram = words(at_first["histogram"], "histogram")
+            with gr.Accordion("What am I looking at?", open=True):
+                gr.Markdown(
+                    Path(__file__).with_suffix(".md").read_text(encoding="utf-8"),
+                    latex_delimiters=[{"left": "$$", "right": "$$", "display": True}, {"left": "$", "right": "$", "display": False}],
+                    elem_id="explanation",
+                )
+    asked = gr.State(0)  # counts requests: whatever asks for a translation adds one
+    result = [headline, viewer, notices, table, histogram, downloads, made]
+    buttons = [go, fresh, stop]
+
+    def choose_source(chosen: str):
+        return gr.Group(visible=chosen == PHANTOM), gr.Group(visible=chosen == UPLOAD)
+
+    def ask(times: int):
+        return times + 1
+
+    def ask_for_new_patient(times: int):
+        return random.randrange(HELD_OUT, SEEDS), times + 1
+
+    def read_link(request: gr.Request):
+        """?seed=7&model=NAME asks for that patient, unless it is the one already shown."""
+        words = dict(request.query_params)
+        wanted = words.get("seed", "")
+        if not wanted.isdecimal() or len(wanted) > 10:
+            return gr.skip(), gr.skip(), gr.skip()
+        chosen = words.get("model") if words.get("model") in models else opening.model
+        return int(wanted), chosen, int((int(wanted), chosen) != (opening.seed, opening.model))
+
+    def busy():
+        return gr.Button(interactive=False), gr.Button(interactive=False), gr.Button(interactive=True)
+
+    def idle():
+        return gr.Button(interactive=True), gr.Button(interactive=True), gr.Button(interactive=False)
+
+    def run(source, seed, files, reference, model, planes, request: gr.Request, progress=gr.Progress()):
+        unchanged = [gr.skip()] * len(result)
+        try:
+            job = job_of(source, seed, files, reference, model, planes)
+            case, token = translate_for(store, request.session_hash, job, lambda done, words: progress(done, desc=words))
+        except InputError as mistake:
+            gr.Warning(str(mistake), title="This cannot be translated")
+            return [report.alert(str(mistake)), *unchanged]
+        except Cancelled:
+            return [report.alert(CANCELLED), *unchanged]
+        return ["", *show(case, token)]
+
+    def cancel(request: gr.Request):
+        store.cancel(request.session_hash)
+        return report.alert(CANCELLED), *idle()
+
+    def claim(paths, request: gr.Request):
+        """Uploaded files are the session's own: they go when it goes."""
+        store.hold(request.session_hash, *paths)
+
+    def claim_folder(paths, request: gr.Request):
+        claim(paths, request)
+        return paths
+
+    def close(request: gr.Request):
+        store.close(request.session_hash)
+
+    quiet = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+    asking = {**quiet, "queue": True, "concurrency_limit": None}  # a State's change is only seen in the queue
+    source.change(choose_source, source, [phantom, upload], **quiet)
+    files.upload(claim, files, **quiet)
+    reference.upload(claim, reference, **quiet)
+    folder.upload(claim_folder, folder, files, **quiet)
+    go.click(ask, asked, asked, **asking)
+    fresh.click(ask_for_new_patient, asked, [seed, asked], **asking)
+    demo.load(read_link, None, [seed, model, asked], **asking)
+    started = asked.change(busy, None, buttons, **quiet)
+    running = started.then(
+        run,
+        [source, seed, files, reference, model, planes],
+        [work, *result],
+        show_progress_on=work,
+        concurrency_id="translation",
+        concurrency_limit=1,
+        api_visibility="private",
+    )
+    running.then(idle, None, buttons, **quiet)
+    stop.click(cancel, None, [work, *buttons], cancels=[running], **quiet)
+    demo.unload(close)

@@ -1,0 +1,138 @@
+"""The Python side of the volume viewer: the component, its manifest and the routes that serve its volumes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import gradio as gr
+import numpy as np
+from starlette.background import BackgroundTask
+from starlette.requests import Request
+from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from ganlab.ui.cases import Case, load_case, load_layer
+from ganlab.ui.sessions import Store
+
+ASSETS = Path(__file__).parents[2] / "assets"
+SCRIPTS = ("colour.js", "overlay.js", "volume.js", "viewer.js")
+VOLUMES = "gradio_api/ganlab/volumes"  # relative, so that it holds behind a proxy's prefix
+GONE = "This result is no longer on the server: it is deleted when its page is closed. Translate again."
+PRIVATE = {"Cache-Control": "no-store"}
+
+
+def volume_viewer(value: dict, elem_id: str) -> gr.HTML:
+    """A canvas viewer of registered volumes (assets/viewer.js); its value is a manifest, see `manifest`."""
+    script = "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    return gr.HTML(
+        value,
+        elem_id=elem_id,
+        html_template="<div></div>",
+        js_on_load=f'"use strict";\n{script}\nvolumeViewer(element.firstElementChild, props, watch);',
+        apply_default_css=False,
+    )
+
+
+def manifest(case: Case, token: str) -> dict:
+    """What viewer.js needs to show a case: grid, layers with their addresses, words for the picture's caption."""
+    layers = [{**asdict(layer), "url": f"{VOLUMES}/{token}/{layer.name}.i16"} for layer in case.layers]
+    return {
+        "token": token,
+        "title": case.title,
+        "stem": case.stem,
+        "shape": case.shape,
+        "affine": case.affine,
+        "crosshair": case.crosshair,
+        "layers": layers,
+        "caption": [f"{case.title}, synthetic CT by {case.model} (ganlab). Not a medical device.", *case.commands],
+    }
+
+
+def routes(store: Store) -> list[Route]:
+    """One address a file of a case: /gradio_api/ganlab/volumes/TOKEN/NAME. A wrong token or name is a 404.
+
+    NAME: LAYER.i16 (gzip on the wire), input|synthetic|reference|error.nii.gz (on the input's own grid),
+    metrics.json, metrics.csv.
+    """
+
+    def serve(request: Request) -> Response:
+        name = request.path_params["name"]
+        try:
+            folder = store.folder(request.path_params["token"])
+            case = load_case(folder)
+            stem, _, kind = name.partition(".")
+            return {"i16": _layer, "nii.gz": _nifti, "json": _json, "csv": _csv}[kind](folder, case, stem)
+        except (KeyError, FileNotFoundError):
+            return PlainTextResponse(GONE, status_code=404, headers=PRIVATE)
+
+    return [Route(f"/{VOLUMES}/{{token}}/{{name}}", serve)]
+
+
+def _layer(folder: Path, case: Case, name: str) -> Response:
+    if name not in {layer.name for layer in case.layers}:
+        raise KeyError(name)
+    headers = {**PRIVATE, "Content-Encoding": "gzip"}
+    return FileResponse(folder / f"{name}.i16.gz", media_type="application/octet-stream", headers=headers)
+
+
+def _nifti(folder: Path, case: Case, name: str) -> Response:
+    from nibabel.orientations import apply_orientation, io_orientation, ornt_transform
+
+    from ganlab.imaging.files import write_volume
+    from ganlab.imaging.volume import Volume
+
+    if name == "error":
+        array = load_layer(folder, case, "synthetic") - load_layer(folder, case, "reference")
+        unit = "HU"
+    else:
+        array = load_layer(folder, case, name)
+        unit = next(layer.unit for layer in case.layers if layer.name == name) or "arbitrary"
+    source_affine = np.array(case.source_affine)
+    back = ornt_transform(io_orientation(np.array(case.affine)), io_orientation(source_affine))
+    volume = Volume(apply_orientation(array, back), source_affine, unit)
+    with tempfile.NamedTemporaryFile(prefix="ganlab-", suffix=".nii.gz", delete=False) as file:
+        path = Path(file.name)
+    write_volume(volume, path)
+    names = {"input": "t1", "synthetic": "synthetic-ct", "reference": "reference-ct", "error": "error"}
+    return FileResponse(
+        path,
+        filename=f"{case.stem}-{names[name]}.nii.gz",
+        headers=PRIVATE,
+        background=BackgroundTask(path.unlink),
+    )
+
+
+def _json(folder: Path, case: Case, name: str) -> Response:
+    if name != "metrics" or not case.metrics:
+        raise KeyError(name)
+    words = {"patient": case.title, "model": case.model, "seconds": case.seconds, **case.metrics}
+    return _attachment(json.dumps(words, indent=2), f"{case.stem}-metrics.json", "application/json")
+
+
+def _csv(folder: Path, case: Case, name: str) -> Response:
+    if name != "metrics" or not case.metrics:
+        raise KeyError(name)
+    metrics, table = case.metrics, io.StringIO()
+    writer = csv.writer(table)
+    writer.writerow(["patient", "model", "region", "metric", "value", "unit"])
+    for metric, unit in (
+        ("voxels", ""), ("mae", "HU"), ("mean_error", "HU"), ("mse", "HU^2"),
+        ("psnr", "dB"), ("psnr_synthrad", "dB"), ("ssim", ""),
+    ):  # fmt: skip
+        writer.writerow([case.title, case.model, "head", metric, metrics[metric], unit])
+    for tissue, numbers in metrics["tissues"].items():
+        for metric, unit in (("voxels", ""), ("mae", "HU"), ("mean_error", "HU")):
+            writer.writerow([case.title, case.model, tissue, metric, numbers[metric], unit])
+    for tissue, overlap in metrics["dice"].items():
+        writer.writerow([case.title, case.model, tissue, "dice", overlap, ""])
+    return _attachment(table.getvalue(), f"{case.stem}-metrics.csv", "text/csv")
+
+
+def _attachment(text: str, filename: str, kind: str) -> Response:
+    headers = {**PRIVATE, "Content-Disposition": f'attachment; filename="{filename}"'}
+    return Response(text, media_type=kind, headers=headers)

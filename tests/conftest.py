@@ -1,0 +1,20 @@
+"""Fixtures that more than one room's tests use."""
+
+import os
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+hypothesis.settings.register_profile("ganlab", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("ganlab")
+
+
+@pytest.fixture(scope="session")
+def real_t1() -> Path:
+    """A T1-weighted scan of a real head: GANLAB_REAL_T1, or shared/data beside the repository."""
+    beside = Path(__file__).parents[2] / "shared" / "data" / "t1_head_real.nii.gz"
+    path = Path(os.environ.get("GANLAB_REAL_T1", beside))
+    if not path.is_file():
+        pytest.skip(f"no real T1 scan at {path}: set GANLAB_REAL_T1 to one")
+    return path
