@@ -22,7 +22,7 @@ function write(ctx, text, x, y, ink, { align = "left", baseline = "alphabetic", 
 // letters: [left, right, top, bottom]; the middle ones step aside for a vertical line at x = avoid.
 function drawLetters(ctx, pane, letters, ink, avoid = NaN) {
   const { x, y, width, height } = pane;
-  const middle = x + width / 2 - (Math.abs(avoid - x - width / 2) < 12 ? 16 : 0);
+  const middle = x + width / 2 - (Math.abs(avoid - x - width / 2) < 12 ? -14 : 0);
   const style = { size: width > 260 ? 14 : 12, weight: 600 };
   write(ctx, letters[0], x + 6, y + height / 2, ink, { ...style, baseline: "middle" });
   write(ctx, letters[1], x + width - 6, y + height / 2, ink, { ...style, align: "right", baseline: "middle" });

@@ -234,10 +234,7 @@ function volumeViewer(root, props, watch) {
     if (state.profiling && state.line?.plane === plane) drawLine(ctx, state.line.ends.map(frame.toScreen), ink);
     drawLetters(ctx, pane, lettersOf(plane), ink, other && state.compare === "swipe" ? divider : NaN);
     const place = `${PLANES[plane].title} ${sliceIndex(plane) + 1}/${volume.shape[PLANES[plane].across]}`;
-    if (!pane.large) {
-      drawCaption(ctx, pane, [place], ink);
-      return;
-    }
+    if (!pane.large) return drawCaption(ctx, pane, [pane.width < 240 ? PLANES[plane].title : place], ink);
     drawCaption(ctx, pane, [place, layer.label, windowText(layer)], ink);
     drawScaleBar(ctx, pane, frame.scale, ink);
     if (pane.height > 180) {

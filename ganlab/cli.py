@@ -107,20 +107,19 @@ def translate(
     out: Annotated[Path, typer.Argument(help="OUT.nii.gz, on the input's grid and affine.")],
     task: Annotated[str, typer.Option(help="mr2ct.")] = "mr2ct",
     model: Annotated[str | None, typer.Option(help="A pretrained model, or the folder of a training.")] = None,
-    plane: Annotated[list[str] | None, typer.Option(help="axial, coronal or sagittal; all three unless given.")] = None,
+    planes: Annotated[str, typer.Option(help="Slice directions whose mean is taken.")] = "axial,coronal,sagittal",
     as_json: Json = False,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
     """Translate a volume; the result lies on the input's own grid."""
     from ganlab.imaging.files import check_writable, read_volume, write_volume
-    from ganlab.translation.pipeline import PLANES
     from ganlab.translation.pipeline import translate as run
     from ganlab.translation.tasks import get_task
 
     check_writable(out)
     volume = read_volume(source, modality=get_task(task).source)
-    result = run(volume, task, model, device, plane or tuple(PLANES), progress_bar("translate", as_json))
+    result = run(volume, task, model, device, planes.split(","), progress_bar("translate", as_json))
     write_volume(result.synthetic, out)
     notices = volume.notices + result.notices
     for notice in notices:

@@ -30,7 +30,7 @@ def _share(array: np.ndarray, low: float, high: float) -> float:
 def looks_skull_stripped(volume: Volume) -> bool:
     """Whether a head MR shows the brain alone, so that there is no skull to be seen.
 
-    True when the largest bright object, holes filled, has a brain's volume, is not cut by the field of view, and
+    True when what is bright, holes filled, has a brain's volume, is not cut by the field of view, and
     has no dark band (the skull) 4 to 12 mm below its surface. The band tells a child's whole head, which may have
     an adult brain's volume; the cut tells a slab of a head.
     """
@@ -40,20 +40,24 @@ def looks_skull_stripped(volume: Volume) -> bool:
     array = volume.array[every]  # about 2 mm
     spacing = volume.spacing * [part.step for part in every]
     values, counts = np.unique(array, return_counts=True)
-    flat = counts.max() >= 0.1 * array.size  # the background was set to one value
-    background = values[counts.argmax()] if flat else np.percentile(array, 1)
-    signal = np.abs(array - background)
+    background = values[counts.argmax()] if counts.max() >= 0.1 * array.size else np.nan  # was set to one value
+    tissue = array[array != background]
+    if not tissue.size:
+        return False
+    floor = np.fmin(background, np.percentile(tissue, 1))  # standardised tissue lies on both sides of a background
+    signal = np.where(array == background, 0, np.maximum(array - floor, 0))
     signal /= max(np.percentile(signal, 99.5), np.finfo(np.float32).tiny)
 
-    labels, found = ndimage.label(signal > 0.03)
-    if not found:
+    labels, _ = ndimage.label(signal > 0.03)
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    bright = (sizes >= 0.02 * sizes.sum())[labels] & (labels > 0)  # no specks
+    if not bright.any():
         return False
-    largest = 1 + np.bincount(labels.ravel())[1:].argmax()
-    cut = max(np.mean(labels.take(end, axis) == largest) for axis in range(3) for end in (0, -1))
-    box = ndimage.find_objects(labels, largest)[-1]
-    patient = np.pad(labels[box] == largest, 4)
-    signal = np.pad(signal[box], 4)
-    around, _ = ndimage.label(~ndimage.binary_closing(patient, iterations=2))
+    cut = max(bright.take(end, axis).mean() for axis in range(3) for end in (0, -1))
+    box = ndimage.find_objects(bright.astype(np.uint8))[0]
+    patient, signal = np.pad(bright[box], 6), np.pad(signal[box], 6)
+    around, _ = ndimage.label(~ndimage.binary_closing(patient, iterations=4))  # bridges a skull of 16 mm
     patient = around != around[0, 0, 0]  # holes filled
     litres = np.count_nonzero(patient) * np.prod(spacing) / 1e6
     if not STRIPPED_LITRES[0] < litres < STRIPPED_LITRES[1] or cut > CUT_FACE:

@@ -2,7 +2,7 @@
 
 The elements are walked here, so that a damaged length is met before GDCM takes it at its word (it reserves
 what an element promises, up to 4 GB), and so that every slice's own position counts: multi-frame files,
-tilted gantries and missing slices come out right. The pixels are decoded by GDCM, through SimpleITK.
+tilted gantries and missing slices come out right. The pixels are decoded by `pixels.py`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ganlab.errors import InputError
+from ganlab.imaging import pixels
 from ganlab.imaging.headers import LPS_TO_RAS
 
 MAX_SLICE_STEP = 20.0  # mm between neighbouring slices
@@ -61,25 +62,15 @@ class Slice:
     path: Path
     frame: int
     frames: int
+    size: tuple[int, int]  # rows, columns
     position: tuple[float, ...]
+    orientation: np.ndarray  # (2, 3): the directions in which the column and the row number grow
+    spacing: tuple[float, ...]  # between rows, between columns
+    compressed: bool
     series: tuple  # slices that agree in this belong together
     instance: int
     description: str
     modality: str
-
-    @property
-    def orientation(self) -> np.ndarray:
-        """(2, 3): the directions in which the column and the row number grow."""
-        return np.reshape(self.series[1], (2, 3))
-
-    @property
-    def rows_columns(self) -> tuple[int, int]:
-        return self.series[2]
-
-    @property
-    def spacing(self) -> tuple[float, float]:
-        """mm between rows and between columns."""
-        return self.series[3]
 
 
 def is_dicom(head: bytes) -> bool:
@@ -252,14 +243,15 @@ def slices_of(path: Path, max_voxels: int) -> list[Slice]:
                 path=path,
                 frame=index,
                 frames=frames,
+                size=(rows, columns),
                 position=position,
+                orientation=axes,
+                spacing=spacing,
+                compressed=not native,
                 series=(
-                    _text(found, SERIES),
-                    tuple(round(x, 3) + 0.0 for x in orientation),
-                    (rows, columns),
-                    tuple(round(x, 4) for x in spacing),
-                    _text(found, IMAGE_TYPE),
-                    _text(found, ECHO_TIME),
+                    *(_text(found, tag) for tag in (SERIES, IMAGE_TYPE, ECHO_TIME)),
+                    *np.round([*orientation, *spacing], 3).tolist(),
+                    *(rows, columns, frames, native),
                 ),
                 instance=_count(found, INSTANCE, 0) if frames == 1 else index,
                 description=_text(found, DESCRIPTION)[:40] or "unnamed",
@@ -320,13 +312,13 @@ def read_series(paths: list[Path], name: str, max_voxels: int) -> tuple[np.ndarr
             f'"{chosen[0].description}" ({len(chosen)} slices), and not {others}{more}.'
         )
     chosen = _one_per_place(chosen, notices)
-    rows, columns = chosen[0].rows_columns
+    rows, columns = chosen[0].size
     if rows * columns * len(chosen) > max_voxels:
         raise InputError(
             f"{name} holds {columns}x{rows}x{len(chosen)} voxels, more than the limit of {max_voxels:,}: "
             "crop or downsample it first."
         )
-    stack, chosen = _decoded(chosen, unusable)
+    stack, chosen = _decoded(chosen, name, unusable)
     if unusable:
         notices.append(
             f"{len(unusable)} DICOM file{'s' * (len(unusable) > 1)} could not be used, the first being "
@@ -366,33 +358,31 @@ def _one_per_place(pieces: list[Slice], notices: list[str]) -> list[Slice]:
     return kept
 
 
-def _decoded(pieces: list[Slice], unusable: list) -> tuple[np.ndarray, list[Slice]]:
+def _decoded(pieces: list[Slice], name: str, unusable: list) -> tuple[np.ndarray, list[Slice]]:
     """The slices' values, (columns, rows, slices) float32, and those slices that could be decoded."""
-    import SimpleITK as sitk
-
-    rows, columns = pieces[0].rows_columns
+    first = pieces[0]
+    rows, columns = first.size
     stack = np.empty((columns, rows, len(pieces)), dtype=np.float32, order="F")
-    loud = sitk.ProcessObject.GetGlobalWarningDisplay()
-    sitk.ProcessObject.SetGlobalWarningDisplay(False)  # or GDCM talks on standard error
-    done, frames, opened = [], None, None
+    of_path = defaultdict(list)
+    for index, piece in enumerate(pieces):
+        of_path[piece.path].append(index)
+    kept = []
     try:
-        for piece in pieces:
-            if piece.path != opened:
-                reader = sitk.ImageFileReader()
-                reader.SetImageIO("GDCMImageIO")
-                reader.SetFileName(str(piece.path))
-                opened = piece.path
-                try:
-                    frames = np.reshape(sitk.GetArrayFromImage(reader.Execute()), (piece.frames, rows, columns))
-                except (RuntimeError, ValueError):  # the decoder's complaint; a size other than the header's
-                    unusable.append((piece.path, "has pixels that cannot be decoded"))
-                    frames = None
-            if frames is not None:
-                stack[..., len(done)] = frames[piece.frame].T
-                done.append(piece)
-    finally:
-        sitk.ProcessObject.SetGlobalWarningDisplay(loud)
-    return stack[..., : len(done)], done
+        files = pixels.decoded(list(of_path), (first.frames, rows, columns), first.compressed)
+        for (path, indices), frames in zip(of_path.items(), files, strict=True):
+            if frames is None:
+                unusable.append((path, "has pixels that cannot be decoded"))
+                continue
+            kept += indices
+            for index in indices:
+                stack[..., index] = frames[pieces[index].frame].T
+    except pixels.DecoderDied as died:
+        raise InputError(
+            f'{name} holds "{shown(died.path.name)}", whose compressed pixels are damaged so that they cannot be '
+            "decoded: export the series again, uncompressed."
+        ) from None
+    kept.sort()
+    return (stack if len(kept) == len(pieces) else stack[..., kept]), [pieces[index] for index in kept]
 
 
 def _evenly(stack, pieces: list[Slice], name: str, max_voxels: int, notices: list[str]):
@@ -442,13 +432,13 @@ def _evenly(stack, pieces: list[Slice], name: str, max_voxels: int, notices: lis
     where = _where(affine, shape, missing)
     if on_grid.all():
         notices.append(
-            f"{len(missing)} of {count} slices {'is' if len(missing) == 1 else 'are'} missing, at {where}; "
-            f"{'it was' if len(missing) == 1 else 'they were'} interpolated between the neighbours and must not be relied on."
+            f"{len(missing)} of {count} slices {'is' if len(missing) == 1 else 'are'} missing, at {where}; what "
+            "stands there was interpolated between the neighbours and must not be relied on."
         )
     else:
         notices.append(
-            f"The slices lie unevenly, {gaps.min():.2f} to {gaps.max():.2f} mm apart; they were interpolated to an even "
-            f"{step:.2f} mm, new at {where}."
+            f"The slices lie unevenly, {gaps.min():.2f} to {gaps.max():.2f} mm apart; they were interpolated to "
+            f"an even {step:.2f} mm, new at {where}."
         )
     return array, affine
 

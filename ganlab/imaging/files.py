@@ -437,7 +437,7 @@ def write_volume(volume: Volume, path: str | os.PathLike) -> None:
     array = volume.array
     if array.dtype.kind in "iub" and array.dtype.itemsize <= 2:
         array = array.astype(np.uint8) if array.dtype.kind == "b" else array
-    elif volume.unit == "HU" and -32768 <= array.min() and array.max() <= 32767:
+    elif volume.unit == "HU" and array.min() >= -32768 and array.max() <= 32767:
         array = np.rint(array).astype(np.int16)
     else:
         array = array.astype(np.float32)

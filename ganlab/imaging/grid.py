@@ -101,7 +101,7 @@ def _interpolated(source: np.ndarray, to_voxel: np.ndarray, shape, order: int, f
     from scipy import ndimage
 
     number = source.dtype
-    source = source.astype(np.uint8) if number == bool else source
+    source = source.astype(np.uint8) if number.kind == "b" else source
     if order > 0:
         larger = np.linalg.norm(to_voxel[:3, :3], axis=1)  # new voxels along each old axis, in old voxels
         sigma = np.sqrt(np.clip(larger**2 - 1, 0, None) / (8 * np.log(2)))

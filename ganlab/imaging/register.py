@@ -18,12 +18,12 @@ from ganlab.imaging.volume import Volume
 AIR_HU = -1000.0
 LEVELS_MM = (8.0, 4.0, 2.0)  # voxel sizes, coarse to fine
 PITCHES_DEG = (-20.0, 0.0, 20.0)  # starting nods of the head: the angle in which two scans differ most
-SAMPLES = 60_000  # voxels that the measure looks at, each level
+SAMPLES = 30_000  # voxels that the measure looks at, each level
 SEED = 1
 HEAD_RADIUS_MM = 70.0  # weighs a radian of rotation against a millimetre of translation
 LEAST_OVERLAP = 0.8
 NUDGE_MM = 12.0
-LEAST_LOSS = 0.25  # of mutual information by that nudge: 0.3 to 0.5 for one head, 0.1 to 0.2 for two or one reversed
+LEAST_LOSS = 0.25  # of information by that nudge: 0.3 to 0.5 for one head, 0.1 to 0.2 for two, or one reversed
 MOST_SHIFT_MM = 100.0
 MOST_ROTATION_DEG = 60.0
 
@@ -47,8 +47,9 @@ def register_rigid(moving: Volume, fixed: Volume) -> tuple[Volume, np.ndarray]:
     """
     fixed_levels, moving_levels = _pyramid("fixed", fixed), _pyramid("moving", moving)
     transform = _best_start(fixed_levels[0], moving_levels[0])
-    for level, spacing in list(enumerate(LEVELS_MM))[1:]:
-        transform, _ = _optimise(fixed_levels[level], moving_levels[level], transform, spacing / 2, 0.005)
+    finer = zip(fixed_levels[1:], moving_levels[1:], LEVELS_MM[1:], strict=True)
+    for fixed_image, moving_image, spacing in finer:
+        transform, _ = _optimise(fixed_image, moving_image, transform, spacing / 2, 0.02)
     matrix = _matrix(transform)
 
     background = AIR_HU if moving.unit == "HU" else 0.0

@@ -36,7 +36,8 @@ def measure_model(
         synthetic = translate(volumes[kind.source], task, name, device).synthetic
         result = evaluate(volumes[kind.target], synthetic, task=task)
         flat = {**result, **{t: v["mae"] for t, v in result["tissues"].items()}}
-        patients[seed] = {key: round(float(flat[key]), 4) for key, _ in COLUMNS.values() if key in flat}
+        flat |= {f"dice_{t}": v for t, v in result["dice"].items()}
+        patients[seed] = {key: round(flat[key], 4) for key, _ in COLUMNS.values() if flat.get(key) is not None}
         if progress:
             progress((k + 1) / len(HELD_OUT))
     keys = next(iter(patients.values()))

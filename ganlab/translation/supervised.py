@@ -39,7 +39,7 @@ class SupervisedConfig:
 
     task: str = "mr2ct"
     network: UNetConfig = field(default_factory=UNetConfig)
-    steps: int = 12000
+    steps: int = 6500
     batch: int = 6
     size: int = 192  # pixels of 1 mm
     rate: float = 1.5e-3

@@ -2,66 +2,28 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
-
 import gradio as gr
 
 from ganlab import __doc__ as ABOUT
-from ganlab.errors import InputError
 from ganlab.ui import translate, viewer
 from ganlab.ui.sessions import Store
+from ganlab.ui.settings import Settings
 from ganlab.ui.viewer import ASSETS
 
-PAGES = (translate,)  # each has TITLE, SLUG and build(store, demo)
+PAGES = (translate,)  # each has TITLE, SLUG and build(store, settings, demo)
 SYSTEM_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
 MONO_FONTS = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 HOUR = 3600  # s
 
 
-@dataclass(frozen=True)
-class Settings:
-    """host, port: where the app listens (port None: the first free one from 7860).
-
-    max_upload_mb: the largest file a visitor may upload. queue: how many may wait for a translation at once.
-    """
-
-    host: str = "127.0.0.1"
-    port: int | None = None
-    max_upload_mb: int = 512
-    queue: int = 64
-
-    @classmethod
-    def from_environment(cls, environment=os.environ) -> Settings:
-        """GANLAB_HOST, GANLAB_PORT (or gradio's GRADIO_SERVER_NAME, GRADIO_SERVER_PORT), GANLAB_MAX_UPLOAD_MB,
-        GANLAB_QUEUE. Raises InputError for a number that is none."""
-
-        def number(name: str, default: int | None) -> int | None:
-            text = environment.get(name)
-            if text is None:
-                return default
-            if not text.isdecimal() or not 0 < int(text) < 2**16:
-                raise InputError(f"{name} is {text!r}: set it to a whole number from 1 to 65535, or not at all.")
-            return int(text)
-
-        return cls(
-            host=environment.get("GANLAB_HOST") or environment.get("GRADIO_SERVER_NAME") or cls.host,
-            port=number("GANLAB_PORT", number("GRADIO_SERVER_PORT", cls.port)),
-            max_upload_mb=number("GANLAB_MAX_UPLOAD_MB", cls.max_upload_mb),
-            queue=number("GANLAB_QUEUE", cls.queue),
-        )
-
-
-def build(store: Store) -> gr.Blocks:
+def build(store: Store, settings: Settings) -> gr.Blocks:
     """The whole app as Blocks, one tab a page; ?tab=SLUG opens that tab."""
-    with gr.Blocks(
-        title="ganlab", analytics_enabled=False, fill_width=True, delete_cache=(HOUR, HOUR)
-    ) as demo:
+    with gr.Blocks(title="ganlab", analytics_enabled=False, fill_width=True, delete_cache=(HOUR, HOUR)) as demo:
         gr.HTML(f"<header class='gl-header'><h1>ganlab</h1><p>{ABOUT}</p></header>", apply_default_css=False)
         with gr.Tabs() as tabs:
             for page in PAGES:
                 with gr.Tab(page.TITLE, id=page.SLUG):
-                    page.build(store, demo)
+                    page.build(store, settings, demo)
 
         def open_tab(request: gr.Request):
             wanted = request.query_params.get("tab")
@@ -93,7 +55,7 @@ def launch(settings: Settings | None = None, **overrides):
     """Serve the app; returns what gr.Blocks.launch returns. `overrides` go to launch, as tests need them."""
     settings = settings or Settings.from_environment()
     store = Store()
-    demo = build(store).queue(default_concurrency_limit=1, max_size=settings.queue)
+    demo = build(store, settings).queue(default_concurrency_limit=1, max_size=settings.queue)
     return demo.launch(
         **{
             "server_name": settings.host,

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 TASK = "mr2ct"
 PLANES = ("axial", "coronal", "sagittal")
-HELD_OUT = 9000  # phantom seeds from here on are never trained on
-SEEDS = 10_000
 HISTOGRAM_EDGES = np.arange(-1000, 1001, 20)  # HU
 VERTEX_DEPTH = 75.0  # mm below the top of the head where the viewer opens: the lateral ventricles
 
@@ -35,10 +33,12 @@ VERTEX_DEPTH = 75.0  # mm below the top of the head where the viewer opens: the 
 class Job:
     """What to translate: a phantom patient by its seed, or the user's files.
 
+    spacing: edge of the phantom's voxels, mm.
     files: one image file or zip, or the files of one DICOM series; reference: the same of a CT of the patient.
     """
 
     seed: int | None = None
+    spacing: float = 1.0
     files: tuple[str, ...] = ()
     reference: tuple[str, ...] = ()
     model: str | None = None
@@ -103,7 +103,8 @@ def solve(
 
     stage(0.0, "Making the patient" if job.seed is not None else "Reading the scan")
     if job.seed is not None:
-        volume, reference = _phantom(job.seed, lambda done: stage(0.3 * done, "Making the patient"))
+        patient = _phantom(job, lambda done: stage(0.3 * done, "Making the patient"))
+        volume, reference = patient["t1"], patient["ct"]
         title, stem = f"Phantom patient {job.seed}", f"phantom-{job.seed}"
     else:
         volume, reference = _read(job.files, "t1", folder), None
@@ -160,14 +161,23 @@ def compare(reference: Volume, synthetic: Volume) -> tuple[dict, dict]:
         name: np.histogram(error[rule(truth)], HISTOGRAM_EDGES)[0].tolist()
         for name, (_, rule) in SCALES[TASK].tissues.items()
     }
-    metrics = evaluate(reference, synthetic, task=TASK)
+    metrics = evaluate(reference, synthetic, mask, task=TASK)
+    metrics["mask"] = "head of the reference: its largest body above -200 HU, filled"
     return metrics, {"edges": HISTOGRAM_EDGES.tolist(), **counts}
 
 
 def save_case(
-    folder: Path, volumes: dict[str, Volume | None], steps: int = 65535, compresslevel: int = 1, **words
+    folder: Path,
+    volumes: dict[str, Volume | None],
+    steps: int = 65535,
+    hu_step: float = 1.0,
+    compresslevel: int = 1,
+    **words,
 ) -> Case:
-    """Write the layers (all on one grid; None is left out) and case.json; `words` are the rest of `Case`."""
+    """Write the layers (all on one grid; None is left out) and case.json; `words` are the rest of `Case`.
+
+    steps, hu_step: see `encode`; compresslevel: gzip's.
+    """
     from ganlab.imaging.grid import canonical
 
     labels = {"input": "T1", "synthetic": "Synthetic CT", "reference": "Reference CT"}
@@ -176,7 +186,7 @@ def save_case(
     head = volumes["synthetic"].array > -200.0
     layers = []
     for name, volume in volumes.items():
-        stored, scale, offset = encode(volume.array, volume.unit, steps)
+        stored, scale, offset = encode(volume.array, volume.unit, steps, hu_step)
         with gzip.open(folder / f"{name}.i16.gz", "wb", compresslevel=compresslevel) as file:
             file.write(stored.tobytes())
         unit = "" if volume.unit == "arbitrary" else volume.unit
@@ -211,33 +221,30 @@ def load_layer(folder: Path, case: Case, name: str) -> np.ndarray:
     return (stored * np.float32(layer.scale) + np.float32(layer.offset)).astype(np.float32)
 
 
-def encode(array: np.ndarray, unit: str = "arbitrary", steps: int = 65535) -> tuple[np.ndarray, float, float]:
+def encode(
+    array: np.ndarray, unit: str = "arbitrary", steps: int = 65535, hu_step: float = 1.0
+) -> tuple[np.ndarray, float, float]:
     """(int16 little-endian C-ordered array, scale, offset) with value = stored * scale + offset within half a step.
 
-    HU that fit are rounded to whole ones and whole numbers that fit are kept; anything else is spread over `steps`
-    equal steps (at most 65535). The array must be finite.
+    HU are kept in steps of hu_step and whole numbers as they are, where they fit; anything else is spread over
+    `steps` equal steps (at most 65535). The array must be finite.
     """
     low, high = float(array.min()), float(array.max())
-    fits = low >= -32768 and high <= 32767
-    if fits and (unit == "HU" or np.array_equal(array, np.rint(array))):
-        return np.ascontiguousarray(np.rint(array), dtype="<i2"), 1.0, 0.0
-    scale = (high - low) / steps or 1.0
-    offset = low + 32768 * scale
+    if unit == "HU" and max(-low, high) <= 32767 * hu_step:
+        scale, offset = hu_step, 0.0
+    elif max(-low, high) <= 32767 and np.array_equal(array, np.rint(array)):
+        scale, offset = 1.0, 0.0
+    else:
+        scale = (high - low) / steps or 1.0
+        offset = low + 32768 * scale
     stored = np.rint((array.astype(np.float64) - offset) / scale).clip(-32768, 32767)
     return np.ascontiguousarray(stored, dtype="<i2"), scale, offset
 
 
-def _phantom(seed: int, progress: Callable[[float], None]) -> tuple[Volume, Volume]:
+def _phantom(job: Job, progress: Callable[[float], None]) -> dict[str, Volume]:
     from ganlab.imaging.phantom import make_patient
 
-    patient = make_patient(seed, progress=progress)
-    volume = patient["t1"]
-    if seed < HELD_OUT:
-        volume = volume.with_notices(
-            f"Seed {seed} is below {HELD_OUT}: the model may have been trained on this patient, so its errors "
-            "flatter it."
-        )
-    return volume, patient["ct"]
+    return make_patient(job.seed, spacing=job.spacing, progress=progress)
 
 
 def _read(files: tuple[str, ...], modality: str, folder: Path) -> Volume:
@@ -247,10 +254,11 @@ def _read(files: tuple[str, ...], modality: str, folder: Path) -> Volume:
         raise InputError("No scan was chosen: upload a NIfTI, MGZ, NRRD, MHA or DICOM file, a folder or a zip.")
     if len(files) == 1:
         return read_volume(files[0], modality=modality)
-    together = folder / f"upload-{modality}"  # a DICOM reader wants one folder; names may repeat across folders
+    together = folder / f"upload-{modality}"  # readers want a folder; across folders names may repeat
     together.mkdir()
     for number, file in enumerate(files):
-        os.symlink(file, together / f"{number:05d}-{Path(file).name}")
+        name = Path(file).name
+        os.symlink(file, together / (f"{number:05d}-{name}" if (together / name).exists() else name))
     return read_volume(together, modality=modality)
 
 
@@ -259,7 +267,7 @@ def _file_title(files: tuple[str, ...]) -> str:
 
 
 def _commands(job: Job, model: str, title: str) -> tuple[str, ...]:
-    planes = [] if job.planes == PLANES else ["--planes", ",".join(job.planes)]
+    planes = [] if job.planes == PLANES else [word for plane in job.planes for word in ("--plane", plane)]
 
     def translate(path: str) -> str:
         words = ["python", "-m", "ganlab", "translate", "--task", TASK, path, "synthetic-ct.nii.gz", "--model", model]
@@ -269,7 +277,8 @@ def _commands(job: Job, model: str, title: str) -> tuple[str, ...]:
         return (translate(title if len(job.files) == 1 else "DICOM-FOLDER"),)
     folder = f"patient-{job.seed}"
     return (
-        f"python -m ganlab phantom --seed {job.seed} --out {folder}",
+        f"python -m ganlab phantom --seed {job.seed} --out {folder}"
+        + (f" --spacing {job.spacing:g}" if job.spacing != 1 else ""),
         translate(f"{folder}/t1.nii.gz"),
         f"python -m ganlab evaluate {folder}/ct.nii.gz synthetic-ct.nii.gz",
     )

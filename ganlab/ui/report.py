@@ -68,7 +68,7 @@ def histogram(case: Case) -> str:
     if not case.histogram:
         return ""
     edges = case.histogram["edges"]
-    width, row, left, top, bottom = 440, 62, 8, 22, 34
+    width, row, left, top, bottom = 440, 70, 8, 4, 34
     rows = [name for name in case.histogram if name != "edges"]
     height = top + row * len(rows) + bottom
 
@@ -79,15 +79,15 @@ def histogram(case: Case) -> str:
     for number, name in enumerate(rows):
         counts, base = case.histogram[name], top + row * (number + 1) - 6
         total, most = sum(counts) or 1, max(counts) or 1
-        scale = (row - 14) / most
+        scale = (row - 26) / most
         path = "".join(f"V{base - n * scale:.1f}H{x(edge):.1f}" for n, edge in zip(counts, edges[1:], strict=True))
         tissue = case.metrics["tissues"][name]
         label = TISSUES.get(name, name)
         marks.append(
             f"<path class='gl-bars' d='M{x(edges[0]):.1f} {base}{path}V{base}Z'/>"
             f"<line class='gl-axis' x1='{left}' x2='{width - left}' y1='{base + 0.5}' y2='{base + 0.5}'/>"
-            f"<text x='{left}' y='{base - row + 22}'>{escape(label)}</text>"
-            f"<text x='{width - left}' y='{base - row + 22}' class='gl-muted' text-anchor='end'>"
+            f"<text x='{left}' y='{base - row + 18}'>{escape(label)}</text>"
+            f"<text x='{width - left}' y='{base - row + 18}' class='gl-muted' text-anchor='end'>"
             f"mean {_number(tissue['mean_error'], sign=True)} HU, tallest bin {100 * most / total:.0f} %</text>"
         )
     floor = height - bottom
@@ -114,7 +114,11 @@ def downloads(case: Case, token: str) -> str:
     files = [("Synthetic CT", "synthetic.nii.gz"), ("T1", "input.nii.gz")]
     if case.metrics:
         files[1:1] = [("Error map", "error.nii.gz")]
-        files += [("Reference CT", "reference.nii.gz"), ("Metrics, CSV", "metrics.csv"), ("Metrics, JSON", "metrics.json")]
+        files += [
+            ("Reference CT", "reference.nii.gz"),
+            ("Metrics, CSV", "metrics.csv"),
+            ("Metrics, JSON", "metrics.json"),
+        ]
     links = "".join(f"<li><a href='{VOLUMES}/{token}/{name}' download>{words}</a></li>" for words, name in files)
     return f"<ul class='gl-downloads'>{links}</ul><p class='gl-note'>NIfTI files lie on the input's own grid.</p>"
 

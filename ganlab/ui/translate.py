@@ -11,37 +11,40 @@ import gradio as gr
 from ganlab.checkpoints import list_models
 from ganlab.errors import Cancelled, InputError
 from ganlab.ui import report
-from ganlab.ui.cases import HELD_OUT, PLANES, SEEDS, TASK, Case, Job, load_case, solve
+from ganlab.ui.cases import PLANES, TASK, Case, Job, load_case, solve
 from ganlab.ui.sessions import Store
+from ganlab.ui.settings import Settings
 from ganlab.ui.viewer import ASSETS, manifest, volume_viewer
 
 TITLE, SLUG = "Translate", "translate"
 OPENING = ASSETS / "opening"  # made by `python -m ganlab.ui.opening`
-PHANTOM, UPLOAD = "Phantom patient", "Your own scan"
+NEW_SEEDS = range(9000, 10_000)  # the phantom patients kept for testing
+PHANTOM, UPLOAD = "Phantom patient", "Your scan"
+PROGRESS = gr.Progress()  # as a parameter's default, gradio gives each run its own
 CANCELLED = "Cancelled. The picture is the one before."
 
 
-def show(case: Case, token: str) -> tuple:
-    """What the page shows of a case: headline, viewer, notices, table, histogram, downloads, provenance."""
-    return (
-        report.headline(case),
-        manifest(case, token),
-        report.notices(case),
-        report.metrics_table(case),
-        report.histogram(case),
-        report.downloads(case, token),
-        report.provenance(case),
-    )
+def show(case: Case, token: str) -> dict:
+    """What the page shows of a case, by the component that shows it."""
+    return {
+        "headline": report.headline(case),
+        "viewer": manifest(case, token),
+        "notices": report.notices(case),
+        "metrics": report.metrics_table(case),
+        "histogram": report.histogram(case),
+        "downloads": report.downloads(case, token),
+        "made": report.provenance(case),
+    }
 
 
-def job_of(source: str, seed: float | None, files, reference, model: str, planes: str) -> Job:
+def job_of(source: str, seed: float | None, spacing: float, files, reference, model: str, planes: str) -> Job:
     """The job that the controls describe. Raises InputError for a seed that is none."""
     planes = PLANES if planes == "fused" else (planes,)
     if source == UPLOAD:
         return Job(files=tuple(files or ()), reference=tuple(reference or ()), model=model, planes=planes)
     if seed is None or seed != int(seed) or not 0 <= seed < 2**31:
         raise InputError(f"{seed} is no seed: choose a whole number from 0 to {2**31 - 1}.")
-    return Job(seed=int(seed), model=model, planes=planes)
+    return Job(seed=int(seed), spacing=spacing, model=model, planes=planes)
 
 
 def translate_for(store: Store, holder: str, job: Job, progress) -> tuple[Case, str]:
@@ -71,14 +74,11 @@ def words(html: str, elem_id: str | None = None) -> gr.HTML:
     return gr.HTML(html, elem_id=elem_id, apply_default_css=False)
 
 
-def build(store: Store, demo: gr.Blocks) -> None:
+def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
     """Add the page to the Blocks that are being built."""
     models = [card["name"] for card in list_models(TASK)]
     opening = load_case(OPENING)
-    token = store.publish(OPENING)
-    at_first = dict(
-        zip(("headline", "viewer", "notices", "table", "histogram", "downloads", "made"), show(opening, token), strict=True)
-    )
+    shown = show(opening, store.publish(OPENING))
 
     with gr.Row(elem_classes="gl-page"):
         with gr.Column(scale=1, min_width=260, elem_classes="gl-controls"):
@@ -87,24 +87,36 @@ def build(store: Store, demo: gr.Blocks) -> None:
                 seed = gr.Number(
                     opening.seed,
                     label="Seed",
-                    info=f"{HELD_OUT} to {SEEDS - 1}: patients the model never saw",
+                    info="The same number makes the same patient",
                     precision=0,
                     minimum=0,
                     elem_id="seed",
                 )
                 fresh = gr.Button("New patient", size="md", elem_id="new-patient")
             with gr.Group(visible=False) as upload:
-                files = gr.File(label="T1 scan: NIfTI, MGZ, NRRD, MHA, DICOM or zip", file_count="multiple", height=150, elem_id="scan")
+                words("<p class='gl-note'>T1 of a head: NIfTI, MGZ, NRRD, MHA, DICOM files, or a zip.</p>")
+                files = gr.File(label="T1 scan", file_count="multiple", height=130, elem_id="scan")
                 folder = gr.UploadButton("A DICOM folder", file_count="directory", size="md", elem_id="scan-folder")
                 with gr.Accordion("Reference CT", open=False):
-                    words("<p class='gl-note'>A CT of the same patient, in any position: it is moved onto the T1 rigidly (mutual information) and compared.</p>")
-                    reference = gr.File(label="CT", file_count="multiple", height=120, elem_id="reference")
+                    words(
+                        "<p class='gl-note'>A CT of the same patient, in any position: it is moved onto the T1 rigidly "
+                        "(by mutual information) and compared.</p>"
+                    )
+                    reference = gr.File(label="CT", file_count="multiple", height=110, elem_id="reference")
             with gr.Row():
                 go = gr.Button("Translate", variant="primary", size="md", min_width=90, elem_id="translate")
                 stop = gr.Button("Cancel", interactive=False, size="md", min_width=70, elem_id="cancel")
             work = words("", "work")
             with gr.Accordion("Settings", open=False):
-                model = gr.Dropdown(models, value=opening.model, label="Model", visible=len(models) > 1, elem_id="model")
+                model = gr.Dropdown(
+                    models, value=opening.model, label="Model", visible=len(models) > 1, elem_id="model"
+                )
+                spacing = gr.Radio(
+                    [(f"{mm:g} mm", mm) for mm in sorted({1.0, 2.0, settings.phantom_mm})],
+                    value=settings.phantom_mm,
+                    label="Phantom's voxels",
+                    elem_id="spacing",
+                )
                 planes = gr.Radio(
                     [("Mean of three planes", "fused"), ("Axial slices only (3 times faster)", "axial")],
                     value="fused",
@@ -112,22 +124,25 @@ def build(store: Store, demo: gr.Blocks) -> None:
                     elem_id="planes",
                 )
             with gr.Accordion("Download", open=False):
-                downloads = words(at_first["downloads"], "downloads")
+                downloads = words(shown["downloads"], "downloads")
             with gr.Accordion("How it was made", open=False):
-                made = words(at_first["made"], "made")
+                made = words(shown["made"], "made")
         with gr.Column(scale=4, min_width=320, elem_classes="gl-result"):
-            headline = words(at_first["headline"], "headline")
-            viewer = volume_viewer(at_first["viewer"], "viewer")
-            notices = words(at_first["notices"], "notices")
+            headline = words(shown["headline"], "headline")
+            viewer = volume_viewer(shown["viewer"], "viewer")
+            notices = words(shown["notices"], "notices")
             with gr.Row():
                 with gr.Column(min_width=340):
-                    table = words(at_first["table"], "metrics")
+                    table = words(shown["metrics"], "metrics")
                 with gr.Column(min_width=340):
-                    histogram = words(at_first["histogram"], "histogram")
+                    histogram = words(shown["histogram"], "histogram")
             with gr.Accordion("What am I looking at?", open=True):
                 gr.Markdown(
                     Path(__file__).with_suffix(".md").read_text(encoding="utf-8"),
-                    latex_delimiters=[{"left": "$$", "right": "$$", "display": True}, {"left": "$", "right": "$", "display": False}],
+                    latex_delimiters=[
+                        {"left": "$$", "right": "$$", "display": True},
+                        {"left": "$", "right": "$", "display": False},
+                    ],
                     elem_id="explanation",
                 )
     asked = gr.State(0)  # counts requests: whatever asks for a translation adds one
@@ -141,7 +156,7 @@ def build(store: Store, demo: gr.Blocks) -> None:
         return times + 1
 
     def ask_for_new_patient(times: int):
-        return random.randrange(HELD_OUT, SEEDS), times + 1
+        return random.choice(NEW_SEEDS), times + 1
 
     def read_link(request: gr.Request):
         """?seed=7&model=NAME asks for that patient, unless it is the one already shown."""
@@ -158,17 +173,17 @@ def build(store: Store, demo: gr.Blocks) -> None:
     def idle():
         return gr.Button(interactive=True), gr.Button(interactive=True), gr.Button(interactive=False)
 
-    def run(source, seed, files, reference, model, planes, request: gr.Request, progress=gr.Progress()):
+    def run(source, seed, spacing, files, reference, model, planes, request: gr.Request, bar=PROGRESS):
         unchanged = [gr.skip()] * len(result)
         try:
-            job = job_of(source, seed, files, reference, model, planes)
-            case, token = translate_for(store, request.session_hash, job, lambda done, words: progress(done, desc=words))
+            job = job_of(source, seed, spacing, files, reference, model, planes)
+            case, token = translate_for(store, request.session_hash, job, lambda done, what: bar(done, desc=what))
         except InputError as mistake:
             gr.Warning(str(mistake), title="This cannot be translated")
             return [report.alert(str(mistake)), *unchanged]
         except Cancelled:
             return [report.alert(CANCELLED), *unchanged]
-        return ["", *show(case, token)]
+        return ["", *show(case, token).values()]
 
     def cancel(request: gr.Request):
         store.cancel(request.session_hash)
@@ -197,7 +212,7 @@ def build(store: Store, demo: gr.Blocks) -> None:
     started = asked.change(busy, None, buttons, **quiet)
     running = started.then(
         run,
-        [source, seed, files, reference, model, planes],
+        [source, seed, spacing, files, reference, model, planes],
         [work, *result],
         show_progress_on=work,
         concurrency_id="translation",

@@ -57,7 +57,7 @@ def rotation(angles: Tensor) -> Tensor:
 
 
 MODALITIES = ("t1", "ct", "labels")
-FIELD_OF_VIEW = np.array([[-96.0, 96.0], [-128.0, 112.0], [-155.0, 85.0]])  # mm, RAS: the head and upper neck
+FIELD_OF_VIEW = np.array([[-96.0, 96.0], [-128.0, 112.0], [-140.0, 100.0]])  # mm, RAS: the head and upper neck
 SPACINGS = (0.5, 8.0)  # mm
 WHITE = 800.0  # white matter on the T1 volume, arbitrary units
 
