@@ -7,6 +7,7 @@ tilted gantries and missing slices come out right. The pixels are decoded by `pi
 
 from __future__ import annotations
 
+import math
 import mmap
 import struct
 from collections import Counter, defaultdict
@@ -18,6 +19,7 @@ import numpy as np
 from ganlab.errors import InputError
 from ganlab.imaging import pixels
 from ganlab.imaging.headers import LPS_TO_RAS
+from ganlab.imaging.wording import quoted
 
 MAX_SLICE_STEP = 20.0  # mm between neighbouring slices
 SAME_PLACE = 0.02  # mm; slices closer than this are repeats of one slice
@@ -300,7 +302,7 @@ def read_series(paths: list[Path], name: str, max_voxels: int) -> tuple[np.ndarr
     if not series:
         raise InputError(
             f"{name} holds no DICOM picture that can be used: "
-            + (f'"{shown(unusable[0][0].name)}" {unusable[0][1]}.' if unusable else "none of its files has pixels.")
+            + (f"{quoted(unusable[0][0])} {unusable[0][1]}." if unusable else "none of its files has pixels.")
         )
     order = sorted(series.values(), key=lambda group: (-len(group), group[0].instance))
     chosen, notices = order[0], []
@@ -322,7 +324,7 @@ def read_series(paths: list[Path], name: str, max_voxels: int) -> tuple[np.ndarr
     if unusable:
         notices.append(
             f"{len(unusable)} DICOM file{'s' * (len(unusable) > 1)} could not be used, the first being "
-            f'"{shown(unusable[0][0].name)}", which {unusable[0][1]}.'
+            f"{quoted(unusable[0][0])}, which {unusable[0][1]}."
         )
     if len(chosen) < 2:
         raise InputError(
@@ -330,11 +332,6 @@ def read_series(paths: list[Path], name: str, max_voxels: int) -> tuple[np.ndarr
         )
     array, affine = _evenly(stack, chosen, name, max_voxels, notices)
     return array, affine, chosen[0].modality, notices
-
-
-def shown(text: str) -> str:
-    """A name fit to stand in a sentence: printable, at most 80 characters."""
-    return "".join(c if c.isprintable() else "?" for c in text).replace('"', "'")[-80:]
 
 
 def _normal(piece: Slice) -> np.ndarray:
@@ -378,7 +375,7 @@ def _decoded(pieces: list[Slice], name: str, unusable: list) -> tuple[np.ndarray
                 stack[..., index] = frames[pieces[index].frame].T
     except pixels.DecoderDied as died:
         raise InputError(
-            f'{name} holds "{shown(died.path.name)}", whose compressed pixels are damaged so that they cannot be '
+            f"{name} holds {quoted(died.path)}, whose compressed pixels are damaged so that they cannot be "
             "decoded: export the series again, uncompressed."
         ) from None
     kept.sort()
@@ -405,7 +402,7 @@ def _evenly(stack, pieces: list[Slice], name: str, max_voxels: int, notices: lis
     count = round(heights[-1] / step) + 1
     step = heights[-1] / (count - 1)
     shape = (*stack.shape[:2], count)
-    if np.prod(shape, dtype=float) > max_voxels:
+    if math.prod(shape) > max_voxels:
         raise InputError(
             f"{name} has slices from {gaps.min():g} to {gaps.max():g} mm apart, which no even spacing fits."
         )
@@ -421,7 +418,7 @@ def _evenly(stack, pieces: list[Slice], name: str, max_voxels: int, notices: lis
     nearest = np.round(index).astype(int)
     on_grid = np.abs(index - nearest) < 0.05
     missing = np.setdiff1d(np.arange(count), nearest[on_grid])
-    if not missing.size:
+    if on_grid.all() and len(pieces) == count:
         return stack, affine
     array = np.empty(shape, dtype=np.float32, order="F")
     for k in range(count):
@@ -429,16 +426,16 @@ def _evenly(stack, pieces: list[Slice], name: str, max_voxels: int, notices: lis
         weight = np.clip((k - index[after - 1]) / (index[after] - index[after - 1]), 0.0, 1.0)
         weight = np.round(weight) if k not in missing else weight
         array[..., k] = (1 - weight) * stack[..., after - 1] + weight * stack[..., after]
-    where = _where(affine, shape, missing)
     if on_grid.all():
+        verb = "is" if len(missing) == 1 else "are"
         notices.append(
-            f"{len(missing)} of {count} slices {'is' if len(missing) == 1 else 'are'} missing, at {where}; what "
-            "stands there was interpolated between the neighbours and must not be relied on."
+            f"{len(missing)} of {count} slices {verb} missing, at {_where(affine, shape, missing)}; what stands there "
+            "was interpolated between the neighbours and must not be relied on."
         )
     else:
         notices.append(
             f"The slices lie unevenly, {gaps.min():.2f} to {gaps.max():.2f} mm apart; they were interpolated to "
-            f"an even {step:.2f} mm, new at {where}."
+            f"{count} slices an even {step:.2f} mm apart."
         )
     return array, affine
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import lzma
+import math
 import os
 import re
 import stat
-import tempfile
-import zipfile
+import threading
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -24,17 +23,15 @@ import numpy as np
 
 from ganlab.errors import InputError
 from ganlab.imaging import dicom, headers
+from ganlab.imaging.unpacking import CHUNK, MAX_FILES, head_of, inflated, skipped, taken, unzipped
 from ganlab.imaging.volume import UNITS, Volume
+from ganlab.imaging.wording import listed, megabytes, quoted, shown, times
 
 MAX_VOXELS = 512**3  # 134 million: 537 MB as float32
-MAX_FILES = 20_000  # in a folder or an archive
-MAX_UNPACKED = 2 * 1024**3  # bytes, an archive's content in all
 MAX_OFFSET = 64 * 1024**2  # bytes before the numbers (header extensions)
 SPACING_MM = (0.05, 20.0)
 EXTENT_MM = (40.0, 1000.0)
 
-CHUNK = 1 << 20
-PEEK = 1 << 20  # bytes that hold any header
 PARSERS = {
     "nifti": headers.nifti,
     "mgh": headers.mgh,
@@ -69,7 +66,8 @@ def read_volume(path: str | os.PathLike, modality: str = "unknown") -> Volume:
     """Read a file, a folder or a zip that holds one volume.
 
     path: NIfTI-1/2 (.nii, .nii.gz, .hdr/.img), MGH/MGZ, NRRD, MetaImage, a DICOM series as a folder or a zip, a
-    multi-frame DICOM file, or a folder or zip with one file of the above. Anything may be gzipped.
+    multi-frame DICOM file, or a folder or zip with one file of the above. A single file that is not DICOM may be
+    gzipped.
     modality: what the caller knows it to be ("t1", "ct", ...); it sets the unit.
 
     Returns the array float32, finite, not constant, at least 2 voxels along each axis and at most MAX_VOXELS in
@@ -100,12 +98,12 @@ def read_volume(path: str | os.PathLike, modality: str = "unknown") -> Volume:
 
 def _read_file(path: Path, name: str, modality: str) -> Volume:
     try:
-        head, gzipped = _head(path)
+        head, gzipped = head_of(path)
         kind = _kind(head)
         if gzipped and kind in ("zip", "dicom"):
             raise InputError(f"{name} is a gzipped {kind.upper()} file: unpack it first.")
         if kind == "zip":
-            with _unzipped(path, name) as folder:
+            with unzipped(path, name) as folder:
                 return _read_folder(folder, name, modality)
         if kind == "dicom":
             return _read_dicom([path], name, modality)
@@ -124,22 +122,29 @@ def _read_folder(folder: Path, name: str, modality: str) -> Volume:
     """A folder's DICOM series, else its only volume."""
     found: dict[str, list[Path]] = {}
     for path in _files_in(folder, name):
-        with contextlib.suppress(zlib.error, EOFError):  # damaged: no volume that could be meant
-            head, gzipped = _head(path, 4096)
+        try:
+            head, gzipped = head_of(path, 4096)
+        except (zlib.error, EOFError):
+            kind = "damaged"
+        else:
             kind = _kind(head)
-            found.setdefault("volume" if kind in PARSERS else "gzipped" if gzipped else kind, []).append(path)
+            if kind == "zip" or (gzipped and kind == "dicom"):
+                kind = "packed"
+        found.setdefault("volume" if kind in PARSERS else kind, []).append(path)
     volumes = found.get("volume", [])
     if "dicom" in found:
         volume = _read_dicom(found["dicom"], name, modality)
         if volumes:
-            volume = volume.with_notices(f"{name} holds DICOM and {_listed(volumes)}; the DICOM series was read.")
+            volume = volume.with_notices(f"{name} holds DICOM and {listed(volumes)}; the DICOM series was read.")
         return volume
     if len(volumes) > 1:
-        raise InputError(f"{name} holds {len(volumes)} volumes, {_listed(volumes)}: give one of them.")
+        raise InputError(f"{name} holds {len(volumes)} volumes, {listed(volumes)}: give one of them.")
     if volumes:
         return _read_file(volumes[0], f"{quoted(volumes[0])} in {name}", modality)
-    if "zip" in found:
-        raise InputError(f"{name} holds no volume but an archive, {_listed(found['zip'])}: unpack it first.")
+    if "packed" in found:
+        raise InputError(f"{name} holds no volume but what is packed again, {listed(found['packed'])}: unpack it.")
+    if "damaged" in found:
+        raise InputError(f"{name} holds no volume but what is damaged, {listed(found['damaged'])}: copy it again.")
     raise InputError(f"{name} holds no image volume: give {KNOWN}.")
 
 
@@ -155,10 +160,6 @@ def _files_in(folder: Path, name: str) -> list[Path]:
     return sorted(files)
 
 
-def _listed(paths: list[Path]) -> str:
-    return ", ".join(quoted(path) for path in paths[:4]) + (f" and {len(paths) - 4} more" if len(paths) > 4 else "")
-
-
 def _read_dicom(paths: list[Path], name: str, modality: str) -> Volume:
     array, affine, declared, notices = dicom.read_series(paths, name, MAX_VOXELS)
     if declared == "CT" and modality == "unknown":
@@ -168,133 +169,6 @@ def _read_dicom(paths: list[Path], name: str, modality: str) -> Volume:
     elif declared != "CT" and modality == "ct":
         notices.append(f'The DICOM header gives the modality as "{declared}" and not CT: its values may not be HU.')
     return Volume(array, affine, UNITS.get(modality, "arbitrary"), modality, tuple(notices))
-
-
-def _read_numbers(path: Path, name: str, head: bytes, kind: str, gzipped: bool, modality: str) -> Volume:
-    """A header and a block of numbers: every format but DICOM."""
-    try:
-        header = PARSERS[kind](head)
-        _check_promise(header)
-        if header.data_file:
-            path = _beside(path, header.data_file)
-            gzipped = path.suffix == ".gz" and not header.deflated
-    except InputError as error:
-        raise InputError(f"{name} {error}.") from None
-    shape, frames = header.shape[:3], header.shape[3:]
-    wanted = int(np.prod(shape, dtype=np.int64)) * header.dtype.itemsize
-    with open(path, "rb") as file:
-        chunks: Iterable[bytes] = iter(lambda: file.read(CHUNK), b"")
-        if gzipped:
-            chunks = _inflated(chunks)
-        chunks = _skipped(chunks, header.offset)
-        if header.deflated:
-            chunks = _inflated(chunks)
-        data = _taken(chunks, wanted)
-    if len(data) < wanted:
-        raise InputError(
-            f"{name} promises {_times(shape)} voxels ({_mb(wanted)}) but holds only {_mb(len(data))}: "
-            "the file is truncated; copy it again from its source."
-        )
-    numbers = np.frombuffer(data, header.dtype).reshape(shape, order="F")
-    notices = header.notices
-    if np.prod(frames) > 1:
-        notices += (f"{name} holds {frames[0]} frames; the first was read.",)
-    unit = UNITS.get(modality, "arbitrary")
-    return Volume(_scaled(numbers, header.slope, header.intercept), header.affine, unit, modality, notices)
-
-
-def _check_promise(header: headers.Header) -> None:
-    """Refuse what cannot be a volume within the limits, before any memory is taken for it."""
-    shape = header.shape
-    if min(shape, default=0) < 1:
-        raise InputError(f"gives {_times(shape)} as its size, which is not positive: the file is damaged")
-    if header.dtype.names:
-        raise InputError("is a colour picture (RGB), not a scan: give the scan with one number per voxel")
-    if header.dtype.kind == "c":
-        raise InputError("holds complex numbers: give the magnitude image")
-    if header.dtype.kind not in "iuf" or header.dtype.itemsize > 8:
-        raise InputError(f"holds numbers of type {header.dtype.name}: {headers.RESAVE} with 32-bit real numbers")
-    if any(n > 1 for n in shape[4:]):
-        raise InputError(f"has {len(shape)} dimensions ({_times(shape)}), and a volume has 3: give one of its parts")
-    if len(shape) < 3 or min(shape[:3]) < 2:
-        raise InputError(f"holds one slice ({_times(shape)}) and not a volume: give the whole scan")
-    if np.prod(shape[:3], dtype=float) > MAX_VOXELS:
-        raise InputError(
-            f"promises {_times(shape[:3])} voxels, more than the limit of {MAX_VOXELS:,} (512x512x512): "
-            "crop or downsample it first"
-        )
-    if header.offset > MAX_OFFSET:
-        raise InputError(f"puts its numbers at byte {header.offset:,}, beyond {MAX_OFFSET:,}: the file is damaged")
-
-
-def _beside(path: Path, data_file: str) -> Path:
-    """The file with the numbers of a detached header; "*.img" stands for the header's name with that suffix."""
-    plain = PurePosixPath(data_file.replace("\\", "/")).name.replace("*", path.stem)
-    for candidate in (path.parent / plain, path.parent / f"{plain}.gz"):
-        if plain and candidate != path and candidate.is_file():
-            return candidate
-    raise InputError(f'is only a header, and "{dicom.shown(plain)}" with its numbers is not beside it: zip both')
-
-
-def _scaled(numbers: np.ndarray, slope: float, intercept: float) -> np.ndarray:
-    """slope * numbers + intercept as float32, slice by slice; too large a number becomes infinite."""
-    values = np.empty(numbers.shape, dtype=np.float32, order="F")
-    with np.errstate(over="ignore", invalid="ignore"):
-        for k in range(numbers.shape[2]):
-            plane = numbers[..., k]
-            values[..., k] = plane if (slope, intercept) == (1, 0) else plane.astype(np.float64) * slope + intercept
-    return values
-
-
-def _checked(volume: Volume, name: str) -> Volume:
-    """Refuse what cannot be a scan of a head; replace what is not a number."""
-    array, affine, notices = volume.array, volume.affine, volume.notices
-    if not headers.is_invertible(affine):
-        raise InputError(f"{name} has an orientation matrix that is singular or not a number: {headers.RESAVE}.")
-    spacing, extent = volume.spacing, volume.spacing * volume.shape
-    if spacing.min() < SPACING_MM[0] or spacing.max() > SPACING_MM[1]:
-        raise InputError(
-            f"{name} has voxels of {_times(spacing)} mm, outside {SPACING_MM[0]:g} to {SPACING_MM[1]:g} mm"
-            f"{_unit_hint(extent)}: correct the voxel size in its header."
-        )
-    if extent.min() < EXTENT_MM[0] or extent.max() > EXTENT_MM[1]:
-        raise InputError(
-            f"{name} covers {_times(extent)} mm, outside {EXTENT_MM[0]:g} to {EXTENT_MM[1]:g} mm"
-            f"{_unit_hint(extent)}: give a scan of a whole head, with lengths in millimetres."
-        )
-    finite = np.isfinite(array)
-    bad = array.size - int(np.count_nonzero(finite))
-    if bad == array.size:
-        raise InputError(f"{name} holds no numbers: all of its {array.size:,} voxels are NaN or infinite.")
-    if bad:
-        lowest = array.min(where=finite, initial=np.inf)
-        array[~finite] = lowest
-        notices += (f"{bad:,} voxels were NaN or infinite; they were set to the lowest value, {lowest:g}.",)
-    if (lowest := array.min()) == array.max():
-        raise InputError(f"{name} is constant (every voxel is {lowest:g}), so there is nothing to see in it.")
-    return replace(volume, array=array, notices=notices)
-
-
-def _unit_hint(extent: np.ndarray) -> str:
-    low, high = EXTENT_MM
-    for unit, scale in (("metres", 1e3), ("centimetres", 10.0), ("microns", 1e-3)):
-        if (extent * scale > low).all() and (extent * scale < high).all():
-            return f" (its lengths look like {unit})"
-    return ""
-
-
-# --- bytes ----------------------------------------------------------------------------------------------
-
-
-def _head(path: Path, count: int = PEEK) -> tuple[bytes, bool]:
-    """A file's first bytes, unpacked if it is gzipped: (bytes, whether it was)."""
-    with open(path, "rb") as file:
-        gzipped = file.read(2) == b"\x1f\x8b"
-        file.seek(0)
-        if not gzipped:
-            return file.read(count), False
-        chunks = _inflated(iter(lambda: file.read(min(CHUNK, count)), b""), min(CHUNK, count))
-        return bytes(_taken(chunks, count, to_the_end=False)), True
 
 
 def _kind(head: bytes) -> str:
@@ -320,105 +194,135 @@ def _kind(head: bytes) -> str:
     return next((called for magic, called in NOT_VOLUMES.items() if head.startswith(magic)), "")
 
 
-def _inflated(chunks: Iterable[bytes], at_most: int = CHUNK) -> Iterator[bytes]:
-    """Unpack gzip (of any number of members) or zlib, in pieces of at most `at_most` bytes.
-
-    Raises zlib.error for damaged data or a wrong checksum, EOFError when the stream ends early.
-    """
-    engine = zlib.decompressobj(47)  # 15 window bits + 32: gzip or zlib by its header
-    for chunk in chunks:
-        while chunk:
-            if engine.eof:
-                chunk = chunk.lstrip(b"\0")  # padding after the last member
-                engine = zlib.decompressobj(47) if chunk else engine
-            if chunk:
-                yield engine.decompress(chunk, at_most)
-                chunk = engine.unconsumed_tail or engine.unused_data
-    while not engine.eof:
-        piece = engine.decompress(b"", at_most)
-        if not piece and not engine.eof:
-            raise EOFError
-        yield piece
-
-
-def _skipped(chunks: Iterable[bytes], count: int) -> Iterator[bytes]:
-    for chunk in chunks:
-        if len(chunk) > count:
-            yield chunk[count:]
-        count = max(count - len(chunk), 0)
-
-
-def _taken(chunks: Iterable[bytes], count: int, to_the_end: bool = True) -> bytearray:
-    """The first `count` bytes, or all there are; grows with what arrives, never ahead of it.
-
-    to_the_end: go on for up to CHUNK bytes more, so that a checksum that follows is tested.
-    Raises EOFError if the bytes are all there and the stream that brought them is not.
-    """
-    data, beyond = bytearray(), 0
+def _read_numbers(path: Path, name: str, head: bytes, kind: str, gzipped: bool, modality: str) -> Volume:
+    """A header and a block of numbers: every format but DICOM."""
     try:
-        for chunk in chunks:
-            beyond += max(len(data) + len(chunk) - count, 0)
-            data += chunk[: count - len(data)]
-            if beyond > CHUNK or (len(data) == count and not to_the_end):
-                break
-    except EOFError:
-        if len(data) == count:
-            raise
-    return data
+        header = PARSERS[kind](head)
+        _check_promise(header)
+        if header.data_file:
+            path = _beside(path, header.data_file)
+            gzipped = path.suffix == ".gz" and not header.deflated
+    except InputError as error:
+        raise InputError(f"{name} {error}.") from None
+    shape, frames = header.shape[:3], header.shape[3:]
+    wanted = math.prod(shape) * header.dtype.itemsize
+    with open(path, "rb") as file:
+        chunks: Iterable[bytes] = iter(lambda: file.read(CHUNK), b"")
+        if gzipped:
+            chunks = inflated(chunks)
+        chunks = skipped(chunks, header.offset)
+        if header.deflated:
+            chunks = inflated(chunks)
+        data = taken(chunks, wanted)
+    if len(data) < wanted:
+        raise InputError(
+            f"{name} promises {times(shape)} voxels ({megabytes(wanted)}) but holds only {megabytes(len(data))}: "
+            "the file is truncated; copy it again from its source."
+        )
+    numbers = np.frombuffer(data, header.dtype).reshape(shape, order="F")
+    notices = header.notices
+    if math.prod(frames) > 1:
+        notices += (f"{name} holds {frames[0]} frames; the first was read.",)
+    unit = UNITS.get(modality, "arbitrary")
+    return Volume(_scaled(numbers, header.slope, header.intercept), header.affine, unit, modality, notices)
 
 
-@contextlib.contextmanager
-def _unzipped(path: Path, name: str) -> Iterator[Path]:
-    """A zip's files in a folder that is gone afterwards.
-
-    A member's own path is never used: only its last part, in a numbered folder for each folder of the zip.
-    """
-    with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ganlab-")))
-        try:
-            archive = stack.enter_context(zipfile.ZipFile(path))
-            members = [member for member in archive.infolist() if not member.is_dir()]
-            total = sum(member.file_size for member in members)
-            if len(members) > MAX_FILES:
-                raise InputError(f"{name} holds {len(members):,} files, more than the limit of {MAX_FILES:,}.")
-            if total > MAX_UNPACKED:
-                raise InputError(
-                    f"{name} unpacks to {_mb(total)}, more than the limit of {_mb(MAX_UNPACKED)}: "
-                    "zip only the series that is wanted."
-                )
-            if any(member.flag_bits & 1 for member in members):
-                raise InputError(f"{name} is encrypted: unpack it with its password and zip it again without one.")
-            parents: dict[str, int] = {}
-            for member in members:
-                inside = PurePosixPath(member.filename.replace("\\", "/"))
-                parent = folder / str(parents.setdefault(str(inside.parent), len(parents)))
-                parent.mkdir(exist_ok=True)
-                if inside.name in ("", "..") or len(inside.name.encode()) > 200:
-                    continue
-                with archive.open(member) as source, open(parent / inside.name, "wb") as target:
-                    while chunk := source.read(CHUNK):  # ZipExtFile ends at the declared size
-                        target.write(chunk)
-        except NotImplementedError:
-            raise InputError(f"{name} is packed in a way that is not known here: zip it again, plainly.") from None
-        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError):
-            raise InputError(f"{name} is a damaged zip archive: copy it again from its source.") from None
-        yield folder
+def _check_promise(header: headers.Header) -> None:
+    """Refuse what cannot be a volume within the limits, before any memory is taken for it."""
+    shape = header.shape
+    if min(shape, default=0) < 1:
+        raise InputError(f"gives {times(shape)} as its size, which is not positive: the file is damaged")
+    if header.dtype.names:
+        raise InputError("is a colour picture (RGB), not a scan: give the scan with one number per voxel")
+    if header.dtype.kind == "c":
+        raise InputError("holds complex numbers: give the magnitude image")
+    if header.dtype.kind not in "iuf" or header.dtype.itemsize > 8:
+        raise InputError(f"holds numbers of type {header.dtype.name}: {headers.RESAVE} with 32-bit real numbers")
+    if any(n > 1 for n in shape[4:]):
+        raise InputError(f"has {len(shape)} dimensions ({times(shape)}), and a volume has 3: give one of its parts")
+    if len(shape) < 3 or min(shape[:3]) < 2:
+        raise InputError(f"holds one slice ({times(shape)}) and not a volume: give the whole scan")
+    if math.prod(shape[:3]) > MAX_VOXELS:
+        raise InputError(
+            f"promises {times(shape[:3])} voxels, more than the limit of {MAX_VOXELS:,} (512x512x512): "
+            "crop or downsample it first"
+        )
+    if header.offset > MAX_OFFSET:
+        raise InputError(f"puts its numbers at byte {header.offset:,}, beyond {MAX_OFFSET:,}: the file is damaged")
 
 
-def quoted(path: Path) -> str:
-    """A file's name, fit to stand in a sentence."""
-    return f'"{dicom.shown(path.name or str(path))}"'
+def _beside(path: Path, data_file: str) -> Path:
+    """The file with the numbers of a detached header; "*.img" stands for the header's name with that suffix."""
+    plain = PurePosixPath(data_file.replace("\\", "/")).name.replace("*", path.stem)
+    for candidate in (path.parent / plain, path.parent / f"{plain}.gz"):
+        if plain and candidate != path and candidate.is_file():
+            return candidate
+    raise InputError(f'is only a header, and "{shown(plain)}" with its numbers is not beside it: zip both')
 
 
-def _times(numbers) -> str:
-    return "x".join(f"{number:.4g}" if isinstance(number, float) else str(number) for number in numbers)
+def _scaled(numbers: np.ndarray, slope: float, intercept: float) -> np.ndarray:
+    """slope * numbers + intercept as float32, slice by slice; too large a number becomes infinite."""
+    values = np.empty(numbers.shape, dtype=np.float32, order="F")
+    with np.errstate(over="ignore", invalid="ignore"):
+        for k in range(numbers.shape[2]):
+            plane = numbers[..., k]
+            values[..., k] = plane if (slope, intercept) == (1, 0) else plane.astype(np.float64) * slope + intercept
+    return values
 
 
-def _mb(count: int) -> str:
-    return f"{count / 1e6:,.1f} MB" if count >= 1e5 else f"{count:,} bytes"
+def _checked(volume: Volume, name: str) -> Volume:
+    """Refuse what cannot be a scan of a head; replace what is not a number."""
+    array, affine, notices = volume.array, volume.affine, volume.notices
+    if not headers.is_invertible(affine):
+        raise InputError(f"{name} has an orientation matrix that is singular or not a number: {headers.RESAVE}.")
+    spacing, extent = volume.spacing, volume.spacing * volume.shape
+    if spacing.min() < SPACING_MM[0] or spacing.max() > SPACING_MM[1]:
+        raise InputError(
+            f"{name} has voxels of {times(spacing)} mm, outside {SPACING_MM[0]:g} to {SPACING_MM[1]:g} mm"
+            f"{_unit_hint(extent)}: correct the voxel size in its header."
+        )
+    if extent.min() < EXTENT_MM[0] or extent.max() > EXTENT_MM[1]:
+        raise InputError(
+            f"{name} covers {times(extent)} mm, outside {EXTENT_MM[0]:g} to {EXTENT_MM[1]:g} mm"
+            f"{_unit_hint(extent)}: give a scan of a whole head, with lengths in millimetres."
+        )
+    finite = np.isfinite(array)
+    bad = array.size - int(np.count_nonzero(finite))
+    if bad == array.size:
+        raise InputError(f"{name} holds no numbers: all of its {array.size:,} voxels are NaN or infinite.")
+    if bad:
+        lowest = array.min(where=finite, initial=np.inf)
+        array[~finite] = lowest
+        notices += (f"Voxels that were NaN or infinite, {bad:,}, were set to the lowest value, {lowest:g}.",)
+    if (lowest := array.min()) == array.max():
+        raise InputError(f"{name} is constant (every voxel is {lowest:g}), so there is nothing to see in it.")
+    return replace(volume, array=array, notices=notices)
+
+
+def _unit_hint(extent: np.ndarray) -> str:
+    low, high = EXTENT_MM
+    for unit, scale in (("metres", 1e3), ("centimetres", 10.0), ("microns", 1e-3)):
+        if (extent * scale > low).all() and (extent * scale < high).all():
+            return f" (its lengths look like {unit})"
+    return ""
 
 
 # --- writing --------------------------------------------------------------------------------------------
+
+
+def check_writable(path: str | os.PathLike) -> None:
+    """Refuse, before any work is done for it, a path that `write_volume` could not write. Raises InputError."""
+    path = Path(path)
+    if not path.name.lower().endswith((".nii", ".nii.gz")):
+        raise InputError(f"{quoted(path)} cannot be written: the name must end in .nii or .nii.gz.")
+    if path.is_dir():
+        raise InputError(f"{quoted(path)} cannot be written: it is a folder; add a file's name.")
+    if not path.parent.is_dir():
+        raise InputError(
+            f"{quoted(path)} cannot be written: its folder does not exist; make {quoted(path.parent)} first."
+        )
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(f"{quoted(path)} cannot be written: its folder may not be written to; choose another folder.")
 
 
 def write_volume(volume: Volume, path: str | os.PathLike) -> None:
@@ -432,8 +336,7 @@ def write_volume(volume: Volume, path: str | os.PathLike) -> None:
     import nibabel as nib
 
     path = Path(path)
-    if not path.name.lower().endswith((".nii", ".nii.gz")):
-        raise InputError(f"{quoted(path)} cannot be written: the name must end in .nii or .nii.gz.")
+    check_writable(path)
     array = volume.array
     if array.dtype.kind in "iub" and array.dtype.itemsize <= 2:
         array = array.astype(np.uint8) if array.dtype.kind == "b" else array
@@ -448,7 +351,7 @@ def write_volume(volume: Volume, path: str | os.PathLike) -> None:
     image.set_qform(None if sheared else volume.affine, code=0 if sheared else 1)
     image.header.set_xyzt_units("mm")
     image.header["descrip"] = f"ganlab {volume.modality} [{volume.unit}]".encode("ascii", "replace")[:79]
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    partial = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
     try:
         with contextlib.ExitStack() as stack:
             file = target = stack.enter_context(open(partial, "wb"))

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ganlab.errors import InputError
+from ganlab.imaging.wording import shown
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 MILLIMETRES = {"m": 1e3, "cm": 10.0, "mm": 1.0, "um": 1e-3, "µm": 1e-3}
@@ -146,7 +147,7 @@ def mgh(head: bytes) -> Header:
     types = {0: ">u1", 1: ">i4", 3: ">f4", 4: ">i2"}
     if (code := int(fields["type"])) not in types:
         raise InputError(f"has an MGH data type ({code}) other than uchar, int, float or short: {RESAVE}")
-    if int(fields["goodRASFlag"]) != 1:
+    if head[28:30] != b"\0\1":  # goodRASFlag; nibabel's header would already have put its defaults
         raise InputError(
             "has no spatial orientation (its MGH header says that the direction cosines are not good), so that "
             "left and right cannot be told apart: convert it again from DICOM"
@@ -202,16 +203,16 @@ def nrrd(head: bytes) -> Header:
 
     encoding = _field(fields, "encoding", "NRRD").lower()
     if encoding not in ("raw", "gzip", "gz"):
-        raise InputError(f'has NRRD encoding "{_plain(encoding)}", not raw or gzip: {RESAVE}')
+        raise InputError(f'has NRRD encoding "{shown(encoding, 40)}", not raw or gzip: {RESAVE}')
     names = {name: code for code, names in NRRD_TYPES.items() for name in names}
     kind = _field(fields, "type", "NRRD").lower()
     if kind not in names:
-        raise InputError(f'has NRRD type "{_plain(kind)}", not whole or real numbers: {RESAVE}')
+        raise InputError(f'has NRRD type "{shown(kind, 40)}", not whole or real numbers: {RESAVE}')
     dtype = np.dtype(names[kind])
     if dtype.itemsize > 1:
         endian = _field(fields, "endian", "NRRD").lower()
         if endian not in ("little", "big"):
-            raise InputError(f'has NRRD byte order "{_plain(endian)}", not little or big: {RESAVE}')
+            raise InputError(f'has NRRD byte order "{shown(endian, 40)}", not little or big: {RESAVE}')
         dtype = dtype.newbyteorder(endian)
     skip = int(_numbers(fields.get("byteskip", "0"), "byte skip")[0])
     if fields.get("lineskip", "0") != "0" or (skip and encoding != "raw") or skip < 0:
@@ -280,11 +281,11 @@ def metaimage(head: bytes) -> Header:
     if fields.get("binarydata", "true").lower() != "true":
         raise InputError(f"holds its numbers as text: {RESAVE}")
     if fields.get("elementnumberofchannels", "1") != "1":
-        channels = _plain(fields["elementnumberofchannels"])
+        channels = shown(fields["elementnumberofchannels"], 40)
         raise InputError(f"holds {channels} numbers per voxel (colour or vectors), not one: {RESAVE}")
     kind = _field(fields, "elementtype", "MetaImage").lower()
     if kind not in META_TYPES:
-        raise InputError(f'has MetaImage type "{_plain(kind)}", not whole or real numbers: {RESAVE}')
+        raise InputError(f'has MetaImage type "{shown(kind, 40)}", not whole or real numbers: {RESAVE}')
     order = fields.get("elementbyteordermsb", fields.get("binarydatabyteordermsb", "false")).lower()
     sizes = _sizes(_field(fields, "dimsize", "MetaImage"))
     matrix = fields.get("transformmatrix") or fields.get("rotation") or fields.get("orientation")
@@ -336,21 +337,18 @@ def _numbers(text: str, what: str) -> np.ndarray:
     except ValueError:
         numbers = np.array([])
     if not numbers.size or not np.isfinite(numbers).all():
-        raise InputError(f'gives "{_plain(text)}" as its {what}: the file is damaged; copy it again from its source')
+        raise InputError(f'gives "{shown(text, 40)}" as its {what}: the file is damaged; copy it again from its source')
     return numbers
 
 
 def _vector(text: str) -> np.ndarray:
     vector = _numbers(text.strip("()").replace(",", " "), "direction or origin")
     if vector.size != 3:
-        raise InputError(f'gives "{_plain(text)}" as a direction or origin, which is not three numbers: {RESAVE}')
+        raise InputError(f'gives "{shown(text, 40)}" as a direction or origin, which is not three numbers: {RESAVE}')
     return vector
 
 
 def _sizes(text: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in _numbers(text, "sizes"))
-
-
-def _plain(text: str) -> str:
-    """At most 40 printable characters, fit to stand in a sentence."""
-    return "".join(c if c.isprintable() and c != '"' else "?" for c in text)[:40]
+    if not re.fullmatch(r"\s*[+-]?\d{1,9}(\s+[+-]?\d{1,9})*\s*", text):
+        raise InputError(f'gives "{shown(text, 40)}" as its sizes: the file is damaged; copy it again from its source')
+    return tuple(int(word) for word in text.split())

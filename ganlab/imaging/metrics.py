@@ -112,8 +112,7 @@ def evaluate(
         "ssim": _number(ssim_synthrad(reference.array, prediction.array, inside, scale.limits)),
         "dice": {scale.overlap: _number(dice(rule(ref), rule(pred)))},
         "tissues": {
-            name: {"range": words, **_tissue(error[rule(ref)])}
-            for name, (words, rule) in scale.tissues.items()
+            name: {"range": words, **_tissue(error[rule(ref)])} for name, (words, rule) in scale.tissues.items()
         },
         "definitions": _definitions(scale),
         "notices": _notices(reference, prediction, scale),
@@ -314,8 +313,7 @@ def _definitions(scale: Scale) -> dict[str, str]:
         "ssim": f"SynthRAD2023: clipped to [{low:g}, {high:g}], {low:g} outside the mask, shifted to start "
         f"at 0, uniform windows 7x7x7, sample covariance, range {high - low:g}, mean over the mask less the "
         "volume's outermost 3 voxels",
-        "dice": f"2 |A and B| / (|A| + |B|) of {scale.overlap} ({scale.tissues[scale.overlap][0]}) in the "
-        "mask",
+        "dice": f"2 |A and B| / (|A| + |B|) of {scale.overlap} ({scale.tissues[scale.overlap][0]}) in the mask",
         "tissues": "mae and mean_error over the mask's voxels of each tissue by the reference",
     }
 
@@ -325,8 +323,7 @@ def _notices(reference: Volume, prediction: Volume, scale: Scale) -> list[str]:
     notices = []
     if scale.unit == "HU" and reference.array.min() >= AIR_BODY_HU:
         notices.append(
-            f"The reference has no air (its smallest value is {reference.array.min():g}): check that it is a "
-            "CT in HU."
+            f"The reference has no air (its smallest value is {reference.array.min():g}): check that it is a CT in HU."
         )
     if scale.unit == "FA" and (reference.array.min() < 0 or reference.array.max() > 1):
         notices.append(
@@ -349,9 +346,7 @@ def _require_same_grid(name: str, volume: Volume, reference: Volume) -> None:
 def _require_finite(name: str, array: np.ndarray) -> None:
     bad = array.size - np.count_nonzero(np.isfinite(array))
     if bad:
-        raise InputError(
-            f"The {name} has {bad} voxels that are NaN or infinite: replace them with numbers first."
-        )
+        raise InputError(f"The {name} has {bad} voxels that are NaN or infinite: replace them with numbers first.")
 
 
 def _grid(volume: Volume) -> str:

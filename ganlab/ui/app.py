@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import sys
+
 import gradio as gr
 
 from ganlab import __doc__ as ABOUT
@@ -54,6 +57,7 @@ def theme() -> gr.themes.Base:
 def launch(settings: Settings | None = None, **overrides):
     """Serve the app; returns what gr.Blocks.launch returns. `overrides` go to launch, as tests need them."""
     settings = settings or Settings.from_environment()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that a host's stop deletes the sessions' files too
     store = Store()
     demo = build(store, settings).queue(default_concurrency_limit=1, max_size=settings.queue)
     return demo.launch(

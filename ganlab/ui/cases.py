@@ -218,7 +218,7 @@ def load_layer(folder: Path, case: Case, name: str) -> np.ndarray:
     layer = {layer.name: layer for layer in case.layers}[name]
     with gzip.open(folder / f"{name}.i16.gz") as file:
         stored = np.frombuffer(file.read(), dtype="<i2").reshape(case.shape)
-    return (stored * np.float32(layer.scale) + np.float32(layer.offset)).astype(np.float32)
+    return (stored * layer.scale + layer.offset).astype(np.float32)
 
 
 def encode(

@@ -10,6 +10,7 @@ import secrets
 import shutil
 import tempfile
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable
 from pathlib import Path
@@ -24,7 +25,8 @@ class Store:
     """
 
     def __init__(self, shared: int = 8):
-        self._root = tempfile.TemporaryDirectory(prefix="ganlab-")
+        self._root = Path(tempfile.mkdtemp(prefix="ganlab-"))
+        weakref.finalize(self, shutil.rmtree, self._root, ignore_errors=True)  # at the latest when Python ends
         self._holders: dict[Path, set[Hashable]] = {}
         self._results: dict[str, Path] = {}  # token -> folder
         self._shared: OrderedDict[Hashable, str] = OrderedDict()  # key -> token
@@ -35,7 +37,7 @@ class Store:
     def new_result(self, holder: Hashable) -> tuple[str, Path]:
         """An empty folder for a result and the token that opens it."""
         token = secrets.token_urlsafe(32)
-        folder = Path(self._root.name) / token
+        folder = self._root / token
         folder.mkdir()
         with self._lock:
             self._results[token] = folder

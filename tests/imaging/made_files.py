@@ -163,7 +163,9 @@ def dicom(
     body += [element(0x28, 2, "US", struct.pack("<H", samples)), element(0x28, 4, "CS", "MONOCHROME2")]
     if pixels.ndim == 3:
         body.append(element(0x28, 8, "IS", str(len(pixels))))
-    body += [element(0x28, n, "US", struct.pack("<H", size)) for n, size in zip((16, 17), pixels.shape[-2:], strict=True)]
+    body += [
+        element(0x28, n, "US", struct.pack("<H", size)) for n, size in zip((16, 17), pixels.shape[-2:], strict=True)
+    ]
     if position is not None:
         body.append(element(0x28, 0x30, "DS", decimals(spacing)))
     body += [element(0x28, n, "US", struct.pack("<H", v)) for n, v in ((256, 16), (257, 16), (258, 15), (259, 1))]

@@ -1,0 +1,31 @@
+"""Names and numbers fit to stand in a sentence for the user."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def shown(text: str, most: int = 80) -> str:
+    """Printable, without quotation marks, at most `most` characters."""
+    text = "".join(c if c.isprintable() else "?" for c in text).replace('"', "'")
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def quoted(path: Path) -> str:
+    """A file's or folder's own name, quoted."""
+    return f'"{shown(path.name or str(path))}"'
+
+
+def listed(paths: list[Path]) -> str:
+    """The first four names: "a", "b", "c", "d" and 3 more."""
+    return ", ".join(quoted(path) for path in paths[:4]) + (f" and {len(paths) - 4} more" if len(paths) > 4 else "")
+
+
+def times(numbers: Iterable[float]) -> str:
+    """Sizes: 256x256x180, 0.5x0.5x1.25."""
+    return "x".join(f"{number:.4g}" if isinstance(number, float) else str(number) for number in numbers)
+
+
+def megabytes(count: int) -> str:
+    return f"{count / 1e6:,.1f} MB" if count >= 1e5 else f"{count:,} bytes"

@@ -1,0 +1,62 @@
+"""Reports say what the case holds, and no file name becomes markup."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from ganlab.ui import report
+
+
+@pytest.fixture
+def case(make_case, tmp_path):
+    return make_case(tmp_path)
+
+
+def test_the_table_has_a_row_per_region_and_a_definition_per_number(case):
+    html = report.metrics_table(case)
+    for words in ("Whole head", "Air", "Soft tissue", "Bone", "PSNR, range 4095", "SSIM", "Dice, bone"):
+        assert words in html
+    assert ">20.4<" in html and ">+20.4<" in html
+    for name in case.metrics["definitions"]:
+        assert name.replace("_", " ") in html
+
+
+def test_a_tissue_without_voxels_is_a_dash(case):
+    nothing = {"voxels": 0, "mae": None, "mean_error": None, "range": "> 250 HU"}
+    metrics = {**case.metrics, "tissues": {"bone": nothing}, "dice": {"bone": None}}
+    assert report.metrics_table(replace(case, metrics=metrics)).count("\u2013") == 3
+
+
+def test_the_histogram_draws_every_tissue_inside_its_box(case):
+    svg = report.histogram(case)
+    width, height = map(float, re.search(r"viewBox='0 0 (\d+) (\d+)'", svg).groups())
+    assert svg.count("class='gl-bars'") == 3
+    for path in re.findall(r"class='gl-bars' d='([^']*)'", svg):
+        xs = [float(x) for x in re.findall(r"H([\d.]+)", path)]
+        ys = [float(y) for y in re.findall(r"V([\d.]+)", path)]
+        assert min(xs) >= 0 and max(xs) <= width and min(ys) >= 0 and max(ys) <= height
+
+
+def test_without_a_reference_the_report_says_so(make_case, tmp_path):
+    case = make_case(tmp_path, reference=False)
+    assert "Metrics need a CT" in report.metrics_table(case)
+    assert report.histogram(case) == ""
+    links = report.downloads(case, "TOKEN")
+    assert "synthetic.nii.gz" in links and "error.nii.gz" not in links and "metrics" not in links
+
+
+def test_only_a_phantom_has_a_link(case):
+    assert "?tab=translate&amp;seed=7&amp;model=mr2ct-unet" in report.provenance(case)
+    assert "href" not in report.provenance(replace(case, seed=None))
+
+
+def test_names_are_escaped(case):
+    evil = "<img src=x onerror=alert(1)>"
+    named = replace(case, title=evil, notices=(evil,), commands=(evil,), model=evil)
+    for html in (report.headline(named), report.notices(named), report.provenance(named), report.alert(evil)):
+        assert "<img" not in html and "&lt;img" in html
+
+
+def test_not_a_medical_device_is_said_once(case):
+    assert report.headline(case).count("Not a medical device") == 1

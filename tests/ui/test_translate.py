@@ -1,0 +1,86 @@
+"""What the page does with a request, without a browser and without a network."""
+
+import pytest
+
+from ganlab.errors import Cancelled, InputError
+from ganlab.ui import translate
+from ganlab.ui.cases import PLANES, Job
+from ganlab.ui.translate import PHANTOM, UPLOAD, job_of, translate_for
+
+
+@pytest.fixture
+def solved(monkeypatch, make_case):
+    """Jobs that were really done; solve() saves a small case."""
+    jobs = []
+
+    def solve(job, folder, progress, cancelled):
+        progress(0.5, "Translating")
+        if job.seed == 13:
+            raise InputError("13 brings bad luck: choose another.")
+        if cancelled():
+            raise Cancelled
+        jobs.append(job)
+        return make_case(folder, title=f"Phantom patient {job.seed}", seed=job.seed)
+
+    monkeypatch.setattr(translate, "solve", solve)
+    return jobs
+
+
+def run(store, job, holder="a"):
+    return translate_for(store, holder, job, lambda done, words: None)
+
+
+def test_controls_become_a_job():
+    assert job_of(PHANTOM, 7.0, 1.0, None, None, "m", "fused") == Job(seed=7, model="m", planes=PLANES)
+    own = job_of(UPLOAD, 7, 1.0, ["a.dcm", "b.dcm"], None, "m", "axial")
+    assert own == Job(files=("a.dcm", "b.dcm"), model="m", planes=("axial",))
+
+
+@pytest.mark.parametrize("seed", [None, -1, 1.5, 2.0**31])
+def test_what_is_no_seed_is_refused_in_a_sentence(seed):
+    with pytest.raises(InputError, match="whole number from 0 to 2147483647"):
+        job_of(PHANTOM, seed, 1.0, None, None, "m", "fused")
+
+
+def test_the_same_phantom_is_translated_once_for_everybody(store, solved):
+    _, first = run(store, Job(seed=7), "a")
+    _, again = run(store, Job(seed=7), "b")
+    _, other = run(store, Job(seed=7, planes=("axial",)), "b")
+    assert first == again != other
+    assert solved == [Job(seed=7), Job(seed=7, planes=("axial",))]
+
+
+def test_an_upload_is_never_shared(store, solved):
+    job = Job(files=("scan.nii",))
+    _, first = run(store, job, "a")
+    _, second = run(store, job, "b")
+    assert first != second and len(solved) == 2
+    store.close("a")
+    with pytest.raises(KeyError):
+        store.folder(first)
+    assert store.folder(second).exists()
+
+
+def test_a_refused_job_leaves_the_previous_result(store, solved):
+    _, token = run(store, Job(files=("scan.nii",)))
+    before = set(store.folder(token).parent.iterdir())
+    with pytest.raises(InputError):
+        run(store, Job(seed=13))
+    assert set(store.folder(token).parent.iterdir()) == before
+
+
+def test_cancelling_stops_the_job_and_leaves_the_previous_result(store, solved):
+    _, token = run(store, Job(files=("scan.nii",)))
+    with pytest.raises(Cancelled):
+        translate_for(store, "a", Job(seed=2), lambda done, words: store.cancel("a"))
+    assert store.folder(token).exists() and len(solved) == 1
+
+
+def test_the_opening_case_is_of_a_model_that_ships():
+    from ganlab.checkpoints import list_models
+    from ganlab.ui.cases import load_case
+
+    case = load_case(translate.OPENING)
+    assert case.model in {card["name"] for card in list_models("mr2ct")}
+    assert case.metrics["voxels"] > 2_000_000, "it was measured at 1 mm"
+    assert sum(file.stat().st_size for file in translate.OPENING.iterdir()) < 4_000_000

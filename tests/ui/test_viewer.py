@@ -1,0 +1,85 @@
+"""Volumes are served to who holds the token, and to nobody else."""
+
+import csv
+import io
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from ganlab.ui.viewer import VOLUMES, manifest, routes
+
+
+@pytest.fixture
+def served(store, make_case):
+    """(case, token, get(name) -> response)."""
+    token, folder = store.new_result("a")
+    case = make_case(folder)
+    with TestClient(Starlette(routes=routes(store))) as client:
+        yield case, token, lambda name, token=token: client.get(f"/{VOLUMES}/{token}/{name}")
+
+
+def test_the_manifest_is_small_json_with_an_address_per_layer(served):
+    case, token, get = served
+    words = manifest(case, token)
+    assert len(json.dumps(words)) < 4000
+    assert [layer["name"] for layer in words["layers"]] == ["input", "synthetic", "reference"]
+    for layer in words["layers"]:
+        assert layer["url"] == f"{VOLUMES}/{token}/{layer['name']}.i16"
+        assert get(layer["url"].rpartition("/")[2]).status_code == 200
+
+
+def test_a_layer_arrives_as_the_manifest_says(served, volumes):
+    case, _, get = served
+    response = get("reference.i16")
+    assert response.headers["content-encoding"] == "gzip" and response.headers["cache-control"] == "no-store"
+    values = np.frombuffer(response.content, "<i2").reshape(case.shape)
+    assert np.array_equal(np.sort(values, axis=None), np.sort(volumes["reference"].array, axis=None))
+
+
+@pytest.mark.parametrize("name", ["input", "synthetic", "reference", "error"])
+def test_downloads_lie_on_the_inputs_own_grid(served, volumes, name, tmp_path):
+    _, _, get = served
+    response = get(f"{name}.nii.gz")
+    assert "attachment" in response.headers["content-disposition"]
+    (tmp_path / "volume.nii.gz").write_bytes(response.content)
+    image = nib.load(tmp_path / "volume.nii.gz")
+    expected = volumes["synthetic"].array - volumes["reference"].array if name == "error" else volumes[name].array
+    assert image.shape == expected.shape and np.allclose(image.affine, volumes["input"].affine)
+    assert np.abs(image.get_fdata() - expected).max() <= 0.5
+
+
+def test_metrics_as_json_and_csv_say_the_same(served):
+    case, _, get = served
+    words = get("metrics.json").json()
+    rows = list(csv.DictReader(io.StringIO(get("metrics.csv").text)))
+    assert words["mae"] == case.metrics["mae"] and words["model"] == "mr2ct-unet"
+    value = {(row["region"], row["metric"]): row["value"] for row in rows}
+    assert float(value["head", "mae"]) == words["mae"]
+    assert int(value["bone", "voxels"]) == words["tissues"]["bone"]["voxels"]
+
+
+@pytest.mark.parametrize("name", ["nothing.i16", "case.json", "error.i16", "reference.exe", "input", "..%2Fcase.json"])
+def test_other_names_are_not_found(served, name):
+    _, _, get = served
+    assert get(name).status_code == 404
+
+
+def test_a_wrong_or_outlived_token_is_not_found_and_says_why(served, store):
+    _, token, get = served
+    for wrong in ("x", token[:-1], "%2E%2E"):
+        assert get("input.i16", wrong).status_code == 404
+    store.close("a")
+    response = get("input.i16")
+    assert response.status_code == 404 and "Translate again" in response.text
+
+
+def test_metrics_of_a_case_without_reference_are_not_found(store, make_case):
+    token, folder = store.new_result("a")
+    make_case(folder, reference=False)
+    with TestClient(Starlette(routes=routes(store))) as client:
+        for name in ("metrics.json", "metrics.csv", "error.nii.gz", "reference.i16"):
+            assert client.get(f"/{VOLUMES}/{token}/{name}").status_code == 404
