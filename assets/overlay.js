@@ -1,5 +1,5 @@
-// What is written over a picture: letters, captions, crosshair, scale bar, colour bar, axes. Each function draws
-// on a 2-D context in CSS pixels; a pane is {x, y, width, height}; ink is {text, halo}.
+// What is written over a picture: letters, captions, crosshair, scale bar, colour bar. Each function draws on a 2-D
+// context in CSS pixels; a pane is {x, y, width, height}; ink is {text, halo}.
 
 const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif";
 const LIGHT_INK = { text: "#f4f4f4", halo: "rgb(0 0 0 / 75%)" };
@@ -36,9 +36,9 @@ function drawCaption(ctx, pane, lines, ink, align = "left") {
 }
 
 // Two hairlines that leave the point itself free.
-function drawCrosshair(ctx, pane, [x, y], colour) {
+function drawCrosshair(ctx, pane, [x, y], ink) {
   const gap = 8;
-  ctx.strokeStyle = colour;
+  ctx.strokeStyle = ink === DARK_INK ? "rgb(0 90 150 / 80%)" : "rgb(86 180 233 / 80%)";
   ctx.lineWidth = 1;
   ctx.beginPath();
   for (const [x0, y0, x1, y1] of [
@@ -51,6 +51,28 @@ function drawCrosshair(ctx, pane, [x, y], colour) {
     ctx.lineTo(Math.round(x1) + 0.5, Math.round(y1) + 0.5);
   }
   ctx.stroke();
+}
+
+// The swipe's divider with its handle.
+function drawDivider(ctx, pane, x) {
+  ctx.fillStyle = "rgb(0 0 0 / 60%)";
+  ctx.fillRect(x - 2, pane.y, 4, pane.height);
+  ctx.fillStyle = "#fff";
+  ctx.fillRect(x - 0.75, pane.y, 1.5, pane.height);
+  ctx.fillRect(x - 3, pane.y + pane.height * 0.75 - 14, 6, 28);
+}
+
+// The line of a profile; 0 marks where it starts.
+function drawLine(ctx, [from, to], ink) {
+  for (const [colour, width] of [[ink.halo, 4], [SYNTHETIC, 2]]) {
+    ctx.strokeStyle = colour;
+    ctx.lineWidth = width;
+    ctx.beginPath();
+    ctx.moveTo(...from);
+    ctx.lineTo(...to);
+    ctx.stroke();
+  }
+  write(ctx, "0", from[0], from[1] - 6, ink, { align: "center", size: 11 });
 }
 
 // A bar of a round length in mm, at most a third of the pane.
@@ -99,72 +121,13 @@ function formatValue(value, range = Math.abs(value)) {
   return value.toFixed(digits).replace(/^-(?=0*\.?0*$)/, "").replace("-", "\u2212");
 }
 
-// Round tick values inside [low, high], about `count` of them.
-function ticks(low, high, count) {
-  const rough = (high - low) / count;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * [1, 2, 5, 10].find((m) => m * power >= rough);
-  const first = Math.ceil(low / step);
-  return Array.from({ length: Math.floor(high / step) - first + 1 }, (_, i) => (first + i) * step);
-}
-
-// Values along a line, one box per unit: series of the same unit share axes.
-// series: [{label, unit, colour, values}], values evenly spaced over `length` mm, null outside the image.
-function drawProfile(ctx, width, height, length, series, theme) {
-  const units = [...new Set(series.map((one) => one.unit))];
-  const ink = { text: theme.ink };
-  const muted = { text: theme.muted };
-  const margin = { left: 58, right: 12, top: 20, bottom: 34, between: 26 };
-  const free = height - margin.top - margin.bottom - margin.between * (units.length - 1);
-  const weights = units.map((_, i) => (i === 0 && units.length > 1 ? 0.62 : 0.38 + 0.62 * (units.length === 1)));
-  const x = (mm) => margin.left + (mm / length) * (width - margin.left - margin.right);
-  let top = margin.top;
-  units.forEach((unit, box) => {
-    const bottom = top + free * weights[box];
-    const group = series.filter((one) => one.unit === unit);
-    const all = group.flatMap((one) => one.values.filter((value) => value !== null));
-    let [low, high] = all.length ? [Math.min(...all), Math.max(...all)] : [0, 1];
-    const slack = (high - low || 1) * 0.06;
-    [low, high] = [low - slack, high + slack];
-    const y = (value) => bottom - ((value - low) / (high - low)) * (bottom - top);
-    ctx.lineWidth = 1;
-    for (const tick of ticks(low, high, box === 0 ? 5 : 2)) {
-      ctx.strokeStyle = theme.line;
-      ctx.beginPath();
-      ctx.moveTo(margin.left, Math.round(y(tick)) + 0.5);
-      ctx.lineTo(width - margin.right, Math.round(y(tick)) + 0.5);
-      ctx.stroke();
-      write(ctx, formatValue(tick, high - low), margin.left - 6, y(tick), muted, { align: "right", baseline: "middle", size: 11 });
-    }
-    let at = margin.left;
-    for (const one of group) {
-      ctx.fillStyle = one.colour;
-      ctx.fillRect(at, top - 13, 14, 3);
-      write(ctx, one.label, at + 19, top - 8, ink);
-      at += ctx.measureText(one.label).width + 33;
-    }
-    write(ctx, unit || "arbitrary unit", at, top - 8, muted, { size: 11 });
-    for (const one of group) {
-      ctx.strokeStyle = one.colour;
-      ctx.lineWidth = 1.75;
-      ctx.beginPath();
-      let drawing = false;
-      one.values.forEach((value, i) => {
-        if (value === null) {
-          drawing = false;
-          return;
-        }
-        const point = [x((i / (one.values.length - 1)) * length), y(value)];
-        if (drawing) ctx.lineTo(...point);
-        else ctx.moveTo(...point);
-        drawing = true;
-      });
-      ctx.stroke();
-    }
-    top = bottom + margin.between;
-  });
-  for (const tick of ticks(0, length, Math.max(2, Math.round(width / 110)))) {
-    write(ctx, formatValue(tick, length), x(tick), height - 20, muted, { align: "center", baseline: "middle", size: 11 });
+// Text in lines no wider than `width`, in the context's font.
+function wrap(ctx, text, width) {
+  const lines = [""];
+  for (const word of text.split(" ")) {
+    const longer = lines.at(-1) ? `${lines.at(-1)} ${word}` : word;
+    if (ctx.measureText(longer).width <= width) lines[lines.length - 1] = longer;
+    else lines.push(word);
   }
-  write(ctx, "distance along the line, mm", x(length / 2), height - 6, ink, { align: "center", size: 11 });
+  return lines;
 }

@@ -1,41 +1,9 @@
 // The volume viewer: linked planes of registered layers on one canvas, driven by mouse, touch and keyboard.
 // volumeViewer(root, props, watch) fills `root` and shows the manifest in props.value, now and when it changes.
 
-const PRESETS = [
-  { title: "Bone", width: 2000, level: 500 },
-  { title: "Brain", width: 80, level: 40 },
-  { title: "Soft tissue", width: 400, level: 40 },
-  { title: "Full" }, // everything there is
-];
 const ERROR_RANGE = 300; // HU shown to either side of zero at first
-const NARROW = 560; // CSS pixels below which panes are stacked
-const MAX_RASTER = 1.2e6; // pixels computed for one pane; denser screens scale them up
-const HELP = [
-  ["Click or drag, arrow keys", "move the crosshair"],
-  ["Wheel, Page Up, Page Down", "slices (with Shift: ten)"],
-  ["Right drag, W + drag, two fingers", "window: sideways width, up and down level"],
-  ["Ctrl + wheel, pinch, + and \u2212", "zoom"],
-  ["Middle drag, Shift + drag", "pan"],
-  ["Double click, 0", "reset zoom, pan and window"],
-  ["1 2 3 4", "bone, brain, soft tissue, full window"],
-  ["A C S", "axial, coronal, sagittal"],
-  ["[ and ]", "previous, next layer"],
-  ["P", "line profile: drag a line"],
-  ["F", "radiological or neurological sides"],
-  ["X", "crosshair on and off"],
-  ["H", "this list"],
-];
-
-function tag(name, attributes = {}, ...children) {
-  const element = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) {
-    if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
-    else if (typeof value === "boolean") element.toggleAttribute(key, value);
-    else element.setAttribute(key, value);
-  }
-  element.append(...children);
-  return element;
-}
+const MAX_RASTER = 7e5; // pixels computed for one picture; denser screens scale them up
+const PROFILE_HEIGHT = 250; // CSS pixels
 
 function volumeViewer(root, props, watch) {
   const state = {
@@ -56,22 +24,48 @@ function volumeViewer(root, props, watch) {
     views: {}, // plane -> {zoom, pan: [mm, mm]}
     ranges: {}, // group of layers -> [low, high] shown
   };
-  let volume = null;
-  let message = "";
+  const viewer = {
+    state,
+    volume: null,
+    change,
+    comparing,
+    moveTo,
+    step,
+    seek: (index) => step(PLANES[state.plane].across, index - sliceIndex(viewer, state.plane)),
+    preset,
+    typeWindow,
+    dragWindow,
+    zoomAt,
+    panBy,
+    reset,
+    nextLayer,
+    toggleProfile,
+    toggleHelp,
+    savePicture,
+  };
+  const dom = buildControls(root, viewer);
+  const scratch = tag("canvas");
   let theme = readTheme();
+  let message = "";
   let loading = null; // AbortController of the fetch under way
   let scheduled = false;
-  const scratch = tag("canvas");
-  const dom = build();
 
-  // ---- layers, ranges, geometry -------------------------------------------------------------------------------
+  // ---- layers and the ranges they are shown with --------------------------------------------------------------
 
-  const layerNamed = (name) => volume.layers.find((layer) => layer.name === name);
-  const groupOf = (layer) => (layer.kind === "image" ? layer.unit || layer.name : "error");
-  const axesOf = (plane) => PLANES[plane].axes;
-  const sizeOf = (plane) => axesOf(plane).map((axis) => volume.shape[axis]);
-  const sliceIndex = (plane) => state.voxel[PLANES[plane].across];
-  const comparing = () => (state.compare !== "off" && state.layout !== "layers" && state.other !== state.layer ? layerNamed(state.other) : null);
+  function layerNamed(name) {
+    return viewer.volume.layers.find((layer) => layer.name === name);
+  }
+
+  // The layer that the shown one is compared with, if it is.
+  function comparing() {
+    const off = state.compare === "off" || state.layout === "layers" || state.other === state.layer;
+    return off ? null : layerNamed(state.other);
+  }
+
+  // Layers of one unit share a window, the two errors share a range.
+  function groupOf(layer) {
+    return layer.kind === "image" ? layer.unit || layer.name : "error";
+  }
 
   function rangeOf(layer) {
     const [low, high] = state.ranges[groupOf(layer)];
@@ -84,9 +78,9 @@ function volumeViewer(root, props, watch) {
 
   function fullRange(unit) {
     let [low, high] = [Infinity, -Infinity];
-    for (const { data, scale, offset } of volume.layers.filter((layer) => layer.kind === "image" && layer.unit === unit)) {
-      for (const stored of data) {
-        const value = stored * scale + offset;
+    for (const layer of viewer.volume.layers.filter(({ kind, unit: its }) => kind === "image" && its === unit)) {
+      for (const stored of layer.data) {
+        const value = stored * layer.scale + layer.offset;
         if (value < low) low = value;
         if (value > high) high = value;
       }
@@ -100,66 +94,8 @@ function volumeViewer(root, props, watch) {
     return theme.dark ? palettes.divergingDark : palettes.divergingLight;
   }
 
-  const inkOf = (layer) => (layer.kind === "signed" && !theme.dark ? DARK_INK : LIGHT_INK);
-  const horizontalSign = (plane) => (plane === "sagittal" || state.radiological ? -1 : 1); // the nose points left
-
-  // How a pane shows its plane: pixels per mm and the maps between plane points [u, v] and CSS pixels.
-  function frameOf(pane) {
-    const axes = axesOf(pane.plane);
-    const { zoom, pan } = state.views[pane.plane];
-    const spacing = axes.map((axis) => volume.spacing[axis]);
-    const extent = axes.map((axis, k) => volume.shape[axis] * spacing[k]);
-    const fit = Math.min((pane.width - 8) / extent[0], (pane.height - 8) / extent[1]);
-    const scale = Math.max(0.01, fit) * zoom;
-    const centre = [pane.x + pane.width / 2, pane.y + pane.height / 2];
-    const signs = [horizontalSign(pane.plane), -1];
-    return {
-      scale,
-      signs,
-      toScreen: (point) => point.map((p, k) => centre[k] + signs[k] * ((p + 0.5) * spacing[k] - extent[k] / 2 - pan[k]) * scale),
-      toPlane: (xy) => xy.map((p, k) => (extent[k] / 2 + pan[k] + (signs[k] * (p - centre[k])) / scale) / spacing[k] - 0.5),
-    };
-  }
-
-  function lettersOf(plane) {
-    const [u, v] = axesOf(plane);
-    const [low, high] = LETTERS[u];
-    const sides = horizontalSign(plane) < 0 ? [high, low] : [low, high];
-    return [...sides, LETTERS[v][1], LETTERS[v][0]];
-  }
-
-  function canvasHeight(width) {
-    const narrow = width < NARROW;
-    const shown = state.layout === "layers" ? layersShown().length : 3;
-    if (narrow) return Math.round(width * { main: 1.62, planes: 3 * 0.95, layers: 0.62 * Math.ceil(shown / 2) }[state.layout]);
-    const room = Math.max(420, window.innerHeight - 210);
-    return Math.round(Math.min(room, width * { main: 0.66, planes: 0.42, layers: shown > 2 ? 0.7 : 0.56 }[state.layout]));
-  }
-
-  function layersShown() {
-    return [...volume.layers.filter((layer) => layer.kind === "image"), ...volume.layers.filter((layer) => layer.name === state.error)];
-  }
-
-  // The panes of the present layout: {plane, layer, x, y, width, height, large}.
-  function panesFor(width, height) {
-    const narrow = width < NARROW;
-    const layer = layerNamed(state.layer);
-    const others = Object.keys(PLANES).filter((plane) => plane !== state.plane);
-    const pane = (plane, x, y, w, h, large = true, shown = layer) => ({ plane, layer: shown, x, y, width: w, height: h, large });
-    if (state.layout === "planes") {
-      return Object.keys(PLANES).map((plane, i) => (narrow ? pane(plane, 0, (i * height) / 3, width, height / 3) : pane(plane, (i * width) / 3, 0, width / 3, height)));
-    }
-    if (state.layout === "layers") {
-      const shown = layersShown();
-      const rows = Math.ceil(shown.length / 2);
-      return shown.map((one, i) => pane(state.plane, ((i % 2) * width) / 2, (Math.floor(i / 2) * height) / rows, width / 2, height / rows, true, one));
-    }
-    if (narrow) {
-      const main = height * 0.68;
-      return [pane(state.plane, 0, 0, width, main), ...others.map((plane, i) => pane(plane, (i * width) / 2, main, width / 2, height - main, false))];
-    }
-    const main = width * 0.64;
-    return [pane(state.plane, 0, 0, main, height), ...others.map((plane, i) => pane(plane, main, (i * height) / 2, width - main, height / 2, false))];
+  function inkOf(layer) {
+    return layer.kind === "signed" && !theme.dark ? DARK_INK : LIGHT_INK;
   }
 
   // ---- drawing ------------------------------------------------------------------------------------------------
@@ -176,12 +112,14 @@ function volumeViewer(root, props, watch) {
   function draw() {
     const width = root.clientWidth;
     if (!width) return; // on a hidden page
-    const height = volume ? canvasHeight(width) : Math.round(width * (width < NARROW ? 1.2 : 0.6));
-    const ctx = prepare(dom.canvas, width, height, window.devicePixelRatio);
-    if (volume) drawPanes(ctx, width, height, window.devicePixelRatio);
+    const density = window.devicePixelRatio;
+    const height = viewer.volume ? canvasHeight(viewer, width) : Math.round(width * (width < NARROW ? 1.2 : 0.6));
+    const ctx = prepare(dom.canvas, width, height, density);
+    if (viewer.volume) drawPanes(ctx, width, height, density);
     else write(ctx, message, width / 2, height / 2, LIGHT_INK, { align: "center", size: 14 });
-    dom.profile.hidden = !(volume && state.profiling && state.line);
-    if (!dom.profile.hidden) drawProfileInto(prepare(dom.profile, width, 250, window.devicePixelRatio), width, 250);
+    dom.profile.hidden = !(viewer.volume && state.profiling && state.line);
+    if (dom.profile.hidden) return;
+    drawLineProfile(prepare(dom.profile, width, PROFILE_HEIGHT, density), width);
   }
 
   function prepare(canvas, width, height, density) {
@@ -197,7 +135,7 @@ function volumeViewer(root, props, watch) {
   }
 
   function drawPanes(ctx, width, height, density) {
-    for (const pane of panesFor(width, height)) {
+    for (const pane of panesFor(viewer, width, height)) {
       ctx.save();
       ctx.beginPath();
       ctx.rect(pane.x, pane.y, pane.width - 1, pane.height - 1);
@@ -209,99 +147,77 @@ function volumeViewer(root, props, watch) {
 
   function drawPane(ctx, pane, density) {
     const { plane, layer } = pane;
-    const frame = frameOf(pane);
+    const frame = frameOf(viewer, pane);
     const other = comparing();
+    const swiping = other && state.compare === "swipe";
     const divider = pane.x + state.split * pane.width;
-    paint(ctx, pane, frame, layer, density);
-    if (other) {
-      ctx.save();
-      if (state.compare === "blend") ctx.globalAlpha = state.mix;
-      else {
-        ctx.beginPath();
-        ctx.rect(divider, pane.y, pane.width, pane.height);
-        ctx.clip();
-      }
-      paint(ctx, pane, frame, other, density);
-      ctx.restore();
+    const left = swiping ? { ...pane, width: state.split * pane.width } : pane;
+    paint(ctx, left, plane, frame, layer, density);
+    if (swiping) paint(ctx, { ...pane, x: divider, width: pane.width - left.width }, plane, frame, other, density);
+    else if (other) {
+      ctx.globalAlpha = state.mix;
+      paint(ctx, pane, plane, frame, other, density);
+      ctx.globalAlpha = 1;
     }
     const ink = inkOf(layer);
-    const inkRight = other ? (state.compare === "swipe" ? inkOf(other) : ink) : ink;
-    if (state.crosshair) {
-      const centre = frame.toScreen(axesOf(plane).map((axis) => state.voxel[axis]));
-      drawCrosshair(ctx, pane, centre, ink === DARK_INK ? "rgb(0 90 150 / 80%)" : "rgb(86 180 233 / 80%)");
-    }
-    if (other && state.compare === "swipe") drawDivider(ctx, pane, divider);
+    const inkRight = swiping ? inkOf(other) : ink;
+    if (state.crosshair) drawCrosshair(ctx, pane, frame.toScreen(crosshairIn(viewer, plane)), ink);
+    if (swiping) drawDivider(ctx, pane, divider);
     if (state.profiling && state.line?.plane === plane) drawLine(ctx, state.line.ends.map(frame.toScreen), ink);
-    drawLetters(ctx, pane, lettersOf(plane), ink, other && state.compare === "swipe" ? divider : NaN);
-    const place = `${PLANES[plane].title} ${sliceIndex(plane) + 1}/${volume.shape[PLANES[plane].across]}`;
-    if (!pane.large) return drawCaption(ctx, pane, [pane.width < 240 ? PLANES[plane].title : place], ink);
+    drawLetters(ctx, pane, lettersOf(viewer, plane), ink, swiping ? divider : NaN);
+    const { title, across } = PLANES[plane];
+    const place = `${title} ${sliceIndex(viewer, plane) + 1}/${viewer.volume.shape[across]}`;
+    if (!pane.large) return drawCaption(ctx, pane, [pane.width < 240 ? title : place], ink);
     drawCaption(ctx, pane, [place, layer.label, windowText(layer)], ink);
-    drawScaleBar(ctx, pane, frame.scale, ink);
-    if (pane.height > 180) {
-      if (other) drawColourBar(ctx, pane, paletteOf(layer), rangeOf(layer), layer.unit, ink, "left");
-      const right = other ?? layer;
-      drawColourBar(ctx, pane, paletteOf(right), rangeOf(right), right.unit, inkRight);
-    }
     if (other) drawCaption(ctx, pane, [other.label, windowText(other)], inkRight, "right");
+    drawScaleBar(ctx, pane, frame.scale, ink);
+    if (pane.height < 180) return;
+    if (other) drawColourBar(ctx, pane, paletteOf(layer), rangeOf(layer), layer.unit, ink, "left");
+    const last = other ?? layer;
+    drawColourBar(ctx, pane, paletteOf(last), rangeOf(last), last.unit, inkRight);
   }
 
-  function paint(ctx, pane, frame, layer, density) {
-    const finest = Math.sqrt(MAX_RASTER / (pane.width * pane.height));
-    const fineness = Math.min(density, finest);
-    const [width, height] = [Math.max(1, Math.round(pane.width * fineness)), Math.max(1, Math.round(pane.height * fineness))];
-    const at = (x, y) => frame.toPlane([pane.x + ((x + 0.5) * pane.width) / width, pane.y + ((y + 0.5) * pane.height) / height]);
+  // Fill a box of the canvas with what a layer holds there.
+  function paint(ctx, { x, y, width: w, height: h }, plane, frame, layer, density) {
+    const fineness = Math.min(density, Math.sqrt(MAX_RASTER / (w * h)));
+    const [width, height] = [w, h].map((length) => Math.max(1, Math.round(length * fineness)));
+    const at = (i, j) => frame.toPlane([x + ((i + 0.5) * w) / width, y + ((j + 0.5) * h) / height]);
     const [first, next] = [at(0, 0), at(1, 1)];
     const raster = { width, height, u: first[0], v: first[1], du: next[0] - first[0], dv: next[1] - first[1] };
     const range = rangeOf(layer);
-    const values = sliceOf(volume, layer, pane.plane, sliceIndex(pane.plane));
-    const image = new ImageData(width, height);
+    const values = sliceOf(viewer.volume, layer, plane, sliceIndex(viewer, plane));
     const outside = layer.kind === "image" ? range[0] : 0;
-    paintSlice(values, sizeOf(pane.plane), raster, paletteOf(layer), range, outside, new Uint32Array(image.data.buffer));
+    const image = new ImageData(width, height);
+    const pixels = new Uint32Array(image.data.buffer);
+    paintSlice(values, sizeOf(viewer, plane), raster, paletteOf(layer), range, outside, pixels);
     [scratch.width, scratch.height] = [width, height];
     scratch.getContext("2d").putImageData(image, 0, 0);
-    ctx.drawImage(scratch, pane.x, pane.y, pane.width, pane.height);
+    ctx.drawImage(scratch, x, y, w, h);
   }
 
-  function drawDivider(ctx, pane, x) {
-    ctx.fillStyle = "rgb(0 0 0 / 60%)";
-    ctx.fillRect(x - 2, pane.y, 4, pane.height);
-    ctx.fillStyle = "#fff";
-    ctx.fillRect(x - 0.75, pane.y, 1.5, pane.height);
-    ctx.fillRect(x - 3, pane.y + pane.height * 0.75 - 14, 6, 28);
-  }
-
-  function drawLine(ctx, [from, to], ink) {
-    for (const [colour, width] of [[ink.halo, 4], [SYNTHETIC, 2]]) {
-      ctx.strokeStyle = colour;
-      ctx.lineWidth = width;
-      ctx.beginPath();
-      ctx.moveTo(...from);
-      ctx.lineTo(...to);
-      ctx.stroke();
-    }
-    write(ctx, "0", from[0], from[1] - 6, ink, { align: "center", size: 11 });
-  }
-
-  function drawProfileInto(ctx, width, height) {
+  function drawLineProfile(ctx, width) {
     const { plane, ends } = state.line;
-    const spacing = axesOf(plane).map((axis) => volume.spacing[axis]);
+    const spacing = axesOf(plane).map((axis) => viewer.volume.spacing[axis]);
     const length = Math.hypot(...[0, 1].map((k) => (ends[1][k] - ends[0][k]) * spacing[k]));
     const samples = Math.max(2, Math.ceil((2 * length) / Math.min(...spacing)));
+    const along = (i) => ends[0].map((p, k) => p + ((ends[1][k] - p) * i) / (samples - 1));
     const colours = { synthetic: SYNTHETIC, reference: theme.dark ? REAL_ON_DARK : REAL };
-    const series = volume.layers
-      .filter((layer) => layer.kind === "image")
+    const images = viewer.volume.layers.filter((layer) => layer.kind === "image");
+    const series = images
       .sort((a, b) => (b.unit === "HU") - (a.unit === "HU"))
       .map((layer) => {
-        const values = sliceOf(volume, layer, plane, sliceIndex(plane));
-        const at = (i) => ends[0].map((p, k) => p + ((ends[1][k] - p) * i) / (samples - 1));
-        return {
-          label: layer.label,
-          unit: layer.unit,
-          colour: colours[layer.name] ?? theme.muted,
-          values: Array.from({ length: samples }, (_, i) => sampleSlice(values, sizeOf(plane), at(i))),
-        };
+        const slice = sliceOf(viewer.volume, layer, plane, sliceIndex(viewer, plane));
+        const values = Array.from({ length: samples }, (_, i) => sampleSlice(slice, sizeOf(viewer, plane), along(i)));
+        return { label: layer.label, unit: layer.unit, colour: colours[layer.name] ?? theme.muted, values };
       });
-    drawProfile(ctx, width, height, length || 1, series, theme);
+    drawProfile(ctx, width, PROFILE_HEIGHT, length || 1, series, theme);
+  }
+
+  function readTheme() {
+    const style = getComputedStyle(root);
+    const colour = (name) => style.getPropertyValue(`--gl-${name}`).trim();
+    const dark = document.body.classList.contains("dark");
+    return { dark, ink: colour("ink"), muted: colour("muted"), line: colour("line"), page: colour("page") };
   }
 
   // ---- words --------------------------------------------------------------------------------------------------
@@ -315,16 +231,27 @@ function volumeViewer(root, props, watch) {
   }
 
   function valueText(layer, voxel) {
-    const value = valueAt(volume, layer, voxel);
-    const text = layer.unit === "HU" ? formatValue(Math.round(value), 100) : formatValue(value, layer.window ? layer.window[1] - layer.window[0] : 1);
+    const value = valueAt(viewer.volume, layer, voxel);
+    const whole = layer.unit === "HU";
+    const text = whole ? formatValue(Math.round(value), 100) : formatValue(value, layer.window[1] - layer.window[0]);
     return `${layer.kind === "signed" && value > 0 ? "+" : ""}${text}${layer.unit ? ` ${layer.unit}` : ""}`;
   }
 
-  function statusText() {
+  function placeText(voxel) {
+    return `${positionText(worldOf(viewer.volume, voxel))} mm`;
+  }
+
+  function sliceText() {
     const { title, across } = PLANES[state.plane];
-    const layer = layerNamed(state.layer);
-    const values = volume.layers.map((one) => `${one.label} ${valueText(one, state.voxel)}`).join(", ");
-    return `${volume.title}. ${title} slice ${sliceIndex(state.plane) + 1} of ${volume.shape[across]}, ${layer.label}, ${windowText(layer)}. Crosshair at ${positionText(worldOf(volume, state.voxel))} mm: ${values}.`;
+    return `${title} slice ${sliceIndex(viewer, state.plane) + 1} of ${viewer.volume.shape[across]}`;
+  }
+
+  function statusText() {
+    const { title, layers } = viewer.volume;
+    const shown = layerNamed(state.layer);
+    const values = layers.map((layer) => `${layer.label} ${valueText(layer, state.voxel)}`).join(", ");
+    const view = `${sliceText()}, ${shown.label}, ${windowText(shown)}`;
+    return `${title}. ${view}. Crosshair at ${placeText(state.voxel)}: ${values}.`;
   }
 
   function say(text) {
@@ -336,42 +263,45 @@ function volumeViewer(root, props, watch) {
   // Everything that changes the state goes through here: controls, read-out, spoken status and picture follow.
   function change(update = {}) {
     Object.assign(state, update);
-    if (!volume) return redraw();
+    if (!viewer.volume) return;
     const layer = layerNamed(state.layer);
     if (layer.kind !== "image") state.error = layer.name;
-    const [low, high] = rangeOf(layer);
-    dom.layer.set(state.layer);
-    dom.layout.set(state.layout);
-    dom.plane.set(state.plane);
-    dom.compare.set(state.compare);
-    dom.compare.element.disabled = state.layout === "layers";
-    dom.other.value = state.other;
-    dom.other.disabled = state.compare === "off" || state.layout === "layers";
-    dom.mix.hidden = state.compare !== "blend" || state.layout === "layers";
-    dom.mix.value = state.mix;
-    const digits = (value) => Number(value.toFixed(high - low >= 20 ? 0 : 3));
-    dom.level.parentElement.hidden = layer.kind !== "image";
-    dom.width.previousSibling.textContent = layer.kind === "image" ? "W" : layer.kind === "signed" ? "\u00b1" : "max";
-    if (document.activeElement !== dom.width) dom.width.value = digits(layer.kind === "image" ? high - low : high);
-    if (document.activeElement !== dom.level) dom.level.value = digits((low + high) / 2);
-    const { across, title } = PLANES[state.plane];
-    dom.slice.max = volume.shape[across] - 1;
-    dom.slice.value = state.voxel[across];
-    dom.slice.setAttribute("aria-label", `${title} slice`);
-    for (const [name, on] of [["crosshair", state.crosshair], ["profiling", state.profiling], ["radiological", !state.radiological]]) {
-      dom.toggles[name].setAttribute("aria-pressed", on);
-    }
+    showControls(layer);
     const shown = state.pointer ?? state.voxel;
+    const item = (name, text) => tag("span", {}, tag("b", {}, name), ` ${text}`);
     dom.readout.replaceChildren(
-      tag("span", {}, tag("b", {}, state.pointer ? "Pointer" : "Crosshair"), ` ${positionText(worldOf(volume, shown))} mm`),
-      ...volume.layers.map((one) => tag("span", {}, tag("b", {}, one.label), ` ${valueText(one, shown)}`)),
+      item(state.pointer ? "Pointer" : "Crosshair", placeText(shown)),
+      ...viewer.volume.layers.map((one) => item(one.label, valueText(one, shown))),
     );
     say(statusText());
     redraw();
   }
 
+  function showControls(layer) {
+    for (const name of ["layer", "layout", "plane", "compare"]) dom[name].set(state[name]);
+    const alone = state.layout === "layers";
+    dom.compare.element.disabled = alone;
+    dom.other.value = state.other;
+    dom.other.disabled = alone || state.compare === "off";
+    dom.mix.hidden = alone || state.compare !== "blend";
+    dom.mix.value = state.mix;
+    const [low, high] = rangeOf(layer);
+    const isImage = layer.kind === "image";
+    const typed = (value) => Number(value.toFixed(high - low >= 20 ? 0 : 3));
+    dom.level.parentElement.hidden = !isImage;
+    dom.width.previousSibling.textContent = isImage ? "W" : layer.kind === "signed" ? "\u00b1" : "to";
+    if (document.activeElement !== dom.width) dom.width.value = typed(isImage ? high - low : high);
+    if (document.activeElement !== dom.level) dom.level.value = typed((low + high) / 2);
+    const { across, title } = PLANES[state.plane];
+    dom.slice.max = viewer.volume.shape[across] - 1;
+    dom.slice.value = state.voxel[across];
+    dom.slice.setAttribute("aria-label", `${title} slice`);
+    const pressed = { crosshair: state.crosshair, profiling: state.profiling, neurological: !state.radiological };
+    for (const [name, on] of Object.entries(pressed)) dom.toggles[name].setAttribute("aria-pressed", on);
+  }
+
   function moveTo(voxel) {
-    change({ voxel: clampVoxel(volume, voxel) });
+    change({ voxel: clampVoxel(viewer.volume, voxel) });
   }
 
   function step(axis, by) {
@@ -381,9 +311,11 @@ function volumeViewer(root, props, watch) {
   }
 
   function setRange(layer, [low, high]) {
-    const least = layer.kind === "image" ? (layer.window[1] - layer.window[0]) / 1000 : 1;
-    if (layer.kind !== "image") state.ranges.error = [-Math.max(least, high), Math.max(least, high)];
-    else state.ranges[groupOf(layer)] = high - low >= least ? [low, high] : [(low + high - least) / 2, (low + high + least) / 2];
+    if (layer.kind === "image") {
+      const least = (layer.window[1] - layer.window[0]) / 1000;
+      const [middle, half] = [(low + high) / 2, Math.max(least, high - low) / 2];
+      state.ranges[groupOf(layer)] = [middle - half, middle + half];
+    } else state.ranges.error = [-Math.max(1, high), Math.max(1, high)];
     change();
   }
 
@@ -393,88 +325,106 @@ function volumeViewer(root, props, watch) {
     change();
   }
 
+  function typeWindow(width, level) {
+    const layer = viewer.volume && layerNamed(state.layer);
+    if (layer && width > 0) setRange(layer, layer.kind === "image" ? [level - width / 2, level + width / 2] : [0, width]);
+  }
+
+  // Sideways the width, downwards the level, so that pulling down darkens; of an error the range.
   function dragWindow(layer, dx, dy) {
     const [low, high] = rangeOf(layer);
-    const unit = (high - low) / 300;
     if (layer.kind !== "image") return setRange(layer, [0, high * (1 + dx / 200)]);
-    const [width, level] = [high - low + dx * unit, (low + high) / 2 + dy * unit];
+    const perPixel = (high - low) / 300;
+    const [width, level] = [high - low + dx * perPixel, (low + high) / 2 + dy * perPixel];
     setRange(layer, [level - width / 2, level + width / 2]);
   }
 
   function zoomAt(pane, factor, xy) {
     const view = state.views[pane.plane];
-    const before = frameOf(pane).toPlane(xy);
+    const before = frameOf(viewer, pane).toPlane(xy);
     view.zoom = Math.min(20, Math.max(0.5, view.zoom * factor));
-    const after = frameOf(pane).toPlane(xy);
-    axesOf(pane.plane).forEach((axis, k) => (view.pan[k] += (before[k] - after[k]) * volume.spacing[axis]));
+    const after = frameOf(viewer, pane).toPlane(xy);
+    axesOf(pane.plane).forEach((axis, k) => (view.pan[k] += (before[k] - after[k]) * viewer.volume.spacing[axis]));
     change();
   }
 
   function panBy(pane, dx, dy) {
-    const { scale, signs } = frameOf(pane);
+    const { scale, signs } = frameOf(viewer, pane);
     const { pan } = state.views[pane.plane];
     pan[0] -= (signs[0] * dx) / scale;
     pan[1] -= (signs[1] * dy) / scale;
     change();
   }
 
-  function reset() {
+  function resetViews() {
     for (const plane of Object.keys(PLANES)) state.views[plane] = { zoom: 1, pan: [0, 0] };
-    for (const layer of volume.layers) state.ranges[groupOf(layer)] = defaultRange(layer);
+  }
+
+  function reset() {
+    resetViews();
+    for (const layer of viewer.volume.layers) state.ranges[groupOf(layer)] = defaultRange(layer);
     change();
   }
 
   function toggleProfile() {
-    const profiling = !state.profiling;
-    if (profiling && state.line?.plane !== state.plane) {
-      const [u, v] = axesOf(state.plane);
-      const ends = [0, volume.shape[u] - 1].map((x) => [x, state.voxel[v]]);
-      if (horizontalSign(state.plane) < 0) ends.reverse(); // from the left of the screen to its right
-      state.line = { plane: state.plane, ends };
+    const { plane } = state;
+    if (!state.profiling && state.line?.plane !== plane) {
+      const [u, v] = axesOf(plane);
+      const ends = [0, viewer.volume.shape[u] - 1].map((across) => [across, state.voxel[v]]);
+      if (horizontalSign(viewer, plane) < 0) ends.reverse(); // from the left of the screen to its right
+      state.line = { plane, ends };
     }
-    change({ profiling });
+    change({ profiling: !state.profiling });
   }
 
   function nextLayer(by) {
-    const at = volume.layers.findIndex((layer) => layer.name === state.layer);
-    change({ layer: volume.layers[(at + by + volume.layers.length) % volume.layers.length].name });
+    const { layers } = viewer.volume;
+    const at = layers.findIndex((layer) => layer.name === state.layer) + by + layers.length;
+    change({ layer: layers[at % layers.length].name });
   }
 
-  // ---- loading ------------------------------------------------------------------------------------------------
+  function toggleHelp() {
+    dom.help.hidden = !dom.help.hidden;
+    dom.helpButton.setAttribute("aria-expanded", !dom.help.hidden);
+  }
 
+  // ---- loading and saving -------------------------------------------------------------------------------------
+
+  // Show a manifest's volumes; what is shown stays until they are here. root.dataset tells: state, token.
   async function show(manifest) {
     loading?.abort();
     if (!manifest?.layers) return;
-    const controller = (loading = new AbortController());
+    loading = new AbortController();
     root.dataset.state = "loading";
-    if (!volume) announce("Loading the volumes \u2026");
+    if (!viewer.volume) announce("Loading the volumes \u2026");
     try {
-      const loaded = await loadVolume(manifest, controller.signal);
-      const alike = volume && String(volume.shape) === String(loaded.shape);
-      volume = loaded;
-      const has = (name) => volume.layers.some((layer) => layer.name === name);
-      if (!has(state.layer)) state.layer = "synthetic";
-      if (!has(state.other)) state.other = "input";
-      if (!alike) state.line = null;
-      state.profiling = state.profiling && Boolean(state.line);
-      state.pointer = null;
-      state.voxel = clampVoxel(volume, manifest.crosshair);
-      const options = volume.layers.map((layer) => [layer.name, layer.label]);
-      dom.layer.fill(options);
-      dom.other.replaceChildren(...options.map(([value, text]) => tag("option", { value }, text)));
-      for (const plane of Object.keys(PLANES)) state.views[plane] = { zoom: 1, pan: [0, 0] };
-      for (const layer of volume.layers) {
-        const group = groupOf(layer);
-        if (layer.name === "input" || !state.ranges[group]) state.ranges[group] = defaultRange(layer);
-      }
-      root.dataset.state = "ready";
-      root.dataset.token = manifest.token;
-      change();
+      accept(await loadVolume(manifest, loading.signal));
     } catch (error) {
       if (error.name === "AbortError") return;
       root.dataset.state = "error";
       announce(error.message);
     }
+  }
+
+  function accept(volume) {
+    const alike = viewer.volume && String(viewer.volume.shape) === String(volume.shape);
+    viewer.volume = volume;
+    if (!layerNamed(state.layer)) state.layer = "synthetic";
+    if (!layerNamed(state.other)) state.other = "input";
+    if (!alike) Object.assign(state, { line: null, profiling: false });
+    state.pointer = null;
+    state.voxel = clampVoxel(volume, volume.crosshair);
+    resetViews();
+    for (const layer of volume.layers) {
+      const group = groupOf(layer); // CT windows stay as they were chosen, an MR's scale is its own
+      if (layer.name === "input" || !state.ranges[group]) state.ranges[group] = defaultRange(layer);
+    }
+    const options = volume.layers.map((layer) => [layer.name, layer.label]);
+    dom.layer.fill(options);
+    dom.other.replaceChildren(...options.map(([value, text]) => tag("option", { value }, text)));
+    root.dataset.state = "ready";
+    root.dataset.token = volume.token;
+    change();
   }
 
   function announce(text) {
@@ -483,273 +433,43 @@ function volumeViewer(root, props, watch) {
     redraw();
   }
 
-  function readTheme() {
-    const style = getComputedStyle(root);
-    const colour = (name) => style.getPropertyValue(name).trim();
-    return { dark: document.body.classList.contains("dark"), ink: colour("--gl-ink"), muted: colour("--gl-muted"), line: colour("--gl-line"), page: colour("--gl-page") };
+  function captionLines() {
+    const [layer, other] = [layerNamed(state.layer), comparing()];
+    const beside = other ? `, ${state.compare} with ${other.label} ${windowText(other)}` : "";
+    const sides = state.radiological ? "radiological" : "neurological";
+    const shown = state.layout === "layers" ? "all layers" : `${layer.label} ${windowText(layer)}${beside}`;
+    const view = `${sliceText()}, crosshair ${placeText(state.voxel)}; ${shown}; ${sides} convention.`;
+    return [view, ...viewer.volume.caption];
   }
 
   // The canvas as it stands, with its profile and a caption that says how it was made, as a PNG.
   function savePicture() {
     const density = 2;
-    const width = dom.canvas.clientWidth;
-    const heights = [dom.canvas.clientHeight, dom.profile.hidden ? 0 : 250];
-    const other = comparing();
-    const view = `${PLANES[state.plane].title} slice ${sliceIndex(state.plane) + 1} of ${volume.shape[PLANES[state.plane].across]}, crosshair ${positionText(worldOf(volume, state.voxel))} mm; ${layerNamed(state.layer).label} ${windowText(layerNamed(state.layer))}${other ? `, ${state.compare} with ${other.label} ${windowText(other)}` : ""}; ${state.radiological ? "radiological" : "neurological"} convention.`;
+    const [width, height] = [dom.canvas.clientWidth, dom.canvas.clientHeight];
+    const below = dom.profile.hidden ? 0 : PROFILE_HEIGHT;
     const picture = tag("canvas");
     const ctx = picture.getContext("2d");
     ctx.font = `12px ${FONT}`;
-    const lines = [view, ...volume.caption].flatMap((text) => wrap(ctx, text, width - 24));
-    const height = heights[0] + heights[1] + 20 + 17 * lines.length;
-    [picture.width, picture.height] = [width * density, height * density];
+    const lines = captionLines().flatMap((text) => wrap(ctx, text, width - 24));
+    const total = height + below + 20 + 17 * lines.length;
+    [picture.width, picture.height] = [width * density, total * density];
     ctx.setTransform(density, 0, 0, density, 0, 0);
     ctx.fillStyle = theme.page;
-    ctx.fillRect(0, 0, width, height);
+    ctx.fillRect(0, 0, width, total);
     ctx.fillStyle = "#000";
-    ctx.fillRect(0, 0, width, heights[0]);
-    drawPanes(ctx, width, heights[0], density);
-    ctx.translate(0, heights[0]);
-    if (heights[1]) drawProfileInto(ctx, width, heights[1]);
-    lines.forEach((line, i) => write(ctx, line, 12, heights[1] + 22 + 17 * i, { text: theme.ink }));
+    ctx.fillRect(0, 0, width, height);
+    drawPanes(ctx, width, height, density);
+    ctx.translate(0, height);
+    if (below) drawLineProfile(ctx, width);
+    lines.forEach((line, i) => write(ctx, line, 12, below + 22 + 17 * i, { text: theme.ink }));
     picture.toBlob((blob) => {
       const href = URL.createObjectURL(blob);
-      tag("a", { href, download: `${volume.stem}-${state.plane}.png` }).click();
+      tag("a", { href, download: `${viewer.volume.stem}-${state.plane}.png` }).click();
       URL.revokeObjectURL(href);
     });
   }
 
-  function wrap(ctx, text, width) {
-    const lines = [""];
-    for (const word of text.split(" ")) {
-      const longer = lines.at(-1) ? `${lines.at(-1)} ${word}` : word;
-      if (ctx.measureText(longer).width <= width) lines[lines.length - 1] = longer;
-      else lines.push(word);
-    }
-    return lines;
-  }
-
-  // ---- mouse, touch, keyboard ---------------------------------------------------------------------------------
-
-  function listen(canvas) {
-    const pressed = new Map(); // pointer id -> [x, y]
-    let drag = null; // {kind, pane, at}
-    let holdingW = false;
-    let scrolled = 0;
-    let lastTap = { time: 0, at: [0, 0] };
-    const where = (event) => {
-      const box = canvas.getBoundingClientRect();
-      return [event.clientX - box.left, event.clientY - box.top];
-    };
-    const paneAt = ([x, y]) => panesFor(canvas.clientWidth, canvas.clientHeight).find((pane) => x >= pane.x && y >= pane.y && x < pane.x + pane.width && y < pane.y + pane.height);
-    const voxelAt = (pane, xy) => {
-      const voxel = [...state.voxel];
-      frameOf(pane).toPlane(xy).forEach((p, k) => (voxel[axesOf(pane.plane)[k]] = p));
-      return voxel;
-    };
-    const nearDivider = (pane, xy) => comparing() && state.compare === "swipe" && Math.abs(xy[0] - pane.x - state.split * pane.width) < 9;
-    const kindOf = (event, pane, xy) => {
-      if (event.button === 2 || (event.button === 0 && holdingW)) return "window";
-      if (event.button === 1 || event.shiftKey) return "pan";
-      if (nearDivider(pane, xy)) return "divide";
-      return state.profiling ? "line" : "crosshair";
-    };
-    const follow = (xy) => {
-      const { kind, pane, at } = drag;
-      const [dx, dy] = [xy[0] - at[0], xy[1] - at[1]];
-      drag.at = xy;
-      if (kind === "crosshair") moveTo(voxelAt(pane, xy));
-      else if (kind === "window") dragWindow(pane.layer, dx, dy);
-      else if (kind === "pan") panBy(pane, dx, dy);
-      else if (kind === "divide") change({ split: Math.min(1, Math.max(0, (xy[0] - pane.x) / pane.width)) });
-      else if (kind === "line") change({ line: { plane: pane.plane, ends: [drag.from, frameOf(pane).toPlane(xy)] } });
-    };
-    // Two fingers: whichever moves first, their distance (zoom and pan) or their middle (window), decides.
-    const gesture = () => {
-      const [a, b] = [...pressed.values()];
-      const middle = [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2];
-      const apart = Math.hypot(a[0] - b[0], a[1] - b[1]);
-      if (drag.kind !== "pinch" && drag.kind !== "window") {
-        drag.start ??= { middle, apart };
-        if (Math.abs(apart - drag.start.apart) > 12) drag.kind = "pinch";
-        else if (Math.hypot(middle[0] - drag.start.middle[0], middle[1] - drag.start.middle[1]) > 12) drag.kind = "window";
-      } else if (drag.kind === "pinch") {
-        panBy(drag.pane, middle[0] - drag.middle[0], middle[1] - drag.middle[1]);
-        zoomAt(drag.pane, apart / drag.apart, middle);
-      } else dragWindow(drag.pane.layer, middle[0] - drag.middle[0], middle[1] - drag.middle[1]);
-      Object.assign(drag, { middle, apart });
-    };
-
-    canvas.addEventListener("pointerdown", (event) => {
-      const xy = where(event);
-      const pane = volume && paneAt(xy);
-      if (!pane) return;
-      event.preventDefault();
-      canvas.focus({ preventScroll: true });
-      canvas.setPointerCapture(event.pointerId);
-      pressed.set(event.pointerId, xy);
-      state.pointer = null;
-      if (pressed.size === 2) drag = { kind: "gesture", pane: drag?.pane ?? pane };
-      if (pressed.size > 1) return;
-      drag = { kind: kindOf(event, pane, xy), pane, at: xy, from: frameOf(pane).toPlane(xy) };
-      if (state.layout === "planes" && pane.plane !== state.plane) change({ plane: pane.plane });
-      if (drag.kind === "crosshair") follow(xy);
-    });
-    canvas.addEventListener("pointermove", (event) => {
-      if (!volume) return;
-      const xy = where(event);
-      if (pressed.has(event.pointerId)) {
-        pressed.set(event.pointerId, xy);
-        if (pressed.size === 1) follow(xy);
-        else if (pressed.size === 2) gesture();
-        return;
-      }
-      const pane = paneAt(xy);
-      canvas.style.cursor = pane && nearDivider(pane, xy) ? "ew-resize" : "crosshair";
-      const voxel = pane && voxelAt(pane, xy).map(Math.round);
-      const inside = voxel?.every((x, axis) => x >= 0 && x < volume.shape[axis]);
-      change({ pointer: inside && event.pointerType === "mouse" ? voxel : null });
-    });
-    for (const end of ["pointerup", "pointercancel"]) {
-      canvas.addEventListener(end, (event) => {
-        pressed.delete(event.pointerId);
-        if (pressed.size === 0) drag = null;
-        else if (drag) drag.kind = "none"; // a finger lifted from a gesture is not a crosshair move
-      });
-    }
-    canvas.addEventListener("pointerleave", () => volume && state.pointer && change({ pointer: null }));
-    canvas.addEventListener("dblclick", () => volume && reset());
-    canvas.addEventListener("contextmenu", (event) => event.preventDefault());
-    canvas.addEventListener(
-      "wheel",
-      (event) => {
-        const xy = where(event);
-        const pane = volume && paneAt(xy);
-        if (!pane) return;
-        event.preventDefault();
-        const pixels = event.deltaY * [1, 33, 400][event.deltaMode] || event.deltaX; // Shift turns the wheel sideways
-        if (event.ctrlKey) return zoomAt(pane, Math.exp(-pixels / 300), xy);
-        scrolled = Math.sign(pixels) === Math.sign(scrolled) ? scrolled + pixels : pixels;
-        const notches = Math.trunc(scrolled / 50) && Math.sign(scrolled) * Math.max(1, Math.floor(Math.abs(scrolled) / 100));
-        if (!notches) return;
-        scrolled = 0;
-        step(PLANES[pane.plane].across, -notches * (event.shiftKey ? 10 : 1));
-      },
-      { passive: false },
-    );
-    canvas.addEventListener("keyup", (event) => {
-      if (event.key.toLowerCase() === "w") holdingW = false;
-    });
-    canvas.addEventListener("blur", () => (holdingW = false));
-    canvas.addEventListener("keydown", (event) => {
-      if (!volume || event.ctrlKey || event.metaKey || event.altKey) return;
-      const [u, v] = axesOf(state.plane);
-      const { across } = PLANES[state.plane];
-      const stride = event.shiftKey ? 10 : 1;
-      const main = panesFor(canvas.clientWidth, canvas.clientHeight).find((pane) => pane.plane === state.plane);
-      const centre = () => frameOf(main).toScreen(axesOf(state.plane).map((axis) => state.voxel[axis]));
-      const actions = {
-        arrowleft: () => step(u, -horizontalSign(state.plane) * stride),
-        arrowright: () => step(u, horizontalSign(state.plane) * stride),
-        arrowup: () => step(v, stride),
-        arrowdown: () => step(v, -stride),
-        pageup: () => step(across, stride),
-        pagedown: () => step(across, -stride),
-        a: () => change({ plane: "axial" }),
-        c: () => change({ plane: "coronal" }),
-        s: () => change({ plane: "sagittal" }),
-        "[": () => nextLayer(-1),
-        "]": () => nextLayer(1),
-        "+": () => zoomAt(main, 1.25, centre()),
-        "=": () => zoomAt(main, 1.25, centre()),
-        "-": () => zoomAt(main, 0.8, centre()),
-        0: reset,
-        w: () => (holdingW = true),
-        p: toggleProfile,
-        x: () => change({ crosshair: !state.crosshair }),
-        f: () => change({ radiological: !state.radiological }),
-        h: toggleHelp,
-      };
-      PRESETS.forEach((_, i) => (actions[i + 1] = () => preset(i)));
-      const action = actions[event.key.toLowerCase()];
-      if (!action) return;
-      event.preventDefault();
-      state.pointer = null;
-      action();
-    });
-  }
-
-  function toggleHelp() {
-    dom.help.hidden = !dom.help.hidden;
-    dom.toggles.help.setAttribute("aria-expanded", !dom.help.hidden);
-  }
-
-  // ---- controls -----------------------------------------------------------------------------------------------
-
-  function segmented(legend, options, choose) {
-    const name = `${root.id}-${legend.toLowerCase().replace(/\W/g, "-")}`;
-    const holder = tag("span", { class: "gl-segments" });
-    const element = tag("fieldset", { class: "gl-field" }, tag("legend", {}, legend), holder);
-    const fill = (pairs) =>
-      holder.replaceChildren(...pairs.map(([value, text]) => tag("label", {}, tag("input", { type: "radio", name, value, onchange: () => choose(value) }), tag("span", {}, text))));
-    const set = (value) => holder.querySelectorAll("input").forEach((input) => (input.checked = input.value === value));
-    fill(options);
-    return { element, fill, set };
-  }
-
-  function build() {
-    const button = (text, title, onclick, attributes = {}) => tag("button", { type: "button", title, onclick: () => volume && onclick(), ...attributes }, text);
-    const toggle = (text, title, onclick) => button(text, title, onclick, { "aria-pressed": "false" });
-    const layer = segmented("Layer", [], (value) => change({ layer: value }));
-    const layout = segmented("Layout", [["main", "1 + 2"], ["planes", "3 planes"], ["layers", "All layers"]], (value) => change({ layout: value }));
-    const plane = segmented("Plane", Object.entries(PLANES).map(([name, { title }]) => [name, title]), (value) => change({ plane: value }));
-    const compare = segmented("Compare", [["off", "Off"], ["swipe", "Swipe"], ["blend", "Blend"]], (value) => change({ compare: value }));
-    const other = tag("select", { "aria-label": "Compare with", onchange: () => change({ other: other.value }) });
-    const mix = tag("input", { type: "range", min: 0, max: 1, step: 0.01, "aria-label": "Share of the other layer", oninput: () => change({ mix: Number(mix.value) }) });
-    compare.element.append(other, mix);
-    const typed = () => {
-      const shown = volume && layerNamed(state.layer);
-      const [w, l] = [Number(width.value), Number(level.value)];
-      if (shown && w > 0) setRange(shown, shown.kind === "image" ? [l - w / 2, l + w / 2] : [0, w]);
-    };
-    const width = tag("input", { type: "number", step: "any", "aria-label": "Window width", onchange: typed });
-    const level = tag("input", { type: "number", step: "any", "aria-label": "Window level", onchange: typed });
-    const windows = tag(
-      "fieldset",
-      { class: "gl-field" },
-      tag("legend", {}, "Window"),
-      tag("span", { class: "gl-buttons" }, ...PRESETS.map(({ title, width: w, level: l }, i) => button(title, w ? `CT width ${w}, level ${l} HU (key ${i + 1})` : `All CT values (key ${i + 1})`, () => preset(i)))),
-      tag("label", {}, "W", width),
-      tag("label", {}, "L", level),
-    );
-    const toggles = {
-      crosshair: toggle("Crosshair", "Show the crosshair (X)", () => change({ crosshair: !state.crosshair })),
-      profiling: toggle("Profile", "Values along a line (P): drag the line in a picture", toggleProfile),
-      radiological: toggle("Neurological", "Patient's left on the left of the screen (F)", () => change({ radiological: !state.radiological })),
-      reset: button("Reset", "Zoom, pan and windows (double click or 0)", reset),
-      save: button("Save PNG", "This picture with a caption that says how it was made", savePicture),
-      help: button("Keys", "Mouse, touch and keys (H)", toggleHelp, { "aria-expanded": "false" }),
-    };
-    const slice = tag("input", { type: "range", min: 0, step: 1, class: "gl-slice", oninput: () => step(PLANES[state.plane].across, Number(slice.value) - sliceIndex(state.plane)) });
-    const status = tag("div", { role: "status", "aria-live": "polite", class: "gl-spoken" });
-    status.id = `${root.id}-status`;
-    const canvas = tag("canvas", { tabindex: "0", role: "application", class: "gl-canvas", "aria-roledescription": "volume viewer", "aria-label": "Three linked planes through the head. Arrow keys move the crosshair, Page Up and Page Down change the slice, H lists all keys.", "aria-describedby": status.id });
-    const readout = tag("div", { class: "gl-readout" });
-    const profile = tag("canvas", { role: "img", class: "gl-profile", "aria-label": "Values of every layer along the line, in HU against mm", hidden: true });
-    const help = tag("dl", { class: "gl-help", hidden: true }, ...HELP.map(([keys, what]) => tag("div", {}, tag("dt", {}, keys), tag("dd", {}, what))));
-    root.classList.add("gl-viewer");
-    root.replaceChildren(
-      tag("div", { class: "gl-bar" }, layer.element, compare.element, plane.element, layout.element, windows, tag("span", { class: "gl-buttons" }, ...Object.values(toggles))),
-      help,
-      canvas,
-      slice,
-      readout,
-      profile,
-      status,
-    );
-    return { layer, layout, plane, compare, other, mix, width, level, toggles, slice, status, canvas, readout, profile, help };
-  }
-
-  listen(dom.canvas);
+  listen(dom.canvas, viewer);
   new ResizeObserver(redraw).observe(root);
   new MutationObserver(() => {
     theme = readTheme();

@@ -34,7 +34,7 @@ def learning_rate(step: int, steps: int, peak: float, warmup: int = 100, decay: 
 class Average:
     """Exponential moving average of a network's parameters and statistics, with a warm-up of its horizon."""
 
-    def __init__(self, net: nn.Module, horizon: float = 500):
+    def __init__(self, net: nn.Module, horizon: float = 100):
         self.horizon = horizon
         self.state = {k: v.detach().clone() for k, v in net.state_dict().items()}
 

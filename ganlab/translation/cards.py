@@ -94,7 +94,7 @@ measured against this one.
 
 Slices of {size} x {size} pixels at 1 mm, in all three planes, of phantom patients that are made while training:
 every anatomy new, every contrast, field, resolution, noise, field of view and defacing random. No patient's data was
-used. Reproduce it with `python -m ganlab train mr2ct-unet`.
+used. The last steps keep the batch statistics of inference. Train it again with `python -m ganlab train mr2ct-unet`.
 
 ## Held-out phantom patients
 

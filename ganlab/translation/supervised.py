@@ -39,11 +39,12 @@ class SupervisedConfig:
 
     task: str = "mr2ct"
     network: UNetConfig = field(default_factory=UNetConfig)
-    steps: int = 6500
+    steps: int = 8000
     batch: int = 6
     size: int = 192  # pixels of 1 mm
     rate: float = 1.5e-3
     epoch: int = 500  # steps between checkpoints; each epoch has a data stream of its own
+    frozen: float = 0.0625  # last share of the steps, trained with the batch statistics of inference
     seed: int = 0
 
 
@@ -93,6 +94,8 @@ def train(config: SupervisedConfig, out: Path, device: str, resume: bool = False
     while step < config.steps:
         stream = batches(config, step // config.epoch, device, workers)
         for _ in range(min(config.epoch, config.steps - step)):
+            if step >= (1 - config.frozen) * config.steps:
+                freeze_statistics(net)
             mr, ct = next(stream)
             rate = learning_rate(step, config.steps, config.rate)
             for group in optimizer.param_groups:
@@ -114,6 +117,14 @@ def train(config: SupervisedConfig, out: Path, device: str, resume: bool = False
         save_tensors(out / "model.safetensors", average.state, as_config(config))
         write_new_card(out, config, net, step, describe_device(device), spent)
         yield Event("checkpoint", step, config.steps, path=out / "model.safetensors")
+
+
+def freeze_statistics(net: torch.nn.Module) -> None:
+    """Normalise by the running statistics from now on, as at inference. Without it the weights fit the statistics of
+    small batches, and soft tissue comes out about 10 HU too low."""
+    for module in net.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.eval()
 
 
 def _restore(config, path: Path, device: str, net, optimizer, average) -> tuple[int, float]:

@@ -64,7 +64,8 @@ class Case:
     affine: 4 x 4 of the canonical voxels -> RAS mm; source_affine: of the input's own voxels.
     metrics: as ganlab.imaging.metrics.evaluate returns, None without a reference.
     histogram: {"edges": HU, tissue: voxels per bin of synthetic - reference}, None without a reference.
-    commands: shell lines that make the same volumes; seed: of a phantom patient, else None.
+    commands: shell lines that make the same volumes.
+    seed, spacing: of a phantom patient and the voxels (mm) it was made with; seed is None of an upload.
     """
 
     title: str
@@ -80,6 +81,7 @@ class Case:
     notices: tuple[str, ...]
     commands: tuple[str, ...]
     seed: int | None = None
+    spacing: float = 1.0
     metrics: dict | None = None
     histogram: dict | None = None
 
@@ -124,15 +126,12 @@ def solve(
         from ganlab.imaging.register import register_rigid
 
         stage(0.8, "Registering the reference CT")
-        moving = _read(job.reference, "ct", folder)
-        notices += [f"Reference: {notice}" for notice in moving.notices]
-        reference, _ = register_rigid(moving, volume)
+        reference, matrix = register_rigid(_read(job.reference, "ct", folder), volume)
+        notices += [motion_words(matrix, volume), *(f"Reference: {notice}" for notice in reference.notices)]
     stage(0.9, "Comparing" if reference else "Saving")
     metrics, histogram = compare(reference, made.synthetic) if reference else (None, None)
     if metrics:
         notices += metrics["notices"]
-    elif job.seed is None:
-        notices.append("No reference CT, so there is no error to show: add one of the same patient to measure it.")
     stage(0.95, "Saving")
     return save_case(
         folder,
@@ -143,11 +142,20 @@ def solve(
         seconds=made.seconds,
         planes=job.planes,
         notices=tuple(notices),
-        commands=_commands(job, made.model, title),
+        commands=_commands(job, made.model, title, stem),
         seed=job.seed,
+        spacing=job.spacing,
         metrics=metrics,
         histogram=histogram,
     )
+
+
+def motion_words(matrix: np.ndarray, volume: Volume) -> str:
+    """How far a registration's 4 x 4 matrix moves the middle of a volume, and how far it turns it."""
+    middle = volume.affine @ np.array([*(np.array(volume.shape) - 1) / 2, 1.0])
+    shift = np.linalg.norm((matrix @ middle - middle)[:3])
+    turn = np.degrees(np.arccos(np.clip((np.trace(matrix[:3, :3]) - 1) / 2, -1, 1)))
+    return f"The reference CT was moved by {shift:.1f} mm and turned by {turn:.1f}\N{DEGREE SIGN} onto the T1."
 
 
 def compare(reference: Volume, synthetic: Volume) -> tuple[dict, dict]:
@@ -266,7 +274,7 @@ def _file_title(files: tuple[str, ...]) -> str:
     return Path(files[0]).name if len(files) == 1 else f"{len(files)} DICOM files"
 
 
-def _commands(job: Job, model: str, title: str) -> tuple[str, ...]:
+def _commands(job: Job, model: str, title: str, stem: str) -> tuple[str, ...]:
     planes = [] if job.planes == PLANES else [word for plane in job.planes for word in ("--plane", plane)]
 
     def translate(path: str) -> str:
@@ -274,7 +282,9 @@ def _commands(job: Job, model: str, title: str) -> tuple[str, ...]:
         return shlex.join(words + planes)
 
     if job.seed is None:
-        return (translate(title if len(job.files) == 1 else "DICOM-FOLDER"),)
+        translated = translate(title if len(job.files) == 1 else "DICOM-FOLDER")
+        measured = f"python -m ganlab evaluate {stem}-reference-ct.nii.gz synthetic-ct.nii.gz"  # as downloaded
+        return (translated, measured) if job.reference else (translated,)
     folder = f"patient-{job.seed}"
     return (
         f"python -m ganlab phantom --seed {job.seed} --out {folder}"

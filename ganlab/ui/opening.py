@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import tempfile
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from ganlab.ui.cases import Job, load_layer, save_case, solve
 from ganlab.ui.translate import NEW_SEEDS, OPENING
 
 SPACING = 1.6  # mm
-WORDS = ("title", "stem", "model", "seconds", "planes", "notices", "commands", "seed", "metrics", "histogram")
+OF_THE_GRID = {"shape", "affine", "source_affine", "crosshair", "layers"}  # what a case does not keep at SPACING
 MARGIN = 4.0  # mm
 T1_STEPS = 127
 HU_STEP = 4.0
@@ -44,7 +45,7 @@ def make_opening(seed: int, folder: Path) -> None:
         }
         grid = head_grid(volumes["reference"])
         volumes = {name: resample(volume, *grid, fill=float(volume.array.min())) for name, volume in volumes.items()}
-        words = {name: getattr(case, name) for name in WORDS}
+        words = {field.name: getattr(case, field.name) for field in fields(case) if field.name not in OF_THE_GRID}
         words["notices"] += (
             f"Shown at {SPACING:g} mm in steps of {HU_STEP:g} HU, measured at 1 mm; press Translate to see it at 1 mm.",
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from urllib.parse import urlencode
 
 from ganlab.ui.cases import PLANES, Case
 from ganlab.ui.viewer import VOLUMES
@@ -135,8 +136,11 @@ def provenance(case: Case) -> str:
 
 
 def link(case: Case) -> str:
-    """The address that reopens a phantom patient."""
-    return f"?tab=translate&amp;seed={case.seed}&amp;model={escape(case.model)}"
+    """The address that reopens a phantom patient, made and translated in the same way."""
+    words = {"tab": "translate", "seed": case.seed, "model": case.model, "spacing": f"{case.spacing:g}"}
+    if case.planes != PLANES:
+        words["planes"] = case.planes[0]
+    return escape(f"?{urlencode(words)}")
 
 
 def _number(value: float | None, digits: int = 1, sign: bool = False) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import gradio as gr
@@ -19,6 +20,7 @@ from ganlab.ui.viewer import ASSETS, manifest, volume_viewer
 TITLE, SLUG = "Translate", "translate"
 OPENING = ASSETS / "opening"  # made by `python -m ganlab.ui.opening`
 NEW_SEEDS = range(9000, 10_000)  # the phantom patients kept for testing
+SEED_LIMIT = 2**31
 PHANTOM, UPLOAD = "Phantom patient", "Your scan"
 PROGRESS = gr.Progress()  # as a parameter's default, gradio gives each run its own
 CANCELLED = "Cancelled. The picture is the one before."
@@ -42,9 +44,27 @@ def job_of(source: str, seed: float | None, spacing: float, files, reference, mo
     planes = PLANES if planes == "fused" else (planes,)
     if source == UPLOAD:
         return Job(files=tuple(files or ()), reference=tuple(reference or ()), model=model, planes=planes)
-    if seed is None or seed != int(seed) or not 0 <= seed < 2**31:
-        raise InputError(f"{seed} is no seed: choose a whole number from 0 to {2**31 - 1}.")
+    if seed is None or seed != int(seed) or not 0 <= seed < SEED_LIMIT:
+        raise InputError(f"{seed} is no seed: choose a whole number from 0 to {SEED_LIMIT - 1}.")
     return Job(seed=int(seed), spacing=spacing, model=model, planes=planes)
+
+
+def linked_job(query: dict[str, str], models: list[str], opening: Case, settings: Settings) -> Job | None:
+    """The phantom patient that an address asks for; what is missing or makes no sense in it is as the page opens."""
+    seed = query.get("seed", "")
+    if not seed.isdecimal() or int(seed) >= SEED_LIMIT:
+        return None
+    return Job(
+        seed=int(seed),
+        model=query["model"] if query.get("model") in models else opening.model,
+        spacing={f"{mm:g}": mm for mm in spacings(settings)}.get(query.get("spacing"), settings.phantom_mm),
+        planes=("axial",) if query.get("planes") == "axial" else PLANES,
+    )
+
+
+def spacings(settings: Settings) -> list[float]:
+    """Voxel edges, mm, that a phantom patient can be made with here."""
+    return sorted({1.0, 2.0, settings.phantom_mm})
 
 
 def translate_for(store: Store, holder: str, job: Job, progress) -> tuple[Case, str]:
@@ -55,18 +75,25 @@ def translate_for(store: Store, holder: str, job: Job, progress) -> tuple[Case, 
     event = store.start(holder)
     token = store.shared(job) if job.seed is not None else None
     if token is None:
-        token, folder = store.new_result(holder)
-        try:
+        token, folder = store.new_result(event)  # the job's own until it is done, whatever becomes of the session
+    else:
+        folder = store.folder(token)
+        store.hold(event, folder)
+    try:
+        if not any(folder.iterdir()):
             solve(job, folder, progress=progress, cancelled=event.is_set)
-        except BaseException:
+            for upload in folder.glob("upload-*"):
+                shutil.rmtree(upload)
+            if job.seed is not None:
+                store.share(job, token)
+        if not event.is_set():
+            store.keep(holder, token)
+        if event.is_set():  # perhaps since just now, and its session may be gone
             store.release(holder, [folder])
-            raise
-        for upload in folder.glob("upload-*"):
-            shutil.rmtree(upload)
-        if job.seed is not None:
-            store.share(job, token)
-    store.keep(holder, token)
-    return load_case(store.folder(token)), token
+            raise Cancelled
+        return load_case(folder), token
+    finally:
+        store.release(event)
 
 
 def words(html: str, elem_id: str | None = None) -> gr.HTML:
@@ -93,7 +120,7 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
                     elem_id="seed",
                 )
                 fresh = gr.Button("New patient", size="md", elem_id="new-patient")
-            with gr.Group(visible=False) as upload:
+            with gr.Column(visible=False, elem_classes="gl-upload") as upload:
                 words("<p class='gl-note'>T1 of a head: NIfTI, MGZ, NRRD, MHA, DICOM files, or a zip.</p>")
                 files = gr.File(label="T1 scan", file_count="multiple", height=130, elem_id="scan")
                 folder = gr.UploadButton("A DICOM folder", file_count="directory", size="md", elem_id="scan-folder")
@@ -112,7 +139,7 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
                     models, value=opening.model, label="Model", visible=len(models) > 1, elem_id="model"
                 )
                 spacing = gr.Radio(
-                    [(f"{mm:g} mm", mm) for mm in sorted({1.0, 2.0, settings.phantom_mm})],
+                    [(f"{mm:g} mm", mm) for mm in spacings(settings)],
                     value=settings.phantom_mm,
                     label="Phantom's voxels",
                     elem_id="spacing",
@@ -150,7 +177,7 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
     buttons = [go, fresh, stop]
 
     def choose_source(chosen: str):
-        return gr.Group(visible=chosen == PHANTOM), gr.Group(visible=chosen == UPLOAD)
+        return gr.Group(visible=chosen == PHANTOM), gr.Column(visible=chosen == UPLOAD)
 
     def ask(times: int):
         return times + 1
@@ -159,13 +186,13 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
         return random.choice(NEW_SEEDS), times + 1
 
     def read_link(request: gr.Request):
-        """?seed=7&model=NAME asks for that patient, unless it is the one already shown."""
-        words = dict(request.query_params)
-        wanted = words.get("seed", "")
-        if not wanted.isdecimal() or len(wanted) > 10:
-            return gr.skip(), gr.skip(), gr.skip()
-        chosen = words.get("model") if words.get("model") in models else opening.model
-        return int(wanted), chosen, int((int(wanted), chosen) != (opening.seed, opening.model))
+        """?seed=7&model=NAME&spacing=1&planes=axial asks for that patient, unless it is the one already shown."""
+        wanted = linked_job(dict(request.query_params), models, opening, settings)
+        if wanted is None:
+            return [gr.skip()] * 5
+        shown = replace(wanted, spacing=opening.spacing) if "spacing" not in request.query_params else wanted
+        asks = shown != Job(opening.seed, opening.spacing, model=opening.model, planes=opening.planes)
+        return wanted.seed, wanted.model, wanted.spacing, "fused" if wanted.planes == PLANES else "axial", int(asks)
 
     def busy():
         return gr.Button(interactive=False), gr.Button(interactive=False), gr.Button(interactive=True)
@@ -179,7 +206,7 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
             job = job_of(source, seed, spacing, files, reference, model, planes)
             case, token = translate_for(store, request.session_hash, job, lambda done, what: bar(done, desc=what))
         except InputError as mistake:
-            gr.Warning(str(mistake), title="This cannot be translated")
+            gr.Warning(str(mistake))
             return [report.alert(str(mistake)), *unchanged]
         except Cancelled:
             return [report.alert(CANCELLED), *unchanged]
@@ -208,7 +235,7 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
     folder.upload(claim_folder, folder, files, **quiet)
     go.click(ask, asked, asked, **asking)
     fresh.click(ask_for_new_patient, asked, [seed, asked], **asking)
-    demo.load(read_link, None, [seed, model, asked], **asking)
+    demo.load(read_link, None, [seed, model, spacing, planes, asked], **asking)
     started = asked.change(busy, None, buttons, **quiet)
     running = started.then(
         run,

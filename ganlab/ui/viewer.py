@@ -11,16 +11,15 @@ from pathlib import Path
 
 import gradio as gr
 import numpy as np
-from starlette.background import BackgroundTask
 from starlette.requests import Request
-from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from ganlab.ui.cases import Case, load_case, load_layer
 from ganlab.ui.sessions import Store
 
 ASSETS = Path(__file__).parents[2] / "assets"
-SCRIPTS = ("colour.js", "overlay.js", "volume.js", "viewer.js")
+SCRIPTS = ("colour.js", "volume.js", "panes.js", "overlay.js", "profile.js", "controls.js", "gestures.js", "viewer.js")
 VOLUMES = "gradio_api/ganlab/volumes"  # relative, so that it holds behind a proxy's prefix
 GONE = "This result is no longer on the server: it is deleted when its page is closed. Translate again."
 PRIVATE = {"Cache-Control": "no-store"}
@@ -77,7 +76,7 @@ def _layer(folder: Path, case: Case, name: str) -> Response:
     if name not in {layer.name for layer in case.layers}:
         raise KeyError(name)
     headers = {**PRIVATE, "Content-Encoding": "gzip"}
-    return FileResponse(folder / f"{name}.i16.gz", media_type="application/octet-stream", headers=headers)
+    return Response((folder / f"{name}.i16.gz").read_bytes(), media_type="application/octet-stream", headers=headers)
 
 
 def _nifti(folder: Path, case: Case, name: str) -> Response:
@@ -95,16 +94,12 @@ def _nifti(folder: Path, case: Case, name: str) -> Response:
     source_affine = np.array(case.source_affine)
     back = ornt_transform(io_orientation(np.array(case.affine)), io_orientation(source_affine))
     volume = Volume(apply_orientation(array, back), source_affine, unit)
-    with tempfile.NamedTemporaryFile(prefix="ganlab-", suffix=".nii.gz", delete=False) as file:
-        path = Path(file.name)
-    write_volume(volume, path)
+    with tempfile.TemporaryDirectory(prefix="ganlab-") as scratch:
+        path = Path(scratch, "volume.nii.gz")
+        write_volume(volume, path)
+        content = path.read_bytes()
     names = {"input": "t1", "synthetic": "synthetic-ct", "reference": "reference-ct", "error": "error"}
-    return FileResponse(
-        path,
-        filename=f"{case.stem}-{names[name]}.nii.gz",
-        headers=PRIVATE,
-        background=BackgroundTask(path.unlink),
-    )
+    return _attachment(content, f"{case.stem}-{names[name]}.nii.gz", "application/gzip")
 
 
 def _json(folder: Path, case: Case, name: str) -> Response:
@@ -133,6 +128,6 @@ def _csv(folder: Path, case: Case, name: str) -> Response:
     return _attachment(table.getvalue(), f"{case.stem}-metrics.csv", "text/csv")
 
 
-def _attachment(text: str, filename: str, kind: str) -> Response:
+def _attachment(content: bytes | str, filename: str, kind: str) -> Response:
     headers = {**PRIVATE, "Content-Disposition": f'attachment; filename="{filename}"'}
-    return Response(text, media_type=kind, headers=headers)
+    return Response(content, media_type=kind, headers=headers)

@@ -43,11 +43,9 @@ def new_page(browser):
         contexts.append(browser.new_context(**{"viewport": {"width": 1400, "height": 900}, **options}))
         page = contexts[-1].new_page()
         page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
-        page.on("console", lambda said: wrong.append(said.text) if said.type in ("error", "warning") else None)
+        page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
         page.on("response", lambda got: wrong.append(f"{got.status}: {got.url}") if got.status >= 400 else None)
-        page.on(
-            "request", lambda request: wrong.append(f"left the machine: {request.url}") if leaves(request) else None
-        )
+        page.on("request", lambda asked: wrong.append(f"left the machine: {asked.url}") if leaves(asked) else None)
         return page
 
     yield make
@@ -62,7 +60,13 @@ def leaves(request):
 
 
 @pytest.fixture(scope="session")
-def address(tmp_path_factory):
+def uploads(tmp_path_factory):
+    """Where the server keeps what is uploaded to it."""
+    return tmp_path_factory.mktemp("uploads")
+
+
+@pytest.fixture(scope="session")
+def address(uploads, tmp_path_factory):
     """The app, started as its README says, on coarse phantoms; yields its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -73,7 +77,7 @@ def address(tmp_path_factory):
         "GANLAB_HOST": "127.0.0.1",
         "GANLAB_PORT": str(port),
         "GANLAB_PHANTOM_MM": "4",
-        "GRADIO_TEMP_DIR": str(log.parent / "uploads"),
+        "GRADIO_TEMP_DIR": str(uploads),
         "PYTHONUNBUFFERED": "1",
     }
     with log.open("w") as errors:

@@ -7,9 +7,9 @@ import torch
 from ganlab.checkpoints import load_tensors, save_tensors
 from ganlab.errors import InputError
 from ganlab.training import learning_rate
-from ganlab.translation.networks import UNetConfig
+from ganlab.translation.networks import UNet, UNetConfig
 from ganlab.translation.presets import get_preset
-from ganlab.translation.supervised import SupervisedConfig, train
+from ganlab.translation.supervised import SupervisedConfig, freeze_statistics, train
 
 TINY = SupervisedConfig(network=UNetConfig(widths=(4, 6)), steps=4, batch=2, size=32, epoch=2)
 
@@ -60,3 +60,12 @@ def test_checkpoints_carry_their_configuration_and_refuse_what_is_none(tmp_path)
 def test_unknown_preset():
     with pytest.raises(InputError, match="mr2ct-unet"):
         get_preset("mr2ct-magic")
+
+
+def test_frozen_statistics_stay_while_weights_learn():
+    net = UNet(UNetConfig(widths=(4, 6))).train()
+    freeze_statistics(net)
+    before = {k: v.clone() for k, v in net.state_dict().items() if "running" in k}
+    net(torch.randn(2, 1, 16, 16)).sum().backward()
+    assert all(torch.equal(net.state_dict()[k], v) for k, v in before.items())
+    assert all(p.grad is not None for p in net.parameters())

@@ -72,14 +72,25 @@ def test_without_a_reference_there_are_no_metrics(make_case, tmp_path):
 
 def test_commands_reproduce_the_case():
     phantom = Job(seed=7, spacing=2.0, planes=("axial",))
-    assert cases._commands(phantom, "mr2ct-unet", "Phantom patient 7") == (
+    assert cases._commands(phantom, "mr2ct-unet", "Phantom patient 7", "phantom-7") == (
         "python -m ganlab phantom --seed 7 --out patient-7 --spacing 2",
         "python -m ganlab translate --task mr2ct patient-7/t1.nii.gz synthetic-ct.nii.gz --model mr2ct-unet "
         "--plane axial",
         "python -m ganlab evaluate patient-7/ct.nii.gz synthetic-ct.nii.gz",
     )
-    (own,) = cases._commands(Job(files=("/tmp/x/my scan.nii.gz",)), "mr2ct-unet", "my scan.nii.gz")
-    assert "'my scan.nii.gz'" in own
+    own = Job(files=("/tmp/x/my scan.nii.gz",), reference=("/tmp/y/ct.nii",))
+    translated, measured = cases._commands(own, "mr2ct-unet", "my scan.nii.gz", "my-scan")
+    assert "mr2ct 'my scan.nii.gz' synthetic-ct.nii.gz" in translated
+    assert measured == "python -m ganlab evaluate my-scan-reference-ct.nii.gz synthetic-ct.nii.gz"
+
+
+def test_a_registration_is_told_in_mm_and_degrees(volumes):
+    volume = volumes["input"]
+    middle = volume.affine @ [*(np.array(volume.shape) - 1) / 2, 1]
+    turned = np.eye(4)
+    turned[:2, :2] = [[np.cos(0.2), -np.sin(0.2)], [np.sin(0.2), np.cos(0.2)]]
+    turned[:3, 3] = (middle - turned @ middle)[:3] + np.array([3, 0, 4])
+    assert "moved by 5.0 mm and turned by 11.5\u00b0" in cases.motion_words(turned, volume)
 
 
 def test_no_file_is_a_users_mistake(tmp_path):

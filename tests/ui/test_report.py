@@ -47,7 +47,8 @@ def test_without_a_reference_the_report_says_so(make_case, tmp_path):
 
 
 def test_only_a_phantom_has_a_link(case):
-    assert "?tab=translate&amp;seed=7&amp;model=mr2ct-unet" in report.provenance(case)
+    assert "?tab=translate&amp;seed=7&amp;model=mr2ct-unet&amp;spacing=1'" in report.provenance(case)
+    assert "&amp;planes=axial" in report.provenance(replace(case, planes=("axial",)))
     assert "href" not in report.provenance(replace(case, seed=None))
 
 

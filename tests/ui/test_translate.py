@@ -1,11 +1,15 @@
 """What the page does with a request, without a browser and without a network."""
 
+from html import unescape
+from urllib.parse import parse_qsl
+
 import pytest
 
 from ganlab.errors import Cancelled, InputError
-from ganlab.ui import translate
+from ganlab.ui import report, translate
 from ganlab.ui.cases import PLANES, Job
-from ganlab.ui.translate import PHANTOM, UPLOAD, job_of, translate_for
+from ganlab.ui.settings import Settings
+from ganlab.ui.translate import PHANTOM, UPLOAD, job_of, linked_job, translate_for
 
 
 @pytest.fixture
@@ -42,6 +46,24 @@ def test_what_is_no_seed_is_refused_in_a_sentence(seed):
         job_of(PHANTOM, seed, 1.0, None, None, "m", "fused")
 
 
+def test_the_link_of_a_case_asks_for_the_same_job(make_case, tmp_path):
+    case = make_case(tmp_path, spacing=2.0, planes=("axial",))
+    query = dict(parse_qsl(unescape(report.link(case)).removeprefix("?")))
+    job = linked_job(query, ["mr2ct-unet"], case, Settings())
+    assert job == Job(seed=7, spacing=2.0, model="mr2ct-unet", planes=("axial",))
+
+
+@pytest.mark.parametrize("query", [{}, {"seed": "x"}, {"seed": "-1"}, {"seed": str(2**31)}, {"seed": "\u00b2"}])
+def test_a_link_without_a_seed_asks_for_nothing(query, make_case, tmp_path):
+    assert linked_job(query, ["mr2ct-unet"], make_case(tmp_path), Settings()) is None
+
+
+def test_what_makes_no_sense_in_a_link_is_as_the_page_opens(make_case, tmp_path):
+    query = {"seed": "7", "model": "../../x", "spacing": "nan", "planes": "all"}
+    job = linked_job(query, ["mr2ct-unet"], make_case(tmp_path), Settings(phantom_mm=1.5))
+    assert job == Job(seed=7, spacing=1.5, model="mr2ct-unet", planes=PLANES)
+
+
 def test_the_same_phantom_is_translated_once_for_everybody(store, solved):
     _, first = run(store, Job(seed=7), "a")
     _, again = run(store, Job(seed=7), "b")
@@ -74,6 +96,23 @@ def test_cancelling_stops_the_job_and_leaves_the_previous_result(store, solved):
     with pytest.raises(Cancelled):
         translate_for(store, "a", Job(seed=2), lambda done, words: store.cancel("a"))
     assert store.folder(token).exists() and len(solved) == 1
+
+
+def test_a_page_that_closes_meanwhile_leaves_nothing_behind(store, solved, monkeypatch):
+    _, token = run(store, Job(files=("scan.nii",)))
+    root = store.folder(token).parent
+    make = translate.solve
+
+    def solve_slowly(job, folder, progress, cancelled):
+        case = make(job, folder, progress, lambda: False)
+        store.close("a")
+        assert (folder / "case.json").exists(), "a running job keeps its folder"
+        return case
+
+    monkeypatch.setattr(translate, "solve", solve_slowly)
+    with pytest.raises(Cancelled):
+        run(store, Job(files=("scan.nii",)))
+    assert not list(root.iterdir())
 
 
 def test_the_opening_case_is_of_a_model_that_ships():

@@ -22,7 +22,7 @@ from ganlab.imaging.phantom.tissues import INDEX, NAMES, table
 PLANES = ("axial", "coronal", "sagittal")
 _NORMAL = {"axial": 2, "coronal": 1, "sagittal": 0}
 _CENTRE = {"axial": (0.0, -8.0), "coronal": (0.0, -35.0), "sagittal": (-8.0, -35.0)}
-_RANGE = {"axial": (-165.0, 92.0), "coronal": (-112.0, 92.0), "sagittal": (-82.0, 82.0)}
+_RANGE = {"axial": (-165.0, 108.0), "coronal": (-126.0, 112.0), "sagittal": (-96.0, 96.0)}  # mm, air included
 
 
 class Draw:
@@ -142,7 +142,7 @@ def render_mr(draw: Draw, shares: Tensor) -> Tensor:
     device, size = shares.device, shares.shape[1:]
     signal = random_contrast(draw).to(device)
     image = torch.tensordot(signal, shares, 1)
-    noise = torch.randn((2, *size), generator=draw.generator).to(device)
+    noise = torch.randn((3, *size), generator=draw.generator).to(device)
     grain = _blur(noise[0], (0.8, 0.8)) * 2.5
     image = image * (1 + draw.uniform(0, 0.09) * grain + draw.uniform(0, 0.08) * _coarse(draw, size, 24, device))
     ramp = torch.linspace(-1, 1, size[0], device=device)[:, None] * draw.normal(0.45)
@@ -156,7 +156,11 @@ def render_mr(draw: Draw, shares: Tensor) -> Tensor:
         sigma = [draw.uniform(0.7, 1.1)] * 2
     image = _blur(image, tuple(sigma))
     std = draw.uniform(0.003, 0.06)
-    image = ((image + std * noise[1]) ** 2 + (std * noise[1].roll((7, 13), (0, 1))) ** 2).sqrt()
+    real, imaginary = noise[1], noise[2]
+    if draw.chance(0.6):  # noise of a coarser grid, resampled to 1 mm, is smooth
+        width = (draw.uniform(0.3, 1.3), draw.uniform(0.3, 1.3))
+        real, imaginary = (n / n.std() for n in (_blur(real, width), _blur(imaginary, width)))
+    image = ((image + std * real) ** 2 + (std * imaginary) ** 2).sqrt()
     if draw.chance(0.4):  # exported with the background set to zero
         image = torch.where(shares[INDEX["background"]] > draw.uniform(0.6, 0.999), torch.zeros_like(image), image)
     return image * math.exp(draw.uniform(math.log(0.5), math.log(1.35)))

@@ -1,0 +1,62 @@
+"""What a synthetic CT of a real head must be, on a scan that the model has never seen the like of."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from ganlab.imaging.files import read_volume
+from ganlab.imaging.grid import canonical
+from ganlab.translation.pipeline import translate
+
+BRAIN_CENTRE = np.array([0.0, 10.0, 20.0])  # mm in this scan's world
+
+
+@pytest.fixture(scope="module")
+def scan(real_t1):
+    return read_volume(real_t1, modality="t1")
+
+
+@pytest.fixture(scope="module")
+def made(scan):
+    return translate(scan, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def pair(scan, made):
+    return canonical(scan), canonical(made.synthetic)
+
+
+def test_it_lies_on_the_scans_own_grid(scan, made):
+    assert made.synthetic.shape == scan.shape
+    np.testing.assert_array_equal(made.synthetic.affine, scan.affine)
+
+
+def test_the_vault_is_a_closed_shell(pair):
+    """At least 99 % of rays from the brain's centre into the upper half cross bone."""
+    _, ct = pair
+    directions = np.random.default_rng(0).normal(size=(3, 5000))
+    directions[2] = np.abs(directions[2])
+    directions /= np.linalg.norm(directions, axis=0)
+    points = BRAIN_CENTRE[:, None, None] + directions[:, :, None] * np.arange(0, 140, 0.5)
+    voxels = points - ct.affine[:3, 3][:, None, None]  # 1 mm, axis-aligned
+    assert (ndimage.map_coordinates(ct.array, voxels, order=1, cval=-1000).max(axis=1) > 300).mean() >= 0.99
+
+
+def test_brain_and_air_have_their_ct_numbers(pair):
+    t1, ct = pair
+    x, y, z = (np.arange(n) + t1.affine[i, 3] for i, n in enumerate(t1.shape))
+    box = np.ix_(np.abs(x) < 50, (y > -50) & (y < 60), (z > 0) & (z < 60))
+    brain = ct.array[box][(t1.array[box] > 45) & (t1.array[box] < 100)]
+    assert 20 < brain.mean() < 45
+    body = ndimage.binary_fill_holes(ndimage.binary_closing(ndimage.gaussian_filter(t1.array, 1) > 3, iterations=3))
+    outside = ndimage.distance_transform_edt(~body) > 5
+    assert ct.array[outside].mean() < -950
+
+
+def test_no_flicker_between_slices(pair):
+    """Across slices the brain changes no more than within them: the mean step along z against those along x and y."""
+    _, ct = pair
+    low, high = (np.round(BRAIN_CENTRE + r - ct.affine[:3, 3]).astype(int) for r in ((-45, -50, -25), (45, 50, 25)))
+    brain = ct.array[low[0] : high[0], low[1] : high[1], low[2] : high[2]]
+    steps = [np.abs(np.diff(brain, axis=axis)).mean() for axis in range(3)]
+    assert steps[2] < 1.5 * max(steps[:2])
