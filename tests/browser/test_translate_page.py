@@ -70,9 +70,9 @@ def test_the_keyboard_does_all_of_it_too(viewer):
     keys.press("]")
     assert "Reference CT, W 2000" in viewer.status
     keys.press("h")
-    assert viewer.page.locator(".gl-help").is_visible()
+    viewer.page.locator(".gl-help").wait_for()  # drawn with the next frame
     keys.press("p")
-    assert viewer.page.locator(".gl-profile").is_visible()
+    viewer.page.locator(".gl-profile").wait_for()  # drawn with the next frame
 
 
 def test_windows_by_preset_by_typing_and_by_dragging(viewer):
