@@ -115,7 +115,11 @@ class Viewer:
 
     @property
     def status(self):
-        return self.page.locator(".gl-viewer [role=status]").text_content()
+        """What the viewer says of its picture, once the picture asked for is drawn."""
+        return self.page.evaluate(
+            """() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() =>
+                done(document.querySelector('.gl-viewer [role=status]').textContent))))"""
+        )
 
     def wait_for_status(self, words):
         self.page.wait_for_function(
