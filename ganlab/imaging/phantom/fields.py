@@ -33,25 +33,49 @@ def smooth_noise(generator: torch.Generator, channels: int, size, scales: dict[f
 
     Drawn in one transform: white noise times the root of the summed power spectra.
     """
-    axes = [torch.fft.fftfreq(n) for n in size]
-    frequency2 = sum(f**2 for f in torch.meshgrid(*axes, indexing="ij"))
-    power = torch.zeros_like(frequency2)
+    frequency = _frequency(size)
+    power = torch.zeros_like(frequency)
     for sigma, std in scales.items():
-        gaussian = torch.exp(-4 * (math.pi * sigma) ** 2 * frequency2)
+        gaussian = torch.exp(-4 * (math.pi * sigma * frequency) ** 2)
         power += std**2 * gaussian / gaussian.mean()
-    noise = torch.randn((channels, *size), generator=generator)
-    spectrum = torch.fft.rfftn(noise, dim=(1, 2, 3)) * power[..., : size[2] // 2 + 1].sqrt()
-    return torch.fft.irfftn(spectrum, s=tuple(size), dim=(1, 2, 3))
+    return _coloured(generator, channels, power)
+
+
+def banded_noise(generator: torch.Generator, channels: int, size, wavelength: float) -> Tensor:
+    """Periodic Gaussian noise (channels, *size), std 1, whose waves all have about this length in cells.
+
+    Its positive parts are winding ridges of even width, as gyri are.
+    """
+    power = torch.exp(-((_frequency(size) * wavelength - 1) ** 2) / (2 * 0.22**2))
+    return _coloured(generator, channels, power / power.mean())
+
+
+def _frequency(size) -> Tensor:
+    axes = [torch.fft.fftfreq(n) for n in size]
+    return sum(f**2 for f in torch.meshgrid(*axes, indexing="ij")).sqrt()
+
+
+def _coloured(generator: torch.Generator, channels: int, power: Tensor) -> Tensor:
+    noise = torch.randn((channels, *power.shape), generator=generator)
+    spectrum = torch.fft.rfftn(noise, dim=(1, 2, 3)) * power[..., : power.shape[2] // 2 + 1].sqrt()
+    return torch.fft.irfftn(spectrum, s=power.shape, dim=(1, 2, 3))
 
 
 class Noise:
-    """Periodic smooth noise, mean 0 and standard deviation 1: calling it costs one trilinear look-up."""
+    """Periodic noise, mean 0 and standard deviation 1: calling it costs one trilinear look-up.
+
+    Channels 0 to 3 are smooth, channels FOLDS and FOLDS + 1 have one wavelength only.
+    """
 
     SIZE = 40
     SIGMA = 1.3  # cells; a full swing then takes about six cells
+    FOLDS = 4
 
     def __init__(self, generator: torch.Generator, device):
-        grid = smooth_noise(generator, 4, (self.SIZE,) * 3, {self.SIGMA: 1.0})
+        size = (self.SIZE,) * 3
+        grid = torch.cat(
+            [smooth_noise(generator, 4, size, {self.SIGMA: 1.0}), banded_noise(generator, 2, size, 40 / 7)]
+        )
         wrap = torch.arange(self.SIZE + 1) % self.SIZE
         self.grid = grid[:, wrap][:, :, wrap][:, :, :, wrap].contiguous().to(device)
 

@@ -7,6 +7,7 @@ target (CT) depends on tissue alone. Anatomy is evaluated on the slice's own poi
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Iterator
@@ -15,11 +16,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganlab.imaging.phantom.patient import Patient, make_head, rotation
-from ganlab.imaging.phantom.template import load_template
+from ganlab.imaging.phantom.lesions import LESIONS, draw_fillings, draw_flap, draw_lesion
+from ganlab.imaging.phantom.patient import Deface, Patient, make_head, rotation
 from ganlab.imaging.phantom.tissues import INDEX, NAMES, table
 
 PLANES = ("axial", "coronal", "sagittal")
+TILE = 64  # pixels
 _NORMAL = {"axial": 2, "coronal": 1, "sagittal": 0}
 _CENTRE = {"axial": (0.0, -8.0), "coronal": (0.0, -35.0), "sagittal": (-8.0, -35.0)}
 _RANGE = {"axial": (-165.0, 108.0), "coronal": (-126.0, 112.0), "sagittal": (-96.0, 96.0)}  # mm, air included
@@ -63,17 +65,6 @@ def cut_field_of_view(draw: Draw, shares: Tensor, points: Tensor) -> Tensor:
     return shares
 
 
-def deface(draw: Draw, shares: Tensor, points: Tensor, patient: Patient) -> Tensor:
-    """Public scans lose the face: everything before a wobbly slanted plane, but never brain or skull vault."""
-    p = patient.to_template(points)
-    angle, top = draw.uniform(0.0, 1.0), draw.uniform(-38, -4)
-    wobble = draw.uniform(1, 9) * patient.noise(p, draw.uniform(20, 50), 3)
-    beyond = math.cos(angle) * (p[1] - draw.uniform(38, 82)) - math.sin(angle) * (p[2] - top) + wobble
-    beyond = torch.minimum(beyond, top + 14 - p[2])
-    keep = load_template(str(p.device)).distance(p) < draw.uniform(4, 12)
-    return replace(shares, (beyond > 0) & ~keep, "background")
-
-
 def replace(shares: Tensor, where: Tensor, tissue: str) -> Tensor:
     pure = torch.zeros_like(shares[:, :1, :1])
     pure[INDEX[tissue]] = 1.0
@@ -109,6 +100,16 @@ def random_contrast(draw: Draw) -> Tensor:
         "lens": u(0.2, 0.8),
         "vessel": u(0.0, 0.3) if draw.chance(0.5) else u(0.7, 2.5),
         "disc": u(0.1, 0.6),
+        "gland": u(0.3, 1.2),
+        "fibrous tissue": u(0.05, 0.5),
+        "cartilage": u(0.15, 0.8),
+        "enamel": bone * u(0.0, 1.0),
+        "tumour": u(0.3, 1.5) if draw.chance(0.5) else u(0.4, 0.8),  # with contrast medium or without
+        "necrosis": u(fluid, 0.6),
+        "oedema": u(0.35, 0.85),
+        "plaque": u(0.3, 0.85),
+        "blood": u(0.3, 1.6),
+        "metal": void,
     }
     return torch.tensor([signal[name] for name in NAMES])
 
@@ -166,13 +167,34 @@ def render_mr(draw: Draw, shares: Tensor) -> Tensor:
     return image * math.exp(draw.uniform(math.log(0.5), math.log(1.35)))
 
 
+def random_patient(draw: Draw, device="cpu") -> Patient:
+    """A patient, now and then with a lesion, a bone flap or fillings."""
+    patient = make_head(draw.generator, device)
+    found = {}
+    if draw.chance(0.15):
+        found["lesion"] = draw_lesion(LESIONS[int(draw.uniform(0, len(LESIONS)))], draw.generator)
+    if draw.chance(0.03):
+        found["flap"] = draw_flap(draw.generator)
+    if draw.chance(0.08):
+        found["fillings"] = draw_fillings(draw.generator)
+    return dataclasses.replace(patient, build=dataclasses.replace(patient.build, **found))
+
+
+def slice_shares(patient: Patient, points: Tensor) -> Tensor:
+    """Tissue shares (tissues, H, W) of a slice at points (3, H, W); on a CPU in tiles, of which many know few parts."""
+    if points.device.type != "cpu":
+        return patient.shares(points)
+    rows = [torch.cat([patient.shares(t) for t in row.split(TILE, 2)], 2) for row in points.split(TILE, 1)]
+    return torch.cat(rows, 1)
+
+
 def random_shares(draw: Draw, patient: Patient, size: int, device="cpu") -> Tensor:
     """Tissue shares (tissues, size, size) of a random slice of a patient."""
     plane = PLANES[int(draw.uniform(0, 3))]
     points = slice_points(draw, plane, size, device)
-    shares = patient.shares(points)
+    shares = slice_shares(patient, points)
     if draw.chance(0.35):
-        shares = deface(draw, shares, points, patient)
+        shares = replace(shares, Deface(draw.generator)(patient.to_template(points), patient), "background")
     return cut_field_of_view(draw, shares, points)
 
 
@@ -186,7 +208,7 @@ def pairs(seed: int, size: int = 192, device="cpu", pool: int = 256, reuse: int 
     shelf: list[tuple[Tensor, Tensor]] = []
     for count in itertools.count():
         if count % 4 == 0:
-            patient = make_head(draw.generator, device)
+            patient = random_patient(draw, device)
         shares = random_shares(draw, patient, size, device)
         entry = ((shares * 255).round().to(torch.uint8), render_ct(shares)[None])
         if len(shelf) < pool:

@@ -1,8 +1,27 @@
-"""What the phantom is made of: one row per tissue, with its CT number and its T1-weighted signal.
+"""What the phantom is made of: one row per tissue, with what each scanner sees of it.
 
-CT numbers are typical adult values in HU at 120 kVp (Schneider et al., Phys Med Biol 45:459, 2000; soft tissue
-and brain: Hounsfield's scale as in Bushberg, The Essential Physics of Medical Imaging). T1-weighted signals are
-relative to white matter = 1, as a magnetisation-prepared gradient echo at 3 T without fat suppression shows them.
+hu      CT number at 120 kVp, HU. Bone, fat, muscle, skin, cartilage: Schneider et al., Phys Med Biol 45:459, 2000;
+        brain, blood and fluids: Bushberg et al., The Essential Physics of Medical Imaging, 3rd ed., 2012, and Prokop
+        and Galanski, Spiral and Multislice CT of the Body, 2003; teeth: Reshetnikov et al., JMIRx Med 5:e56759, 2024;
+        petrous bone a little below its otic capsule, 2000 (Kawase et al., Eur Radiol 16:1367, 2006). Metal is stored
+        at the top of the 12-bit scale.
+t1, t2  relaxation times in ms at 1.5 T (_15) and 3 T (_3). White and grey matter: T1 at 3 T Wansapura et al., JMRI
+        9:531, 1999, at 1.5 T Wright et al., MAGMA 21:121, 2008; T2 Stanisz et al., MRM 54:507, 2005, also for flowing
+        blood. Cerebrospinal fluid: Rooney et al., MRM 57:308, 2007. Fat, muscle, cartilage: Gold et al., AJR 183:343,
+        2004. Marrow: de Bazelaire et al., Radiology 230:652, 2004. Cortical bone: Du and Bydder, NMR Biomed 26:489,
+        2013. Tumour and oedema: Bottomley et al., Med Phys 14:1, 1987, and Oh et al., JMRI 21:701, 2005; plaques:
+        Larsson et al., MRM 11:337, 1989; bleeding: Bradley, Radiology 189:15, 1993 (early subacute: methaemoglobin
+        within red cells, T1 and T2 both short).
+pd      proton density that a scanner can see, relative to water: Whittall et al., MRM 37:34, 1997, for the brain; of
+        fat the main spectral line, 70 % (Hamilton et al., NMR Biomed 24:784, 2011).
+lipid   share of pd that is fat and goes when fat is suppressed; marrow: Kugel et al., JMRI 13:263, 2001.
+md, fa  mean diffusivity in 1e-3 mm2/s and fractional anisotropy of the tissue itself, without tracts: Pierpaoli et
+        al., Radiology 201:637, 1996; lesions: Lu et al., AJNR 24:937, 2003, and Werring et al., Neurology 52:1626,
+        1999; muscle: Damon et al., MRM 48:97, 2002.
+pet     uptake of a myelin tracer relative to white matter: Stankoff et al., Ann Neurol 69:673, 2011, and Bodini et
+        al., Ann Neurol 79:726, 2016; outside the brain chosen low, since none is published.
+
+Where no measurement is known, the comment beside the row says what was chosen.
 """
 
 from __future__ import annotations
@@ -14,28 +33,49 @@ import torch
 
 class Tissue(NamedTuple):
     hu: float
-    t1: float
+    t1_15: float
+    t1_3: float
+    t2_15: float
+    t2_3: float
+    pd: float
+    lipid: float
+    md: float
+    fa: float
+    pet: float
 
+
+NOTHING = (1, 1, 1, 1, 0, 0, 0, 0, 0)  # no protons: its relaxation times are never seen
 
 TISSUES = {
-    "background": Tissue(-1000, 0.0),
-    "air": Tissue(-1000, 0.0),
-    "fluid": Tissue(7, 0.22),
-    "grey matter": Tissue(37, 0.68),
-    "white matter": Tissue(29, 1.0),
-    "cortical bone": Tissue(1350, 0.04),
-    "cancellous bone": Tissue(550, 0.55),
-    "petrous bone": Tissue(1700, 0.05),
-    "vertebral marrow": Tissue(300, 0.6),
-    "tooth": Tissue(2200, 0.02),
-    "fat": Tissue(-95, 1.25),
-    "muscle": Tissue(55, 0.52),
-    "skin": Tissue(25, 0.75),
-    "mucosa": Tissue(40, 0.65),
-    "vitreous": Tissue(10, 0.2),
-    "lens": Tissue(85, 0.5),
-    "vessel": Tissue(45, 0.3),
-    "disc": Tissue(90, 0.4),
+    #                              hu  t1_15  t1_3  t2_15  t2_3    pd  lipid   md    fa   pet
+    "background": Tissue(-1000, *NOTHING),
+    "air": Tissue(-1000, *NOTHING),
+    "fluid": Tissue(7, 4300, 4300, 2000, 2000, 1.00, 0, 3.0, 0.04, 0.05),
+    "grey matter": Tissue(38, 1197, 1331, 95, 99, 0.83, 0, 0.80, 0.15, 0.45),
+    "white matter": Tissue(28, 646, 832, 72, 69, 0.70, 0, 0.70, 0.35, 1.00),  # fa where fibres cross
+    "cortical bone": Tissue(1350, 200, 223, 0.45, 0.39, 0.20, 0, 0.10, 0.10, 0.10),
+    "cancellous bone": Tissue(550, 549, 586, 49, 49, 0.35, 0.5, 0.30, 0.15, 0.20),  # pd: the marrow between trabeculae
+    "petrous bone": Tissue(1700, 200, 223, 0.45, 0.39, 0.15, 0, 0.10, 0.10, 0.10),  # relaxes as cortical bone
+    "vertebral marrow": Tissue(300, 549, 586, 49, 49, 0.50, 0.4, 0.40, 0.15, 0.20),
+    "tooth": Tissue(1700, 200, 223, 0.30, 0.25, 0.10, 0, 0.05, 0.10, 0.10),  # dentine: T1 chosen as bone's
+    "enamel": Tissue(2700, 200, 223, 0.10, 0.08, 0.03, 0, 0.02, 0.10, 0.10),  # chosen below dentine
+    "fat": Tissue(-95, 288, 371, 165, 133, 0.70, 0.95, 0.10, 0.10, 0.10),
+    "muscle": Tissue(55, 1130, 1420, 35, 32, 0.80, 0, 1.50, 0.22, 0.15),
+    "skin": Tissue(60, 950, 1080, 30, 28, 0.70, 0.1, 0.90, 0.15, 0.15),  # chosen: dermis, shorter T2 than muscle
+    "mucosa": Tissue(40, 1100, 1350, 90, 85, 0.85, 0, 1.30, 0.12, 0.25),  # chosen: wet, vascular
+    "gland": Tissue(25, 700, 850, 75, 70, 0.80, 0.3, 1.00, 0.15, 0.30),  # chosen between muscle and fat (parotid)
+    "fibrous tissue": Tissue(70, 550, 620, 5, 4, 0.40, 0, 0.60, 0.20, 0.15),  # dura; T1 of tendon, Filho, AJR 2009
+    "cartilage": Tissue(100, 1060, 1240, 42, 37, 0.75, 0, 1.30, 0.15, 0.10),
+    "vitreous": Tissue(8, 4000, 4000, 1000, 800, 0.98, 0, 2.9, 0.04, 0.05),  # chosen a little below fluid
+    "lens": Tissue(75, 1000, 1150, 40, 36, 0.65, 0, 1.00, 0.15, 0.10),  # chosen: protein-rich, short T2
+    "vessel": Tissue(45, 1441, 1932, 290, 275, 0.85, 0, 1.80, 0.10, 0.20),
+    "disc": Tissue(90, 1000, 1150, 75, 68, 0.75, 0, 1.40, 0.15, 0.10),  # chosen: nucleus and annulus together
+    "tumour": Tissue(35, 1400, 1650, 150, 140, 0.88, 0, 1.30, 0.13, 0.40),
+    "necrosis": Tissue(15, 2600, 2800, 420, 380, 0.95, 0, 2.20, 0.07, 0.10),  # chosen between tumour and fluid
+    "oedema": Tissue(20, 1300, 1500, 165, 150, 0.88, 0, 1.40, 0.18, 0.50),
+    "plaque": Tissue(24, 1150, 1400, 165, 150, 0.87, 0, 1.05, 0.22, 0.50),
+    "blood": Tissue(65, 500, 600, 55, 45, 0.80, 0, 0.60, 0.12, 0.15),  # clotted, not flowing
+    "metal": Tissue(3071, *NOTHING),  # amalgam and crowns; a void on MR
 }
 NAMES = list(TISSUES)
 INDEX = {name: i for i, name in enumerate(NAMES)}
