@@ -7,9 +7,7 @@ and an anatomy atlas (Gray's Anatomy, 41st ed.); sizes are adult means, varied b
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
 
-import torch
 from torch import Tensor
 
 from ganlab.imaging.phantom import brain, face, findings, neck, skin, skull
@@ -18,11 +16,13 @@ from ganlab.imaging.phantom.tissues import INDEX, NAMES
 
 FACE_TOP = 15.0  # mm; no face, air space or spine above this height
 
-PARTS = (  # earlier covers later
-    neck.cord,
+BRAIN = (  # earlier covers later
     findings.lesion,
+    skull.ridges,
     brain.meninges,
     brain.brain,
+)
+FACE = (  # below FACE_TOP
     face.eyes,
     face.nose,
     neck.throat,
@@ -31,6 +31,8 @@ PARTS = (  # earlier covers later
     findings.fillings,
     face.teeth,
     neck.vertebrae,
+)
+COVER = (
     findings.bone_flap,
     skull.braincase,
     face.face_bones,
@@ -39,47 +41,54 @@ PARTS = (  # earlier covers later
     neck.neck_soft_tissue,
     skin.filling,
 )
-BRAIN = (findings.lesion, brain.meninges, brain.brain)
-VAULT = (*BRAIN, findings.bone_flap, skull.braincase, skin.layers, skin.filling)
 
 
-def paint(parts: Iterator[Part], like: Tensor) -> Tensor:
-    """Composite parts, front to back, into tissue shares (tissues, N) that sum to 1; the rest is background."""
-    shares = like.new_zeros((len(NAMES), *like.shape))
-    light = torch.ones_like(like)  # what still shines through
+def head(h: Head) -> Iterator[Part]:
+    """Every part, front to back; brain only within the dura, face and neck only where there can be some."""
+    yield "background", 1 - h.cover(h.once(skin.surface))
+    low = h.near(z=(-999, FACE_TOP))
+    if low:
+        yield from neck.cord(h)
+    yield from h.only(h.once(dura) < h.width, deep)
+    for part in (*FACE, *COVER) if low else COVER:
+        yield from part(h)
+
+
+def deep(h: Head) -> Iterator[Part]:
+    """What lies within the dura."""
+    for part in BRAIN:
+        yield from part(h)
+
+
+def paint(parts: Iterator[Part], shares: Tensor, where: Tensor) -> None:
+    """Composite parts, front to back, into columns `where` (n,) of tissue shares (tissues, N), which then sum to 1.
+
+    What no part covers is background.
+    """
+    mixed, light = {"background": 0.0}, 1.0  # light: what still shines through
     for tissue, alpha in parts:
         alpha = alpha * light
-        shares[INDEX[tissue]] += alpha
-        light -= alpha
-    shares[INDEX["background"]] += light
-    return shares
-
-
-def body(h: Head, parts) -> Iterator[Part]:
-    yield "background", 1 - h.cover(h.once(skin.surface))
-    yield from chain.from_iterable(part(h) for part in parts)
+        mixed[tissue] = mixed.get(tissue, 0.0) + alpha
+        light = light - alpha
+    mixed["background"] = mixed["background"] + light
+    for tissue, share in mixed.items():
+        shares[INDEX[tissue], where] = share
 
 
 def anatomy(h: Head) -> Tensor:
-    """Tissue shares (tissues, N) of a block of points.
-
-    A block far from the head is air, one well within the skull is brain, and one above the face knows only brain,
-    skull and scalp; the points outside the skin are left out of the work.
-    """
-    hull = h.once(dura)
-    nearest, farthest = hull.amin(), hull.amax()
-    if farthest < -2 * h.width and not h.near(z=(-999, -55)):
-        return paint(chain.from_iterable(part(h) for part in BRAIN), h.x)
+    """Tissue shares (tissues, N) of a block of points: deep in the brain, outside the skin, and all parts between."""
     shares = h.x.new_zeros((len(NAMES), len(h.x)))
     shares[INDEX["background"]] = 1.0
-    if nearest > 40 and not h.near(x=(0, 110), y=(-120, 130), z=(-999, 10)) and not h.near(z=(-999, -150)):
-        return shares
-    parts = PARTS if h.near(z=(-999, FACE_TOP)) else VAULT
-    inside = (h.once(skin.surface) < h.width).nonzero()[:, 0]
-    if len(inside):
-        part = h if len(inside) > 0.8 * len(h.x) else h.take(inside)
-        painted = paint(body(part, parts), part.x)
-        if part is h:
-            return painted
-        shares[:, inside] = painted
+    hull = h.once(dura)
+    inner = (hull < -2 * h.width) & (h.z > -55)
+    outer = ~inner & ((hull < 30) | ((h.z < 10) & (h.m[0] < 110) & (h.y < 125)) | (h.z < -150))
+    where = inner.nonzero()[:, 0]
+    if len(where):
+        paint(deep(h.take(where)), shares, where)
+    where = outer.nonzero()[:, 0]
+    if len(where):
+        rest = h.take(where)
+        inside = (rest.once(skin.surface) < h.width).nonzero()[:, 0]
+        if len(inside):
+            paint(head(rest.take(inside)), shares, where[inside])
     return shares

@@ -44,7 +44,7 @@ def sample_build(generator: torch.Generator) -> Build:
         return float((mean + std * torch.randn((), generator=generator)).clamp(low, high))
 
     return Build(
-        fluid=draw(2.2, 0.9, 0.8, 5.0),
+        fluid=draw(1.7, 0.7, 0.6, 4.0),
         skull=draw(6.6, 1.2, 4.2, 10.0),
         diploe=draw(1.0, 0.3, 0.4, 1.8),
         fat=draw(3.4, 1.4, 1.0, 8.0),

@@ -41,8 +41,17 @@ class Head:
 
     def take(self, index: Tensor) -> Head:
         """The head at some of the points; shared fields are carried along."""
+        if len(index) == len(self.x):
+            return self
         known = {f: v[..., index] for f, v in self._known.items()}
         return Head(self.p[:, index], self.build, self.noise, self.template, self.width, known)
+
+    def only(self, where: Tensor, part: Callable[[Head], Iterator[Part]]) -> Iterator[Part]:
+        """A part asked only at the points where (N,) is true; elsewhere it covers nothing."""
+        index = where.nonzero()[:, 0]
+        if len(index):
+            for tissue, alpha in part(self.take(index)):
+                yield tissue, torch.zeros_like(self.x).index_put_((index,), alpha)
 
     def once(self, f: Callable[[Head], Tensor]) -> Tensor:
         """f(self), computed once however many parts ask for it."""
@@ -57,10 +66,12 @@ class Head:
     def cover(self, distance: Tensor) -> Tensor:
         return cover(distance, self.width)
 
-    def shell(self, distance: Tensor, wall: float | Tensor, spongy: str = "cancellous bone") -> Iterator[Part]:
-        """A bone with a compact wall and a spongy core."""
-        yield spongy, self.cover(distance + wall)
-        yield "cortical bone", self.cover(distance)
+    def shell(
+        self, distance: Tensor, wall: float | Tensor, spongy: str = "cancellous bone", where: float | Tensor = 1.0
+    ) -> Iterator[Part]:
+        """A bone with a compact wall and a spongy core; where: the share of each voxel that it may take."""
+        yield spongy, self.cover(distance + wall) * where
+        yield "cortical bone", self.cover(distance) * where
 
 
 def dura(h: Head) -> Tensor:

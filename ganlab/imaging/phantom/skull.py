@@ -1,4 +1,8 @@
-"""The braincase: inner table, diploe and outer table of the vault, the base, petrous and mastoid bone."""
+"""The braincase: vault with its tables, diploe and sutures; base with petrous bone, sella and ridges.
+
+Thickness of the vault in adults: about 6 to 7 mm frontal and parietal, 8 occipital, 4 temporal (Mahinda and Murty,
+Surg Radiol Anat 31:433, 2009; Lillie et al., J Craniofac Surg 27:e131, 2016). Shapes: Gray's Anatomy, 41st ed., ch. 27.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from ganlab.imaging.phantom.fields import ellipsoid, tube
+from ganlab.imaging.phantom.brain import maps
+from ganlab.imaging.phantom.fields import capsule, ellipsoid, length, tube
 from ganlab.imaging.phantom.head import Head, Part, dura
 
 
@@ -18,8 +23,39 @@ def thickness(h: Head) -> Tensor:
     base = torch.sigmoid((-z - 34) / 6) * torch.sigmoid((y + 75) / 12)
     occiput = torch.exp(-((x / 30) ** 2 + ((y + 108) / 22) ** 2 + ((z + 22) / 22) ** 2))
     brow = torch.exp(-((x / 40) ** 2 + ((y - 72) / 18) ** 2 + ((z + 12) / 18) ** 2))
-    wave = 0.7 * h.noise(h.p, 60.0, 0) + 0.25 * h.noise(h.p, 22.0, 1)
+    wave = 0.7 * h.noise(h.p, 50.0, 0)
     return (b.skull * (1 - 0.5 * temple - 0.42 * base + 0.45 * occiput + 0.4 * brow) + wave).clamp_min(1.8)
+
+
+def ridges(h: Head) -> Iterator[Part]:
+    """Bone between the parts of the brain, painted where the maps have neither grey nor white matter: the petrous
+    pyramid with the ear's canals, clinoids and dorsum around the sella, the sphenoid ridge, crista galli."""
+    if not h.near(x=(0, 70), y=(-50, 60), z=(-75, -12)):
+        return
+    m, p = h.m, h.p
+    gap = (1 - 1.6 * h.once(maps).sum(0)).clamp(0, 1)
+    wave = 0.9 * h.noise(p, 9.0, 1)
+    if h.near(x=(5, 70), y=(-50, 5), z=(-75, -25)):
+        along = ((58 - m[0]) / 46).clamp(0, 1)  # 0 at the mastoid, 1 at the apex
+        ridge = torch.stack([m[1] - (-33 + 23 * along), m[2] - (-48 + 8 * along)])
+        tall = ridge[1] + 0.55 * ridge[0].abs()  # a roof with its ridge on top
+        petrous = torch.maximum(tall - (11 - 4.5 * along), ridge[0].abs() - (13 - 6 * along))
+        petrous = torch.maximum(torch.maximum(petrous, -ridge[1] - 13), torch.maximum(m[0] - 62, 11 - m[0])) + wave
+        canal = capsule(m, (14, -24, -44), (30, -21, -44), 2.6)  # internal acoustic meatus, open to the fluid
+        yield "fluid", h.cover(canal) * gap
+        labyrinth = torch.minimum(
+            (length(m - m.new_tensor((31.0, -19.0, -45.0))[:, None]) - 2.6).abs() - 0.9,
+            (length(m - m.new_tensor((38.0, -25.0, -43.0))[:, None]) - 4.0).abs() - 0.7,
+        )
+        yield "fluid", 0.8 * h.cover(labyrinth) * gap
+        yield "cancellous bone", 0.8 * h.cover(petrous + 3.2 + 1.5 * h.noise(p, 5.0, 3)) * gap * along
+        yield "petrous bone", h.cover(petrous) * gap
+    if h.near(x=(0, 55), y=(-15, 60), z=(-50, -12)):
+        clinoid = tube(m, [(48, 27, -20), (28, 22, -24), (12, 9, -24)], 2.6)  # the sphenoid's lesser wing
+        dorsum = torch.maximum(ellipsoid(m, (0, -6, -32), (10, 3.0, 8)), -ellipsoid(p, (0, 2, -27), (9, 7, 8)))
+        galli = ellipsoid(p, (0, 46, -22), (2.0, 8, 9))
+        yield from h.shell(torch.stack([clinoid, dorsum, galli]).amin(0) + 0.4 * wave, 1.2, where=gap)
+        yield "gland", h.cover(ellipsoid(p, (0, 2, -31), (6.5, 5, 3.5))) * gap  # the pituitary in its fossa
 
 
 def mastoid_cells(h: Head) -> Iterator[Part]:
@@ -27,10 +63,25 @@ def mastoid_cells(h: Head) -> Iterator[Part]:
     if not h.near(x=(35, 100), y=(-60, 0), z=(-90, -25)):
         return
     m, s = h.m, h.build.mastoid
-    mastoid = ellipsoid(m, (60, -34, -56), (11 * s, 13 * s, 18 * s))
-    yield "air", h.cover(mastoid) * torch.sigmoid(4 * (h.noise(h.p, 4.5, 0) + 0.25)) * (h.once(dura) > 1.2)
+    mastoid = ellipsoid(m, (57, -34, -56), (10 * s, 13 * s, 18 * s))
+    cells = torch.sigmoid(5 * (h.noise(h.p, 5.5, 0) + 0.35))
+    outside = torch.sigmoid(3 * (h.once(dura) - 1.5))
+    yield "air", h.cover(mastoid) * cells * outside
     yield "air", h.cover(tube(m, [(92, -20, -62), (74, -19, -60), (56, -18, -56)], 3.0))
-    yield "air", h.cover(ellipsoid(m, (52, -19, -54), (4, 5, 6)))
+    yield "air", h.cover(ellipsoid(m, (52, -19, -54), (3.5, 5, 6)))
+
+
+def sutures(h: Head) -> Tensor:
+    """Signed distance of the coronal, sagittal and lambdoid sutures: zigzags about a millimetre wide."""
+    (x, y, z), wide = h.p, 0.55
+    zigzag = 1.4 * h.noise(h.p, 7.0, 0) + 1.2 * h.noise(h.p, 18.0, 1)
+    coronal = (y - 12 - 0.25 * (60 - z) + zigzag).abs() - wide
+    coronal = torch.maximum(coronal, 5 - z)
+    sagittal = torch.maximum((x + zigzag).abs() - wide, torch.maximum(y - 12 - 0.25 * (60 - z), 20 - z))
+    lambda_line = y + 98 - 0.75 * h.m[0] + 0.15 * (z - 25)
+    lambdoid = torch.maximum((lambda_line + zigzag).abs() - wide, torch.maximum(z - 45, -28 - z))
+    sagittal = torch.maximum(sagittal, -lambda_line)
+    return torch.stack([coronal, sagittal, torch.maximum(lambdoid, y + 40)]).amin(0)
 
 
 def braincase(h: Head) -> Iterator[Part]:
@@ -38,14 +89,17 @@ def braincase(h: Head) -> Iterator[Part]:
     depth, thick = h.once(dura), h.once(thickness)
     table = (thick * 0.27).clamp(1.3, 2.4) / h.build.diploe**0.3
     marrow = torch.maximum(table - depth, depth - (thick - table))
+    shell = torch.maximum(-depth, depth - thick)
     if h.near(x=(0, 85), y=(-60, 60), z=(-90, -10)):
-        open_below = (depth > -2).to(depth.dtype)
-        yield "petrous bone", h.cover(tube(h.m, [(54, -26, -50), (34, -18, -46), (14, -8, -42)], 7.5))
-        mastoid = ellipsoid(h.m, (60, -34, -58), (14, 16, 22))
+        open_below = torch.sigmoid(2 * (depth + 1))
+        mastoid = ellipsoid(h.m, (57, -34, -58), (13, 16, 22)) + 0.8 * h.noise(h.p, 12.0, 2)
         yield "cortical bone", 0.6 * h.cover(mastoid) * open_below
         yield "cancellous bone", h.cover(mastoid) * open_below
-    yield "cancellous bone", h.cover(marrow + 0.35 * h.noise(h.p, 6.0, 3))
-    yield "cortical bone", h.cover(torch.maximum(-depth, depth - thick))
+    if h.near(y=(-125, 45), z=(-30, 120)):
+        yield "fibrous tissue", 0.75 * h.cover(h.once(sutures)) * h.cover(shell)
+    mottled = 0.35 * h.noise(h.p, 6.0, 3) + 0.4 * h.noise(h.p, 40.0, 2)
+    yield "cancellous bone", h.cover(marrow + mottled)
+    yield "cortical bone", h.cover(shell)
     if h.near(x=(0, 80), y=(-60, 60), z=(-90, -10)):
         clivus = tube(h.p, [(0, 10, -40), (0, -8, -48), (0, -24, -62)], 8.0)
         sphenoid = ellipsoid(h.p, (0, 20, -40), (21, 16, 15))
