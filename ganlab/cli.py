@@ -185,6 +185,7 @@ def train(
     out: Annotated[Path | None, typer.Option(help="Folder for checkpoints; runs/PRESET unless given.")] = None,
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint.")] = False,
     steps: Annotated[int | None, typer.Option(help="Stop after so many steps in all.", min=1)] = None,
+    start: Annotated[str | None, typer.Option(help="A model whose weights to start from.")] = None,
     workers: Annotated[int, typer.Option(help="Processes that make slices, on a CPU.", min=0)] = 1,
     as_json: Json = False,
     seed: Annotated[int | None, typer.Option(help="Another seed than the preset's.")] = None,
@@ -195,7 +196,7 @@ def train(
     from ganlab.translation.presets import get_preset
     from ganlab.translation.supervised import train as run
 
-    config = get_preset(preset, steps=steps, seed=seed)
+    config = get_preset(preset, steps=steps, seed=seed, start=start)
     out = out or Path("runs") / preset
     recent: list[float] = []
     for event in run(config, out, resolve(device), resume, workers):

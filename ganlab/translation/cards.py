@@ -93,8 +93,9 @@ measured against this one.
 ## Training
 
 Slices of {size} x {size} pixels at 1 mm, in all three planes, of phantom patients that are made while training:
-every anatomy new, every contrast, field, resolution, noise, field of view and defacing random. No patient's data was
-used. The last steps keep the batch statistics of inference. Train it again with `python -m ganlab train mr2ct-unet`.
+every anatomy new, every contrast, field, resolution, noise, field of view and defacing random; one patient in seven
+has a lesion, some have fillings or a bone flap. No patient's data was used. The last steps keep the batch statistics
+of inference. Train it again with `python -m ganlab train mr2ct-unet`.
 
 ## Held-out phantom patients
 
@@ -106,8 +107,9 @@ Measure again with `python -m ganlab evaluate-models --model mr2ct-unet`.
 
 ## Limits
 
-- It knows the anatomy of its phantoms. What they do not have (lesions, surgery, implants, metal, children) it does
-  not know: a lesion may be lost or appear, and nothing in the result says so.
+- It knows the anatomy of its phantoms: adults, some with a tumour, plaques, a bleed, a bone flap or fillings. What
+  they do not have (other disease, implants, children) it does not know: a lesion may be lost or appear, and nothing
+  in the result says so.
 - CT numbers of bone are typical, not this patient's: density cannot be read off a T1 scan.
 - Thin bone of the face and skull base, air cells and the throat are the weakest parts; the vault is the strongest.
 - Head T1-weighted scans of adults, with the skull. Not for stripped brains, other contrasts or other bodies.

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch.utils.data import DataLoader, IterableDataset, default_collate, get_worker_info
 
-from ganlab.checkpoints import as_config, save_tensors
+from ganlab.checkpoints import as_config, load_tensors, model_folder, save_tensors
 from ganlab.device import autocast, describe_device
 from ganlab.errors import InputError
 from ganlab.imaging.phantom.sampler import pairs
@@ -46,6 +46,7 @@ class SupervisedConfig:
     epoch: int = 500  # steps between checkpoints; each epoch has a data stream of its own
     frozen: float = 0.0625  # last share of the steps, trained with the batch statistics of inference
     seed: int = 0
+    start: str = ""  # a model whose weights the training starts from; chance unless given
 
 
 class Slices(IterableDataset):
@@ -82,6 +83,8 @@ def train(config: SupervisedConfig, out: Path, device: str, resume: bool = False
     torch.manual_seed(config.seed)
     load_template("cpu")  # before workers fork, so that they share it
     net = UNet(config.network).to(device, memory_format=torch.channels_last)
+    if config.start and not resume:
+        net.load_state_dict(starting_weights(config))
     optimizer = torch.optim.AdamW(net.parameters(), lr=config.rate, weight_decay=1e-4)
     average = Average(net)
     step, minutes = 0, 0.0
@@ -117,6 +120,14 @@ def train(config: SupervisedConfig, out: Path, device: str, resume: bool = False
         save_tensors(out / "model.safetensors", average.state, as_config(config))
         write_new_card(out, config, net, step, describe_device(device), spent)
         yield Event("checkpoint", step, config.steps, path=out / "model.safetensors")
+
+
+def starting_weights(config: SupervisedConfig) -> dict:
+    """The weights of config.start. Raises InputError if that network is not of config's shape."""
+    tensors, saved = load_tensors(model_folder(config.start) / "model.safetensors")
+    if saved.get("network") != as_config(config)["network"]:
+        raise InputError(f'"{config.start}" is a network of another shape; start from one of the same preset.')
+    return tensors
 
 
 def freeze_statistics(net: torch.nn.Module) -> None:
