@@ -11,20 +11,26 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from ganlab.imaging.phantom.fields import length
+from ganlab.imaging.phantom.fields import along, length
 from ganlab.imaging.phantom.head import Head, Part, dura
 from ganlab.imaging.phantom.lesions import pushed
 from ganlab.imaging.phantom.neck import cord_distance
 
+# The axis of the lateral ventricle in the maps, (y, x) and (y, z) mm, from occipital to frontal horn.
+VENTRICLE_X = ((-45, 23), (-38, 19), (-32, 16), (-20, 12), (-8, 9), (4, 7), (16, 7), (22, 9), (28, 14))
+VENTRICLE_Z = ((-45, 7), (-38, 10), (-32, 14), (-26, 19), (-20, 23), (-8, 22), (4, 16), (16, 10), (22, 8), (28, 4))
 FOLD = 15.0  # mm from gyrus to gyrus at the surface
 
 
 def ventricular(h: Head) -> Tensor:
     """Points (3, N) of the template to look up: the lateral ventricles widen about their axis, all else gives way."""
-    x, y, z = h.p
+    if not h.near(x=(0, 60), y=(-85, 65), z=(-40, 60)):
+        return pushed(h.p, h.build.lesion)
+    x, y = h.x, h.y
     side = torch.where(x < 0, -1.0, 1.0)
-    spoke = torch.stack([x - 13 * side, y - y.clamp(-42, 28), z - 14.0 - 0.004 * (y + 5) ** 2 * (y < -5)])
-    reach = torch.exp(-((length(spoke) / 17) ** 2)) * torch.tanh(x.abs() / 4)
+    axis = (along(y, VENTRICLE_X) * side, y.clamp(-45, 28), along(y, VENTRICLE_Z))
+    spoke = h.p - torch.stack(axis)
+    reach = torch.exp(-((length(spoke) / 14) ** 2)) * torch.tanh(x.abs() / 4)
     return pushed(h.p + spoke * reach * (1 / h.build.ventricles - 1), h.build.lesion)
 
 

@@ -45,7 +45,7 @@ def sample_build(generator: torch.Generator) -> Build:
 
     return Build(
         fluid=draw(1.7, 0.7, 0.6, 4.0),
-        skull=draw(6.6, 1.2, 4.2, 10.0),
+        skull=draw(7.4, 1.2, 4.6, 10.5),
         diploe=draw(1.0, 0.3, 0.4, 1.8),
         fat=draw(3.4, 1.4, 1.0, 8.0),
         skin=draw(2.1, 0.4, 1.3, 3.2),

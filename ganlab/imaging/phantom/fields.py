@@ -135,6 +135,14 @@ def tube(p: Tensor, nodes, radius: float) -> Tensor:
     return torch.stack(pieces).amin(0)
 
 
+def along(x: Tensor, knots: tuple[tuple[float, float], ...]) -> Tensor:
+    """Linear interpolation through (x, value) knots, constant beyond the ends."""
+    at, value = (x.new_tensor(column) for column in zip(*knots, strict=True))
+    k = torch.searchsorted(at, x).clamp(1, len(at) - 1)
+    t = ((x - at[k - 1]) / (at[k] - at[k - 1])).clamp(0, 1)
+    return torch.lerp(value[k - 1], value[k], t)
+
+
 def blend(a: Tensor, b: Tensor, width: float) -> Tensor:
     """Union of two shapes with a fillet of about this width in mm (polynomial smooth minimum)."""
     h = (0.5 + 0.5 * (b - a) / width).clamp(0, 1)

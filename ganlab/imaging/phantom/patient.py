@@ -43,11 +43,11 @@ class Patient:
 def make_head(generator: torch.Generator, device="cpu") -> Patient:
     """Draw a patient: adult size (a little below the template's, which is large), rotated by a few degrees."""
     build = sample_build(generator)
-    size = 1.10 + 0.022 * torch.randn((), generator=generator) + 0.022 * torch.randn(3, generator=generator)
+    size = 1.125 + 0.018 * torch.randn((), generator=generator) + 0.018 * torch.randn(3, generator=generator)
     shear = 0.02 * torch.randn((3, 3), generator=generator)
     angles = 0.06 * torch.randn(3, generator=generator)
-    matrix = torch.diag(size.clamp(0.98, 1.22)) @ (torch.eye(3) + shear) @ rotation(angles)
-    displacement = diffeomorphism(generator, {40.0: 4.0, 18.0: 1.4, 9.0: 0.7}, device)
+    matrix = torch.diag(size.clamp(1.03, 1.23)) @ (torch.eye(3) + shear) @ rotation(angles)
+    displacement = diffeomorphism(generator, {40.0: 3.5, 18.0: 1.4, 9.0: 0.7}, device)
     return Patient(build, matrix.to(device), torch.zeros(3, device=device), displacement, Noise(generator, device))
 
 

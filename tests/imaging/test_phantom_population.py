@@ -1,0 +1,86 @@
+"""A hundred patients against published adult ranges, and none with a hole in the skull."""
+
+import numpy as np
+import pytest
+import torch
+
+from ganlab.imaging.phantom import LABELS, make_patient
+from ganlab.imaging.phantom.patient import make_head
+from ganlab.imaging.phantom.signals import mr_signals
+from ganlab.imaging.phantom.tissues import INDEX, NAMES, table
+
+SEEDS = range(100)
+BONE = [INDEX[t] for t in ("cortical bone", "cancellous bone", "petrous bone")]
+CENTRE = (0.0, -15.0, 12.0)  # patient mm, in the middle of the brain
+SITES = {"frontal": (0.15, 1, 0.45), "parietal": (0.62, -0.25, 0.75), "occipital": (0.05, -1, 0.12)}
+STEP = 0.5
+
+
+def rays(directions):
+    """(3, rays, points) patient mm, from the centre outwards."""
+    v = torch.as_tensor(directions, dtype=torch.float32)
+    v = v / v.norm(dim=1, keepdim=True)
+    return torch.tensor(CENTRE)[:, None, None] + v.T[:, :, None] * torch.arange(0, 130, STEP)
+
+
+@pytest.fixture(scope="module")
+def people():
+    rng = np.random.default_rng(0)
+    upper = rng.normal(size=(400, 3))
+    upper[:, 2] = np.abs(upper[:, 2])
+    sites, vault = rays(list(SITES.values())), rays(upper)
+    found = []
+    for seed in SEEDS:
+        head = make_head(torch.Generator().manual_seed(seed))
+        with torch.inference_mode():
+            thickness = head.shares(sites)[BONE].sum((0, 2)) * STEP
+            hu = torch.tensordot(table("hu"), head.shares(vault), 1)
+        labels = make_patient(seed, ("labels",), spacing=4.0)["labels"].array
+        litres = np.bincount(labels.ravel(), minlength=len(NAMES)) * 4.0**3 / 1e6
+        found.append(
+            {
+                "grey": litres[INDEX["grey matter"]],
+                "white": litres[INDEX["white matter"]],
+                "fluid": litres[INDEX["fluid"]],
+                "closed": (hu.amax(1) > 300).float().mean().item(),
+                "outside": hu[:, -1].max().item(),
+                **dict(zip(SITES, thickness.tolist(), strict=True)),
+            }
+        )
+    return {key: np.array([f[key] for f in found]) for key in found[0]}
+
+
+@pytest.mark.parametrize(
+    ("key", "mean", "extremes"),
+    [  # litres: Good et al., NeuroImage 14:21, 2001; mm: Lillie et al., J Craniofac Surg 27:e131, 2016
+        ("grey", (0.58, 0.75), (0.42, 1.0)),
+        ("white", (0.42, 0.55), (0.32, 0.72)),
+        ("fluid", (0.22, 0.42), (0.12, 0.65)),
+        ("frontal", (6.0, 7.8), (2.5, 13.0)),
+        ("parietal", (5.5, 7.5), (2.0, 13.0)),
+        ("occipital", (6.3, 9.0), (2.5, 14.0)),
+    ],
+)
+def test_volumes_and_thickness_are_those_of_adults(people, key, mean, extremes):
+    assert mean[0] <= people[key].mean() <= mean[1]
+    assert people[key].min() >= extremes[0] and people[key].max() <= extremes[1]
+
+
+def test_the_intracranial_space_varies_as_adults_do(people):
+    space = people["grey"] + people["white"] + people["fluid"]
+    assert 1.35 <= space.mean() <= 1.6
+    assert 0.09 <= space.std() <= 0.18
+
+
+def test_no_skull_has_a_hole_and_no_head_fills_the_view(people):
+    assert people["closed"].min() >= 0.995
+    assert people["outside"].max() < -950
+
+
+def test_every_label_has_a_signal_in_every_modality():
+    assert list(LABELS.values()) == NAMES
+    for modality in ("t1", "t2", "pd", "flair"):
+        for field in (1.5, 3.0):
+            assert mr_signals(modality, field).isfinite().all()
+    for column in ("hu", "fa", "md", "pet"):
+        assert table(column).shape == (len(NAMES),) and table(column).isfinite().all()
