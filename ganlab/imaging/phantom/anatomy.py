@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-from ganlab.imaging.phantom import brain, face, findings, neck, skin, skull
+from ganlab.imaging.phantom import brain, face, findings, neck, skin, skull, spine
 from ganlab.imaging.phantom.head import Head, Part, dura
 from ganlab.imaging.phantom.tissues import INDEX, NAMES
 
@@ -30,7 +30,7 @@ FACE = (  # below FACE_TOP
     skull.mastoid_cells,
     findings.fillings,
     face.teeth,
-    neck.vertebrae,
+    spine.vertebrae,
 )
 COVER = (
     findings.bone_flap,
@@ -48,7 +48,7 @@ def head(h: Head) -> Iterator[Part]:
     yield "background", 1 - h.cover(h.once(skin.surface))
     low = h.near(z=(-999, FACE_TOP))
     if low:
-        yield from neck.cord(h)
+        yield from spine.cord(h)
     yield from h.only(h.once(dura) < h.width, deep)
     for part in (*FACE, *COVER) if low else COVER:
         yield from part(h)

@@ -14,7 +14,7 @@ from torch import Tensor
 from ganlab.imaging.phantom.fields import along, length
 from ganlab.imaging.phantom.head import Head, Part, dura
 from ganlab.imaging.phantom.lesions import pushed
-from ganlab.imaging.phantom.neck import cord_distance
+from ganlab.imaging.phantom.spine import cord_distance
 
 # The axis of the lateral ventricle in the maps, (y, x) and (y, z) mm, from occipital to frontal horn.
 VENTRICLE_X = ((-45, 23), (-38, 19), (-32, 16), (-20, 12), (-8, 9), (4, 7), (16, 7), (22, 9), (28, 14))
@@ -114,7 +114,7 @@ def meninges(h: Head) -> Iterator[Part]:
         channel = torch.maximum(x.abs() - 3.2 - hull * 0.45, (hull + 2.5).abs() - 2.5)
         yield "vessel", h.cover(torch.maximum(channel, torch.minimum(5 - z, y + 60))) * inside
         edge = length(torch.stack([(y + 12) / 70, (z - 4) / 36])) - 1  # the free edge arches over the callosum
-        sheet = torch.maximum(x.abs() - 0.6, -edge * 40)
+        sheet = torch.maximum((x + 1.3 * h.noise(h.p, 60.0, 1)).abs() - 0.45, -edge * 40)
         yield "fibrous tissue", h.cover(torch.maximum(sheet, h.once(tentorium).neg())) * inside
     if h.near(x=(0, 70), y=(-115, -30), z=(-45, 5)):
         tent = h.once(tentorium)

@@ -1,93 +1,141 @@
-"""The neck: cord, vertebrae, throat, muscles and vessels, below the foramen magnum."""
+"""The soft neck: throat and larynx, muscles in their fat, great vessels. Lengths in template mm.
+
+Axial anatomy of the muscles at the level of the fourth vertebra: Gray's Anatomy, 41st ed., ch. 29, and the Visible
+Human; prevertebral tissue 5 mm above and 14 mm below the larynx (Wholey et al., Radiology 71:350, 1958).
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from ganlab.imaging.phantom.fields import blend, capsule, ellipsoid, tube
+from ganlab.imaging.phantom.fields import along, blend, capsule, ellipsoid
 from ganlab.imaging.phantom.head import Head, Part
-
-SPINE_PERIOD = 17.0  # mm from one cervical vertebra to the next
-
-
-def axis(h: Head) -> Tensor:
-    """y in mm of the canal's centre: it leans with the posture, below the foramen magnum only."""
-    drop = (-70 - h.z).clamp_min(0)
-    return -34 + drop * (0.06 + h.build.lean / 100) - 6 * torch.exp(-(((h.z + 100) / 25) ** 2))
-
-
-def spine(h: Head) -> Tensor:
-    """Points (3, N) with y counted from the canal's centre."""
-    return torch.stack([h.x, h.y - h.once(axis), h.z])
+from ganlab.imaging.phantom.spine import axis, leaning, spine
 
 
 def neck_outline(h: Head, head: Tensor) -> Tensor:
     """The skin's signed distance `head` with neck and shoulders joined on."""
-    if not h.near(z=(-999, -20)):
+    if not h.near(z=(-999, -10)):
         return head
-    nape = torch.stack([h.x, h.y - h.once(axis) - 4, h.z])
-    neck = capsule(nape, (0, 0, -70), (0, 0, -400), 60 * h.build.neck)
-    shoulders = ellipsoid(h.p, (0, -10, -262), (230, 95, 78))
+    n = h.build.neck
+    centre = torch.stack([h.x, h.y - h.once(axis) - 6, h.z])
+    neck = capsule(centre, (0, 0, -60), (0, 0, -400), 56 * n)
+    shoulders = ellipsoid(h.p, (0, -20, -275), (235, 95, 85))
     return blend(blend(head, neck, 26), shoulders, 45)
 
 
-def cord_distance(h: Head) -> Tensor:
-    drop = (-70 - h.z).clamp_min(0)
-    x, v, _ = h.once(spine)
-    return ((x / 1.15) ** 2 + v**2).sqrt() - 5.2 - 1.8 * torch.exp(-drop / 14)
+# The airway's axis (z, y), half width and half depth in mm, from the back of the nose to the windpipe.
+AIRWAY = (
+    (-175, 1.0, 9.0, 9.0),
+    (-152, -1.0, 7.5, 8.5),
+    (-146, -1.0, 3.5, 8.5),  # between the vocal folds
+    (-138, -4.0, 8.0, 7.0),
+    (-124, -11.0, 12.0, 5.0),
+    (-108, -12.5, 11.0, 5.0),
+    (-92, -11.0, 11.0, 4.6),
+    (-80, -4.0, 12.0, 8.5),
+    (-66, 3.0, 12.0, 10.0),
+)
+TUBE_Y, TUBE_X, TUBE_D = (tuple((row[0], row[k]) for row in AIRWAY) for k in (1, 2, 3))
 
 
-def cord(h: Head) -> Iterator[Part]:
-    """The cord in its sac."""
-    if not h.near(x=(0, 20), z=(-999, -60)):
-        return
-    drop, below = (-70 - h.z).clamp_min(0), h.z < -66
-    core = h.once(cord_distance)
-    sac = core - 3.3 - 5 * torch.exp(-drop / 16) + 1.8 * torch.exp(-drop / 14)
-    yield "white matter", 0.85 * h.cover(core) * below
-    yield "grey matter", h.cover(core) * below
-    yield "fluid", h.cover(sac) * below
+def lumen(h: Head) -> Tensor:
+    """Signed distance of the airway below the nose."""
+    wide, deep = along(h.z, TUBE_X), along(h.z, TUBE_D)
+    v = h.y - along(h.z, TUBE_Y) - h.once(leaning)
+    edge = (((h.x / wide) ** 2 + (v / deep) ** 2 + 1e-9).sqrt() - 1) * torch.minimum(wide, deep)
+    return torch.maximum(edge + 0.8 * h.noise(h.p, 20.0, 1), h.z + 62)
 
 
 def throat(h: Head) -> Iterator[Part]:
-    """Oropharynx, larynx and trachea."""
-    if not h.near(x=(0, 30), y=(-40, 60), z=(-999, -80)):
+    """Pharynx, epiglottis, larynx and windpipe; the gullet lies collapsed behind."""
+    if not h.near(x=(0, 34), y=(-45, 45), z=(-999, -58)):
         return
-    stretch = torch.stack([h.x / 1.6, h.y - h.once(axis) - 34, h.z])
-    lumen = tube(stretch, [(0, 13, -84), (0, 4, -106), (0, 6, -132), (0, 8, -400)], 6.0)
-    lumen = lumen + 1.5 * h.noise(h.p, 22.0, 1)
-    yield "air", h.cover(lumen)
-    yield "mucosa", h.cover(lumen - 2.2)
+    x, y, z = h.x, h.y - h.once(leaning), h.z
+    tube = h.once(lumen)
+    leaf = torch.stack([x / 9, (y + 3.5 + 0.35 * (z + 118)), (z + 119) / 13])
+    flap = torch.maximum(leaf[1].abs() - 1.1, (leaf[0] ** 2 + leaf[2] ** 2 - 1) * 5)
+    yield "cartilage", h.cover(flap)
+    pocket = ellipsoid(torch.stack([x, y, z]), (0, 2.0, -120), (9, 3.0, 5))  # the valleculae before the epiglottis
+    yield "air", h.cover(torch.minimum(tube, pocket))
+    yield "mucosa", h.cover(tube - 1.8) * 0.9
+    ring = torch.maximum((tube - 3).abs() - 1.1, torch.sin(z * 1.1) * 3 - 1.2)
+    yield "cartilage", 0.8 * h.cover(torch.maximum(ring, z + 152)) * (y > -6)
+    shield = (h.m[0] * 0.8 + (y - 12).clamp(-40, 8)).abs() - 1.6  # the thyroid cartilage's two plates
+    shield = torch.maximum(torch.maximum(shield, (z + 143).abs() - 12), torch.maximum(h.m[0] - 20, -y - 12))
+    yield "cartilage", h.cover(shield)
+    cricoid = torch.maximum((tube - 3.5).abs() - 1.8, (z + 156 - 0.25 * y).abs() - 4)
+    yield "cartilage", h.cover(cricoid)
+    horseshoe = (((x / 19) ** 2 + ((y + 6) / 21) ** 2 + 1e-9).sqrt() - 1) * 19
+    hyoid = torch.maximum(torch.maximum(horseshoe.abs() - 2.4, (z + 127 + 0.12 * y).abs() - 3.4), -10 - y)
+    yield from h.shell(hyoid, 1.4)
+    gullet = ellipsoid(torch.stack([x, y, z]), (0, -14, -190), (8, 3.5, 40))
+    yield "muscle", h.cover(gullet)
+    gland = ellipsoid(torch.stack([h.m[0], y, z]), (16, 0, -166), (8, 10, 17))
+    yield "gland", h.cover(gland)
 
 
-def vertebrae(h: Head) -> Iterator[Part]:
-    """Cervical vertebrae around the canal: body, disc, articular pillars, lamina and spinous process."""
-    if not h.near(x=(0, 32), y=(-90, 40), z=(-999, -70)):
-        return
-    x, v, z = h.once(spine)
-    below = z < -78
-    phase = ((-z - 92) / SPINE_PERIOD) % 1.0
-    half = (phase - 0.5).abs() * SPINE_PERIOD  # mm from mid-vertebra
-    body = torch.maximum(((x / 1.25) ** 2 + (v - 18) ** 2).sqrt() - 9.5, half - 6.3)
-    column = ((x / 1.25) ** 2 + (v - 18) ** 2).sqrt() - 9.0
-    pillar = torch.maximum(((x.abs() - 20) ** 2 + ((v - 3) / 1.1) ** 2).sqrt() - 6.5, half - 7.4)
-    lamina = torch.maximum(((((x / 1.3) ** 2 + v**2).sqrt() - 12.5).abs() - 2.2), torch.maximum(half - 5.5, v - 6))
-    spinous = torch.maximum(x.abs() - 3.0, torch.maximum(-v - 38, torch.maximum(v + 12, half - 4.2)))
-    bones = torch.stack([body, pillar, lamina, spinous]).amin(0) + 0.6 * h.noise(h.p, 9.0, 2)
-    yield "vertebral marrow", h.cover(bones + 1.1) * below
-    yield "cortical bone", h.cover(bones) * below
-    yield "disc", h.cover(column) * below * (z < -96)
-    # Atlas and axis: ring and dens under the condyles.
-    atlas = torch.maximum((((x / 1.4) ** 2 + (v - 1) ** 2).sqrt() - 15.5).abs() - 3.6, (z + 80).abs() - 5.5)
-    dens = capsule(h.once(spine), (0, 13, -98), (0, 13, -76), 5.0)
-    yield from h.shell(torch.minimum(atlas, dens), 1.2, "vertebral marrow")
+class Belly(NamedTuple):
+    """A muscle in axial section: an ellipse whose middle moves with z; mirrored."""
+
+    course: tuple[tuple[float, float, float], ...]  # (z, x, v), upwards
+    half: tuple[float, float]  # mm
+    turn: float  # degrees by which the first half axis is turned from x towards the front
+
+
+MUSCLES = {
+    "multifidus": Belly(((-170, 9, -20), (-95, 9, -21), (-76, 10, -26)), (8, 10), 0),
+    "semispinalis capitis": Belly(((-170, 14, -34), (-118, 14, -36), (-80, 13, -42), (-60, 13, -51)), (11, 9), -10),
+    "splenius capitis": Belly(((-170, 20, -42), (-118, 25, -41), (-80, 38, -36), (-62, 50, -22)), (17, 4.5), 32),
+    "trapezius": Belly(((-170, 34, -45), (-118, 21, -51), (-80, 12, -57), (-60, 8, -61)), (20, 4), 22),
+    "longissimus": Belly(((-170, 27, -22), (-90, 31, -18), (-64, 48, -6)), (6, 8), 20),
+    "levator scapulae": Belly(((-170, 42, -22), (-118, 36, -14), (-84, 32, 2)), (7, 10), 10),
+    "scalenes": Belly(((-170, 36, 10), (-130, 29, 9), (-95, 24, 9)), (7, 8), 0),
+    "longus colli": Belly(((-170, 8, 31), (-118, 8, 31), (-86, 8, 27), (-66, 9, 30)), (7.5, 3.6), -8),
+    "sternocleidomastoid": Belly(((-175, 24, 42), (-118, 46, 19), (-84, 56, 8), (-62, 60, 10)), (6, 14), 28),
+    "suboccipital": Belly(((-100, 18, -14), (-84, 20, -22), (-68, 16, -32)), (12, 8), 20),
+    "digastric": Belly(((-128, 28, 44), (-100, 38, 32), (-68, 52, 14)), (4.5, 6), 0),
+    "infrahyoid": Belly(((-180, 10, 50), (-132, 9, 59), (-124, 9, 60)), (11, 3), -12),
+    "constrictor": Belly(((-150, 17, 40), (-120, 17, 39), (-70, 16, 44)), (3.2, 10), 0),
+}
+
+
+def belly_distance(b: Belly, side: Tensor, v: Tensor, z: Tensor) -> Tensor:
+    zs, xs, vs = zip(*b.course, strict=True)
+    a, c = side - along(z, tuple(zip(zs, xs, strict=True))), v - along(z, tuple(zip(zs, vs, strict=True)))
+    cos, sin = math.cos(math.radians(b.turn)), math.sin(math.radians(b.turn))
+    u, w = cos * a + sin * c, cos * c - sin * a
+    flat = (((u / b.half[0]) ** 2 + (w / b.half[1]) ** 2 + 1e-6).sqrt() - 1) * min(b.half)
+    return torch.maximum(flat, torch.maximum(zs[0] - z, z - zs[-1]))
+
+
+GROWTH = 5.0  # mm by which bellies fill the space between them, up to a plane of fat
 
 
 def neck_soft_tissue(h: Head) -> Iterator[Part]:
-    """What lies between spine, throat and skin: named vessels and glands; the rest is left to muscle."""
-    if not h.near(z=(-999, -45)):
+    """Vessels, then muscles: each belly takes the space nearest to it, a thin plane of fat parts it from the next."""
+    if not h.near(y=(-999, 40), z=(-999, -58)):
         return
-    yield "vessel", h.cover(tube(h.m, [(26, 2, -50), (27, 4, -90), (26, 6, -150)], 3.2))
+    _, v, z = h.once(spine)
+    side, bend = h.m[0], 1.3 * h.noise(h.p, 26.0, 0)
+    carotid = capsule(torch.stack([side, v, z]), (25, 28, -132), (27, 33, -62), 3.2)
+    common = capsule(torch.stack([side, v, z]), (25, 28, -132), (21, 34, -190), 4.0)
+    outer = capsule(torch.stack([side, v, z]), (25, 29, -132), (36, 36, -88), 2.2)
+    jugular = (((side - 32 + 0.02 * (z + 120)) / 1.3) ** 2 + (v - 25) ** 2).sqrt() - 4.2
+    vessel = torch.stack([carotid, common, outer, torch.maximum(jugular, z + 66)]).amin(0)
+    zone = torch.sigmoid((28 - h.y) / 1.5) * torch.sigmoid((-62 - z) / 2)
+    yield "vessel", h.cover(vessel) * zone
+    ligament = torch.maximum(side - 0.8, v + 14)
+    yield "fibrous tissue", 0.8 * h.cover(ligament) * zone
+    bellies = torch.stack([belly_distance(b, side + bend, v + bend, z) for b in MUSCLES.values()])
+    nearest, rest = bellies.topk(2, dim=0, largest=False).values
+    planes = torch.maximum(nearest - GROWTH / h.build.fat**0.35, 0.7 - (rest - nearest))
+    streak = 0.5 + 0.5 * h.noise(torch.stack([h.x, h.y, z * 0.25]), 5.0, 3)
+    yield "muscle", h.cover(planes) * zone * (1 - 0.14 * streak.clamp(0, 1))
+    yield "fibrous tissue", 0.12 * zone * (h.noise(h.p, 4.0, 1).abs() < 0.35)
+    yield "fat", zone
