@@ -24,7 +24,7 @@ FOLD = 15.0  # mm from gyrus to gyrus at the surface
 
 def ventricular(h: Head) -> Tensor:
     """Points (3, N) of the template to look up: the lateral ventricles widen about their axis, all else gives way."""
-    if not h.near(x=(0, 60), y=(-85, 65), z=(-40, 60)):
+    if not h.near(x=(0, 65), y=(-90, 70), z=(-40, 65)):
         return pushed(h.p, h.build.lesion)
     x, y = h.x, h.y
     side = torch.where(x < 0, -1.0, 1.0)
@@ -45,7 +45,7 @@ def brain(h: Head) -> Iterator[Part]:
     inside = h.cover(hull)
     grey, white = h.once(maps)
     fluid = (1 - grey - white).clamp(0, 1)
-    if h.near(x=(0, 24), y=(-50, -5), z=(-80, -2)):  # the maps call its fibres grey, since so many cross
+    if h.near(x=(0, 32), y=(-60, 5), z=(-95, 14)):  # the maps call its fibres grey, since so many cross
         share = 0.65 * grey * torch.sigmoid(8 * (1 - h.once(stem)))
         grey, white = grey - share, white + share
     gyrus = folding(h)
@@ -79,7 +79,7 @@ def folding(h: Head) -> Tensor:
     upright = centre + spoke * (45.0 / length(spoke).clamp_min(1.0)) ** 0.6
     mantle = torch.sigmoid((h.once(dura) + 27) / 4) * (1 - h.once(core))
     fold = 1.25 * h.noise(upright, FOLD, h.noise.FOLDS) * mantle
-    if not h.near(x=(0, 65), y=(-110, -25), z=(-80, 10)):
+    if not h.near(x=(0, 90), y=(-125, -28), z=(-95, 14)):
         return fold
     leaf = torch.atan2(z + 33, y + 48 + 0.1 * x.abs()) * 30 + 2.5 * h.noise(h.p, 30.0, 0)
     cerebellum = torch.sigmoid(-h.once(tentorium) / 1.5) * torch.sigmoid((-40 - y) / 2)

@@ -6,8 +6,10 @@ Points are (3, ...) tensors of millimetres. A shape is a signed distance, negati
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from itertools import pairwise
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -141,6 +143,21 @@ def along(x: Tensor, knots: tuple[tuple[float, float], ...]) -> Tensor:
     k = torch.searchsorted(at, x).clamp(1, len(at) - 1)
     t = ((x - at[k - 1]) / (at[k] - at[k - 1])).clamp(0, 1)
     return torch.lerp(value[k - 1], value[k], t)
+
+
+@lru_cache
+def _coefficients(knots: tuple[tuple[float, float], ...]) -> tuple[float, ...]:
+    x, y = np.array(knots, float).T
+    return tuple(np.polyfit(x, y, len(x) - 1))
+
+
+def through(x: Tensor, knots: tuple[tuple[float, float], ...]) -> Tensor:
+    """The polynomial through two to four (x, value) knots; only to be trusted between the outer ones."""
+    first, *rest = _coefficients(knots)
+    value = torch.full_like(x, first)
+    for c in rest:
+        value = torch.addcmul(torch.full_like(x, c), value, x)
+    return value
 
 
 def blend(a: Tensor, b: Tensor, width: float) -> Tensor:

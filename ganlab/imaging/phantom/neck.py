@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ganlab.imaging.phantom.fields import along, blend, capsule, ellipsoid
+from ganlab.imaging.phantom.fields import along, blend, capsule, ellipsoid, through
 from ganlab.imaging.phantom.head import Head, Part
 from ganlab.imaging.phantom.spine import axis, leaning, spine
 
@@ -106,12 +106,14 @@ MUSCLES = {
 
 
 def belly_distance(b: Belly, side: Tensor, v: Tensor, z: Tensor) -> Tensor:
-    zs, xs, vs = zip(*b.course, strict=True)
-    a, c = side - along(z, tuple(zip(zs, xs, strict=True))), v - along(z, tuple(zip(zs, vs, strict=True)))
+    low, high = b.course[0][0], b.course[-1][0]
+    inner = z.clamp(low, high)
+    a = side - through(inner, tuple((k, x) for k, x, _ in b.course))
+    c = v - through(inner, tuple((k, w) for k, _, w in b.course))
     cos, sin = math.cos(math.radians(b.turn)), math.sin(math.radians(b.turn))
-    u, w = cos * a + sin * c, cos * c - sin * a
-    flat = (((u / b.half[0]) ** 2 + (w / b.half[1]) ** 2 + 1e-6).sqrt() - 1) * min(b.half)
-    return torch.maximum(flat, torch.maximum(zs[0] - z, z - zs[-1]))
+    across, deep = (cos * a + sin * c) / b.half[0], (cos * c - sin * a) / b.half[1]
+    flat = ((across.square() + deep.square() + 1e-6).sqrt() - 1) * min(b.half)
+    return torch.maximum(flat, (z - inner).abs())
 
 
 GROWTH = 5.0  # mm by which bellies fill the space between them, up to a plane of fat

@@ -90,7 +90,7 @@ def braincase(h: Head) -> Iterator[Part]:
     table = (thick * 0.27).clamp(1.3, 2.4) / h.build.diploe**0.3
     marrow = torch.maximum(table - depth, depth - (thick - table))
     shell = torch.maximum(-depth, depth - thick)
-    if h.near(x=(0, 85), y=(-60, 60), z=(-90, -10)):
+    if h.near(x=(0, 85), y=(-65, 60), z=(-95, -10)):
         open_below = torch.sigmoid(2 * (depth + 1))
         mastoid = ellipsoid(h.m, (57, -34, -58), (13, 16, 22)) + 0.8 * h.noise(h.p, 12.0, 2)
         yield "cortical bone", 0.6 * h.cover(mastoid) * open_below
