@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-from ganlab.imaging.phantom import brain, face, findings, neck, skin, skull, spine
+from ganlab.imaging.phantom import brain, eyes, face, findings, mouth, neck, nose, skin, skull, spine
 from ganlab.imaging.phantom.head import Head, Part, dura
 from ganlab.imaging.phantom.tissues import INDEX, NAMES
 
@@ -23,14 +23,15 @@ BRAIN = (  # earlier covers later
     brain.brain,
 )
 FACE = (  # below FACE_TOP
-    face.eyes,
-    face.nose,
-    neck.throat,
-    face.mouth,
-    skull.mastoid_cells,
+    eyes.eyes,
     findings.fillings,
-    face.teeth,
+    mouth.teeth,
+    nose.nose,
+    neck.throat,
+    skull.mastoid_cells,
     spine.vertebrae,
+    mouth.jaws,
+    mouth.mouth,
 )
 COVER = (
     findings.bone_flap,

@@ -33,7 +33,7 @@ class Lesion(NamedTuple):
 
 LESIONS = ("tumour", "plaques", "bleed")
 MAX_RADIUS = 30.0  # mm
-MOLARS = ((22.0, 63.0), (25.0, 56.0), (26.5, 49.0), (27.0, 42.0))  # x, y of crowns on the dental arch, mm
+MOLARS = ((25.1, 62.0), (27.3, 55.0), (28.4, 49.0), (28.9, 43.8))  # x, y of crowns on the dental arch, mm
 
 
 def draw_lesion(kind: str, generator: torch.Generator) -> Lesion:
@@ -104,5 +104,5 @@ def draw_fillings(generator: torch.Generator) -> tuple[tuple[float, float, float
     count = 1 + int(torch.randint(4, (), generator=generator))
     teeth = torch.randperm(len(MOLARS) * 4, generator=generator)[:count].tolist()
     return tuple(
-        (MOLARS[k // 4][0] * (1, -1)[k % 2], MOLARS[k // 4][1], (-97.0, -106.0)[k // 2 % 2]) for k in sorted(teeth)
+        (MOLARS[k // 4][0] * (1, -1)[k % 2], MOLARS[k // 4][1], (-93.0, -103.0)[k // 2 % 2]) for k in sorted(teeth)
     )

@@ -84,7 +84,7 @@ class Deface:
         def uniform(low: float, high: float) -> float:
             return low + (high - low) * float(torch.rand((), generator=generator))
 
-        self.angle, self.top, self.front = uniform(0.0, 1.0), uniform(-38, -4), uniform(38, 82)
+        self.angle, self.top, self.front = uniform(0.0, 0.8), uniform(-38, -4), uniform(38, 82)
         self.wobble, self.wave, self.margin = uniform(1, 9), uniform(20, 50), uniform(4, 12)
 
     def __call__(self, p: Tensor, patient: Patient) -> Tensor:

@@ -45,7 +45,7 @@ class Scanner:
 
 SCANNERS = {
     "research": Scanner(),  # 3-D, quiet
-    "fat-suppressed": Scanner(noise=0.014, gamma=1.2, fat_suppressed=True),  # water excitation, high contrast
+    "fat-suppressed": Scanner(noise=0.025, gamma=1.4, fat_suppressed=True),  # water excitation, high contrast
     "clinical": Scanner(noise=0.03, bias=0.18, slice_thickness=4.0, ct_noise=8.0),  # 1 x 1 x 4 mm
     "noisy": Scanner(noise=0.06, bias=0.35, point_spread=1.4, ct_noise=14.0, ct_kernel=1.1),  # an old coil and tube
 }

@@ -1,4 +1,4 @@
-"""The outside of the head, and the layers under it."""
+"""The outside of the head, and the layers under it. Lengths in template mm."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from ganlab.imaging.phantom.head import Head, Part, dura
 from ganlab.imaging.phantom.neck import neck_outline
 from ganlab.imaging.phantom.skull import thickness
 
+EYE = (34.0, 61.0, -41.0)  # the middle of the right globe
+
 
 def surface(h: Head) -> Tensor:
     """Signed distance of the skin: the vault with its scalp, then face and neck joined on."""
@@ -23,36 +25,49 @@ def surface(h: Head) -> Tensor:
 
 
 def face_outline(h: Head, vault: Tensor) -> Tensor:
-    """The skin's signed distance `vault` with face, chin, nose, lips and ears joined on."""
-    if not h.near(z=(-999, 10)):
+    """The skin's signed distance `vault` with face, chin, nose, lips, lids and ears joined on."""
+    if not h.near(z=(-999, 15)):
         return vault
     b, f, m, p = h.build, h.build.face, h.m, h.p
-    upper = ellipsoid(p, (0, 34, -58), (68 * f, 58 * f, 62))
-    lower = ellipsoid(p, (0, 38, -104), (58 * f, 54 * f, 52))
-    skin = blend(vault, blend(upper, lower, 25), 22)
-    skin = blend(skin, ellipsoid(m, (38, 55, -72), (25, 24, 24)), 16)  # cheek
-    skin = blend(skin, ellipsoid(m, (42, 16, -98), (24, 32, 40)), 14)  # jowl
-    if h.near(x=(0, 60), y=(40, 999)):
-        skin = blend(skin, ellipsoid(p, (0, 66, -132 - 0.7 * b.jaw), (28 * f, 20 * f, 17)), 16)  # chin
-        skin = blend(skin, tube(p, [(0, 86, -42), (0, 97, -60), (0, 106, -72)], 7.5), 9)  # nose
-        skin = blend(skin, ellipsoid(m, (9, 93, -75), (9, 11, 8)), 6)
-        skin = blend(skin, ellipsoid(p, (0, 90, -100), (22, 9, 14)), 8)  # lips
-        skin = torch.maximum(skin, -ellipsoid(m, (34, 88, -40), (17, 10, 12)))  # eye sockets
-    ear = torch.maximum(ellipsoid(m, (80, -28, -55), (30, 18, 30)), skin - 8)
-    return torch.minimum(skin, torch.maximum(ear, -ellipsoid(m, (92, -18, -58), (13, 8, 13))))
+    jaw = b.jaw
+    upper = ellipsoid(p, (0, 34, -58), (68 * f, 57 * f, 62))
+    lower = ellipsoid(p, (0, 34, -102 - 0.4 * jaw), (57 * f, 57 * f, 41))
+    skin = blend(vault, blend(upper, lower, 22), 20)
+    skin = blend(skin, ellipsoid(m, (40, 54, -70), (24, 25, 24)), 14)  # cheek
+    skin = blend(skin, ellipsoid(m, (46, 16, -98), (22, 32, 36)), 14)  # jowl
+    if h.near(x=(0, 62), y=(40, 999)):
+        skin = blend(skin, ellipsoid(p, (0, 73, -130 - jaw), (23 * f, 19 * f, 15)), 12)  # chin
+        lips = torch.minimum(
+            ellipsoid(p, (0, 89.5, -92), (23, 9.5, 8)), ellipsoid(p, (0, 88.5, -105 - jaw), (21, 9.5, 7.5))
+        )
+        skin = blend(skin, lips, 4)
+        bridge = tube(p, [(0, 84, -40), (0, 91, -54), (0, 99, -68)], 6.5)
+        tip = ellipsoid(p, (0, 103, -71), (8.5, 9, 8))
+        wing = ellipsoid(m, (9.5, 95, -75), (7, 10, 7.5))
+        skin = blend(skin, blend(blend(bridge, tip, 6), wing, 5), 7)
+        socket = ellipsoid(m, (36, 88, -41), (18, 11, 12))
+        skin = -blend(-skin, socket, 6)
+        x, y, z = EYE
+        skin = blend(skin, ellipsoid(m, (x, y, z), (16, 16.5, 15)), 4)  # lids over the globe
+    ear = torch.maximum(ellipsoid(m, (82, -30, -52), (28, 16, 32)), skin - 9)
+    hollow = torch.minimum(ellipsoid(m, (93, -20, -58), (12, 8, 11)), ellipsoid(m, (96, -30, -38), (9, 7, 12)))
+    return torch.minimum(skin, torch.maximum(ear, -hollow))
 
 
 def layers(h: Head) -> Iterator[Part]:
-    """Skin, then subcutaneous fat, thinner over the vault than over the face."""
+    """Skin, then subcutaneous fat: thinner over the vault than over the face, almost none on nose and lids."""
     b, depth = h.build, -h.once(surface)
     vault = torch.sigmoid((h.z + 38) / 8)
-    fat = b.fat * (vault + (1 - vault) * 1.5) + 0.9 * h.noise(h.p, 26.0, 0)
+    lean = torch.exp(-((h.m[0] / 16) ** 2 + ((h.y - 100) / 16) ** 2 + ((h.z + 66) / 22) ** 2))
+    lean = lean + torch.exp(-(((h.m[0] - 34) / 20) ** 2 + ((h.y - 78) / 12) ** 2 + ((h.z + 41) / 15) ** 2))
+    fat = b.fat * (vault + (1 - vault) * 1.5) * (1 - 0.8 * lean.clamp(0, 1)) + 0.9 * h.noise(h.p, 26.0, 0)
     yield "skin", h.cover(depth - b.skin)
+    strands = 0.25 * (h.noise(h.p, 5.0, 2).abs() < 0.25)
+    yield "fibrous tissue", strands * h.cover(depth - b.skin - fat) * (1 - vault)
     yield "fat", h.cover(depth - b.skin - fat)
+    yield "fibrous tissue", 0.8 * h.cover(depth - b.skin - fat - 0.7 * b.galea) * vault
 
 
 def filling(h: Head) -> Iterator[Part]:
-    """What no part claims: muscle with planes of fat between its bellies."""
-    planes = h.noise(torch.stack([h.x, h.y, h.z * 0.45]), 13.0, 2) + 0.5 * h.noise(h.p, 5.0, 0)
-    yield "fat", torch.sigmoid(5 * (planes - 1.15))
+    """What no part claims: temporalis and the thin muscles of the scalp."""
     yield "muscle", torch.ones_like(h.x)
