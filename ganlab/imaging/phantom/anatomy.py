@@ -23,6 +23,7 @@ BRAIN = (  # earlier covers later
     brain.brain,
 )
 FACE = (  # below FACE_TOP
+    skin.ears,
     eyes.eyes,
     findings.fillings,
     mouth.teeth,

@@ -83,7 +83,7 @@ def folding(h: Head) -> Tensor:
         return fold
     leaf = torch.atan2(z + 33, y + 48 + 0.1 * x.abs()) * 30 + 2.5 * h.noise(h.p, 30.0, 0)
     cerebellum = torch.sigmoid(-h.once(tentorium) / 1.5) * torch.sigmoid((-40 - y) / 2)
-    return fold + cerebellum * (1.3 * torch.cos(leaf) - fold)
+    return fold + cerebellum * (1.05 * torch.cos(leaf) - fold)
 
 
 def stem(h: Head) -> Tensor:

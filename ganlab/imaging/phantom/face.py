@@ -64,4 +64,4 @@ def face_soft_tissue(h: Head) -> Iterator[Part]:
     yield "vessel", h.cover(tube(m, [(50, -9, -60), (52, -8, -118)], 1.8))
     yield "muscle", h.cover(planes) * zone * (1 - 0.12 * streak)
     yield "fibrous tissue", 0.15 * zone * (h.noise(p, 6.0, 1).abs() < 0.2)
-    yield "fat", zone * torch.sigmoid((-h.z - 34) / 4)
+    yield "fat", zone * torch.sigmoid((-h.z - 60 + 0.25 * bend) / 4)

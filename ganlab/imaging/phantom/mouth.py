@@ -119,5 +119,6 @@ def mouth(h: Head) -> Iterator[Part]:
     sides = torch.maximum((m[0] - 7).abs() - 5.2, floor)
     yield "gland", h.cover(ellipsoid(m, (19, 50, -118 - jaw), (5, 14, 6)))
     yield "muscle", h.cover(torch.minimum(sides, floor + 2.5))
+    yield "muscle", h.cover(tube(m, [(9, 76, -136 - jaw), (14, 44, -139 - jaw), (22, 14, -132)], 5.0))  # digastric
     yield "fat", 0.7 * h.cover(floor)
     yield "gland", h.cover(ellipsoid(m, (34, 16, -130 - 0.4 * jaw), (9, 14, 10)))

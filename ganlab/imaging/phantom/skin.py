@@ -15,8 +15,8 @@ from ganlab.imaging.phantom.skull import thickness
 EYE = (34.0, 61.0, -41.0)  # the middle of the right globe
 
 
-def surface(h: Head) -> Tensor:
-    """Signed distance of the skin: the vault with its scalp, then face and neck joined on."""
+def outline(h: Head) -> Tensor:
+    """Signed distance of the skin without the ears: the vault with its scalp, then face and neck joined on."""
     b, m = h.build, h.m
     scalp = b.fat + b.skin + b.galea + 0.5 * h.noise(h.p, 80.0, 2)
     temple = 7 * torch.exp(-(((m[0] - 76) / 18) ** 2 + ((h.y - 18) / 30) ** 2 + ((h.z + 12) / 24) ** 2))
@@ -25,7 +25,7 @@ def surface(h: Head) -> Tensor:
 
 
 def face_outline(h: Head, vault: Tensor) -> Tensor:
-    """The skin's signed distance `vault` with face, chin, nose, lips, lids and ears joined on."""
+    """The skin's signed distance `vault` with face, chin, nose, lips and lids joined on."""
     if not h.near(z=(-999, 15)):
         return vault
     b, f, m, p = h.build, h.build.face, h.m, h.p
@@ -49,9 +49,26 @@ def face_outline(h: Head, vault: Tensor) -> Tensor:
         skin = -blend(-skin, socket, 6)
         x, y, z = EYE
         skin = blend(skin, ellipsoid(m, (x, y, z), (16, 16.5, 15)), 4)  # lids over the globe
+    return skin
+
+
+def surface(h: Head) -> Tensor:
+    """Signed distance of the skin, ears included."""
+    skin, m = h.once(outline), h.m
+    if not h.near(x=(50, 120), y=(-55, 0), z=(-95, -10)):
+        return skin
     ear = torch.maximum(ellipsoid(m, (82, -30, -52), (28, 16, 32)), skin - 9)
     hollow = torch.minimum(ellipsoid(m, (93, -20, -58), (12, 8, 11)), ellipsoid(m, (96, -30, -38), (9, 7, 12)))
     return torch.minimum(skin, torch.maximum(ear, -hollow))
+
+
+def ears(h: Head) -> Iterator[Part]:
+    """Cartilage under skin, outside the head proper; the lobule has none."""
+    if not h.near(x=(50, 120), y=(-55, 0), z=(-95, -10)):
+        return
+    outside = h.cover(-h.once(outline))
+    yield "cartilage", h.cover(h.once(surface) + 2.0) * outside * torch.sigmoid((h.z + 74) / 2)
+    yield "skin", outside
 
 
 def layers(h: Head) -> Iterator[Part]:

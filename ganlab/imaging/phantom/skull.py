@@ -63,7 +63,7 @@ def mastoid_cells(h: Head) -> Iterator[Part]:
     if not h.near(x=(35, 100), y=(-60, 0), z=(-90, -25)):
         return
     m, s = h.m, h.build.mastoid
-    mastoid = ellipsoid(m, (57, -34, -56), (10 * s, 13 * s, 18 * s))
+    mastoid = ellipsoid(m, (54.5, -34, -56), (10 * s, 13 * s, 18 * s))
     cells = torch.sigmoid(5 * (h.noise(h.p, 5.5, 0) + 0.35))
     outside = torch.sigmoid(3 * (h.once(dura) - 1.5))
     yield "air", h.cover(mastoid) * cells * outside
@@ -92,7 +92,7 @@ def braincase(h: Head) -> Iterator[Part]:
     shell = torch.maximum(-depth, depth - thick)
     if h.near(x=(0, 85), y=(-65, 60), z=(-95, -10)):
         open_below = torch.sigmoid(2 * (depth + 1))
-        mastoid = ellipsoid(h.m, (57, -34, -58), (13, 16, 22)) + 0.8 * h.noise(h.p, 12.0, 2)
+        mastoid = ellipsoid(h.m, (54.5, -34, -58), (13, 16, 21)) + 0.8 * h.noise(h.p, 12.0, 2)
         yield "cortical bone", 0.6 * h.cover(mastoid) * open_below
         yield "cancellous bone", h.cover(mastoid) * open_below
     if h.near(y=(-125, 45), z=(-30, 120)):

@@ -13,7 +13,8 @@ t1, t2  relaxation times in ms at 1.5 T (_15) and 3 T (_3). White and grey matte
         Larsson et al., MRM 11:337, 1989; bleeding: Bradley, Radiology 189:15, 1993 (early subacute: methaemoglobin
         within red cells, T1 and T2 both short).
 pd      proton density that a scanner can see, relative to water: Whittall et al., MRM 37:34, 1997, for the brain; of
-        fat the main spectral line, 70 % (Hamilton et al., NMR Biomed 24:784, 2011).
+        fat the main spectral line, 70 % (Hamilton et al., NMR Biomed 24:784, 2011), a fifth of which is lost since the
+        other lines beat against it.
 lipid   share of pd that is fat and goes when fat is suppressed; marrow: Kugel et al., JMRI 13:263, 2001.
 md, fa  mean diffusivity in 1e-3 mm2/s and fractional anisotropy of the tissue itself, without tracts: Pierpaoli et
         al., Radiology 201:637, 1996; lesions: Lu et al., AJNR 24:937, 2003, and Werring et al., Neurology 52:1626,
@@ -59,7 +60,7 @@ TISSUES = {
     "vertebral marrow": Tissue(300, 549, 586, 49, 49, 0.50, 0.4, 0.40, 0.15, 0.20),
     "tooth": Tissue(1700, 200, 223, 0.30, 0.25, 0.10, 0, 0.05, 0.10, 0.10),  # dentine: T1 chosen as bone's
     "enamel": Tissue(2700, 200, 223, 0.10, 0.08, 0.03, 0, 0.02, 0.10, 0.10),  # chosen below dentine
-    "fat": Tissue(-95, 288, 371, 165, 133, 0.70, 0.95, 0.10, 0.10, 0.10),
+    "fat": Tissue(-95, 288, 371, 165, 133, 0.55, 0.95, 0.10, 0.10, 0.10),
     "muscle": Tissue(55, 1130, 1420, 35, 32, 0.80, 0, 1.50, 0.22, 0.15),
     "skin": Tissue(60, 950, 1080, 30, 28, 0.70, 0.1, 0.90, 0.15, 0.15),  # chosen: dermis, shorter T2 than muscle
     "mucosa": Tissue(40, 1100, 1350, 90, 85, 0.85, 0, 1.30, 0.12, 0.25),  # chosen: wet, vascular
