@@ -7,6 +7,7 @@ and an anatomy atlas (Gray's Anatomy, 41st ed.); sizes are adult means, varied b
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from torch import Tensor
 
@@ -16,9 +17,9 @@ from ganlab.imaging.phantom.tissues import INDEX, NAMES
 
 FACE_TOP = 15.0  # mm; no face, air space or spine above this height
 
-BRAIN = (  # earlier covers later
+BASE = (skull.petrous, skull.sella)  # earlier covers later
+BRAIN = (
     findings.lesion,
-    skull.ridges,
     brain.meninges,
     brain.brain,
 )
@@ -51,14 +52,13 @@ def head(h: Head) -> Iterator[Part]:
     low = h.near(z=(-999, FACE_TOP))
     if low:
         yield from spine.cord(h)
-    yield from h.only(h.once(dura) < h.width, deep)
-    for part in (*FACE, *COVER) if low else COVER:
-        yield from part(h)
+        yield from painted(BASE, h)
+    yield from h.only(h.once(dura) < h.width, partial(painted, BRAIN))
+    yield from painted((*FACE, *COVER) if low else COVER, h)
 
 
-def deep(h: Head) -> Iterator[Part]:
-    """What lies within the dura."""
-    for part in BRAIN:
+def painted(parts, h: Head) -> Iterator[Part]:
+    for part in parts:
         yield from part(h)
 
 
@@ -86,7 +86,7 @@ def anatomy(h: Head) -> Tensor:
     outer = ~inner & ((hull < 30) | ((h.z < 10) & (h.m[0] < 110) & (h.y < 125)) | (h.z < -150))
     where = inner.nonzero()[:, 0]
     if len(where):
-        paint(deep(h.take(where)), shares, where)
+        paint(painted((*BASE, *BRAIN), h.take(where)), shares, where)
     where = outer.nonzero()[:, 0]
     if len(where):
         rest = h.take(where)

@@ -34,7 +34,7 @@ def face_outline(h: Head, vault: Tensor) -> Tensor:
     lower = ellipsoid(p, (0, 34, -102 - 0.4 * jaw), (57 * f, 57 * f, 41))
     skin = blend(vault, blend(upper, lower, 22), 20)
     skin = blend(skin, ellipsoid(m, (40, 54, -70), (24, 25, 24)), 14)  # cheek
-    skin = blend(skin, ellipsoid(m, (46, 16, -98), (22, 32, 36)), 14)  # jowl
+    skin = blend(skin, ellipsoid(m, (45, 6, -96), (24, 42, 36)), 14)  # jowl
     if h.near(x=(0, 62), y=(40, 999)):
         skin = blend(skin, ellipsoid(p, (0, 73, -130 - jaw), (23 * f, 19 * f, 15)), 12)  # chin
         lips = torch.minimum(

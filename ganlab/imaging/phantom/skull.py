@@ -27,35 +27,42 @@ def thickness(h: Head) -> Tensor:
     return (b.skull * (1 - 0.5 * temple - 0.42 * base + 0.45 * occiput + 0.4 * brow) + wave).clamp_min(1.8)
 
 
-def ridges(h: Head) -> Iterator[Part]:
-    """Bone between the parts of the brain, painted where the maps have neither grey nor white matter: the petrous
-    pyramid with the ear's canals, clinoids and dorsum around the sella, the sphenoid ridge, crista galli."""
-    if not h.near(x=(0, 70), y=(-50, 60), z=(-75, -12)):
+def petrous(h: Head) -> Iterator[Part]:
+    """The petrous pyramid with the ear's canals, where the maps have neither grey nor white matter."""
+    if not h.near(x=(5, 70), y=(-50, 5), z=(-75, -25)):
         return
     m, p = h.m, h.p
     gap = (1 - 1.6 * h.once(maps).sum(0)).clamp(0, 1)
     wave = 0.9 * h.noise(p, 9.0, 1)
-    if h.near(x=(5, 70), y=(-50, 5), z=(-75, -25)):
-        along = ((58 - m[0]) / 46).clamp(0, 1)  # 0 at the mastoid, 1 at the apex
-        ridge = torch.stack([m[1] - (-33 + 23 * along), m[2] - (-48 + 8 * along)])
-        tall = ridge[1] + 0.55 * ridge[0].abs()  # a roof with its ridge on top
-        petrous = torch.maximum(tall - (11 - 4.5 * along), ridge[0].abs() - (13 - 6 * along))
-        petrous = torch.maximum(torch.maximum(petrous, -ridge[1] - 13), torch.maximum(m[0] - 62, 11 - m[0])) + wave
-        canal = capsule(m, (14, -24, -44), (30, -21, -44), 2.6)  # internal acoustic meatus, open to the fluid
-        yield "fluid", h.cover(canal) * gap
-        labyrinth = torch.minimum(
-            (length(m - m.new_tensor((31.0, -19.0, -45.0))[:, None]) - 2.6).abs() - 0.9,
-            (length(m - m.new_tensor((38.0, -25.0, -43.0))[:, None]) - 4.0).abs() - 0.7,
-        )
-        yield "fluid", 0.8 * h.cover(labyrinth) * gap
-        yield "cancellous bone", 0.8 * h.cover(petrous + 3.2 + 1.5 * h.noise(p, 5.0, 3)) * gap * along
-        yield "petrous bone", h.cover(petrous) * gap
-    if h.near(x=(0, 55), y=(-15, 60), z=(-50, -12)):
-        clinoid = tube(m, [(48, 27, -20), (28, 22, -24), (12, 9, -24)], 2.6)  # the sphenoid's lesser wing
-        dorsum = torch.maximum(ellipsoid(m, (0, -6, -32), (10, 3.0, 8)), -ellipsoid(p, (0, 2, -27), (9, 7, 8)))
-        galli = ellipsoid(p, (0, 46, -22), (2.0, 8, 9))
-        yield from h.shell(torch.stack([clinoid, dorsum, galli]).amin(0) + 0.4 * wave, 1.2, where=gap)
-        yield "gland", h.cover(ellipsoid(p, (0, 2, -31), (6.5, 5, 3.5))) * gap  # the pituitary in its fossa
+    along = ((58 - m[0]) / 46).clamp(0, 1)  # 0 at the mastoid, 1 at the apex
+    ridge = torch.stack([m[1] - (-33 + 23 * along), m[2] - (-48 + 8 * along)])
+    tall = ridge[1] + 0.55 * ridge[0].abs()  # a roof with its ridge on top
+    petrous = torch.maximum(tall - (11 - 4.5 * along), ridge[0].abs() - (13 - 6 * along))
+    petrous = torch.maximum(torch.maximum(petrous, -ridge[1] - 13), torch.maximum(m[0] - 62, 11 - m[0])) + wave
+    canal = capsule(m, (14, -24, -44), (30, -21, -44), 2.6)  # internal acoustic meatus, open to the fluid
+    yield "fluid", h.cover(canal) * gap
+    labyrinth = torch.minimum(
+        (length(m - m.new_tensor((31.0, -19.0, -45.0))[:, None]) - 2.6).abs() - 0.9,
+        (length(m - m.new_tensor((38.0, -25.0, -43.0))[:, None]) - 4.0).abs() - 0.7,
+    )
+    yield "fluid", 0.8 * h.cover(labyrinth) * gap
+    yield "cancellous bone", 0.8 * h.cover(petrous + 3.2 + 1.5 * h.noise(p, 5.0, 3)) * gap * along
+    yield "petrous bone", h.cover(petrous) * gap
+
+
+def sella(h: Head) -> Iterator[Part]:
+    """The pituitary in its fossa, clinoids and dorsum around it, the sphenoid ridge, crista galli."""
+    if not h.near(x=(0, 55), y=(-15, 60), z=(-50, -12)):
+        return
+    m, p = h.m, h.p
+    gap = (1 - 1.6 * h.once(maps).sum(0)).clamp(0, 1)
+    yield "gland", h.cover(ellipsoid(p, (0, 2, -31), (6.5, 5, 3.5))) * gap
+    clinoid = tube(m, [(48, 27, -20), (28, 22, -24), (12, 9, -24)], 2.6)  # the sphenoid's lesser wing
+    fossa = ellipsoid(p, (0, 2, -28), (8.5, 7, 8))
+    saddle = torch.maximum(ellipsoid(p, (0, 3, -36), (14, 12, 9)), -fossa)
+    galli = ellipsoid(p, (0, 46, -22), (2.0, 8, 9))
+    bone = torch.stack([clinoid, saddle, galli]).amin(0) + 0.4 * h.noise(p, 9.0, 1)
+    yield from h.shell(bone, 1.2, where=gap)
 
 
 def mastoid_cells(h: Head) -> Iterator[Part]:
