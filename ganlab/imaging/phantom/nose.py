@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from ganlab.imaging.phantom.eyes import orbit
 from ganlab.imaging.phantom.fields import along, blend, ellipsoid, tube
 from ganlab.imaging.phantom.head import Head, Part
 from ganlab.imaging.phantom.neck import lumen
@@ -31,7 +32,7 @@ def sinus_wall(h: Head) -> Tensor:
     b, m, p, x = h.build, h.m, h.p, h.x
     s, bend = b.sinus, h.noise(p, 24.0, 2)
     septa = (h.noise(p, 6.5, 3).abs() - 0.25) * 3.2
-    maxillary = ellipsoid(m, (31, 46, -72.5), (14.5 * s, 18.5 * s, 13.0 * s))
+    maxillary = ellipsoid(m, (31, 46, -70.5), (15.0 * s, 18.5 * s, 15.0 * s))
     maxillary = blend(maxillary, ellipsoid(m, (31, 56, -66), (12 * s, 9, 8 * s)), 5)
     spaces = [
         torch.maximum(ellipsoid(p, (2, 16, -42), (15 * s, 14 * s, 9.5 * s)), 1.0 - (x - 2 - 3 * bend).abs()),
@@ -41,7 +42,8 @@ def sinus_wall(h: Head) -> Tensor:
     if b.frontal > 0.15:
         brow = ellipsoid(m, (11, 79, -18), (13 * b.frontal, 4.6 * b.frontal, 13 * b.frontal))
         spaces.append(torch.maximum(brow, 0.6 - (x - 2 * bend).abs()))
-    return torch.stack(spaces).amin(0) + 1.3 * h.noise(p, 12.0, 0)
+    free = torch.stack(spaces).amin(0) + 1.3 * h.noise(p, 12.0, 0)
+    return torch.maximum(free, 2.4 - h.once(orbit))  # the orbit keeps its walls
 
 
 def nose(h: Head) -> Iterator[Part]:

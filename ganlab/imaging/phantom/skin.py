@@ -41,7 +41,7 @@ def face_outline(h: Head, vault: Tensor) -> Tensor:
             ellipsoid(p, (0, 89.5, -92), (23, 9.5, 8)), ellipsoid(p, (0, 88.5, -105 - jaw), (21, 9.5, 7.5))
         )
         skin = blend(skin, lips, 4)
-        bridge = tube(p, [(0, 84, -40), (0, 91, -54), (0, 99, -68)], 6.5)
+        bridge = tube(p, [(0, 84, -40), (0, 91, -54), (0, 99, -68), (0, 86, -76)], 6.5)
         tip = ellipsoid(p, (0, 103, -71), (8.5, 9, 8))
         wing = ellipsoid(m, (9.5, 95, -75), (7, 10, 7.5))
         skin = blend(skin, blend(blend(bridge, tip, 6), wing, 5), 7)
@@ -54,12 +54,15 @@ def face_outline(h: Head, vault: Tensor) -> Tensor:
 
 def surface(h: Head) -> Tensor:
     """Signed distance of the skin, ears included."""
-    skin, m = h.once(outline), h.m
-    if not h.near(x=(50, 120), y=(-55, 0), z=(-95, -10)):
+    skin = h.once(outline)
+    if not h.near(x=(40, 120), y=(-60, 0), z=(-95, -5)):
         return skin
-    ear = torch.maximum(ellipsoid(m, (82, -30, -52), (28, 16, 32)), skin - 9)
-    hollow = torch.minimum(ellipsoid(m, (93, -20, -58), (12, 8, 11)), ellipsoid(m, (96, -30, -38), (9, 7, 12)))
-    return torch.minimum(skin, torch.maximum(ear, -hollow))
+    # The auricle: a leaf that stands off the head, more so towards its back edge, with a rolled rim.
+    leaf = ((h.y + 33) / 17) ** 2 + ((h.z + 50 + 0.3 * (h.y + 33)) / 33) ** 2
+    lift = 0.42 * (-18 - h.y).clamp_min(0) + 1.5
+    plate = (skin - lift).abs() - 1.9 - 1.4 * torch.exp(-(((leaf - 0.85) / 0.2) ** 2))
+    ear = torch.maximum(plate, ((leaf + 1e-6).sqrt() - 1) * 20)
+    return torch.minimum(skin, torch.where(h.m[0] > 30, ear, 99.0))
 
 
 def ears(h: Head) -> Iterator[Part]:
