@@ -9,7 +9,7 @@ from ganlab.imaging.phantom import LESIONS, Lesion, Spot, make_patient
 from ganlab.imaging.phantom.lesions import draw_lesion, pushed
 from ganlab.imaging.phantom.tissues import INDEX
 
-MM = 3.0
+MM = 4.0
 
 
 def labels(seed=3, **wishes):
@@ -20,10 +20,11 @@ def labels(seed=3, **wishes):
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_a_lesion_is_there_when_asked_for_and_only_then(kind, tissue, seed):
     with_, without = labels(seed, lesion=kind), labels(seed)
-    assert (with_.array == INDEX[tissue]).any() or kind == "plaques"  # small plaques may not fill a 3 mm voxel
+    assert (with_.array == INDEX[tissue]).any() or kind == "plaques"  # small plaques may not fill a 4 mm voxel
     assert not np.isin(without.array, [INDEX[t] for t in ("tumour", "necrosis", "oedema", "plaque", "blood")]).any()
-    skull = np.isin(without.array, [INDEX["cortical bone"], INDEX["cancellous bone"]])
-    assert np.array_equal(skull, np.isin(with_.array, [INDEX["cortical bone"], INDEX["cancellous bone"]]))
+    bone = [INDEX["cortical bone"], INDEX["cancellous bone"]]
+    skull, other = np.isin(without.array, bone), np.isin(with_.array, bone)
+    assert (skull != other).sum() < 2e-3 * skull.sum()  # the base yields where a mass pushes brain against it
 
 
 @pytest.mark.parametrize("side", [-1, 1])
@@ -49,7 +50,7 @@ def test_lesions_look_as_they_do_on_each_modality():
         ("bleed", "blood", ("ct", "t1"), ()),
         ("plaques", "plaque", ("t2", "flair"), ("t1", "pet")),
     ):
-        patient = make_patient(5, ("t1", "t2", "flair", "ct", "pet", "labels"), 1.5, lesion=Lesion(kind, spot))
+        patient = make_patient(5, ("t1", "t2", "flair", "ct", "pet", "labels"), 2.0, lesion=Lesion(kind, spot))
         lesion = patient["labels"].array == INDEX[tissue]
         white = patient["labels"].array == INDEX["white matter"]
         assert lesion.sum() > 50
@@ -76,7 +77,7 @@ def test_lesions_fall_on_both_sides(kind):
 
 
 def test_a_bone_flap_cuts_the_vault_and_leaves_the_brain():
-    cut, whole = (make_patient(6, ("ct", "labels"), 1.5, craniotomy=c) for c in (True, False))
+    cut, whole = (make_patient(6, ("ct", "labels"), 2.0, craniotomy=c) for c in (True, False))
     bone, brain = INDEX["cortical bone"], INDEX["grey matter"]
     lost = (whole["labels"].array == bone) & (cut["labels"].array == INDEX["fibrous tissue"])
     assert 50 < lost.sum() < 4000
@@ -86,7 +87,7 @@ def test_a_bone_flap_cuts_the_vault_and_leaves_the_brain():
 
 def test_fillings_streak_on_ct_only_near_the_teeth():
     wanted = ("t1", "ct", "labels")
-    filled, sound = (make_patient(7, wanted, 1.5, fillings=f) for f in (True, False))
+    filled, sound = (make_patient(7, wanted, 2.0, fillings=f) for f in (True, False))
     metal = (filled["labels"].array == INDEX["metal"]).any(axis=(0, 1))
     assert metal.any()
     change = np.abs(filled["ct"].array - sound["ct"].array).max(axis=(0, 1))
@@ -117,7 +118,7 @@ def test_defacing_takes_the_face_and_leaves_the_brain():
 
 def test_wishes_change_what_they_name_and_keep_the_head():
     small, large = (labels(10, ventricles=v) for v in (0.7, 2.0))
-    x, y, z = (slice(a, b) for a, b in ((24, 40), (30, 50), (48, 57)))  # around the lateral ventricles, 3 mm
+    x, y, z = (slice(a, b) for a, b in ((18, 30), (22, 38), (36, 43)))  # around the lateral ventricles
     assert (large.array[x, y, z] == INDEX["fluid"]).sum() > 1.3 * (small.array[x, y, z] == INDEX["fluid"]).sum()
     bones = [(labels(10, skull=s).array == INDEX["cancellous bone"]).sum() for s in (5.0, 10.0)]
     assert bones[1] > 1.3 * bones[0]

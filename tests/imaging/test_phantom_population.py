@@ -1,13 +1,19 @@
 """A hundred patients against published adult ranges, and none with a hole in the skull."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from ganlab.imaging.phantom import LABELS, make_patient
+from ganlab.imaging.phantom.anatomy import anatomy
 from ganlab.imaging.phantom.patient import make_head
 from ganlab.imaging.phantom.signals import mr_signals
+from ganlab.imaging.phantom.template import load_template
 from ganlab.imaging.phantom.tissues import INDEX, NAMES, table
+from ganlab.imaging.phantom.tracts import TRACTS, load_tracts, tract_means
+from ganlab.imaging.phantom.volumes import brain_fa
 
 SEEDS = range(100)
 BONE = [INDEX[t] for t in ("cortical bone", "cancellous bone", "petrous bone")]
@@ -75,6 +81,45 @@ def test_the_intracranial_space_varies_as_adults_do(people):
 def test_no_skull_has_a_hole_and_no_head_fills_the_view(people):
     assert people["closed"].min() >= 0.995
     assert people["outside"].max() < -950
+
+
+@pytest.fixture(scope="module")
+def diffusion():
+    """FA, white share and template points of three patients without their warp, 2 mm, over the brain's box."""
+    axes = [torch.arange(a, b, 2.0) for a, b in ((-74, 75), (-110, 77), (-66, 85))]
+    points = torch.stack(torch.meshgrid(*axes, indexing="ij")).reshape(3, -1)
+    fa, shares = [], []
+    for seed in range(3):
+        drawn = make_head(torch.Generator().manual_seed(seed))
+        head = replace(drawn, matrix=torch.eye(3), displacement=torch.zeros_like(drawn.displacement))
+        with torch.inference_mode():
+            for block in points.split(50_000, 1):
+                at = head.head(block, 2.0)
+                shares.append(anatomy(at))
+                fa.append(brain_fa(shares[-1], at))
+    return points, torch.cat(fa).reshape(3, -1), torch.cat(shares, 1).reshape(len(NAMES), 3, -1)
+
+
+def test_fa_of_grey_matter_fluid_and_callosum(diffusion):
+    points, fa, shares = diffusion
+    assert 0.12 <= fa[shares[INDEX["grey matter"]] > 0.95].mean() <= 0.18
+    assert fa[shares[INDEX["fluid"]] > 0.98].mean() < 0.1
+    core = load_tracts("cpu").label(points)
+    for part in ("genu", "body", "splenium"):
+        where = (core == 1 + list(TRACTS).index(f"{part} of corpus callosum")) & (shares[INDEX["white matter"]] > 0.8)
+        assert 0.7 <= fa[where].mean() <= 0.85, part
+
+
+def test_fa_shows_tracts_and_not_white_matter_alone(diffusion):
+    points, fa, _ = diffusion
+    mean = fa.mean(0)
+    grey, white = load_template("cpu").grey_white(points)
+    brain = grey + white > 0.3
+    assert 0.5 < np.corrcoef(mean[brain], white[brain])[0, 1] < 0.8
+    tracts = tract_means(mean, points, load_tracts("cpu"))
+    assert set(tracts) == set(TRACTS)
+    assert tracts["splenium of corpus callosum"] > tracts["posterior limb of internal capsule"]
+    assert tracts["posterior limb of internal capsule"] > tracts["superior longitudinal fasciculus"] > 0.35
 
 
 def test_every_label_has_a_signal_in_every_modality():

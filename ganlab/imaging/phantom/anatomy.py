@@ -40,8 +40,9 @@ COVER = (
     skull.braincase,
     face.face_bones,
     skin.layers,
+    neck.neck_muscles,
     face.face_soft_tissue,
-    neck.neck_soft_tissue,
+    neck.neck_fat,
     skin.filling,
 )
 

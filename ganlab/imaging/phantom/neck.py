@@ -1,7 +1,9 @@
 """The soft neck: throat and larynx, muscles in their fat, great vessels. Lengths in template mm.
 
 Axial anatomy of the muscles at the level of the fourth vertebra: Gray's Anatomy, 41st ed., ch. 29, and the Visible
-Human; prevertebral tissue 5 mm above and 14 mm below the larynx (Wholey et al., Radiology 71:350, 1958).
+Human; prevertebral tissue 5 mm above and 14 mm below the larynx (Wholey et al., Radiology 71:350, 1958). Girth of
+the neck 38 cm in men, 33 in women (Ben-Noun et al., Obes Res 9:470, 2001). Larynx: Eckel and Sittel, Clin Anat 7:34,
+1994.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ganlab.imaging.phantom.fields import along, blend, capsule, ellipsoid, through
+from ganlab.imaging.phantom.fields import along, blend, capsule, ellipsoid, length, through, tube
 from ganlab.imaging.phantom.head import Head, Part
 from ganlab.imaging.phantom.spine import axis, leaning, spine
 
@@ -23,22 +25,26 @@ def neck_outline(h: Head, head: Tensor) -> Tensor:
     if not h.near(z=(-999, -10)):
         return head
     n = h.build.neck
-    centre = torch.stack([h.x, h.y - h.once(axis) - 6, h.z])
-    neck = capsule(centre, (0, 0, -60), (0, 0, -400), 56 * n)
+    deep = math.sqrt(n)
+    bent = torch.stack([h.x * (deep / n / 1.06), h.y - h.once(axis) - 8.5, h.z])
+    neck = capsule(bent, (0, 0, -82), (0, 0, -400), 59 * deep)
     shoulders = ellipsoid(h.p, (0, -20, -275), (235, 95, 85))
-    return blend(blend(head, neck, 26), shoulders, 45)
+    return blend(blend(head, neck, 24), shoulders, 45)
 
 
-# The airway's axis (z, y), half width and half depth in mm, from the back of the nose to the windpipe.
+# The airway (z, y of its middle, half width, half depth) in mm, from the back of the nose to the windpipe.
 AIRWAY = (
-    (-175, 1.0, 9.0, 9.0),
-    (-152, -1.0, 7.5, 8.5),
-    (-146, -1.0, 3.5, 8.5),  # between the vocal folds
-    (-138, -4.0, 8.0, 7.0),
-    (-124, -11.0, 12.0, 5.0),
-    (-108, -12.5, 11.0, 5.0),
-    (-92, -11.0, 11.0, 4.6),
-    (-80, -4.0, 12.0, 8.5),
+    (-230, 2.0, 9.0, 9.0),
+    (-168, 6.0, 8.5, 9.0),
+    (-157, 5.0, 6.5, 8.5),
+    (-151, 4.5, 2.4, 9.0),  # between the vocal folds
+    (-146, 4.0, 4.5, 8.0),
+    (-138, 1.5, 6.5, 7.0),
+    (-128, -3.0, 10.0, 5.5),
+    (-118, -7.0, 13.0, 4.6),
+    (-106, -8.4, 12.5, 4.6),
+    (-92, -9.5, 11.5, 5.0),
+    (-80, -5.0, 12.0, 8.0),
     (-66, 3.0, 12.0, 10.0),
 )
 TUBE_Y, TUBE_X, TUBE_D = (tuple((row[0], row[k]) for row in AIRWAY) for k in (1, 2, 3))
@@ -49,35 +55,68 @@ def lumen(h: Head) -> Tensor:
     wide, deep = along(h.z, TUBE_X), along(h.z, TUBE_D)
     v = h.y - along(h.z, TUBE_Y) - h.once(leaning)
     edge = (((h.x / wide) ** 2 + (v / deep) ** 2 + 1e-9).sqrt() - 1) * torch.minimum(wide, deep)
-    return torch.maximum(edge + 0.8 * h.noise(h.p, 20.0, 1), h.z + 62)
+    return torch.maximum(edge + 0.6 * h.noise(h.p, 20.0, 1), h.z + 62)
 
 
 def throat(h: Head) -> Iterator[Part]:
     """Pharynx, epiglottis, larynx and windpipe; the gullet lies collapsed behind."""
-    if not h.near(x=(0, 34), y=(-45, 45), z=(-999, -58)):
+    if not h.near(x=(0, 36), y=(-50, 55), z=(-999, -58)):
         return
-    x, y, z = h.x, h.y - h.once(leaning), h.z
-    tube = h.once(lumen)
-    leaf = torch.stack([x / 9, (y + 3.5 + 0.35 * (z + 118)), (z + 119) / 13])
-    flap = torch.maximum(leaf[1].abs() - 1.1, (leaf[0] ** 2 + leaf[2] ** 2 - 1) * 5)
-    yield "cartilage", h.cover(flap)
-    pocket = ellipsoid(torch.stack([x, y, z]), (0, 2.0, -120), (9, 3.0, 5))  # the valleculae before the epiglottis
-    yield "air", h.cover(torch.minimum(tube, pocket))
-    yield "mucosa", h.cover(tube - 1.8) * 0.9
-    ring = torch.maximum((tube - 3).abs() - 1.1, torch.sin(z * 1.1) * 3 - 1.2)
-    yield "cartilage", 0.8 * h.cover(torch.maximum(ring, z + 152)) * (y > -6)
-    shield = (h.m[0] * 0.8 + (y - 12).clamp(-40, 8)).abs() - 1.6  # the thyroid cartilage's two plates
-    shield = torch.maximum(torch.maximum(shield, (z + 143).abs() - 12), torch.maximum(h.m[0] - 20, -y - 12))
-    yield "cartilage", h.cover(shield)
-    cricoid = torch.maximum((tube - 3.5).abs() - 1.8, (z + 156 - 0.25 * y).abs() - 4)
-    yield "cartilage", h.cover(cricoid)
-    horseshoe = (((x / 19) ** 2 + ((y + 6) / 21) ** 2 + 1e-9).sqrt() - 1) * 19
-    hyoid = torch.maximum(torch.maximum(horseshoe.abs() - 2.4, (z + 127 + 0.12 * y).abs() - 3.4), -10 - y)
-    yield from h.shell(hyoid, 1.4)
-    gullet = ellipsoid(torch.stack([x, y, z]), (0, -14, -190), (8, 3.5, 40))
+    m = torch.stack([h.m[0], h.y - h.once(leaning), h.z])
+    near = (m[0] < 34) & (m[1] > -26) & (m[1] < 30) & (m[2] < -60)
+    yield from h.only(near, pharynx)
+    yield from h.only(near & (m[2] < -104), larynx)
+
+
+def pharynx(h: Head) -> Iterator[Part]:
+    """Air in its mucosa and constrictor, open in front; valleculae and piriform recesses beside the epiglottis."""
+    side, y, z = h.m[0], h.y - h.once(leaning), h.z
+    m, room = torch.stack([side, y, z]), h.once(lumen)
+    if h.near(z=(-165, -100)):
+        leaf = y - through(z.clamp(-146, -108), ((-144, 10.0), (-128, 3.0), (-110, -4.5))) + 0.012 * side.square()
+        outline = (length(torch.stack([side / 9.0, (z + 124) / 15])) - 1) * 9
+        epiglottis = torch.maximum(leaf.abs() - 1.0, outline)
+        yield "cartilage", h.cover(epiglottis)
+        yield "mucosa", h.cover(epiglottis - 0.9)
+        vallecula = ellipsoid(m, (4.8, 2.6, -121.5), (5.2, 2.6, 6))
+        piriform = ellipsoid(m, (14, -3.5, -138), (2.6, 5.5, 10))
+        room = torch.minimum(room, torch.minimum(vallecula, piriform))
+    yield "air", h.cover(room)
+    yield "mucosa", h.cover(room - 1.8)
+    collapsed = (length(torch.stack([side / 15, (y + 9.0) / 3.4])) - 1) * 3.4
+    collapsed = torch.maximum(torch.maximum(collapsed, z + 126), -160 - z)
+    yield "mucosa", h.cover(collapsed + 2.0)
+    behind = torch.maximum(h.once(lumen) - 4.6, torch.maximum(y + 0.2 * side - 2, -135 - z))
+    yield "muscle", h.cover(torch.minimum(behind, collapsed))
+
+
+def larynx(h: Head) -> Iterator[Part]:
+    """Hyoid bone, thyroid, cricoid and arytenoid cartilages, vocal folds, tracheal rings; gullet and thyroid gland."""
+    side, y, z = h.m[0], h.y - h.once(leaning), h.z
+    m, room = torch.stack([side, y, z]), h.once(lumen)
+    hyoid = tube(
+        torch.stack([side, y, (z + 128) * 0.6]), [(0, 16.5, 0), (9, 14, 0), (18, 3, 1.0), (21, -9, 2.4)], 2.6
+    )
+    yield from h.shell(hyoid + 0.3 * h.noise(h.p, 6.0, 2), 1.1)
+    prominence = 11 + 7.5 * math.sqrt(h.build.neck)
+    wing = 0.77 * (side.square() + 9).sqrt() + 0.64 * (y - prominence) - 2.0
+    notch = z + 134 + 7 * torch.exp(-((side / 7) ** 2)) - 0.1 * side
+    thyroid = torch.stack([wing.abs() - 1.5, notch, -157 + 0.15 * side - z, -11 - y]).amax(0)
+    yield "cartilage", h.cover(thyroid)
+    signet = torch.stack([(room - 3.0).abs() - 1.5, -168 - z, z + 159.5 + 0.6 * (y - 14)]).amax(0)
+    arytenoid = ellipsoid(m, (4.5, -4.0, -147.5), (2.4, 3.0, 4.2))
+    period = torch.maximum((z % 6.5 - 3.25).abs() - 2.1, z + 170)
+    rings = torch.stack([(room - 2.4).abs() - 0.9, period, -2 - y]).amax(0)
+    yield "cartilage", h.cover(torch.stack([signet, arytenoid, rings]).amin(0))
+    fold = ellipsoid(m, (5.5, 5.5, -151), (4.5, 10, 4.0))
+    yield "muscle", h.cover(fold)
+    gullet = (length(torch.stack([side / 9, (y + 9.0) / 4.2])) - 1) * 4.2
+    gullet = torch.maximum(gullet, z + 159)
+    yield "mucosa", h.cover(gullet + 2.6)
     yield "muscle", h.cover(gullet)
-    gland = ellipsoid(torch.stack([h.m[0], y, z]), (16, 0, -166), (8, 10, 17))
-    yield "gland", h.cover(gland)
+    lobe = ellipsoid(m, (17.5, -1, -176), (8.5, 10, 22))
+    isthmus = ellipsoid(m, (0, 17, -183), (16, 3.5, 7))
+    yield "gland", h.cover(blend(lobe, isthmus, 4.0))
 
 
 class Belly(NamedTuple):
@@ -89,23 +128,27 @@ class Belly(NamedTuple):
 
 
 MUSCLES = {
-    "multifidus": Belly(((-170, 9, -20), (-95, 9, -21), (-76, 10, -26)), (8, 10), 0),
-    "semispinalis capitis": Belly(((-170, 14, -34), (-118, 14, -36), (-80, 13, -42), (-60, 13, -51)), (11, 9), -10),
-    "splenius capitis": Belly(((-170, 20, -42), (-118, 25, -41), (-80, 38, -36), (-62, 50, -22)), (17, 4.5), 32),
-    "trapezius": Belly(((-170, 34, -45), (-118, 21, -51), (-80, 12, -57), (-60, 8, -61)), (20, 4), 22),
-    "longissimus": Belly(((-170, 27, -22), (-90, 31, -18), (-64, 48, -6)), (6, 8), 20),
-    "levator scapulae": Belly(((-170, 42, -22), (-118, 36, -14), (-84, 32, 2)), (7, 10), 10),
-    "scalenes": Belly(((-170, 36, 10), (-130, 29, 9), (-95, 24, 9)), (7, 8), 0),
-    "longus colli": Belly(((-170, 8, 31), (-118, 8, 31), (-86, 9, 28), (-56, 10, 33)), (9, 4.6), -8),
-    "sternocleidomastoid": Belly(((-175, 24, 42), (-118, 46, 19), (-84, 56, 8), (-62, 60, 10)), (6, 14), 28),
-    "suboccipital": Belly(((-100, 18, -14), (-84, 20, -22), (-68, 16, -32)), (12, 8), 20),
-    "digastric": Belly(((-128, 28, 44), (-100, 38, 32), (-68, 52, 14)), (4.5, 6), 0),
-    "infrahyoid": Belly(((-180, 10, 50), (-132, 9, 59), (-124, 9, 60)), (11, 3), -12),
-    "constrictor": Belly(((-150, 18, 40), (-120, 18, 39), (-62, 19, 52)), (4.5, 12), 0),
+    "multifidus": Belly(((-170, 9, -20), (-95, 9, -21), (-80, 10, -26)), (8, 9), 0),
+    "semispinalis cervicis": Belly(((-170, 13, -29), (-120, 12, -29), (-108, 9, -30)), (9, 6), -10),
+    "semispinalis capitis": Belly(((-170, 14, -39), (-118, 14, -38), (-80, 14, -42), (-60, 14, -51)), (12, 7), -8),
+    "splenius capitis": Belly(((-170, 20, -46), (-118, 28, -42), (-80, 41, -33), (-62, 53, -18)), (18, 4.5), 34),
+    "trapezius": Belly(((-170, 36, -45), (-118, 20, -52), (-80, 11, -56), (-60, 8, -61)), (21, 3.5), 20),
+    "longissimus": Belly(((-170, 29, -22), (-90, 34, -18), (-66, 50, -4)), (5.5, 8), 20),
+    "levator scapulae": Belly(((-170, 47, -22), (-118, 40, -12), (-84, 37, 2)), (7, 10), 10),
+    "scalenes": Belly(((-170, 38, 4), (-130, 33, 4), (-95, 28, 6)), (7, 9), 0),
+    "scalenus anterior": Belly(((-170, 28, 18), (-145, 26, 17), (-118, 22, 17)), (4.5, 5), 0),
+    "longus colli": Belly(((-170, 8, 30), (-118, 8, 30), (-86, 9, 30), (-58, 10, 33)), (8, 4.2), -8),
+    "longus capitis": Belly(((-150, 18, 24), (-112, 15, 29), (-60, 8, 35)), (5.5, 4.5), -20),
+    "sternocleidomastoid": Belly(((-175, 26, 48), (-118, 49, 21), (-84, 58, 8), (-62, 61, 10)), (6, 15), 28),
+    "rectus posterior": Belly(((-104, 6, -27), (-86, 11, -25), (-70, 14, -30)), (7, 6), 20),
+    "obliquus": Belly(((-104, 10, -24), (-90, 24, -15), (-72, 28, -24)), (9, 6), 25),
+    "digastric": Belly(((-128, 28, 52), (-100, 42, 36), (-68, 54, 14)), (4, 5.5), 0),
+    "infrahyoid": Belly(((-180, 10, 58), (-148, 11, 60.5), (-130, 9, 60.5)), (11, 2.4), -26),
 }
 
 
 def belly_distance(b: Belly, side: Tensor, v: Tensor, z: Tensor) -> Tensor:
+    """Signed distance of a belly about (side, v); its ends taper over a centimetre."""
     low, high = b.course[0][0], b.course[-1][0]
     inner = z.clamp(low, high)
     a = side - through(inner, tuple((k, x) for k, x, _ in b.course))
@@ -113,31 +156,43 @@ def belly_distance(b: Belly, side: Tensor, v: Tensor, z: Tensor) -> Tensor:
     cos, sin = math.cos(math.radians(b.turn)), math.sin(math.radians(b.turn))
     across, deep = (cos * a + sin * c) / b.half[0], (cos * c - sin * a) / b.half[1]
     flat = ((across.square() + deep.square() + 1e-6).sqrt() - 1) * min(b.half)
-    return torch.maximum(flat, (z - inner).abs())
+    return flat + 0.08 * (z - inner).square()
 
 
 GROWTH = 5.0  # mm by which bellies fill the space between them, up to a plane of fat
 
 
-def neck_soft_tissue(h: Head) -> Iterator[Part]:
+def neck_muscles(h: Head) -> Iterator[Part]:
     """Vessels, then muscles: each belly takes the space nearest to it, a thin plane of fat parts it from the next."""
-    if not h.near(y=(-999, 40), z=(-999, -58)):
+    if not h.near(y=(-999, 45), z=(-999, -52)):
         return
     _, v, z = h.once(spine)
-    side, bend = h.m[0], 1.3 * h.noise(h.p, 26.0, 0)
-    carotid = capsule(torch.stack([side, v, z]), (25, 28, -132), (27, 33, -62), 3.2)
-    common = capsule(torch.stack([side, v, z]), (25, 28, -132), (21, 34, -190), 4.0)
-    outer = capsule(torch.stack([side, v, z]), (25, 29, -132), (36, 36, -88), 2.2)
-    jugular = (((side - 32 + 0.02 * (z + 120)) / 1.3) ** 2 + (v - 25) ** 2).sqrt() - 4.2
-    vessel = torch.stack([carotid, common, outer, torch.maximum(jugular, z + 66)]).amin(0)
-    zone = torch.sigmoid((28 - h.y) / 1.5) * torch.sigmoid((-62 - z) / 2)
-    yield "vessel", h.cover(vessel) * zone
-    ligament = torch.maximum(side - 0.8, v + 14)
-    yield "fibrous tissue", 0.8 * h.cover(ligament) * zone
-    bellies = torch.stack([belly_distance(b, side + bend, v + bend, z) for b in MUSCLES.values()])
+    side = h.m[0]
+    p = torch.stack([side, v, z])
+    inner = tube(p, [(24, 31, -260), (25, 29, -130), (28, 27, -122), (26, 33, -62)], 3.3)
+    common = capsule(p, (24, 31, -260), (25, 29, -130), 4.0)
+    outer = tube(p, [(25, 29, -130), (27, 35, -118), (38, 37, -88)], 2.4)
+    jugular = (length(torch.stack([(side - 34 + 0.02 * (z + 120)) / 1.3, v - 24])) - 4.4).maximum(z + 64)
+    zone = torch.sigmoid((-62 - z) / 2)
+    yield "vessel", h.cover(torch.stack([inner, common, outer, jugular]).amin(0)) * zone
+    ligament = torch.maximum(side - 0.3 - 0.02 * (-v - 20).clamp_min(0), v + 16)  # nuchal ligament
+    yield "fibrous tissue", 0.7 * h.cover(ligament) * zone
+    size = math.sqrt(h.build.neck)
+    bend = 1.3 * h.noise(h.p, 26.0, 0)
+    across, deep = (side + bend) / size, (v + bend) / size
+    bellies = torch.stack([belly_distance(b, across, deep, z) for b in MUSCLES.values()])
     nearest, rest = bellies.topk(2, dim=0, largest=False).values
-    planes = torch.maximum(nearest - GROWTH / h.build.fat**0.35, 0.7 - (rest - nearest))
+    grow = GROWTH / h.build.fat**0.35 * torch.sigmoid((-6 - h.y) / 4)
+    planes = torch.maximum(nearest - grow, 0.7 - (rest - nearest))
+    planes = torch.maximum(planes, 1.2 - side - 0.5 * bend * (v < -14))
     streak = 0.5 + 0.5 * h.noise(torch.stack([h.x, h.y, z * 0.25]), 5.0, 3)
     yield "muscle", h.cover(planes) * zone * (1 - 0.14 * streak.clamp(0, 1))
+
+
+def neck_fat(h: Head) -> Iterator[Part]:
+    """What lies between and around the muscles, with strands."""
+    if not h.near(y=(-999, 45), z=(-999, -52)):
+        return
+    zone = torch.sigmoid((28 - h.y) / 1.5) * torch.sigmoid((-62 - h.z) / 2)
     yield "fibrous tissue", 0.12 * zone * (h.noise(h.p, 4.0, 1).abs() < 0.35)
     yield "fat", zone
