@@ -38,7 +38,7 @@ def teeth(h: Head) -> Iterator[Part]:
     phase = (tooth % 1.0 - 0.5).abs()
     depth, width = along(tooth, HALF_DEPTH), 4.6
     front = (tooth < 3).to(out.dtype)
-    for sign, top, shift in ((1, BITE + 0.4, 0.0), (-1, BITE - 0.4 - h.build.jaw, -2.4 + 0.0)):
+    for sign, top, shift in ((1, BITE + 0.4, 0.0), (-1, BITE - 0.4 - h.build.jaw, -2.4)):
         up = sign * (h.z - top) + 1.5 * front * sign  # mm from the edge of the crown towards the root
         taper = (1 - 0.55 * front * torch.exp(-up.clamp_min(0) / 5)) * (1 - 0.018 * (up - 11).clamp_min(0))
         radial = (out - shift).abs() - depth * taper
@@ -107,7 +107,7 @@ def mouth(h: Head) -> Iterator[Part]:
     tongue = blend(body, base, 14) + 0.8 * h.noise(p, 16.0, 0)
     rays = torch.atan2(z + 128 + jaw, y - 66)  # fibres fan out from behind the chin
     fat = 0.16 * (0.5 + 0.5 * torch.sin(rays * 34 + 2 * h.noise(p, 12.0, 1))) + 0.5 * torch.exp(-((x / 1.2) ** 2))
-    within = h.cover(torch.maximum(tongue + 1.5, -torch.stack([h.once(mandible)]).amin(0) - 0.5))
+    within = h.cover(torch.maximum(tongue + 1.5, -h.once(mandible) - 0.5))
     yield "fat", 0.5 * fat.clamp(0, 1) * within
     yield "muscle", within
     yield "mucosa", h.cover(tongue)

@@ -26,10 +26,10 @@ def neck_outline(h: Head, head: Tensor) -> Tensor:
         return head
     n = h.build.neck
     deep = math.sqrt(n)
-    bent = torch.stack([h.x * (deep / n / 1.06), h.y - h.once(axis) - 8.5, h.z])
-    neck = capsule(bent, (0, 0, -82), (0, 0, -400), 59 * deep)
+    bent = torch.stack([h.x * (deep / n / 1.06), h.y - h.once(axis) - 9.5, h.z])
+    neck = capsule(bent, (0, 0, -86), (0, 0, -400), 58 * deep)
     shoulders = ellipsoid(h.p, (0, -20, -275), (235, 95, 85))
-    return blend(blend(head, neck, 24), shoulders, 45)
+    return blend(blend(head, neck, 20), shoulders, 45)
 
 
 # The airway (z, y of its middle, half width, half depth) in mm, from the back of the nose to the windpipe.
@@ -37,8 +37,8 @@ AIRWAY = (
     (-230, 2.0, 9.0, 9.0),
     (-168, 6.0, 8.5, 9.0),
     (-157, 5.0, 6.5, 8.5),
-    (-151, 4.5, 2.4, 9.0),  # between the vocal folds
-    (-146, 4.0, 4.5, 8.0),
+    (-151, 4.5, 3.6, 9.0),  # between the vocal folds
+    (-146, 4.0, 5.0, 8.0),
     (-138, 1.5, 6.5, 7.0),
     (-128, -3.0, 10.0, 5.5),
     (-118, -7.0, 13.0, 4.6),
@@ -54,7 +54,9 @@ def lumen(h: Head) -> Tensor:
     """Signed distance of the airway below the nose."""
     wide, deep = along(h.z, TUBE_X), along(h.z, TUBE_D)
     v = h.y - along(h.z, TUBE_Y) - h.once(leaning)
-    edge = (((h.x / wide) ** 2 + (v / deep) ** 2 + 1e-9).sqrt() - 1) * torch.minimum(wide, deep)
+    across, depth = h.x / wide, v / deep
+    k = (across.square() + depth.square()).sqrt()  # as in fields.ellipsoid: exact on the surface
+    edge = k * (k - 1) / ((across / wide).square() + (depth / deep).square()).sqrt().clamp_min(1e-6)
     return torch.maximum(edge + 0.6 * h.noise(h.p, 20.0, 1), h.z + 62)
 
 
@@ -82,11 +84,11 @@ def pharynx(h: Head) -> Iterator[Part]:
         piriform = ellipsoid(m, (14, -3.5, -138), (2.6, 5.5, 10))
         room = torch.minimum(room, torch.minimum(vallecula, piriform))
     yield "air", h.cover(room)
-    yield "mucosa", h.cover(room - 1.8)
+    yield "mucosa", h.cover(room - 1.4)
     collapsed = (length(torch.stack([side / 15, (y + 9.0) / 3.4])) - 1) * 3.4
     collapsed = torch.maximum(torch.maximum(collapsed, z + 126), -160 - z)
     yield "mucosa", h.cover(collapsed + 2.0)
-    behind = torch.maximum(h.once(lumen) - 4.6, torch.maximum(y + 0.2 * side - 2, -135 - z))
+    behind = torch.maximum(h.once(lumen) - 3.8, torch.maximum(y + 0.2 * side - 2, -135 - z))
     yield "muscle", h.cover(torch.minimum(behind, collapsed))
 
 
@@ -94,14 +96,12 @@ def larynx(h: Head) -> Iterator[Part]:
     """Hyoid bone, thyroid, cricoid and arytenoid cartilages, vocal folds, tracheal rings; gullet and thyroid gland."""
     side, y, z = h.m[0], h.y - h.once(leaning), h.z
     m, room = torch.stack([side, y, z]), h.once(lumen)
-    hyoid = tube(
-        torch.stack([side, y, (z + 128) * 0.6]), [(0, 16.5, 0), (9, 14, 0), (18, 3, 1.0), (21, -9, 2.4)], 2.6
-    )
+    hyoid = tube(torch.stack([side, y, (z + 128) * 0.6]), [(0, 16.5, 0), (9, 14, 0), (18, 3, 1.0), (21, -9, 2.4)], 2.6)
     yield from h.shell(hyoid + 0.3 * h.noise(h.p, 6.0, 2), 1.1)
     prominence = 11 + 7.5 * math.sqrt(h.build.neck)
     wing = 0.77 * (side.square() + 9).sqrt() + 0.64 * (y - prominence) - 2.0
     notch = z + 134 + 7 * torch.exp(-((side / 7) ** 2)) - 0.1 * side
-    thyroid = torch.stack([wing.abs() - 1.5, notch, -157 + 0.15 * side - z, -11 - y]).amax(0)
+    thyroid = torch.stack([wing.abs() - 1.8, notch, -157 + 0.15 * side - z, -11 - y]).amax(0)
     yield "cartilage", h.cover(thyroid)
     signet = torch.stack([(room - 3.0).abs() - 1.5, -168 - z, z + 159.5 + 0.6 * (y - 14)]).amax(0)
     arytenoid = ellipsoid(m, (4.5, -4.0, -147.5), (2.4, 3.0, 4.2))
@@ -128,22 +128,22 @@ class Belly(NamedTuple):
 
 
 MUSCLES = {
-    "multifidus": Belly(((-170, 9, -20), (-95, 9, -21), (-80, 10, -26)), (8, 9), 0),
-    "semispinalis cervicis": Belly(((-170, 13, -29), (-120, 12, -29), (-108, 9, -30)), (9, 6), -10),
-    "semispinalis capitis": Belly(((-170, 14, -39), (-118, 14, -38), (-80, 14, -42), (-60, 14, -51)), (12, 7), -8),
-    "splenius capitis": Belly(((-170, 20, -46), (-118, 28, -42), (-80, 41, -33), (-62, 53, -18)), (18, 4.5), 34),
-    "trapezius": Belly(((-170, 36, -45), (-118, 20, -52), (-80, 11, -56), (-60, 8, -61)), (21, 3.5), 20),
-    "longissimus": Belly(((-170, 29, -22), (-90, 34, -18), (-66, 50, -4)), (5.5, 8), 20),
-    "levator scapulae": Belly(((-170, 47, -22), (-118, 40, -12), (-84, 37, 2)), (7, 10), 10),
-    "scalenes": Belly(((-170, 38, 4), (-130, 33, 4), (-95, 28, 6)), (7, 9), 0),
+    "multifidus": Belly(((-170, 9, -20), (-95, 9, -21), (-80, 10, -26)), (8, 8), 0),
+    "semispinalis cervicis": Belly(((-170, 12, -29), (-120, 11, -29), (-106, 9, -29)), (9, 6), 12),
+    "semispinalis capitis": Belly(((-170, 15, -38), (-118, 15, -37), (-80, 15, -41), (-58, 14, -51)), (13, 7.5), 16),
+    "splenius capitis": Belly(((-170, 20, -46), (-118, 28, -41), (-80, 41, -31), (-62, 54, -16)), (19, 4), 38),
+    "trapezius": Belly(((-170, 38, -45), (-118, 21, -51), (-80, 11, -55), (-60, 8, -59)), (22, 3), 24),
+    "longissimus": Belly(((-170, 29, -22), (-90, 35, -18), (-66, 51, -4)), (5.5, 8), 30),
+    "levator scapulae": Belly(((-170, 48, -22), (-118, 42, -11), (-84, 38, 3)), (7, 11), 15),
+    "scalenes": Belly(((-170, 38, 4), (-130, 34, 4), (-95, 29, 6)), (7, 9), 0),
     "scalenus anterior": Belly(((-170, 28, 18), (-145, 26, 17), (-118, 22, 17)), (4.5, 5), 0),
     "longus colli": Belly(((-170, 8, 30), (-118, 8, 30), (-86, 9, 30), (-58, 10, 33)), (8, 4.2), -8),
     "longus capitis": Belly(((-150, 18, 24), (-112, 15, 29), (-60, 8, 35)), (5.5, 4.5), -20),
-    "sternocleidomastoid": Belly(((-175, 26, 48), (-118, 49, 21), (-84, 58, 8), (-62, 61, 10)), (6, 15), 28),
-    "rectus posterior": Belly(((-104, 6, -27), (-86, 11, -25), (-70, 14, -30)), (7, 6), 20),
-    "obliquus": Belly(((-104, 10, -24), (-90, 24, -15), (-72, 28, -24)), (9, 6), 25),
+    "sternocleidomastoid": Belly(((-175, 35, 47), (-118, 52, 21), (-84, 61, 8), (-62, 62, 10)), (6, 15), 30),
+    "rectus posterior": Belly(((-106, 6, -27), (-88, 11, -25), (-66, 16, -32)), (8, 7), 25),
+    "obliquus": Belly(((-106, 10, -24), (-90, 24, -15), (-68, 30, -24)), (9, 7), 30),
     "digastric": Belly(((-128, 28, 52), (-100, 42, 36), (-68, 54, 14)), (4, 5.5), 0),
-    "infrahyoid": Belly(((-180, 10, 58), (-148, 11, 60.5), (-130, 9, 60.5)), (11, 2.4), -26),
+    "infrahyoid": Belly(((-180, 10, 58), (-148, 11, 60.5), (-130, 9, 60.5)), (12, 3.0), -28),
 }
 
 
@@ -175,16 +175,17 @@ def neck_muscles(h: Head) -> Iterator[Part]:
     jugular = (length(torch.stack([(side - 34 + 0.02 * (z + 120)) / 1.3, v - 24])) - 4.4).maximum(z + 64)
     zone = torch.sigmoid((-62 - z) / 2)
     yield "vessel", h.cover(torch.stack([inner, common, outer, jugular]).amin(0)) * zone
-    ligament = torch.maximum(side - 0.3 - 0.02 * (-v - 20).clamp_min(0), v + 16)  # nuchal ligament
-    yield "fibrous tissue", 0.7 * h.cover(ligament) * zone
-    size = math.sqrt(h.build.neck)
+    n = h.build.neck
     bend = 1.3 * h.noise(h.p, 26.0, 0)
-    across, deep = (side + bend) / size, (v + bend) / size
+    septum = (h.x + bend).abs()
+    ligament = torch.maximum(septum - 0.1 - 0.25 * h.noise(h.p, 12.0, 1).clamp_min(0), v + 16)  # nuchal ligament
+    yield "fibrous tissue", 0.7 * h.cover(ligament) * zone
+    across, deep = (septum + 0.3 * bend) / n, (v + bend) / math.sqrt(n)  # as wide and deep as the outline
     bellies = torch.stack([belly_distance(b, across, deep, z) for b in MUSCLES.values()])
     nearest, rest = bellies.topk(2, dim=0, largest=False).values
     grow = GROWTH / h.build.fat**0.35 * torch.sigmoid((-6 - h.y) / 4)
-    planes = torch.maximum(nearest - grow, 0.7 - (rest - nearest))
-    planes = torch.maximum(planes, 1.2 - side - 0.5 * bend * (v < -14))
+    gap = 0.55 + 0.2 * h.noise(h.p, 14.0, 2)
+    planes = torch.maximum(torch.maximum(nearest - grow, gap - (rest - nearest)), 0.5 + gap - septum)
     streak = 0.5 + 0.5 * h.noise(torch.stack([h.x, h.y, z * 0.25]), 5.0, 3)
     yield "muscle", h.cover(planes) * zone * (1 - 0.14 * streak.clamp(0, 1))
 

@@ -91,7 +91,7 @@ def vertebrae(h: Head) -> Iterator[Part]:
     """The vertebral artery, bones with their marrow, discs, facet joints, ligaments, and the fat around the sac."""
     if not h.near(x=(0, 48), y=(-115, 25), z=(-999, -66)):
         return
-    x, v, z = h.once(spine)
+    _, v, z = h.once(spine)
     reach = (h.m[0] < 46) & (v > -46) & (v < 32) & (z < -68)
     yield from h.only(reach, bones)
 
@@ -151,7 +151,7 @@ def body(side: Tensor, v: Tensor, s: Tensor, column: Tensor) -> Tensor:
 
 
 def facets(side: Tensor, v: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
-    """Outline of the articular pillars, and the pillars parted by joints that slope backwards and down by 40 degrees."""
+    """Outline of the articular pillars, and pillars parted by joints that slope backwards and down by 40 degrees."""
     outline = length(torch.stack([(side - 20.5) / 1.12, (v + 2.0) / 1.05])) - 6.2
     along_joint = s - 0.8 * (v + 2)
     part = (within_level(along_joint).abs() - 8.9) / 1.28
