@@ -27,13 +27,62 @@ TASK = "mr2ct"
 PLANES = ("axial", "coronal", "sagittal")
 HISTOGRAM_EDGES = np.arange(-1000, 1001, 20)  # HU
 VERTEX_DEPTH = 75.0  # mm below the top of the head where the viewer opens: the lateral ventricles
+BUILD = ("ventricles", "skull", "fat")  # options that every seed has a value of its own for
+OPTION_WORDS = {  # how an option is said in a title and in a file's name
+    "lesion": ("{}", "{}"),
+    "craniotomy": ("craniotomy", "craniotomy"),
+    "fillings": ("dental fillings", "fillings"),
+    "defaced": ("defaced", "defaced"),
+    "misalign": ("misaligned by {} mm", "misalign-{}"),
+    "ventricles": ("ventricles {} times the mean", "ventricles-{}"),
+    "skull": ("skull {} mm", "skull-{}"),
+    "fat": ("scalp fat {} mm", "fat-{}"),
+    "scanner": ("{} scanner", "{}"),
+    "field": ("{} T", "field-{}"),
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a phantom patient has that its seed does not say, and its scanner: arguments of make_patient.
+
+    ventricles (relative to the adult mean), skull, fat (mm): None is what the seed has.
+    """
+
+    lesion: str | None = None
+    craniotomy: bool = False
+    fillings: bool = False
+    defaced: bool = False
+    misalign: float = 0.0
+    ventricles: float | None = None
+    skull: float | None = None
+    fat: float | None = None
+    scanner: str = "research"
+    field: float = 3.0
+
+    def chosen(self) -> dict[str, str | float | bool]:
+        """Those that differ from what a seed alone gives."""
+        return {name: value for name, value in asdict(self).items() if value != getattr(Options, name)}
+
+    def texts(self) -> dict[str, str]:
+        """The chosen ones as a link and a command write them; numbers in the fewest digits that say them exactly."""
+        return {
+            name: value if isinstance(value, str) else np.format_float_positional(value, trim="-")
+            for name, value in self.chosen().items()
+        }
+
+    def words(self) -> tuple[str, str]:
+        """The chosen ones as a title ends, and as a file's name does; empty where there are none."""
+        said = [[words.format(text) for words in OPTION_WORDS[name]] for name, text in self.texts().items()]
+        title = ", ".join(words for words, _ in said)
+        return f": {title}" if said else "", "".join(f"-{words}" for _, words in said)
 
 
 @dataclass(frozen=True)
 class Job:
     """What to translate: a phantom patient by its seed, or the user's files.
 
-    spacing: edge of the phantom's voxels, mm.
+    spacing: edge of the phantom's voxels, mm; options: of the phantom.
     files: one image file or zip, or the files of one DICOM series; reference: the same of a CT of the patient.
     """
 
@@ -43,6 +92,7 @@ class Job:
     reference: tuple[str, ...] = ()
     model: str | None = None
     planes: tuple[str, ...] = PLANES
+    options: Options = Options()
 
 
 @dataclass(frozen=True)
@@ -65,7 +115,8 @@ class Case:
     metrics: as ganlab.imaging.metrics.evaluate returns, None without a reference.
     histogram: {"edges": HU, tissue: voxels per bin of synthetic - reference}, None without a reference.
     commands: shell lines that make the same volumes.
-    seed, spacing: of a phantom patient and the voxels (mm) it was made with; seed is None of an upload.
+    seed, spacing, options: of a phantom patient, the voxels (mm) and all else it was made with; seed is None of an
+    upload.
     """
 
     title: str
@@ -82,6 +133,7 @@ class Case:
     commands: tuple[str, ...]
     seed: int | None = None
     spacing: float = 1.0
+    options: Options = Options()
     metrics: dict | None = None
     histogram: dict | None = None
 
@@ -107,7 +159,8 @@ def solve(
     if job.seed is not None:
         patient = _phantom(job, lambda done: stage(0.3 * done, "Making the patient"))
         volume, reference = patient["t1"], patient["ct"]
-        title, stem = f"Phantom patient {job.seed}", f"phantom-{job.seed}"
+        title_end, stem_end = job.options.words()
+        title, stem = f"Phantom patient {job.seed}{title_end}", f"phantom-{job.seed}{stem_end}"
     else:
         volume, reference = _read(job.files, "t1", folder), None
         title = _file_title(job.files)
@@ -121,7 +174,7 @@ def solve(
         progress=lambda fraction: progress(0.3 + 0.5 * fraction, "Translating"),
         cancelled=cancelled,
     )
-    notices = [*volume.notices, *made.notices]
+    notices = [*volume.notices, *made.notices, *option_notices(job.options)]
     if job.reference:
         from ganlab.imaging.register import register_rigid
 
@@ -145,9 +198,33 @@ def solve(
         commands=_commands(job, made.model, title, stem),
         seed=job.seed,
         spacing=job.spacing,
+        options=job.options,
         metrics=metrics,
         histogram=histogram,
     )
+
+
+def option_notices(options: Options) -> tuple[str, ...]:
+    """What a reader of the errors must know of the phantom's options."""
+    notices = []
+    if options.lesion:
+        notices.append("About 15 % of the patients in the model's training have a tumour, plaques or a bleed.")
+    if options.misalign:
+        notices.append(
+            f"Throat and jaw moved by about {options.texts()['misalign']} mm between T1 and CT, the skull by a third "
+            "of it: that part of the error is not the model's."
+        )
+    return tuple(notices)
+
+
+def seed_build(seed: int) -> dict[str, float]:
+    """What the patient of a seed has of each option in BUILD."""
+    import torch
+
+    from ganlab.imaging.phantom.build import sample_build
+
+    drawn = sample_build(torch.Generator().manual_seed(seed))  # a head begins with its build
+    return {name: getattr(drawn, name) for name in BUILD}
 
 
 def motion_words(matrix: np.ndarray, volume: Volume) -> str:
@@ -218,7 +295,8 @@ def load_case(folder: Path) -> Case:
     words = json.loads((folder / "case.json").read_text())
     layers = tuple(Layer(**{**layer, "window": tuple(layer["window"])}) for layer in words.pop("layers"))
     lists = ("shape", "crosshair", "planes", "notices", "commands")
-    return Case(layers=layers, **{key: tuple(value) if key in lists else value for key, value in words.items()})
+    words = {key: tuple(value) if key in lists else value for key, value in words.items()}
+    return Case(layers=layers, options=Options(**words.pop("options", {})), **words)
 
 
 def load_layer(folder: Path, case: Case, name: str) -> np.ndarray:
@@ -252,7 +330,7 @@ def encode(
 def _phantom(job: Job, progress: Callable[[float], None]) -> dict[str, Volume]:
     from ganlab.imaging.phantom import make_patient
 
-    return make_patient(job.seed, spacing=job.spacing, progress=progress)
+    return make_patient(job.seed, spacing=job.spacing, progress=progress, **job.options.chosen())
 
 
 def _read(files: tuple[str, ...], modality: str, folder: Path) -> Volume:
@@ -275,7 +353,7 @@ def _file_title(files: tuple[str, ...]) -> str:
 
 
 def _commands(job: Job, model: str, title: str, stem: str) -> tuple[str, ...]:
-    planes = [] if job.planes == PLANES else [word for plane in job.planes for word in ("--plane", plane)]
+    planes = [] if job.planes == PLANES else ["--planes", ",".join(job.planes)]
 
     def translate(path: str) -> str:
         words = ["python", "-m", "ganlab", "translate", "--task", TASK, path, "synthetic-ct.nii.gz", "--model", model]
@@ -285,10 +363,14 @@ def _commands(job: Job, model: str, title: str, stem: str) -> tuple[str, ...]:
         translated = translate(title if len(job.files) == 1 else "DICOM-FOLDER")
         measured = f"python -m ganlab evaluate {stem}-reference-ct.nii.gz synthetic-ct.nii.gz"  # as downloaded
         return (translated, measured) if job.reference else (translated,)
-    folder = f"patient-{job.seed}"
+    folder = stem.replace("phantom", "patient")
+    phantom = ["python", "-m", "ganlab", "phantom", "--seed", str(job.seed), "--out", folder]
+    if job.spacing != 1:
+        phantom += ["--spacing", np.format_float_positional(job.spacing, trim="-")]
+    for name, text in job.options.texts().items():
+        phantom += [f"--{name}"] if getattr(job.options, name) is True else [f"--{name}", text]
     return (
-        f"python -m ganlab phantom --seed {job.seed} --out {folder}"
-        + (f" --spacing {job.spacing:g}" if job.spacing != 1 else ""),
+        shlex.join(phantom),
         translate(f"{folder}/t1.nii.gz"),
         f"python -m ganlab evaluate {folder}/ct.nii.gz synthetic-ct.nii.gz",
     )

@@ -138,6 +138,7 @@ def provenance(case: Case) -> str:
 def link(case: Case) -> str:
     """The address that reopens a phantom patient, made and translated in the same way."""
     words = {"tab": "translate", "seed": case.seed, "model": case.model, "spacing": f"{case.spacing:g}"}
+    words |= case.options.texts()
     if case.planes != PLANES:
         words["planes"] = case.planes[0]
     return escape(f"?{urlencode(words)}")

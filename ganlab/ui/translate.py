@@ -13,6 +13,7 @@ from ganlab.checkpoints import list_models
 from ganlab.errors import Cancelled, InputError
 from ganlab.ui import report
 from ganlab.ui.cases import PLANES, TASK, Case, Job, load_case, solve
+from ganlab.ui.phantoms import QUIET, SEED_LIMIT, is_seed, linked_options, options_of, sections, show_options
 from ganlab.ui.sessions import Store
 from ganlab.ui.settings import Settings
 from ganlab.ui.viewer import ASSETS, manifest, volume_viewer
@@ -20,7 +21,6 @@ from ganlab.ui.viewer import ASSETS, manifest, volume_viewer
 TITLE, SLUG = "Translate", "translate"
 OPENING = ASSETS / "opening"  # made by `python -m ganlab.ui.opening`
 NEW_SEEDS = range(9000, 10_000)  # the phantom patients kept for testing
-SEED_LIMIT = 2**31
 PHANTOM, UPLOAD = "Phantom patient", "Your scan"
 PROGRESS = gr.Progress()  # as a parameter's default, gradio gives each run its own
 CANCELLED = "Cancelled. The picture is the one before."
@@ -39,14 +39,16 @@ def show(case: Case, token: str) -> dict:
     }
 
 
-def job_of(source: str, seed: float | None, spacing: float, files, reference, model: str, planes: str) -> Job:
-    """The job that the controls describe. Raises InputError for a seed that is none."""
+def job_of(
+    source: str, seed: float | None, spacing: float, files, reference, model: str, planes: str, **choices
+) -> Job:
+    """The job that the controls describe; choices: see `options_of`. Raises InputError for a seed that is none."""
     planes = PLANES if planes == "fused" else (planes,)
     if source == UPLOAD:
         return Job(files=tuple(files or ()), reference=tuple(reference or ()), model=model, planes=planes)
-    if seed is None or seed != int(seed) or not 0 <= seed < SEED_LIMIT:
+    if not is_seed(seed):
         raise InputError(f"{seed} is no seed: choose a whole number from 0 to {SEED_LIMIT - 1}.")
-    return Job(seed=int(seed), spacing=spacing, model=model, planes=planes)
+    return Job(seed=int(seed), spacing=spacing, model=model, planes=planes, options=options_of(int(seed), **choices))
 
 
 def linked_job(query: dict[str, str], models: list[str], opening: Case, settings: Settings) -> Job | None:
@@ -59,6 +61,7 @@ def linked_job(query: dict[str, str], models: list[str], opening: Case, settings
         model=query["model"] if query.get("model") in models else opening.model,
         spacing={f"{mm:g}": mm for mm in spacings(settings)}.get(query.get("spacing"), settings.phantom_mm),
         planes=("axial",) if query.get("planes") == "axial" else PLANES,
+        options=linked_options(query),
     )
 
 
@@ -110,17 +113,19 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
     with gr.Row(elem_classes="gl-page"):
         with gr.Column(scale=1, min_width=260, elem_classes="gl-controls"):
             source = gr.Radio([PHANTOM, UPLOAD], value=PHANTOM, show_label=False, container=False, elem_id="source")
-            with gr.Group() as phantom:
-                seed = gr.Number(
-                    opening.seed,
-                    label="Seed",
-                    info="The same number makes the same patient",
-                    precision=0,
-                    minimum=0,
-                    elem_id="seed",
-                )
-                fresh = gr.Button("New patient", size="md", elem_id="new-patient")
-            with gr.Column(visible=False, elem_classes="gl-upload") as upload:
+            with gr.Column(elem_classes="gl-source") as phantom:
+                with gr.Group():
+                    seed = gr.Number(
+                        opening.seed,
+                        label="Seed",
+                        info="The same number makes the same patient",
+                        precision=0,
+                        minimum=0,
+                        elem_id="seed",
+                    )
+                    fresh = gr.Button("New patient", size="md", elem_id="new-patient")
+                options = sections(seed)
+            with gr.Column(visible=False, elem_classes="gl-source") as upload:
                 words("<p class='gl-note'>T1 of a head: NIfTI, MGZ, NRRD, MHA, DICOM files, or a zip.</p>")
                 files = gr.File(label="T1 scan", file_count="multiple", height=130, elem_id="scan")
                 folder = gr.UploadButton("A DICOM folder", file_count="directory", size="md", elem_id="scan-folder")
@@ -173,11 +178,22 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
                     elem_id="explanation",
                 )
     asked = gr.State(0)  # counts requests: whatever asks for a translation adds one
+    controls = {
+        "source": source,
+        "seed": seed,
+        "spacing": spacing,
+        "files": files,
+        "reference": reference,
+        "model": model,
+        "planes": planes,
+        **options.inputs,
+    }
     result = [headline, viewer, notices, table, histogram, downloads, made]
     buttons = [go, fresh, stop]
+    linked = [seed, model, spacing, planes, *options.shown, asked]
 
     def choose_source(chosen: str):
-        return gr.Group(visible=chosen == PHANTOM), gr.Column(visible=chosen == UPLOAD)
+        return gr.Column(visible=chosen == PHANTOM), gr.Column(visible=chosen == UPLOAD)
 
     def ask(times: int):
         return times + 1
@@ -189,10 +205,14 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
         """?seed=7&model=NAME&spacing=1&planes=axial asks for that patient, unless it is the one already shown."""
         wanted = linked_job(dict(request.query_params), models, opening, settings)
         if wanted is None:
-            return [gr.skip()] * 5
+            return [gr.skip()] * len(linked)
         shown = replace(wanted, spacing=opening.spacing) if "spacing" not in request.query_params else wanted
         asks = shown != Job(opening.seed, opening.spacing, model=opening.model, planes=opening.planes)
-        return wanted.seed, wanted.model, wanted.spacing, "fused" if wanted.planes == PLANES else "axial", int(asks)
+        return (
+            *(wanted.seed, wanted.model, wanted.spacing, "fused" if wanted.planes == PLANES else "axial"),
+            *show_options(wanted.seed, wanted.options),
+            int(asks),
+        )
 
     def busy():
         return gr.Button(interactive=False), gr.Button(interactive=False), gr.Button(interactive=True)
@@ -200,10 +220,10 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
     def idle():
         return gr.Button(interactive=True), gr.Button(interactive=True), gr.Button(interactive=False)
 
-    def run(source, seed, spacing, files, reference, model, planes, request: gr.Request, bar=PROGRESS):
+    def run(values: dict, request: gr.Request, bar=PROGRESS):
         unchanged = [gr.skip()] * len(result)
         try:
-            job = job_of(source, seed, spacing, files, reference, model, planes)
+            job = job_of(**{name: values[control] for name, control in controls.items()})
             case, token = translate_for(store, request.session_hash, job, lambda done, what: bar(done, desc=what))
         except InputError as mistake:
             gr.Warning(str(mistake))
@@ -227,25 +247,24 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
     def close(request: gr.Request):
         store.close(request.session_hash)
 
-    quiet = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-    asking = {**quiet, "queue": True, "concurrency_limit": None}  # a State's change is only seen in the queue
-    source.change(choose_source, source, [phantom, upload], **quiet)
-    files.upload(claim, files, **quiet)
-    reference.upload(claim, reference, **quiet)
-    folder.upload(claim_folder, folder, files, **quiet)
+    asking = {**QUIET, "queue": True, "concurrency_limit": None}  # a State's change is only seen in the queue
+    source.change(choose_source, source, [phantom, upload], **QUIET)
+    files.upload(claim, files, **QUIET)
+    reference.upload(claim, reference, **QUIET)
+    folder.upload(claim_folder, folder, files, **QUIET)
     go.click(ask, asked, asked, **asking)
     fresh.click(ask_for_new_patient, asked, [seed, asked], **asking)
-    demo.load(read_link, None, [seed, model, spacing, planes, asked], **asking)
-    started = asked.change(busy, None, buttons, **quiet)
+    demo.load(read_link, None, linked, **asking)
+    started = asked.change(busy, None, buttons, **QUIET)
     running = started.then(
         run,
-        [source, seed, spacing, files, reference, model, planes],
+        set(controls.values()),
         [work, *result],
         show_progress_on=work,
         concurrency_id="translation",
         concurrency_limit=1,
         api_visibility="private",
     )
-    running.then(idle, None, buttons, **quiet)
-    stop.click(cancel, None, [work, *buttons], cancels=[running], **quiet)
+    running.then(idle, None, buttons, **QUIET)
+    stop.click(cancel, None, [work, *buttons], cancels=[running], **QUIET)
     demo.unload(close)

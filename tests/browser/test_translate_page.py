@@ -202,6 +202,41 @@ def test_a_link_opens_its_patient_and_another_visitor_gets_it_at_once(viewer, ne
     assert other.token == viewer.token
 
 
+def test_a_patient_with_a_lesion_under_another_scanner(viewer, new_viewer):
+    viewer.open()
+    opening, page = viewer.token, viewer.page
+    page.get_by_role("button", name="How it was made").click()
+    before = page.inner_text("#made")
+    page.locator("#patient > button").click()
+    slider = page.locator("#ventricles input[type=number]")
+    slider.wait_for()
+    assert slider.input_value() == "1.3", "where the seed has it"
+    page.fill("#seed input", "7")
+    page.get_by_text("1.4 times the mean in patient 7").wait_for()
+    assert slider.input_value() == "1.4"
+    page.get_by_label("Tumour").check()
+    page.get_by_label("Dental fillings").check()
+    page.locator("#ventricles input[type=range]").focus()
+    page.keyboard.press("ArrowRight")
+    page.locator("#scanner > button").click()
+    page.get_by_label("Clinical").check()
+    choose(page)
+    assert viewer.token == opening and page.inner_text("#made") == before, "nothing runs before it is asked for"
+    page.click("#translate")
+    viewer.wait_for_result_after(opening)
+    said = "Phantom patient 7: tumour, dental fillings, ventricles 1.5 times the mean, clinical scanner"
+    assert viewer.status.startswith(f"{said}. Axial slice") and is_picture(viewer.pixels())
+    assert page.inner_text("#headline h2") == said
+    assert "--lesion tumour --fillings --ventricles 1.5 --scanner clinical" in page.inner_text("#made")
+    assert "15 %" in page.inner_text("#notices")
+
+    other = new_viewer().open(f"/{page.get_attribute('#made a', 'href')}")
+    other.wait_for_status(f"{said}. ")
+    assert other.token == viewer.token, "the link asks for the very same"
+    assert other.page.get_by_label("Tumour").is_checked() and other.page.get_by_label("Clinical").is_checked()
+    assert other.page.input_value("#ventricles input[type=number]") == "1.5"
+
+
 def test_cancel_keeps_the_picture_and_the_next_patient_comes(viewer):
     viewer.open()
     opening = viewer.token
@@ -279,6 +314,11 @@ def test_on_a_phone_nothing_sticks_out_and_touch_works(new_viewer):
     page.touchscreen.tap(*viewer.at(0.3, 0.2))
     after = viewer.crosshair()
     assert after[0] > before[0] and after[1] > before[1]
+    page.locator("#patient > button").click()
+    page.locator("#ventricles").wait_for()
+    page.locator("#scanner > button").click()
+    page.get_by_label("Clinical").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 def test_dark_mode_reaches_the_canvas(new_viewer):

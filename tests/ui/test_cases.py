@@ -1,16 +1,23 @@
 """What is stored can be read back: values within half a step, geometry exactly."""
 
+import shlex
+from dataclasses import asdict
+from pathlib import Path
+
 import numpy as np
 import pytest
+import typer
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from ganlab.cli import app
 from ganlab.errors import Cancelled, InputError
 from ganlab.imaging.grid import canonical
 from ganlab.ui import cases
-from ganlab.ui.cases import HISTOGRAM_EDGES, Job, encode, load_case, load_layer, solve
+from ganlab.ui.cases import HISTOGRAM_EDGES, Job, Options, encode, load_case, load_layer, solve
 
+ALL = Options("plaques", True, True, True, 3.5, 1.3, 7.0, 1 / 3, "fat-suppressed", 1.5)
 SHAPES = st.tuples(*[st.integers(1, 6)] * 3)
 
 
@@ -37,9 +44,9 @@ def test_whole_numbers_are_kept_exactly():
 
 
 def test_a_case_is_read_back_as_it_was_saved(make_case, volumes, tmp_path):
-    saved = make_case(tmp_path)
+    saved = make_case(tmp_path, options=ALL)
     case = load_case(tmp_path)
-    assert case == saved
+    assert case == saved and case.options == ALL
     for name, volume in volumes.items():
         straight = canonical(volume)
         layer = next(layer for layer in case.layers if layer.name == name)
@@ -70,18 +77,105 @@ def test_without_a_reference_there_are_no_metrics(make_case, tmp_path):
     assert [layer.name for layer in case.layers] == ["input", "synthetic"]
 
 
-def test_commands_reproduce_the_case():
+def parsed(command):
+    """(name of the ganlab command, its parameters) as the command line itself reads a shell line."""
+    python, _, package, name, *words = shlex.split(command)
+    assert (python, package) == ("python", "ganlab")
+    context = typer.main.get_command(app).commands[name].make_context(name, words)
+    return name, context.params
+
+
+def test_commands_read_well():
     phantom = Job(seed=7, spacing=2.0, planes=("axial",))
     assert cases._commands(phantom, "mr2ct-unet", "Phantom patient 7", "phantom-7") == (
         "python -m ganlab phantom --seed 7 --out patient-7 --spacing 2",
         "python -m ganlab translate --task mr2ct patient-7/t1.nii.gz synthetic-ct.nii.gz --model mr2ct-unet "
-        "--plane axial",
+        "--planes axial",
         "python -m ganlab evaluate patient-7/ct.nii.gz synthetic-ct.nii.gz",
     )
+
+
+@pytest.mark.parametrize("options", [Options(), Options(lesion="tumour"), Options(fat=0.8, scanner="clinical"), ALL])
+@pytest.mark.parametrize("planes", [cases.PLANES, ("axial",), ("coronal", "sagittal")])
+def test_commands_reproduce_the_case(options, planes):
+    job = Job(seed=7, spacing=1 / 3 + 1, planes=planes, options=options)
+    stem = f"phantom-7{options.words()[1]}"
+    made, translated, measured = (parsed(command) for command in cases._commands(job, "mr2ct-unet", "Title", stem))
+    folder = Path(stem.replace("phantom", "patient"))
+    assert made[0] == "phantom" and {name: made[1][name] for name in asdict(options)} == asdict(options)
+    assert {name: made[1][name] for name in ("seed", "spacing", "out")} == {
+        "seed": 7, "spacing": job.spacing, "out": folder
+    }  # fmt: skip
+    assert made[1]["lesion_at"] is None and {"t1", "ct"} <= set(made[1]["modality"])
+    assert translated[0] == "translate" and translated[1]["source"] == folder / "t1.nii.gz"
+    assert (translated[1]["model"], translated[1]["task"]) == ("mr2ct-unet", "mr2ct")
+    assert translated[1]["planes"].split(",") == list(planes)
+    assert measured[0] == "evaluate" and measured[1]["reference"] == folder / "ct.nii.gz"
+    assert measured[1]["prediction"] == translated[1]["out"]
+
+
+def test_the_commands_of_an_upload_name_its_files():
     own = Job(files=("/tmp/x/my scan.nii.gz",), reference=("/tmp/y/ct.nii",))
     translated, measured = cases._commands(own, "mr2ct-unet", "my scan.nii.gz", "my-scan")
     assert "mr2ct 'my scan.nii.gz' synthetic-ct.nii.gz" in translated
     assert measured == "python -m ganlab evaluate my-scan-reference-ct.nii.gz synthetic-ct.nii.gz"
+
+
+def test_options_are_told_in_title_file_names_and_notices():
+    assert Options().words() == ("", "") and cases.option_notices(Options()) == ()
+    title, stem = Options(lesion="bleed", fillings=True, misalign=2.5, fat=4.0, scanner="noisy").words()
+    assert title == ": bleed, dental fillings, misaligned by 2.5 mm, scalp fat 4 mm, noisy scanner"
+    assert stem == "-bleed-fillings-misalign-2.5-fat-4-noisy"
+    lesion, moved = cases.option_notices(Options(lesion="bleed", misalign=2.5))
+    assert "15 %" in lesion and "2.5 mm" in moved
+    assert len({options.words() for options in (Options(**{name: value}) for name, value in asdict(ALL).items())}) == 10
+
+
+def test_training_has_as_many_lesions_as_the_notice_says(monkeypatch):
+    import torch
+
+    from ganlab.imaging.phantom import patient, sampler
+    from ganlab.imaging.phantom.build import Build
+
+    head = patient.Patient(Build(), *[None] * 4)
+    monkeypatch.setattr(sampler, "make_head", lambda generator, device: head)
+    draw = sampler.Draw(torch.Generator().manual_seed(0))
+    found = [sampler.random_patient(draw).build.lesion for _ in range(4000)]
+    assert np.mean([lesion is not None for lesion in found]) == pytest.approx(0.15, abs=0.02)
+
+
+def test_a_phantom_is_made_as_its_job_says(monkeypatch, volumes, tmp_path):
+    from types import SimpleNamespace
+
+    import ganlab.imaging.phantom
+    import ganlab.translation.pipeline
+
+    asked = {}
+
+    def make_patient(seed, spacing, progress, **options):
+        asked.update(seed=seed, spacing=spacing, **options)
+        return {"t1": volumes["input"], "ct": volumes["reference"]}
+
+    made = SimpleNamespace(synthetic=volumes["synthetic"], model="mr2ct-unet", seconds=1.0, notices=())
+    monkeypatch.setattr(ganlab.imaging.phantom, "make_patient", make_patient)
+    monkeypatch.setattr(ganlab.translation.pipeline, "translate", lambda volume, **_: made)
+    options = Options(lesion="plaques", misalign=3.0, ventricles=1.5)
+    case = solve(Job(seed=7, spacing=2.0, options=options), tmp_path)
+    assert asked == {"seed": 7, "spacing": 2.0, "lesion": "plaques", "misalign": 3.0, "ventricles": 1.5}
+    assert case.options == options and load_case(tmp_path) == case
+    assert case.title == "Phantom patient 7: plaques, misaligned by 3 mm, ventricles 1.5 times the mean"
+    assert case.stem == "phantom-7-plaques-misalign-3-ventricles-1.5"
+    assert case.notices[:2] == cases.option_notices(options)
+    assert "--lesion plaques --misalign 3 --ventricles 1.5" in case.commands[0]
+
+
+def test_the_build_of_a_seed_is_the_one_that_its_patient_has():
+    import torch
+
+    from ganlab.imaging.phantom.patient import make_head
+
+    build = make_head(torch.Generator().manual_seed(9000)).build
+    assert cases.seed_build(9000) == {name: getattr(build, name) for name in cases.BUILD}
 
 
 def test_a_registration_is_told_in_mm_and_degrees(volumes):

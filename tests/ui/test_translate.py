@@ -7,7 +7,7 @@ import pytest
 
 from ganlab.errors import Cancelled, InputError
 from ganlab.ui import report, translate
-from ganlab.ui.cases import PLANES, Job
+from ganlab.ui.cases import PLANES, Job, Options
 from ganlab.ui.settings import Settings
 from ganlab.ui.translate import PHANTOM, UPLOAD, job_of, linked_job, translate_for
 
@@ -30,27 +30,40 @@ def solved(monkeypatch, make_case):
     return jobs
 
 
+UNTOUCHED = {
+    "lesion": "none", "extras": [], "misalign": 0, "scanner": "research", "field": 3, "own": None,
+    "ventricles": 0.5, "skull": 3, "fat": 0.8,
+}  # fmt: skip
+
+
 def run(store, job, holder="a"):
     return translate_for(store, holder, job, lambda done, words: None)
 
 
 def test_controls_become_a_job():
-    assert job_of(PHANTOM, 7.0, 1.0, None, None, "m", "fused") == Job(seed=7, model="m", planes=PLANES)
-    own = job_of(UPLOAD, 7, 1.0, ["a.dcm", "b.dcm"], None, "m", "axial")
+    phantom = job_of(PHANTOM, 7.0, 1.0, None, None, "m", "fused", **UNTOUCHED)
+    assert phantom == Job(seed=7, model="m", planes=PLANES)
+    wishes = {**UNTOUCHED, "lesion": "tumour", "scanner": "clinical"}
+    phantom = job_of(PHANTOM, 7.0, 1.0, None, None, "m", "fused", **wishes)
+    assert phantom == Job(seed=7, model="m", options=Options(lesion="tumour", scanner="clinical"))
+    own = job_of(UPLOAD, 7, 1.0, ["a.dcm", "b.dcm"], None, "m", "axial", **wishes)
     assert own == Job(files=("a.dcm", "b.dcm"), model="m", planes=("axial",))
 
 
 @pytest.mark.parametrize("seed", [None, -1, 1.5, 2.0**31])
 def test_what_is_no_seed_is_refused_in_a_sentence(seed):
     with pytest.raises(InputError, match="whole number from 0 to 2147483647"):
-        job_of(PHANTOM, seed, 1.0, None, None, "m", "fused")
+        job_of(PHANTOM, seed, 1.0, None, None, "m", "fused", **UNTOUCHED)
 
 
-def test_the_link_of_a_case_asks_for_the_same_job(make_case, tmp_path):
-    case = make_case(tmp_path, spacing=2.0, planes=("axial",))
+@pytest.mark.parametrize(
+    "options", [Options(), Options("bleed", True, True, True, 3.5, 1.3, 7.0, 0.8, "fat-suppressed", 1.5)]
+)
+def test_the_link_of_a_case_asks_for_the_same_job(options, make_case, tmp_path):
+    case = make_case(tmp_path, spacing=2.0, planes=("axial",), options=options)
     query = dict(parse_qsl(unescape(report.link(case)).removeprefix("?")))
     job = linked_job(query, ["mr2ct-unet"], case, Settings())
-    assert job == Job(seed=7, spacing=2.0, model="mr2ct-unet", planes=("axial",))
+    assert job == Job(seed=7, spacing=2.0, model="mr2ct-unet", planes=("axial",), options=options)
 
 
 @pytest.mark.parametrize("query", [{}, {"seed": "x"}, {"seed": "-1"}, {"seed": str(2**31)}, {"seed": "\u00b2"}])
@@ -68,8 +81,10 @@ def test_the_same_phantom_is_translated_once_for_everybody(store, solved):
     _, first = run(store, Job(seed=7), "a")
     _, again = run(store, Job(seed=7), "b")
     _, other = run(store, Job(seed=7, planes=("axial",)), "b")
-    assert first == again != other
-    assert solved == [Job(seed=7), Job(seed=7, planes=("axial",))]
+    ill = Job(seed=7, options=Options(lesion="tumour"))
+    _, third = run(store, ill, "b")
+    assert first == again and len({first, other, third}) == 3
+    assert solved == [Job(seed=7), Job(seed=7, planes=("axial",)), ill]
 
 
 def test_an_upload_is_never_shared(store, solved):
