@@ -55,7 +55,7 @@ def section(h: Head) -> Tensor:
     """Signed distance of medulla and cord, without an upper end."""
     x, v, z = h.once(spine)
     wide = along(z, ((-150, 1.42), (-100, 1.35), (-72, 1.15)))
-    return ((x / wide) ** 2 + v**2 + 1e-6).sqrt() - along(z, ((-150, 4.7), (-90, 5.0), (-69, 6.1), (-58, 6.9)))
+    return ((x / wide) ** 2 + v**2 + 1e-6).sqrt() - along(z, ((-150, 4.7), (-90, 5.0), (-75, 6.2), (-58, 7.4)))
 
 
 def cord_distance(h: Head) -> Tensor:
