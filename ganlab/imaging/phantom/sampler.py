@@ -18,10 +18,12 @@ from torch import Tensor
 
 from ganlab.imaging.phantom.lesions import LESIONS, draw_fillings, draw_flap, draw_lesion
 from ganlab.imaging.phantom.patient import Deface, Patient, make_head, rotation
+from ganlab.imaging.phantom.signals import mr_signals
 from ganlab.imaging.phantom.tissues import INDEX, NAMES, table
 
 PLANES = ("axial", "coronal", "sagittal")
 TILE = 64  # pixels
+FIELDS = (1.5, 3.0)  # T
 _NORMAL = {"axial": 2, "coronal": 1, "sagittal": 0}
 _CENTRE = {"axial": (0.0, -8.0), "coronal": (0.0, -35.0), "sagittal": (-8.0, -35.0)}
 _RANGE = {"axial": (-165.0, 108.0), "coronal": (-126.0, 112.0), "sagittal": (-96.0, 96.0)}  # mm, air included
@@ -72,10 +74,27 @@ def replace(shares: Tensor, where: Tensor, tissue: str) -> Tensor:
 
 
 def random_contrast(draw: Draw) -> Tensor:
-    """(tissues,) T1-weighted-like signals, white matter = 1: fluid below grey below white, the rest almost free.
+    """(tissues,) T1-weighted signals, white matter = 1: every other slice near a scanner's, the rest almost free."""
+    return scanner_contrast(draw) if draw.chance(0.5) else free_contrast(draw)
 
-    Fat is bright, or suppressed; blood flows void, or inflows bright; marrow follows fat.
-    """
+
+def scanner_contrast(draw: Draw) -> Tensor:
+    """What 1.5 and 3 T give, each tissue within about an eighth; blood as it flows."""
+    signal = mr_signals("t1", FIELDS[draw.chance(0.7)], fat_suppressed=draw.chance(0.3))
+    signal[INDEX["vessel"]] = _flow(draw)
+    signal = signal * torch.exp(0.12 * torch.randn(len(NAMES), generator=draw.generator))
+    signal[INDEX["white matter"]] = 1.0
+    signal[INDEX["grey matter"]].clamp_(max=0.95)
+    return signal
+
+
+def _flow(draw: Draw) -> float:
+    """Blood leaves a void, or flows in bright."""
+    return draw.uniform(0.0, 0.3) if draw.chance(0.5) else draw.uniform(0.7, 2.5)
+
+
+def free_contrast(draw: Draw) -> Tensor:
+    """Fluid below grey below white. Fat is bright, or suppressed; marrow follows fat."""
     u = draw.uniform
     fluid = u(0.02, 0.4)
     fat = u(0.05, 0.6) if draw.chance(0.4) else u(0.7, 2.2)
@@ -98,7 +117,7 @@ def random_contrast(draw: Draw) -> Tensor:
         "mucosa": u(0.25, 1.3),
         "vitreous": fluid * u(0.7, 1.5),
         "lens": u(0.2, 0.8),
-        "vessel": u(0.0, 0.3) if draw.chance(0.5) else u(0.7, 2.5),
+        "vessel": _flow(draw),
         "disc": u(0.1, 0.6),
         "gland": u(0.3, 1.2),
         "fibrous tissue": u(0.05, 0.5),
