@@ -1,0 +1,354 @@
+"""Distributions to learn, each with samples, labels and, wherever one exists, its exact density.
+
+Curves are mixtures of many small Gaussians along them, so that the density drawn from is the density stated. Pictures
+and boxes are uniform in cells. Points of a user have no density. All lie about within [-1.5, 1.5] in both axes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from ganlab.divergences import Grid
+from ganlab.errors import InputError
+
+VIEW = 1.6  # half the width of the plane that is drawn and measured
+MIN_POINTS, MAX_POINTS = 10, 200_000
+MAX_CELLS = 256  # of a picture, along an edge
+
+
+class Distribution(Protocol):
+    """dim: 1 or 2. classes: number of labels. modes: (M, dim) with their spread, or None where there are none."""
+
+    dim: int
+    classes: int
+    modes: Tensor | None
+    spread: float
+
+    def sample(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Points (n, dim) float32 and labels (n,) int64."""
+        ...
+
+    def masses(self, grid: Grid) -> Tensor:
+        """(cells + 1,) float64: the probability of each cell."""
+        ...
+
+    log_prob: Callable[[Tensor], Tensor] | None  # points (..., dim) -> (...), nats; -inf outside the support
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Gaussians of one std around means (M, dim), weighted; optionally swirled: turned about 0 by swirl * radius."""
+
+    means: Tensor
+    std: Tensor  # (dim,)
+    weights: Tensor  # (M,), sum 1
+    labels: Tensor  # (M,) int64
+    modal: bool = True  # each mean is a mode to be covered
+    turns: Tensor | None = None  # (M,) angle by which each component's axes are turned
+    swirl: float = 0.0
+
+    @property
+    def dim(self) -> int:
+        return self.means.shape[1]
+
+    @property
+    def classes(self) -> int:
+        return int(self.labels.max()) + 1
+
+    @property
+    def modes(self) -> Tensor | None:
+        return self.means if self.modal else None
+
+    @property
+    def spread(self) -> float:
+        return float(self.std.max())
+
+    def sample(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        if bool((self.weights == self.weights[0]).all()):
+            which = torch.randint(len(self.means), (n,), generator=generator)
+        else:
+            which = torch.multinomial(self.weights, n, replacement=True, generator=generator)
+        points = torch.randn((n, self.dim), generator=generator) * self.std
+        if self.turns is not None:
+            points = turned(points, self.turns[which])
+        points = points + self.means[which]
+        if self.swirl:
+            points = turned(points, self.swirl * points.norm(dim=-1))
+        return points, self.labels[which]
+
+    def log_prob(self, points: Tensor) -> Tensor:
+        if self.swirl:  # a rotation by a function of the radius alone preserves area
+            points = turned(points, -self.swirl * points.norm(dim=-1))
+        away = points[..., None, :] - self.means
+        if self.turns is not None:
+            away = turned(away, -self.turns.expand(away.shape[:-1]))
+        exponent = -0.5 * (away / self.std).square().sum(-1)
+        norm = self.std.log().sum() + self.dim / 2 * math.log(2 * math.pi)
+        return torch.logsumexp(exponent + self.weights.log(), -1) - norm
+
+    def masses(self, grid: Grid) -> Tensor:
+        if self.turns is not None or self.swirl:
+            return grid.masses(self.log_prob)
+        return grid.products(
+            self.weights, [grid.normal(m, float(s)) for m, s in zip(self.means.T, self.std, strict=True)]
+        )
+
+
+def turned(points: Tensor, angle: Tensor) -> Tensor:
+    """Points (..., 2) turned counter-clockwise by angles (...)."""
+    c, s = angle.cos(), angle.sin()
+    x, y = points[..., 0], points[..., 1]
+    return torch.stack([c * x - s * y, s * x + c * y], -1)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Uniform within each box low..high (M, dim), weighted. Boxes do not overlap."""
+
+    low: Tensor
+    high: Tensor
+    weights: Tensor
+    labels: Tensor
+    modes = None
+    spread = 0.0
+
+    @property
+    def dim(self) -> int:
+        return self.low.shape[1]
+
+    @property
+    def classes(self) -> int:
+        return int(self.labels.max()) + 1
+
+    def sample(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        which = torch.multinomial(self.weights, n, replacement=True, generator=generator)
+        share = torch.rand((n, self.dim), generator=generator)
+        return self.low[which] + share * (self.high - self.low)[which], self.labels[which]
+
+    def log_prob(self, points: Tensor) -> Tensor:
+        density = self.weights / (self.high - self.low).prod(-1)
+        total = torch.zeros(points.shape[:-1])
+        for low, high, d in zip(self.low, self.high, density, strict=True):
+            total += d * ((points >= low) & (points < high)).all(-1)
+        return total.log()
+
+    def masses(self, grid: Grid) -> Tensor:
+        along = [grid.overlap(*edges) for edges in zip(self.low.T, self.high.T, strict=True)]
+        return grid.products(self.weights, along)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture's brightness as density: uniform within each pixel of weights (H, W), row 0 at the top."""
+
+    weights: Tensor
+    dim = 2
+    classes = 1
+    modes = None
+    spread = 0.0
+    edge = 1.4  # half the longer side
+
+    def _pixel(self) -> float:
+        return 2 * self.edge / max(self.weights.shape)
+
+    def sample(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        h, w = self.weights.shape
+        which = torch.multinomial(self.weights.flatten(), n, replacement=True, generator=generator)
+        share = torch.rand((n, 2), generator=generator)
+        column, row = which % w + share[:, 0], which // w + share[:, 1]
+        points = torch.stack([column - w / 2, h / 2 - row], -1) * self._pixel()
+        return points, torch.zeros(n, dtype=torch.int64)
+
+    def log_prob(self, points: Tensor) -> Tensor:
+        h, w = self.weights.shape
+        column = (points[..., 0] / self._pixel() + w / 2).floor().long()
+        row = (h / 2 - points[..., 1] / self._pixel()).floor().long()
+        inside = (column >= 0) & (column < w) & (row >= 0) & (row < h)
+        mass = self.weights[row.clamp(0, h - 1), column.clamp(0, w - 1)] * inside
+        return (mass / self.weights.sum() / self._pixel() ** 2).log()
+
+    def masses(self, grid: Grid) -> Tensor:
+        h, w = self.weights.shape
+        column, row = torch.arange(w) - w / 2, h / 2 - torch.arange(h)
+        pixel = self._pixel()
+        x, y = grid.overlap(column * pixel, (column + 1) * pixel), grid.overlap((row - 1) * pixel, row * pixel)
+        return grid.with_rest((x.T @ self.weights.double().T @ y).flatten() / self.weights.double().sum())
+
+
+@dataclass(frozen=True)
+class Points:
+    """The user's own points (N, 2), drawn with replacement: what they are samples of is not known."""
+
+    points: Tensor
+    labels: Tensor
+    modes = None
+    spread = 0.0
+    log_prob = None
+
+    @property
+    def dim(self) -> int:
+        return self.points.shape[1]
+
+    @property
+    def classes(self) -> int:
+        return int(self.labels.max()) + 1
+
+    def sample(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        which = torch.randint(len(self.points), (n,), generator=generator)
+        return self.points[which], self.labels[which]
+
+    def masses(self, grid: Grid) -> Tensor:
+        return grid.counts(self.points[None])[0] / len(self.points)
+
+
+def mixture(means, std, *, modal=True, labels=None, weights=None, **kwargs) -> Mixture:
+    means = torch.as_tensor(means, dtype=torch.float32)
+    means = means[:, None] if means.ndim == 1 else means
+    m, dim = means.shape
+    weights = torch.ones(m) if weights is None else torch.as_tensor(weights, dtype=torch.float32)
+    labels = torch.arange(m) if labels is None else torch.as_tensor(labels)
+    std = torch.as_tensor(std, dtype=torch.float32).expand(dim)
+    return Mixture(means, std, weights / weights.sum(), labels, modal, **kwargs)
+
+
+def boxes(low, high, labels=None) -> Cells:
+    low, high = torch.as_tensor(low, dtype=torch.float32), torch.as_tensor(high, dtype=torch.float32)
+    area = (high - low).prod(-1)
+    labels = torch.zeros(len(low), dtype=torch.int64) if labels is None else torch.as_tensor(labels)
+    return Cells(low, high, area / area.sum(), labels)
+
+
+def along_curve(curves: list[Tensor], std: float) -> Mixture:
+    """Equal mass per length along curves (N, 2) that are fine polylines; one label per curve."""
+    means, labels = [], []
+    for k, curve in enumerate(curves):
+        length = torch.cat([torch.zeros(1), (curve[1:] - curve[:-1]).norm(dim=-1).cumsum(0)])
+        n = max(2, math.ceil(float(length[-1]) / (0.5 * std)))  # half a std apart: ripples below one in 10^8
+        at = torch.linspace(0, float(length[-1]), n)
+        right = torch.searchsorted(length, at).clamp(1, len(curve) - 1)
+        share = ((at - length[right - 1]) / (length[right] - length[right - 1]))[:, None]
+        means.append(curve[right - 1] + share * (curve[right] - curve[right - 1]))
+        labels += [k] * n
+    return mixture(torch.cat(means), std, modal=False, labels=labels)
+
+
+def gaussians_1d() -> Mixture:
+    """The lectures' figure: one dimension, two humps of unequal height."""
+    return mixture([-0.7, 0.6], 0.2, weights=[0.35, 0.65])
+
+
+def line() -> Mixture:
+    return along_curve([torch.tensor([[-1.1, -0.7], [1.1, 0.7]])], 0.04)
+
+
+def ring() -> Mixture:
+    """Eight Gaussians on a circle (Metz et al., Unrolled GANs, ICLR 2017)."""
+    angle = torch.arange(8) * (math.pi / 4)
+    return mixture(torch.stack([angle.cos(), angle.sin()], 1), 0.05)
+
+
+def grid() -> Mixture:
+    """25 Gaussians on a 5 x 5 grid."""
+    at = torch.linspace(-1.2, 1.2, 5)
+    return mixture(torch.cartesian_prod(at, at), 0.03)
+
+
+def spiral() -> Mixture:
+    t = torch.linspace(0.15, 1, 400)
+    angle = 3.5 * math.pi * t
+    return along_curve([torch.stack([angle.cos(), angle.sin()], 1) * (1.25 * t)[:, None]], 0.04)
+
+
+def two_moons() -> Mixture:
+    angle = torch.linspace(0, math.pi, 200)
+    upper = torch.stack([angle.cos() - 0.5, angle.sin() - 0.25], 1) * 0.8
+    return along_curve([upper, -upper], 0.06)
+
+
+def pinwheel() -> Mixture:
+    angle = torch.arange(5) * (2 * math.pi / 5)
+    means = torch.stack([angle.cos(), angle.sin()], 1) * 0.75
+    return mixture(means, [0.2, 0.045], modal=False, labels=range(5), turns=angle, swirl=1.2)
+
+
+def square() -> Cells:
+    return boxes([[-1.0, -1.0]], [[1.0, 1.0]])
+
+
+def checkerboard() -> Cells:
+    low = torch.tensor([(i / 2 - 1.0, j / 2 - 1.0) for i in range(4) for j in range(4) if (i + j) % 2 == 0])
+    return boxes(low * 1.2, (low + 0.5) * 1.2)
+
+
+def disjoint_pair() -> Cells:
+    """Two parallel strips that a generator cannot meet by chance (Arjovsky et al., WGAN, example 1, in breadth)."""
+    return boxes([[-1.1, -1.0], [1.0, -1.0]], [[-1.0, 1.0], [1.1, 1.0]], labels=[0, 1])
+
+
+DISTRIBUTIONS: dict[str, Callable[[], Distribution]] = {
+    "gaussians-1d": gaussians_1d,
+    "line": line,
+    "ring": ring,
+    "grid": grid,
+    "spiral": spiral,
+    "two-moons": two_moons,
+    "checkerboard": checkerboard,
+    "disjoint-pair": disjoint_pair,
+    "pinwheel": pinwheel,
+    "square": square,
+}
+
+
+def get_distribution(name: str) -> Distribution:
+    if name not in DISTRIBUTIONS:
+        raise InputError(f'Data "{name}" is not known; choose from {", ".join(DISTRIBUTIONS)}.')
+    return DISTRIBUTIONS[name]()
+
+
+def from_drawing(points: Tensor) -> Points:
+    """Points (N, 2) as drawn, in the plane's own coordinates."""
+    points = _checked(points, "The drawing")
+    return Points(points.clamp(-VIEW, VIEW), torch.zeros(len(points), dtype=torch.int64))
+
+
+def from_points(points: Tensor, labels: Tensor | None = None) -> Points:
+    """Points (N, 2) of any range, moved and scaled, the same in both axes, to fill most of the plane."""
+    points = _checked(points, "The file")
+    low, high = points.amin(0), points.amax(0)
+    size = float((high - low).max())
+    if size == 0:
+        raise InputError(f"All {len(points)} points are the same; give points that differ.")
+    centred = (points.double() - (low.double() + high.double()) / 2) / size * 2.4
+    labels = torch.zeros(len(points), dtype=torch.int64) if labels is None else labels
+    return Points(centred.float(), labels)
+
+
+def from_picture(brightness: Tensor) -> Picture:
+    """A picture (H, W), 0 to 1; bright is dense. At most MAX_CELLS along an edge: larger ones are averaged."""
+    if brightness.ndim != 2 or min(brightness.shape) < 2:
+        raise InputError(f"A picture of shape {tuple(brightness.shape)} gives no density; give one of 2 x 2 or more.")
+    factor = math.ceil(max(brightness.shape) / MAX_CELLS)
+    if factor > 1:
+        brightness = torch.nn.functional.avg_pool2d(brightness[None].float(), factor, ceil_mode=True)[0]
+    if not torch.isfinite(brightness).all() or float(brightness.min()) < 0:
+        raise InputError("The picture has pixels below 0 or that are not numbers; give brightness from 0 to 1.")
+    if not float(brightness.sum()) > 0:
+        raise InputError("The picture is all black, so it has no density; give one with something bright on it.")
+    return Picture(brightness.float() / brightness.sum())
+
+
+def _checked(points: Tensor, what: str) -> Tensor:
+    if points.ndim != 2 or points.shape[1] != 2:
+        raise InputError(f"{what} has points of shape {tuple(points.shape)}; give two numbers per point.")
+    if not MIN_POINTS <= len(points) <= MAX_POINTS:
+        raise InputError(f"{what} has {len(points):,} points; give {MIN_POINTS} to {MAX_POINTS:,}.")
+    if not torch.isfinite(points).all():
+        bad = int((~torch.isfinite(points).all(1)).nonzero()[0, 0]) + 1
+        raise InputError(f"{what} has a value that is not a number, first in point {bad}; remove it.")
+    return points.float()
