@@ -30,6 +30,16 @@ def autocast(device: str):
     return torch.autocast("cuda", torch.bfloat16) if device == "cuda" else nullcontext()
 
 
+def one_thread() -> None:
+    """Keep torch in the calling thread from starting threads of its own; unlike torch.set_num_threads, no other thread
+    hears of it. For small tensors, and where several threads fill the cores anyway."""
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    torch.get_num_threads()  # has its defaults set now, not later
+    threadpool_limits(1, user_api="openmp")
+
+
 def describe_device(device: str) -> str:
     """The device as a person would name it, for model cards."""
     import os

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from threadpoolctl import threadpool_limits
 from torch import Tensor
 
+from ganlab.device import one_thread
 from ganlab.errors import InputError
 from ganlab.imaging.phantom.anatomy import anatomy
 from ganlab.imaging.phantom.brain import ventricular
@@ -32,7 +32,7 @@ MISALIGNMENTS = (0.0, 12.0)  # mm
 BRAIN = [INDEX[t] for t in ("grey matter", "white matter", "fluid", "tumour", "necrosis", "oedema", "plaque", "blood")]
 BLOCK = 48  # voxels along each edge of the blocks that a volume is made in; 192 and 240 are multiples
 SEEDS = 2**63
-THREADS = 2  # blocks at a time; the bytes do not depend on it
+THREADS = 2  # blocks at a time, one core each; the bytes do not depend on it
 
 
 def make_patient(
@@ -166,7 +166,7 @@ def stream(seed: int, k: int) -> torch.Generator:
 
 def each(work: Callable, items: list, progress: Callable[[float], None] | None) -> None:
     """work(item) for all, a few at a time; progress hears the share that is done."""
-    with ThreadPoolExecutor(THREADS, initializer=_alone) as pool:
+    with ThreadPoolExecutor(THREADS, initializer=one_thread) as pool:
         jobs = [pool.submit(work, item) for item in items]
         try:
             for done, job in enumerate(jobs, 1):
@@ -176,13 +176,6 @@ def each(work: Callable, items: list, progress: Callable[[float], None] | None) 
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-
-
-def _alone() -> None:
-    """Keep torch in this thread from starting threads of its own; unlike set_num_threads, no other thread hears of it.
-    Two blocks at a time fill two cores, and threads below threads cost a quarter more."""
-    torch.get_num_threads()  # has its defaults set now, not later
-    threadpool_limits(1, user_api="openmp")
 
 
 def blocks(shape: tuple[int, ...], size: int) -> Iterator[tuple[slice, ...]]:
