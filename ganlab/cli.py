@@ -72,6 +72,28 @@ def models(as_json: Json = False, seed: Seed = 0, device: Device = "auto") -> No
 
 
 @app.command()
+def toy(
+    data: Annotated[str, typer.Option(help="What to learn: ring, grid, spiral, gaussians-1d, ...")] = "ring",
+    objective: Annotated[str, typer.Option(help="The game: minimax, non-saturating, wgan-gp, ...")] = "non-saturating",
+    steps: Annotated[int, typer.Option(help="Rounds of the game.", min=1, max=10**7)] = 2000,
+    runs: Annotated[int, typer.Option(help="Seeds side by side, from --seed on.", min=1, max=8)] = 1,
+    setting: Annotated[
+        list[str], typer.Option("--set", help="Any other setting as NAME=VALUE, e.g. batch=128; may be repeated.")
+    ] = [],  # noqa: B006
+    as_json: Json = False,
+    seed: Seed = 0,
+    device: Device = "cpu",
+) -> None:
+    """Train a GAN on a one- or two-dimensional distribution and measure what it learned."""
+    from ganlab.toy.run import format_run, parse_settings, run
+
+    values = {"data": data, "objective": objective, "runs": runs, "seed": seed, **parse_settings(setting)}
+    bar = progress_bar("training", as_json)
+    result = run(values, steps, device, bar)
+    say(result, as_json, format_run(result))
+
+
+@app.command()
 def phantom(
     out: Annotated[Path, typer.Option(help="Folder for the volumes.")],
     seed: Seed = 7,
@@ -266,19 +288,24 @@ def train(
 
 @app.command()
 def benchmark(
-    name: Annotated[str, typer.Argument(help="translate.")],
-    slices: Annotated[int, typer.Option(help="256x256 slices per round.", min=1, max=512)] = 8,
+    name: Annotated[str, typer.Argument(help="translate or toy.")],
+    slices: Annotated[int, typer.Option(help="translate: 256x256 slices per round.", min=1, max=512)] = 8,
     rounds: Annotated[int, typer.Option(help="Alternations of ours and the textbook way.", min=1, max=100)] = 3,
     as_json: Json = False,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
     """Our way and the textbook way in one run, alternating; prints the ratio."""
-    from ganlab.translation.benchmark import benchmark_translate, format_benchmark
+    if name == "translate":
+        from ganlab.translation.benchmark import benchmark_translate, format_benchmark
 
-    if name != "translate":
-        raise InputError(f'Benchmark "{name}" is not known; choose from translate.')
-    result = benchmark_translate(device, slices, rounds, seed)
+        result = benchmark_translate(device, slices, rounds, seed)
+    elif name == "toy":
+        from ganlab.toy.benchmark import benchmark_toy, format_benchmark
+
+        result = benchmark_toy(device, rounds=rounds, seed=seed)
+    else:
+        raise InputError(f'Benchmark "{name}" is not known; choose from translate, toy.')
     say(result, as_json, format_benchmark(result))
 
 

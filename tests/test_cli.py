@@ -125,9 +125,30 @@ def test_training_takes_steps_and_resumes(run, tmp_path):
     assert code == 2 and "--resume" in err
 
 
+def test_toy_trains_and_measures(run):
+    code, out, err = run(
+        "toy", "--data", "ring", "--objective", "minimax", "--steps", 20, "--set", "batch=16", "--json"
+    )
+    assert code == 0, err
+    result = json.loads(out)
+    assert result["modes_total"] == 8 and result["objective"] == "minimax"
+    assert {"modes_covered", "high_quality", "js", "kl", "steps_per_second"} <= set(result)
+    code, out, _ = run("toy", "--data", "gaussians-1d", "--steps", 5, "--runs", 2)
+    assert code == 0 and "js: " in out and "(floor " in out
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
+        ("toy", "--data", "doughnut"),
+        ("toy", "--objective", "maximin"),
+        ("toy", "--steps", "0"),
+        ("toy", "--seed", "-1"),
+        ("toy", "--set", "rate_g=1e9"),
+        ("toy", "--set", "rate_g"),
+        ("toy", "--set", "colour=red"),
+        ("toy", "--set", "generator.layers=40"),
+        ("toy", "--set", "optimiser=sgd", "--set", "rate_g=1", "--set", "rate_d=1", "--objective", "pearson"),
         ("translate", "nothing.nii.gz", "out.nii.gz"),
         ("translate", __file__, "out.nii.gz"),
         ("translate", "nothing.nii.gz", "out.txt"),

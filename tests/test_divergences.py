@@ -45,7 +45,7 @@ def test_gaussians_in_closed_form():
     assert float(d.wasserstein_1d(p, flat(0.7, 1.0), 24 / 2000)) == pytest.approx(0.7, rel=1e-3)
 
 
-masses = st.lists(st.floats(0, 1), min_size=6, max_size=6).filter(lambda x: sum(x) > 1e-3)
+masses = st.lists(st.floats(0, 1).map(lambda x: round(x, 9)), min_size=6, max_size=6).filter(lambda x: sum(x) > 1e-3)
 
 
 @settings(max_examples=200, deadline=None)
@@ -88,7 +88,7 @@ def test_a_collapsed_generator_scores_far_above_the_floor():
     ring = get_distribution("ring")
     grid = d.Grid(2, VIEW, 50)
     p = ring.masses(grid)
-    points = ring.means[0] + 0.05 * torch.randn((1, 4000, 2), generator=torch.Generator().manual_seed(0))
+    points = ring.means[0] + 0.07 * torch.randn((1, 4000, 2), generator=torch.Generator().manual_seed(0))
     found, floors = d.estimates(grid.counts(points), p), d.floors(p, 4000)
     for name in ("js", "kl", "tv"):
         assert float(found[name]) > 5 * floors[name], name

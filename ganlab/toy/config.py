@@ -17,9 +17,9 @@ MAX_RUNS = 8
 
 # name: (least, most, what is usual)
 RANGES = {
-    "batch": (4, 1024, 256),
-    "rate_g": (1e-6, 1.0, 1e-3),
-    "rate_d": (1e-6, 1.0, 1e-3),
+    "batch": (4, 1024, 128),
+    "rate_g": (1e-6, 1.0, 2e-3),
+    "rate_d": (1e-6, 1.0, 3e-3),
     "beta1": (-0.9, 0.999, 0.5),
     "beta2": (0.0, 0.9999, 0.999),
     "d_steps": (1, 10, 1),
@@ -38,7 +38,7 @@ WHOLE = ("batch", "d_steps", "unroll", "runs", "seed")
 
 @dataclass(frozen=True)
 class Config:
-    """A game on a distribution. Run k of `runs` has the seed `seed + k`.
+    """A game on a distribution. Run k of `runs` has the seed `seed + k`. The defaults learn all of the ring.
 
     latent: dimensions of the noise. play: how the two take turns; alternating is Goodfellow's algorithm 1 with d_steps
     = k. beta1 is also the momentum. unroll: steps of D that G sees ahead (Metz et al., 2017). consensus: weight of the
@@ -52,11 +52,11 @@ class Config:
     latent: int = 2
     noise: str = "gaussian"
     generator: Network = field(default_factory=Network)
-    discriminator: Network = field(default_factory=Network)
-    batch: int = 256
+    discriminator: Network = field(default_factory=lambda: Network(activation="leaky-relu"))
+    batch: int = 128
     optimiser: str = "adam"
-    rate_g: float = 1e-3
-    rate_d: float = 1e-3
+    rate_g: float = 2e-3
+    rate_d: float = 3e-3
     beta1: float = 0.5
     beta2: float = 0.999
     play: str = "alternating"
@@ -129,4 +129,4 @@ def _network(value, whose: str) -> Network:
     known = {f.name for f in fields(Network)}
     if not isinstance(value, dict) or not set(value) <= known:
         raise InputError(f"The {whose} is {value!r}; give {', '.join(sorted(known))}.")
-    return replace(Network(), **value)
+    return replace(getattr(Config(), whose), **value)

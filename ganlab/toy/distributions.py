@@ -250,7 +250,7 @@ def line() -> Mixture:
 def ring() -> Mixture:
     """Eight Gaussians on a circle (Metz et al., Unrolled GANs, ICLR 2017)."""
     angle = torch.arange(8) * (math.pi / 4)
-    return mixture(torch.stack([angle.cos(), angle.sin()], 1), 0.05)
+    return mixture(torch.stack([angle.cos(), angle.sin()], 1), 0.07)
 
 
 def grid() -> Mixture:

@@ -43,7 +43,7 @@ class Network:
     """Hidden layers, units in each, activation, and spectral norm (of a discriminator's weights)."""
 
     layers: int = 3
-    units: int = 128
+    units: int = 64
     activation: str = "relu"
     spectral: bool = False
 

@@ -70,7 +70,7 @@ def test_exact_masses_are_the_integral_of_the_density(name):
 def test_log_prob_of_gaussians_in_closed_form():
     ring = make("ring")
     at = float(ring.log_prob(ring.means[:1])[0])
-    assert at == pytest.approx(-math.log(8 * 2 * math.pi * 0.05**2), abs=1e-5)
+    assert at == pytest.approx(-math.log(8 * 2 * math.pi * 0.07**2), abs=1e-5)
 
 
 def test_points_fill_the_plane_and_keep_their_shape():

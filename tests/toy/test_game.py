@@ -13,7 +13,7 @@ from ganlab.toy.networks import ACTIVATIONS, Network, spectrum
 from ganlab.toy.optimisers import OPTIMISERS, new_state
 
 SMALL = Network(layers=2, units=12)
-TWO = Config(generator=SMALL, discriminator=SMALL, batch=16, runs=2)
+TWO = Config(generator=SMALL, discriminator=SMALL, batch=16, rate_g=1e-3, rate_d=1e-3, runs=2)
 ADDITIONS = [
     {"r1": 0.5},
     {"minibatch": True},
@@ -269,7 +269,8 @@ def test_a_rate_that_is_too_high_is_noticed():
 
 
 def test_parameter_counts():
-    assert parameters(Game(Config(runs=1))) == (33666, 33537)
+    network = Network(3, 128)
+    assert parameters(Game(Config(generator=network, discriminator=network))) == (33666, 33537)
 
 
 @pytest.mark.parametrize(
@@ -298,6 +299,10 @@ def test_parameter_counts():
 def test_wrong_settings_end_in_a_sentence(change, says):
     with pytest.raises(InputError, match=says):
         from_dict(change)
+
+
+def test_settings_of_a_network_join_its_defaults():
+    assert from_dict({"discriminator": {"units": 32}}).discriminator == Network(3, 32, "leaky-relu")
 
 
 def test_settings_travel():

@@ -1,0 +1,79 @@
+"""What a game has learned, in numbers: against the exact density where there is one, each with its floor."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from ganlab.divergences import Grid, coverage, estimates, floors, mmd2
+from ganlab.objectives import value_function
+from ganlab.toy.distributions import VIEW, Distribution
+from ganlab.toy.game import Game, stream
+
+CELLS = {1: 200, 2: 50}  # of the measuring grid along an axis, by dimension
+SAMPLES = 4000
+NEAR = 500  # samples of each side that the quadratic MMD takes
+
+
+@dataclass(frozen=True)
+class Ruler:
+    """What a distribution is measured with, made once: cell masses, floors for samples of n, points to compare with."""
+
+    data: Distribution
+    n: int = SAMPLES
+
+    @cached_property
+    def grid(self) -> Grid:
+        return Grid(self.data.dim, VIEW, CELLS[self.data.dim])
+
+    @cached_property
+    def masses(self) -> Tensor:
+        return self.data.masses(self.grid)
+
+    @cached_property
+    def floors(self) -> dict[str, float]:
+        """Of js, kl, reverse_kl and tv; what does not exceed its floor cannot be told from 0."""
+        return floors(self.masses, self.n)
+
+    @cached_property
+    def points(self) -> Tensor:
+        return self.data.sample(NEAR, stream(0, 0))[0]
+
+    def measure(self, points: Tensor) -> dict[str, list]:
+        """Of samples (runs, n, dim), per run: js, kl, reverse_kl, tv, mmd2, and for data with modes modes_covered,
+        high_quality and the share of samples that each mode got."""
+        points = points.cpu()
+        found = {name: values.tolist() for name, values in estimates(self.grid.counts(points), self.masses).items()}
+        near = points[:, :NEAR].nan_to_num(1e9, 1e9, -1e9).clamp(-1e9, 1e9)
+        found["mmd2"] = mmd2(near, self.points).tolist()
+        if self.data.modes is not None:
+            c = coverage(points, self.data.modes, self.data.spread, self.data.weights)
+            found["modes_covered"] = c.covered.sum(-1).tolist()
+            found["high_quality"] = c.high_quality.tolist()
+            found["shares"] = c.shares.tolist()
+        return found
+
+
+def measure(game: Game, ruler: Ruler) -> dict[str, list]:
+    """Ruler.measure() of what the game generates now."""
+    return ruler.measure(game.generate(*game.noise(ruler.n)))
+
+
+def value_and_bound(game: Game, ruler: Ruler) -> tuple[Tensor, Tensor]:
+    """V(D, G) (K,) on fresh samples, and (V + log 4) / 2, at most the Jensen-Shannon divergence (Goodfellow et al.
+    2014, theorem 1). For games whose D gives a probability; nan for the others."""
+    probability = game.objective.probability
+    if probability is None:
+        nothing = torch.full((game.config.runs,), math.nan)
+        return nothing, nothing
+    real, labels = game.data.sample(ruler.n, stream(game.config.seed, 99))
+    runs = game.config.runs
+    real, labels = real.expand(runs, *real.shape).to(game.device), labels.expand(runs, -1).to(game.device)
+    z, fake_labels = game.noise(ruler.n)
+    out = [game.discriminate(real, labels), game.discriminate(game.generate(z, fake_labels), fake_labels)]
+    value = value_function(*(torch.logit(probability(v), eps=1e-7) for v in out)).cpu()
+    return value, (value + math.log(4)) / 2

@@ -1,0 +1,92 @@
+"""One training from settings to numbers, for the command line."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+
+from ganlab.device import one_thread, resolve
+from ganlab.errors import InputError
+from ganlab.toy.config import from_dict
+from ganlab.toy.game import Game
+from ganlab.toy.measure import Ruler, measure, value_and_bound
+
+OFTEN = 50  # steps between looks at whether it still has numbers
+
+
+def parse_settings(settings: list[str]) -> dict:
+    """["batch=128", "generator.units=64"] -> {"batch": 128, "generator": {"units": 64}}. Raises InputError."""
+    values: dict = {}
+    for text in settings:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise InputError(f'Setting "{text}" is not NAME=VALUE, such as batch=128.')
+        try:
+            parsed = json.loads(value)
+        except ValueError:
+            parsed = value  # a name, such as relu
+        outer, _, inner = name.strip().partition(".")
+        if inner:
+            values.setdefault(outer, {})[inner] = parsed
+        else:
+            values[outer] = parsed
+    return values
+
+
+def run(values: dict, steps: int, device: str = "cpu", progress: Callable[[float], None] | None = None) -> dict:
+    """Train for so many steps and measure; numbers of one run, lists for several.
+
+    Raises InputError for settings that are wrong, and for a training that diverged, with the step.
+    """
+    device = resolve(device)
+    one_thread()
+    config = from_dict(values)
+    game = Game(config, device=device)
+    start = time.perf_counter()
+    while game.steps < steps:
+        game.step()
+        if game.steps % OFTEN == 0 or game.steps == steps:
+            if not game.finite():
+                raise InputError(
+                    f"The training diverged by step {game.steps}: some weights are no longer numbers. "
+                    f"Lower the learning rates ({config.rate_g:g} and {config.rate_d:g})."
+                )
+            if progress:
+                progress(game.steps / steps)
+    seconds = time.perf_counter() - start
+    ruler = Ruler(game.data)
+    found = measure(game, ruler)
+    found.pop("shares", None)
+    value, bound = value_and_bound(game, ruler)
+    found |= {"value": value.tolist(), "js_bound": bound.tolist()}
+    found = {k: [None if isinstance(x, float) and math.isnan(x) else x for x in v] for k, v in found.items()}
+    if config.runs == 1:
+        found = {k: v[0] for k, v in found.items()}
+    modes = {} if game.data.modes is None else {"modes_total": len(game.data.modes)}
+    return {
+        "data": config.data,
+        "objective": config.objective,
+        "steps": steps,
+        **found,
+        **modes,
+        "floors": ruler.floors,
+        "steps_per_second": round(steps / seconds, 1),
+    }
+
+
+def format_run(result: dict) -> str:
+    """For people: one line per measure, floors beside what has one."""
+
+    def shown(x) -> str:
+        if isinstance(x, list):
+            return "  ".join(shown(v) for v in x)
+        return "-" if x is None else f"{x:.4f}" if isinstance(x, float) else str(x)
+
+    lines = []
+    for name, value in result.items():
+        if name != "floors":
+            floor = result["floors"].get(name)
+            lines.append(f"{name}: {shown(value)}" + (f"  (floor {floor:.4f})" if floor is not None else ""))
+    return "\n".join(lines)

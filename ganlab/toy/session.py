@@ -1,0 +1,212 @@
+"""A training that somebody watches: play, pause, single steps, changes on the way, and going back in time.
+
+A session is its score: the settings, and what was done at which step. Replayed, it gives the same parameters bit for
+bit (on a CPU), and that is what a link carries. Snapshots along the way make going back fast; from the nearest earlier
+one the steps are played again.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import time
+import zlib
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+
+from ganlab.errors import InputError
+from ganlab.toy.config import Config, as_dict, from_dict
+from ganlab.toy.distributions import Distribution, from_drawing, get_distribution
+from ganlab.toy.game import Game
+
+HISTORY_BYTES = 64 * 2**20
+MAX_SNAPSHOTS = 200
+CHECK = 25  # steps between looks at whether all parameters are numbers
+MAX_LINK, MAX_SCORE = 100_000, 1_000_000  # characters of a link, and of what it unpacks to
+SHAPING = ("data", "latent", "generator", "discriminator", "minibatch", "conditional", "seed", "runs")
+
+
+class Note(NamedTuple):
+    """At `step`, before it is taken: other settings ("set", values), or a step of one player ("d" or "g")."""
+
+    step: int
+    kind: str
+    values: dict
+
+
+@dataclass
+class Session:
+    """One game, or two twins that differ in some settings, on the same data.
+
+    configs: of each game at the start. drawn: the user's points (N, 2), in place of a named distribution. score: what
+    was done so far and, in a session from a link, what is still to be done.
+    """
+
+    configs: tuple[Config, ...]
+    data: Distribution | None = None
+    drawn: torch.Tensor | None = None
+    score: list[Note] = field(default_factory=list)
+
+    def __post_init__(self):
+        if not 1 <= len(self.configs) <= 2:
+            raise InputError(f"A session has one game or two twins, not {len(self.configs)}.")
+        if self.drawn is not None:
+            self.data = from_drawing(self.drawn)
+        data = self.data or get_distribution(self.configs[0].data)
+        self.games = [Game(config, data) for config in self.configs]
+        self.playing = False
+        self.trouble = ""
+        self._ahead, self.score = self.score, []
+        self._history: list[tuple[list[dict], tuple[Config, ...], int]] = []
+        self._every = 1
+        self._keep()
+
+    @property
+    def steps(self) -> int:
+        return self.games[0].steps
+
+    # Going on
+
+    def advance(self, steps: int | None = None, seconds: float = 0.025) -> int:
+        """Take so many steps, or as many as fit the time; stops where the parameters are no longer numbers, goes back
+        to where they were, and says so in `trouble`. Returns the steps taken."""
+        start, taken = time.perf_counter(), 0
+        while not self.trouble and taken != steps:
+            self._step()
+            taken += 1
+            if steps is None and time.perf_counter() - start >= seconds:
+                break
+        return taken
+
+    def single(self, turns: str) -> None:
+        """A step of one player alone, "d" or "g"."""
+        self._ahead = [Note(self.steps, turns, {})]
+        self._step()
+
+    def _step(self) -> None:
+        """One step, as the score has it where it says something about it."""
+        turns = "dg"
+        while turns == "dg" and self._ahead and self._ahead[0].step <= self.steps:
+            note = self._ahead.pop(0)
+            self.score.append(note)
+            if note.kind == "set":
+                self._apply(note)
+            else:
+                turns = note.kind
+        for game in self.games:
+            game.step(turns)
+        self._remember()
+
+    def change(self, which: int | None = None, **values) -> None:
+        """Other settings from the next step on, for one of the games or (None) for all.
+
+        Raises InputError for wrong values, with nothing changed, and for settings that need a new start (SHAPING).
+        """
+        shaping = sorted(set(values) & set(SHAPING))
+        if shaping:
+            raise InputError(f"{', '.join(shaping).capitalize()} cannot change while it runs; start again with it.")
+        note = Note(self.steps, "set", values if which is None else {"which": which, **values})
+        self._apply(note)
+        self.score.append(note)
+        self._ahead, self.trouble = [], ""
+
+    def _apply(self, note: Note) -> None:
+        values = dict(note.values)
+        which = values.pop("which", None)
+        chosen = self.games if which is None else [self.games[which]]
+        configs = [from_dict({**as_dict(game.config), **values}) for game in chosen]
+        for game, config in zip(chosen, configs, strict=True):
+            game.configure(config)
+
+    # Going back
+
+    def _keep(self) -> None:
+        configs = tuple(game.config for game in self.games)
+        self._history.append(([game.snapshot() for game in self.games], configs, self.steps))
+        size = sum(4 * 4 * (g.flat_g.numel() + g.flat_d.numel()) for g in self.games)
+        if len(self._history) > min(MAX_SNAPSHOTS, max(8, HISTORY_BYTES // size)):
+            self._history = self._history[::2]  # the whole run stays within reach, at twice the distance
+            self._every *= 2
+
+    def _remember(self) -> None:
+        if self.steps % CHECK == 0 and not all(game.finite() for game in self.games):
+            at = self.steps
+            self.playing = False
+            self._restore(len(self._history) - 1)
+            while len(self._history) > 1 and not all(game.finite() for game in self.games):
+                self._restore(len(self._history) - 2)
+            self.score, self._ahead = [n for n in self.score if n.step < self.steps], []
+            self.trouble = (
+                f"The training diverged before step {at}: some weights are no longer numbers. It is back at step "
+                f"{self.steps}; lower the learning rates, or go further back."
+            )
+        elif self.steps % self._every == 0:
+            self._keep()
+
+    def _restore(self, k: int) -> None:
+        snapshots, configs, _ = self._history[k]
+        for game, snapshot, config in zip(self.games, snapshots, configs, strict=True):
+            game.configure(config)
+            game.restore(snapshot)
+        del self._history[k + 1 :]
+
+    def rewind(self, step: int) -> None:
+        """Be at an earlier step again, exactly; what was done after it is forgotten, so going on is a fork."""
+        if not 0 <= step <= self.steps:
+            raise InputError(f"Step {step} is not from 0 to {self.steps}, where the training is.")
+        kept = [n for n in self.score if n.step < step]
+        k = max(i for i, (_, _, at) in enumerate(self._history) if at <= step)
+        at = self._history[k][2]
+        self._restore(k)
+        self.trouble = ""
+        self.score = [n for n in kept if n.step < at]
+        self._ahead = [n for n in kept if n.step >= at]
+        self.advance(step - self.steps)
+        self._ahead = []
+
+    # Travelling
+
+    def link(self) -> str:
+        """The session's score as text for a link: letters, digits, - and _."""
+        score = {"games": [as_dict(c) for c in self.configs], "notes": [list(n) for n in self.score + self._ahead]}
+        if self.drawn is not None:
+            score["drawn"] = [[round(float(v), 3) for v in point] for point in self.drawn]
+        elif self.data is not None:
+            raise InputError("Data from a file does not fit a link; save the session instead.")
+        packed = base64.urlsafe_b64encode(zlib.compress(json.dumps(score, separators=(",", ":")).encode(), 9))
+        if len(packed) > MAX_LINK:
+            raise InputError(f"The link would have {len(packed):,} characters, more than {MAX_LINK:,}; save instead.")
+        return packed.decode().rstrip("=")
+
+
+def from_link(text: str) -> Session:
+    """The session of Session.link(), at step 0, with its score still to be played. Raises InputError for other text."""
+    wrong = InputError("The link is damaged: it is not one that this page made. Ask for it again, or start afresh.")
+    if not text or len(text) > MAX_LINK:
+        raise wrong
+    try:
+        inflate = zlib.decompressobj()
+        raw = inflate.decompress(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), MAX_SCORE)
+        if inflate.unconsumed_tail or not inflate.eof:
+            raise wrong
+        score = json.loads(raw)
+        games = [dict(g) for g in score["games"]]
+        notes = [Note(int(step), str(kind), dict(values)) for step, kind, values in score.get("notes", [])]
+        drawn = torch.tensor(score["drawn"], dtype=torch.float32) if "drawn" in score else None
+    except (ValueError, TypeError, KeyError, AttributeError, binascii.Error, zlib.error, RecursionError) as error:
+        raise wrong from error
+    if any(n.kind not in ("set", "d", "g") or n.step < 0 for n in notes) or notes != sorted(
+        notes, key=lambda n: n.step
+    ):
+        raise wrong
+    configs = tuple(from_dict(g) for g in games)
+    for note in notes:
+        values = {k: v for k, v in note.values.items() if k != "which"}
+        if note.values.get("which") not in (None, *range(len(configs))) or set(values) & set(SHAPING):
+            raise wrong
+        for config in configs:
+            from_dict({**as_dict(config), **values})
+    return Session(configs, drawn=drawn, score=notes)

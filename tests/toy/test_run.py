@@ -1,0 +1,102 @@
+"""From settings to numbers: measures of a game, the command's own work, the benchmark's shape."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from ganlab.errors import InputError
+from ganlab.toy.benchmark import benchmark_toy, format_benchmark
+from ganlab.toy.config import Config
+from ganlab.toy.distributions import DISTRIBUTIONS, from_points, get_distribution
+from ganlab.toy.game import Game, stream
+from ganlab.toy.measure import Ruler, measure, value_and_bound
+from ganlab.toy.networks import Network
+from ganlab.toy.run import format_run, parse_settings, run
+
+SMALL = Network(layers=2, units=16)
+TWO = Config(generator=SMALL, discriminator=SMALL, batch=32, runs=2)
+QUICK = {"generator": {"layers": 2, "units": 16}, "discriminator": {"layers": 2, "units": 16}, "batch": 32}
+
+
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
+def test_perfect_samples_cannot_be_told_from_the_data(name):
+    data = get_distribution(name)
+    ruler = Ruler(data)
+    found = ruler.measure(torch.stack([data.sample(ruler.n, stream(7, k))[0] for k in range(3)]))
+    for measured, floor in ruler.floors.items():
+        assert all(0 <= v <= 1.05 * floor for v in found[measured]), measured
+    assert all(0 <= v <= 3 * (1 / 500 + 1 / 500) * 2 for v in found["mmd2"])
+    if data.modes is not None:
+        assert found["modes_covered"] == [len(data.modes)] * 3
+        assert min(found["high_quality"]) > 0.95
+
+
+def test_the_users_own_points_are_measured_against_themselves():
+    points = from_points(torch.randn((3000, 2), generator=torch.Generator().manual_seed(0)))
+    ruler = Ruler(points)
+    found = ruler.measure(points.sample(ruler.n, stream(1, 1))[0][None])
+    assert all(found[name][0] <= 1.05 * floor for name, floor in ruler.floors.items())
+
+
+def test_a_generator_of_nothing_but_nan_is_measured_without_one():
+    ruler = Ruler(get_distribution("ring"))
+    found = ruler.measure(torch.full((1, 4000, 2), math.nan))
+    assert found["js"][0] == pytest.approx(math.log(2))
+    assert all(math.isfinite(v[0]) for name, v in found.items() if name != "shares")
+    assert found["modes_covered"] == [0]
+
+
+def test_the_bound_stays_below_the_divergence():
+    """(V + log 4) / 2 <= JS for any D, up to the samples' own noise."""
+    game = Game(replace(TWO, rate_d=3e-3))
+    ruler = Ruler(game.data)
+    for _ in range(300):
+        game.step("d")
+    value, bound = value_and_bound(game, ruler)
+    torch.testing.assert_close(bound, (value + math.log(4)) / 2)
+    assert all(b <= js + 0.02 for b, js in zip(bound.tolist(), measure(game, ruler)["js"], strict=True))
+    assert float(bound.min()) > 0.3  # and D has learned to tell most of it
+
+
+def test_games_without_probabilities_have_no_value():
+    game = Game(replace(TWO, objective="wgan-gp"))
+    assert all(t.isnan().all() for t in value_and_bound(game, Ruler(game.data)))
+
+
+def test_run():
+    result = run({**QUICK, "seed": 3}, 30)
+    assert result["modes_total"] == 8 and 0 <= result["modes_covered"] <= 8
+    assert result["steps"] == 30 and result["steps_per_second"] > 0
+    assert {"js", "kl", "high_quality", "value", "js_bound"} <= set(result)
+    again = run({**QUICK, "seed": 3}, 30)
+    assert {k: v for k, v in result.items() if k != "steps_per_second"} == {
+        k: v for k, v in again.items() if k != "steps_per_second"
+    }
+    assert "floor" in format_run(result)
+
+
+def test_several_runs_give_lists():
+    result = run({**QUICK, "runs": 3, "objective": "wgan-gp"}, 5)
+    assert len(result["js"]) == 3 and result["value"] == [None] * 3
+
+
+def test_a_diverged_run_says_when_and_what_to_do():
+    wild = {**QUICK, "optimiser": "sgd", "rate_g": 1.0, "rate_d": 1.0, "objective": "pearson"}
+    with pytest.raises(InputError, match=r"diverged by step \d+.*Lower the learning rates"):
+        run(wild, 400)
+
+
+def test_settings_from_the_command_line():
+    parsed = parse_settings(["batch=64", "generator.units=32", "generator.activation=tanh", "conditional=true"])
+    assert parsed == {"batch": 64, "generator": {"units": 32, "activation": "tanh"}, "conditional": True}
+    with pytest.raises(InputError, match="not NAME=VALUE"):
+        parse_settings(["batch"])
+
+
+def test_the_benchmark_has_both_ways_and_their_ratio():
+    result = benchmark_toy("cpu", seconds=0.01, rounds=1)
+    assert [r["units"] for r in result["steps_per_second"]] == [128, 64]
+    assert all(r["textbook"] > 0 and r["ours"] > 0 and r["ratio"] > 0 for r in result["steps_per_second"])
+    assert "times" in format_benchmark(result)
