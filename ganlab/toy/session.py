@@ -13,14 +13,17 @@ import json
 import time
 import zlib
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
+from ganlab.checkpoints import load_tensors, save_tensors
 from ganlab.errors import InputError
 from ganlab.toy.config import Config, as_dict, from_dict
-from ganlab.toy.distributions import Distribution, from_drawing, get_distribution
+from ganlab.toy.distributions import Distribution, Picture, Points, from_drawing, get_distribution
 from ganlab.toy.game import Game
+from ganlab.toy.optimisers import State
 
 HISTORY_BYTES = 64 * 2**20
 MAX_SNAPSHOTS = 200
@@ -169,17 +172,84 @@ class Session:
 
     # Travelling
 
-    def link(self) -> str:
-        """The session's score as text for a link: letters, digits, - and _."""
+    def written(self) -> dict:
+        """The score as plain values: settings at the start, what was done when, and what was drawn."""
         score = {"games": [as_dict(c) for c in self.configs], "notes": [list(n) for n in self.score + self._ahead]}
         if self.drawn is not None:
             score["drawn"] = [[round(float(v), 3) for v in point] for point in self.drawn]
-        elif self.data is not None:
+        return score
+
+    def link(self) -> str:
+        """The session's score as text for a link: letters, digits, - and _."""
+        if self.data is not None and self.drawn is None:
             raise InputError("Data from a file does not fit a link; save the session instead.")
-        packed = base64.urlsafe_b64encode(zlib.compress(json.dumps(score, separators=(",", ":")).encode(), 9))
+        text = json.dumps(self.written(), separators=(",", ":"))
+        packed = base64.urlsafe_b64encode(zlib.compress(text.encode(), 9))
         if len(packed) > MAX_LINK:
             raise InputError(f"The link would have {len(packed):,} characters, more than {MAX_LINK:,}; save instead.")
         return packed.decode().rstrip("=")
+
+
+def save(session: Session, path: Path) -> None:
+    """Write score, parameters and the user's data to a safetensors file."""
+    tensors, counts = {}, []
+    for k, game in enumerate(session.games):
+        kept = game.snapshot()
+        tensors |= {f"{k}.{name}": kept[name] for name in ("flat_g", "flat_d", "last_g", "last_d")}
+        for who, state in zip("gd", kept["states"], strict=True):
+            tensors |= {f"{k}.first_{who}": state.first, f"{k}.second_{who}": state.second}
+        tensors |= {f"{k}.right_{i}": right for i, right in enumerate(kept["right"])}
+        counts.append([state.count for state in kept["states"]])
+    if isinstance(session.data, Points) and session.drawn is None:
+        tensors |= {"points": session.data.points, "labels": session.data.labels}
+    elif isinstance(session.data, Picture):
+        tensors["picture"] = session.data.weights
+    save_tensors(path, tensors, {"score": session.written(), "steps": session.steps, "counts": counts})
+
+
+def load(path: Path) -> Session:
+    """The session that save() wrote, where it was; rewinding plays its score from the start. Raises InputError."""
+    wrong = InputError(f'"{Path(path).name}" is not a session that this program saved; save it again.')
+    tensors, meta = load_tensors(path)
+    data = None
+    try:
+        if "points" in tensors:
+            data = Points(from_drawing(tensors["points"]).points, tensors["labels"].long())
+            if (
+                data.labels.shape != data.points.shape[:1]
+                or not 0 <= int(data.labels.min()) <= int(data.labels.max()) < 100
+            ):
+                raise wrong
+        elif "picture" in tensors:
+            data = Picture(tensors["picture"])
+            if (
+                data.weights.ndim != 2
+                or not float(data.weights.min()) >= 0
+                or not 0.99 < float(data.weights.sum()) < 1.01
+            ):
+                raise wrong
+        session = from_score(meta["score"], wrong, data)
+        steps, counts = int(meta["steps"]), meta["counts"]
+        while session._ahead and session._ahead[0].step < steps:
+            note = session._ahead.pop(0)
+            session.score.append(note)
+            if note.kind == "set":
+                session._apply(note)
+        for k, game in enumerate(session.games):
+            kept = {name: tensors[f"{k}.{name}"] for name in ("flat_g", "flat_d", "last_g", "last_d")}
+            moments = [(tensors[f"{k}.first_{w}"], tensors[f"{k}.second_{w}"]) for w in "gd"]
+            states = tuple(State(*m, int(n)) for m, n in zip(moments, counts[k], strict=True))
+            right = [tensors[f"{k}.right_{i}"] for i in range(len(game.right))]
+            if any(kept[n].shape != game.flat_g.shape for n in ("flat_g", "last_g")) or any(
+                kept[n].shape != game.flat_d.shape for n in ("flat_d", "last_d")
+            ):
+                raise wrong
+            game.restore({**kept, "states": states, "right": right, "steps": steps})
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise wrong from error
+    if steps:
+        session._keep()
+    return session
 
 
 def from_link(text: str) -> Session:
@@ -193,10 +263,19 @@ def from_link(text: str) -> Session:
         if inflate.unconsumed_tail or not inflate.eof:
             raise wrong
         score = json.loads(raw)
+    except (ValueError, binascii.Error, zlib.error, RecursionError) as error:
+        raise wrong from error
+    return from_score(score, wrong)
+
+
+def from_score(score: dict, wrong: InputError, data: Distribution | None = None) -> Session:
+    """The session of Session.written(), at step 0, its score still to be played; data: what it was given from a file.
+    Raises `wrong`, or a sentence about a setting, for anything else."""
+    try:
         games = [dict(g) for g in score["games"]]
         notes = [Note(int(step), str(kind), dict(values)) for step, kind, values in score.get("notes", [])]
         drawn = torch.tensor(score["drawn"], dtype=torch.float32) if "drawn" in score else None
-    except (ValueError, TypeError, KeyError, AttributeError, binascii.Error, zlib.error, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise wrong from error
     if any(n.kind not in ("set", "d", "g") or n.step < 0 for n in notes) or notes != sorted(
         notes, key=lambda n: n.step
@@ -209,4 +288,4 @@ def from_link(text: str) -> Session:
             raise wrong
         for config in configs:
             from_dict({**as_dict(config), **values})
-    return Session(configs, drawn=drawn, score=notes)
+    return Session(configs, data, drawn, notes)
