@@ -22,25 +22,25 @@ RATES = (1e-4, 2.0)
 
 @dataclass(frozen=True)
 class TwoPlayers:
-    """Gradients of each player's own loss, of a state (..., 2) = (x, y): both players descend along `field`."""
+    """Both players descend their own loss of a state (..., 2) = (x, y).
+
+    losses: (..., 2) -> (..., 2). field: v (..., 2), the derivative of each player's loss by its own number.
+    """
 
     name: str
     axes: tuple[str, str]
-    losses: Callable[[Tensor], Tensor]  # (..., 2) -> (..., 2), each player's loss
-
-    def field(self, state: Tensor) -> Tensor:
-        """v (..., 2): the derivative of each player's loss by its own number; differentiable."""
-        state = state if state.requires_grad else state.detach().requires_grad_()
-        both = self.losses(state)
-        parts = [torch.autograd.grad(both[..., k].sum(), state, create_graph=True)[0][..., k] for k in (0, 1)]
-        return torch.stack(parts, -1)
+    losses: Callable[[Tensor], Tensor]
+    field: Callable[[Tensor], Tensor]
 
 
 def bilinear() -> TwoPlayers:
     """x descends xy, y ascends it: v = (y, -x) turns and never points inwards."""
-    return TwoPlayers(
-        "bilinear", ("x", "y"), lambda s: torch.stack([s[..., 0] * s[..., 1], -s[..., 0] * s[..., 1]], -1)
-    )
+
+    def losses(s: Tensor) -> Tensor:
+        product = s[..., 0] * s[..., 1]
+        return torch.stack([product, -product], -1)
+
+    return TwoPlayers("bilinear", ("x", "y"), losses, lambda s: torch.stack([s[..., 1], -s[..., 0]], -1))
 
 
 def dirac_gan(objective: str = "minimax", r1: float = 0.0) -> TwoPlayers:
@@ -55,7 +55,12 @@ def dirac_gan(objective: str = "minimax", r1: float = 0.0) -> TwoPlayers:
         d = game.real.value(0 * psi) + game.fake.value(psi * theta) + r1 / 2 * psi.square()
         return torch.stack([game.generator.value(psi * theta), d], -1)
 
-    return TwoPlayers("dirac-gan", ("theta (generator)", "psi (discriminator)"), losses)
+    def field(s: Tensor) -> Tensor:
+        theta, psi = s[..., 0], s[..., 1]
+        d = game.fake.slope(psi * theta) * theta + r1 * psi
+        return torch.stack([game.generator.slope(psi * theta) * psi, d], -1)
+
+    return TwoPlayers("dirac-gan", ("theta (generator)", "psi (discriminator)"), losses, field)
 
 
 # Each method maps (state, memory) to the next of both; memory is the last field, or the last step.

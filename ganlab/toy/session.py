@@ -170,6 +170,24 @@ class Session:
         self.advance(step - self.steps)
         self._ahead = []
 
+    @property
+    def moments(self) -> list[int]:
+        """The steps whose snapshots are kept, in order."""
+        return [at for _, _, at in self._history]
+
+    def recall(self, k: int) -> list[Game]:
+        """The games as they were at moments[k], apart from those that go on; their losses and gradients are those of
+        the step that comes then."""
+        snapshots, configs, _ = self._history[k]
+        games = [Game(config, self.games[0].data, self.games[0].device) for config in configs]
+        for game, snapshot in zip(games, snapshots, strict=True):
+            game.restore(snapshot)
+            draws = game.draws(game.steps)
+            with torch.no_grad():
+                game.gradient_d(draws[0])
+                game.gradient_g(draws[-1])
+        return games
+
     # Travelling
 
     def written(self) -> dict:

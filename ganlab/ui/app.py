@@ -8,12 +8,12 @@ import sys
 import gradio as gr
 
 from ganlab import __doc__ as ABOUT
-from ganlab.ui import translate, viewer
+from ganlab.ui import toy, translate, viewer
 from ganlab.ui.sessions import Store
 from ganlab.ui.settings import Settings
 from ganlab.ui.viewer import ASSETS
 
-PAGES = (translate,)  # each has TITLE, SLUG and build(store, settings, demo)
+PAGES = (toy, translate)  # each has TITLE, SLUG and build(store, settings, demo)
 SYSTEM_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
 MONO_FONTS = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 HOUR = 3600  # s

@@ -104,31 +104,31 @@ class Viewer:
         self.page, self.address = page, address
         self.canvas = page.locator(".gl-canvas")
 
-    def open(self, query=""):
+    def open(self, query="/?tab=translate"):
         self.page.goto(self.address + query)
-        self.page.wait_for_selector(".gl-viewer[data-state=ready]")
+        self.page.wait_for_selector("#viewer .gl-viewer[data-state=ready]")
         return self
 
     @property
     def token(self):
-        return self.page.get_attribute(".gl-viewer", "data-token")
+        return self.page.get_attribute("#viewer .gl-viewer", "data-token")
 
     @property
     def status(self):
         """What the viewer says of its picture, once the picture asked for is drawn."""
         return self.page.evaluate(
             """() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() =>
-                done(document.querySelector('.gl-viewer [role=status]').textContent))))"""
+                done(document.querySelector('#viewer [role=status]').textContent))))"""
         )
 
     def wait_for_status(self, words):
         self.page.wait_for_function(
-            "words => document.querySelector('.gl-viewer [role=status]').textContent.includes(words)", arg=words
+            "words => document.querySelector('#viewer [role=status]').textContent.includes(words)", arg=words
         )
 
     def wait_for_result_after(self, token):
         self.page.wait_for_function(
-            "token => document.querySelector('.gl-viewer').dataset.token !== token", arg=token, timeout=PATIENCE
+            "token => document.querySelector('#viewer .gl-viewer').dataset.token !== token", arg=token, timeout=PATIENCE
         )
         self.page.wait_for_selector("#translate:not([disabled])")
 

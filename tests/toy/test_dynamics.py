@@ -20,6 +20,14 @@ def test_the_bilinear_field_only_turns():
     torch.testing.assert_close((v * states).sum(1), torch.zeros(50, dtype=torch.float64))
 
 
+@pytest.mark.parametrize("game", [bilinear(), *(dirac_gan(name, 0.3) for name in OBJECTIVES)])
+def test_the_field_is_the_gradient_of_each_own_loss(game):
+    states = torch.randn((20, 2), generator=torch.Generator().manual_seed(0), dtype=torch.float64).requires_grad_()
+    losses = game.losses(states)
+    wanted = [torch.autograd.grad(losses[:, k].sum(), states, retain_graph=True)[0][:, k] for k in (0, 1)]
+    torch.testing.assert_close(game.field(states), torch.stack(wanted, 1))
+
+
 @pytest.mark.parametrize(
     ("method", "modulus"),
     [

@@ -1,0 +1,180 @@
+"""Trainings that browsers watch: each is pulled, a frame at a time, and stands still when nobody pulls."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import secrets
+import tempfile
+import threading
+import time
+from bisect import bisect_right
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+
+from ganlab.device import one_thread
+from ganlab.errors import InputError
+from ganlab.toy.distributions import get_distribution
+from ganlab.toy.export import export_script
+from ganlab.toy.film import film
+from ganlab.toy.frames import frame
+from ganlab.toy.measure import Ruler
+from ganlab.toy.session import Session, save
+
+BUDGET = 0.025  # s of training per frame, where nobody else trains
+LEAST = 0.004
+SAMPLES = 2000  # that a measure takes
+MEASURE_EVERY = 0.25  # s
+FORGET_AFTER = 3600.0  # s without a pull
+MOST = 400  # trainings held at once
+GONE = "This training is no longer on the server: it was forgotten after an hour of rest. Reload the page."
+
+
+def ruler_of(session: Session) -> Ruler:
+    return Ruler(session.games[0].data, SAMPLES)
+
+
+@lru_cache
+def named_ruler(data: str) -> Ruler:
+    return Ruler(get_distribution(data), SAMPLES)
+
+
+class Live:
+    """A session with a lock, so that the page's controls and its frames do not meet."""
+
+    def __init__(self, session: Session):
+        self.lock = threading.Lock()
+        self.pulled = self.measured = 0.0
+        self.start(session)
+
+    def start(self, session: Session) -> None:
+        """Show another session from now on."""
+        self.session, self.fresh, self.past = session, True, None
+        self.ruler = named_ruler(session.games[0].config.data) if session.data is None else ruler_of(session)
+        self.measured = 0.0
+
+    def fork(self) -> None:
+        """Go on from the past moment that is looked at; what came after it is forgotten."""
+        if self.past is not None:
+            self.session.rewind(self.session.moments[self.past])
+            self.past = None
+
+    def do(self, command: list) -> dict:
+        """What a button asks for; returns what it asked to have. Raises InputError."""
+        name, *rest = command
+        session = self.session
+        if name == "play":
+            self.fork()
+            session.playing = not session.trouble
+        elif name == "pause":
+            session.playing = False
+        elif name == "step":
+            self.fork()
+            session.playing = False
+            if rest[0] == "dg":
+                session.advance(1)
+            elif rest[0] in ("d", "g"):
+                session.single(rest[0])
+        elif name == "look":
+            session.playing = False
+            k = bisect_right(session.moments, max(0, int(rest[0]))) - 1
+            self.past = None if rest[0] >= session.steps else k
+        elif name == "link":
+            return {"link": session.link()}
+        elif name == "draw":
+            drawn = torch.tensor(rest[0], dtype=torch.float32)
+            self.start(Session(tuple(game.config for game in session.games), drawn=drawn))
+            return {"own": True}
+        elif name == "script":
+            return {"script": export_script(session)}
+        elif name == "film":
+            return {"film": base64.b64encode(film(session)).decode()}
+        elif name == "save":
+            with tempfile.TemporaryDirectory(prefix="ganlab-") as scratch:
+                path = Path(scratch, "session.safetensors")
+                save(session, path)
+                return {"saved": base64.b64encode(path.read_bytes()).decode()}
+        return {}
+
+
+class Lives:
+    """All trainings, by unguessable token; a few threads take turns in training them."""
+
+    def __init__(self, threads: int | None = None):
+        self._lives: dict[str, Live] = {}
+        self._holders: dict[str, str] = {}  # token -> who opened it
+        self._lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(threads or min(4, os.cpu_count() or 1), "toy", one_thread)
+
+    def open(self, session: Session, holder: str) -> str:
+        """The token of a new training, which lasts until its holder closes or leaves it alone for an hour."""
+        token, live, now = secrets.token_urlsafe(24), Live(session), time.monotonic()
+        live.pulled = now
+        with self._lock:
+            for pulled, old in sorted((live.pulled, t) for t, live in self._lives.items()):
+                if now - pulled > FORGET_AFTER or len(self._lives) >= MOST:
+                    self._forget(old)
+            self._lives[token], self._holders[token] = live, holder
+        return token
+
+    def get(self, token) -> Live:
+        """Raises InputError for a token that opens nothing."""
+        live = self._lives.get(token) if isinstance(token, str) else None
+        if live is None:
+            raise InputError(GONE)
+        return live
+
+    def close(self, holder: str) -> None:
+        """Forget all that the holder opened."""
+        with self._lock:
+            for token in [t for t, who in self._holders.items() if who == holder]:
+                self._forget(token)
+
+    def _forget(self, token: str) -> None:
+        del self._lives[token], self._holders[token]
+
+    async def pull(self, request: dict) -> dict:
+        """The next frame: {"frame": base64, ...what its commands asked to have} or {"error": a sentence}.
+
+        request: token, do (a list of commands, see Live.do), layers, real (whether to send the real points), slow (one
+        step per frame).
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._pull, request)
+
+    def _pull(self, request: dict) -> dict:
+        answer: dict = {}
+        try:
+            live = self.get(request.get("token"))
+            with live.lock:
+                live.pulled = now = time.monotonic()
+                try:
+                    for command in list(request.get("do") or ())[:16]:
+                        answer |= live.do(list(command))
+                except InputError as error:
+                    answer["error"] = str(error)
+                except (ValueError, TypeError, IndexError):
+                    answer["error"] = "That was no command of this page; reload it."
+                session = live.session
+                if session.playing:
+                    live.past = None
+                    session.advance(1 if request.get("slow") else None, self._budget(now))
+                fresh, live.fresh = live.fresh, False
+                due = fresh or bool(request.get("do")) or (session.playing and now - live.measured > MEASURE_EVERY)
+                if due:
+                    live.measured = now
+                layers = tuple(str(name) for name in request.get("layers") or ())
+                steady = fresh or bool(request.get("real"))
+                packed = frame(session, live.ruler if due else None, steady, layers, live.past)
+                answer |= {"frame": base64.b64encode(packed).decode(), "fresh": fresh}
+        except InputError as error:
+            answer = {"error": str(error), "gone": True}
+        return answer
+
+    def _budget(self, now: float) -> float:
+        """Less for each where many train, so that all stay in motion."""
+        training = sum(live.session.playing and now - live.pulled < 1.0 for live in list(self._lives.values()))
+        return max(LEAST, BUDGET / max(1, training / 2))

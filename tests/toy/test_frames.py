@@ -1,0 +1,152 @@
+"""What the canvas gets: right bytes, right places, and the moments of the past."""
+
+import io
+import json
+import struct
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ganlab.toy import frames
+from ganlab.toy.config import Config
+from ganlab.toy.film import film
+from ganlab.toy.frames import frame, optimum, positions, titles
+from ganlab.toy.game import stream
+from ganlab.toy.measure import Ruler
+from ganlab.toy.session import Session
+
+LAYERS = ("heat", "optimum", "field", "warp", "arrows")
+
+
+def unpacked(packed):
+    """(header, {(game, name): array}); every byte must be accounted for."""
+    (length,) = struct.unpack_from("<I", packed)
+    header, at, arrays = json.loads(packed[4 : 4 + length]), 4 + length, {}
+    assert at % 4 == 0
+    for item in header["arrays"]:
+        array = np.frombuffer(packed, item["type"], int(np.prod(item["shape"])), at).reshape(item["shape"])
+        arrays[item["game"], item["name"]] = array
+        at += array.nbytes
+    assert at == len(packed)
+    return header, arrays
+
+
+@pytest.mark.parametrize(
+    "configs",
+    [
+        (Config(),),
+        (Config(runs=8),),
+        (Config(), Config(objective="wgan-gp")),
+        (Config(data="gaussians-1d", latent=1, noise="uniform"),),
+        (Config(latent=1),),
+        (Config(latent=8, conditional=True, minibatch=True),),
+        (Config(data="checkerboard", objective="kl"),),
+    ],
+    ids=lambda c: "-".join(f"{x.data}-{x.objective}-{x.runs}-{x.latent}" for x in c),
+)
+def test_every_layer_has_the_shape_that_is_drawn(configs):
+    session = Session(configs)
+    session.advance(3)
+    data = session.games[0].data
+    header, arrays = unpacked(frame(session, Ruler(data, 500), True, LAYERS))
+    assert header["steps"] == header["at"] == 3
+    for k, game in enumerate(session.games):
+        runs, dim = game.config.runs, data.dim
+        n = frames.HEAT[min(s for s in frames.HEAT if s >= runs * len(configs))] if dim == 2 else frames.LINE
+        assert arrays[k, "fake"].shape[::2] == (runs, dim)
+        assert arrays[k, "heat"].shape == (runs, *[n] * dim)
+        assert arrays[k, "field"].shape == (runs, *[frames.FIELD] * dim, dim)
+        assert arrays[k, "arrows"].shape == arrays[k, "fake"].shape
+        assert arrays[k, "bins"].sum(2) == pytest.approx(1)
+        assert ((k, "warp") in arrays) == (game.config.latent <= 2)
+        assert ((k, "optimum") in arrays) == (game.objective.probability is not None)
+        found = header["games"][k]
+        assert len(found["loss_d"]) == len(found["js"]) == runs
+        assert all(np.isfinite(found["norm_g"]))
+    assert arrays[0, "real"].shape == (1000, data.dim)
+
+
+def test_positions_cover_the_plane_and_nothing_else():
+    at = positions(torch.tensor([[-1.6, 1.6], [0.0, 0.8], [99.0, float("nan")]]))
+    assert at.tolist() == [[-32767, 32767], [0, 16383], [32767, 32767]]
+
+
+def test_maps_are_drawn_where_the_points_are():
+    """A discriminator that says x > 0 must be bright on the right: x is the first axis of a map."""
+    session = Session((Config(),))
+    game = session.games[0]
+    game._discriminate = lambda flat, x, among=None: (20 * x[..., 0], x)
+    heat = unpacked(frame(session, layers=("heat",)))[1][0, "heat"][0]
+    assert heat[-5:].min() > 30000 > 2000 > heat[:5].max()
+
+
+def test_the_gradient_field_points_where_samples_would_move():
+    """Minimax and non-saturating pull alike in direction; where D is sure, the saturating pull is gone."""
+    pulls = {}
+    for name in ("minimax", "non-saturating"):
+        session = Session((Config(objective=name),))
+        session.games[0]._discriminate = lambda flat, x, among=None: (8 * x[..., 0] - 8, x)
+        pulls[name] = unpacked(frame(session, layers=("field",)))[1][0, "field"][0]
+    x = pulls["non-saturating"][..., 0]
+    assert x.min() > 0  # towards larger x, where D says real
+    assert abs(pulls["non-saturating"][..., 1]).max() == 0
+    assert pulls["minimax"][0, 0, 0] < 1e-4 * x[0, 0]
+    torch.testing.assert_close(pulls["minimax"][-1, 0, 0] / x[-1, 0] > 10, np.True_)
+
+
+def test_against_a_perfect_generator_the_best_answer_is_one_half():
+    game = Session((Config(),)).games[0]
+    n = 20
+    masses = game.data.masses(frames.Grid(2, frames.VIEW, n))[:-1][None]
+    best = optimum(game, masses, n)
+    there = ~best.isnan()
+    assert there.sum() > 30
+    assert best[there].numpy() == pytest.approx(0.5, abs=1e-6)
+    assert optimum(Session((Config(objective="wasserstein"),)).games[0], masses, n) is None
+
+
+def test_the_past_is_shown_as_it_was():
+    session = Session((Config(),))
+    then = []
+    for _ in range(6):
+        then.append(unpacked(frame(session, layers=("heat",)))[1])
+        session.advance(1)
+    for k in (0, 3, 5):
+        header, arrays = unpacked(frame(session, layers=("heat",), past=k))
+        assert (header["steps"], header["at"], header["past"]) == (6, k, True)
+        for name in ("fake", "heat"):
+            assert np.array_equal(arrays[0, name], then[k][0, name])
+    assert session.steps == 6
+
+
+def test_twins_are_called_by_what_they_differ_in():
+    assert titles(Session((Config(), Config(objective="hinge"))).games) == ["Non-saturating", "Hinge"]
+    assert titles(Session((Config(), Config(play="unrolled"))).games) == ["play alternating", "play unrolled"]
+    assert titles(Session((Config(),)).games) == ["Non-saturating"]
+
+
+@pytest.mark.parametrize(
+    ("configs", "panels"), [((Config(),), 1), ((Config(data="gaussians-1d", latent=1),), 1), ((Config(runs=8),), 8)]
+)
+def test_the_film_shows_the_training_from_its_start(configs, panels):
+    session = Session(configs)
+    session.advance(20)
+    seen = Image.open(io.BytesIO(film(session)))
+    assert seen.n_frames == 21
+    assert seen.width == min(4, panels) * 308 - 8
+    first = np.asarray(seen.convert("RGB"), int)
+    seen.seek(20)
+    assert abs(np.asarray(seen.convert("RGB"), int) - first).mean() > 1
+    assert session.steps == 20
+
+
+def test_frames_do_not_disturb_the_training():
+    watched, alone = Session((Config(d_steps=2),)), Session((Config(d_steps=2),))
+    for _ in range(5):
+        watched.advance(4)
+        frame(watched, Ruler(watched.games[0].data, 300), True, LAYERS, past=1)
+    alone.advance(20)
+    assert torch.equal(watched.games[0].flat_g, alone.games[0].flat_g)
+    assert stream(0, 1).initial_seed() == stream(0, 1).initial_seed()
