@@ -21,18 +21,22 @@ const STEADY = 4; // measurements in a row that a mode must be lit before its lo
 const SHARES = { lit: 0.25, dark: 0.1 }; // of a mode's fair share: from here on it is lit, below that it is dark
 const TYPES = { int16: Int16Array, float32: Float32Array };
 
-function unpackFrame(text) {
-  const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-  const length = new DataView(bytes.buffer).getUint32(0, true);
-  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length)));
+// An answer of the server: what was asked for, and the frame.
+function unpackAnswer(buffer) {
+  const json = (at, length) => JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, at, length)));
+  const view = new DataView(buffer), length = view.getUint32(0, true);
+  const answer = json(4, length);
   let at = 4 + length;
-  for (const game of header.games) game.arrays = {};
-  for (const { name, game, shape, type } of header.arrays) {
-    const size = shape.reduce((a, b) => a * b, 1) * TYPES[type].BYTES_PER_ELEMENT;
-    header.games[game].arrays[name] = { data: new TYPES[type](bytes.buffer.slice(at, at + size)), shape };
-    at += size;
+  if (at === buffer.byteLength) return answer;
+  const header = view.getUint32(at, true), frame = json(at + 4, header);
+  at += 4 + header;
+  for (const game of frame.games) game.arrays = {};
+  for (const { name, game, shape, type } of frame.arrays) {
+    const data = new TYPES[type](buffer.slice(at, at + shape.reduce((a, b) => a * b, 1) * TYPES[type].BYTES_PER_ELEMENT));
+    frame.games[game].arrays[name] = { data, shape };
+    at += data.byteLength;
   }
-  return header;
+  return { ...answer, frame };
 }
 
 function save(href, name) {
@@ -41,10 +45,10 @@ function save(href, name) {
   if (href.startsWith("blob:")) setTimeout(() => URL.revokeObjectURL(href), 10000);
 }
 
-function liveToy(root, props, watch, server, trigger) {
+function liveToy(root, props, watch, trigger) {
   const state = {
     layers: new Set(["real", "fake", "heat"]), queue: [], busy: false, slow: false, scrubbing: false,
-    shown: null, steady: {}, series: [], lit: [], lost: [], floors: null, pointer: null, drawing: null, spoken: 0,
+    shown: null, steady: {}, series: [], lit: [], lost: [], floors: null, pointer: null, drawing: null, told: 0, spoken: 0,
   };
   const ask = (...command) => state.queue.push(command);
   const colour = (name) => getComputedStyle(root).getPropertyValue(`--gl-${name}`).trim();
@@ -159,14 +163,19 @@ function liveToy(root, props, watch, server, trigger) {
   });
   canvas.addEventListener("pointerleave", () => (state.pointer = null));
 
-  // Pulling
+  // Pulling: one request at a time, the next one as soon as an answer is here; drawing waits for the screen.
   let last = 0;
-  async function tick(now) {
+  function tick(now) {
     if (!root.isConnected) return;
     requestAnimationFrame(tick);
-    const moving = state.shown?.playing;
-    if (state.slow && moving) [...caption.children].forEach((line, i) => line.classList.toggle("gl-lit", i === Math.floor((now - last) / SLOW * LINES.length)));
-    if (state.busy || !props.value?.token || root.offsetParent === null) return;
+    if (state.slow && state.shown?.playing) [...caption.children].forEach((line, i) => line.classList.toggle("gl-lit", i === Math.floor((now - last) / SLOW * LINES.length)));
+    if (state.stale) draw();
+    pull();
+  }
+
+  async function pull() {
+    const moving = state.shown?.playing, now = performance.now();
+    if (state.busy || !props.value?.token || !state.visible || document.hidden) return;
     if (!moving && !state.queue.length && state.shown && !state.again) return;
     if (state.slow && moving && now - last < SLOW && !state.queue.length) return;
     last = now;
@@ -176,18 +185,23 @@ function liveToy(root, props, watch, server, trigger) {
       token: props.value.token,
       do: state.queue.splice(0),
       layers: [...state.layers].filter((name) => !["real", "fake"].includes(name)),
-      real: !state.steady.real,
+      steady: !state.steady.real,
       slow: state.slow,
     };
+    let answer;
     try {
-      take(await server.pull(request));
-    } catch (error) {
-      if (!(error instanceof Error) || !state.shown) console.debug(error);
+      const response = await fetch("gradio_api/ganlab/toy", { method: "POST", body: JSON.stringify(request) });
+      if (!response.ok) throw new Error(response.statusText);
+      answer = unpackAnswer(await response.arrayBuffer());
+    } catch {
       tell("The server does not answer; it is asked again in a moment.");
-      await new Promise((done) => setTimeout(done, 1000));
       state.again = true;
+      setTimeout(() => (state.busy = false), 1000);
+      return;
     }
+    take(answer);
     state.busy = false;
+    pull();
   }
 
   function take(answer) {
@@ -197,7 +211,7 @@ function liveToy(root, props, watch, server, trigger) {
     if (answer.saved) save(`data:application/octet-stream;base64,${answer.saved}`, "gan.safetensors");
     if (answer.film) { alert.hidden = true; save(`data:image/gif;base64,${answer.film}`, "gan.gif"); }
     if (!answer.frame) return;
-    const frame = unpackFrame(answer.frame);
+    const { frame } = answer;
     if (answer.fresh) {
       Object.assign(state, { series: [], lit: [], lost: [], steady: {}, scrubbing: false });
       alarm.hidden = true;
@@ -218,14 +232,21 @@ function liveToy(root, props, watch, server, trigger) {
       if (game.shares) light(i, game, frame);
     });
     state.shown = frame;
-    play.textContent = frame.playing ? "Pause" : "Play";
-    play.setAttribute("aria-pressed", String(frame.playing));
-    slider.max = frame.steps;
+    state.stale = true;
     if (!frame.past) state.scrubbing = false;
+    showPlaying(frame.playing);
+    if (frame.playing && performance.now() - state.told < 250) return; // slider and words cost a layout of the page
+    state.told = performance.now();
+    slider.max = frame.steps;
     if (!state.scrubbing) slider.value = frame.steps;
     stepText.textContent = `step ${frame.at.toLocaleString("en")}${frame.past ? ` of ${frame.steps.toLocaleString("en")}` : ""}`;
-    draw();
     say(frame);
+  }
+
+  function showPlaying(playing) {
+    if (play.getAttribute("aria-pressed") === String(playing)) return;
+    play.textContent = playing ? "Pause" : "Play";
+    play.setAttribute("aria-pressed", String(playing));
   }
 
   // Which modes are lit, per run; a lit one that goes dark raises the alarm.
@@ -278,6 +299,8 @@ function liveToy(root, props, watch, server, trigger) {
   function draw() {
     const frame = state.shown;
     if (!frame || !canvas.clientWidth) return;
+    if (state.stale) Object.assign(root.dataset, { frame: Number(root.dataset.frame ?? 0) + 1, at: frame.at }); // for whoever measures
+    state.stale = false;
     const dark = document.body.classList.contains("dark");
     const colours = { real: dark ? REAL_ON_DARK : REAL, answers: ANSWERS[dark ? "dark" : "light"] };
     for (const name of ["ink", "muted", "line", "page", "warn", "accent"]) colours[name] = colour(name);
@@ -328,6 +351,7 @@ function liveToy(root, props, watch, server, trigger) {
     if (wanted) { speed.set(wanted); state.slow = wanted === "slow"; caption.hidden = !state.slow; }
     state.again = true;
   }
+  new IntersectionObserver(([seen]) => (state.visible = seen.isIntersecting)).observe(root);
   watch("value", adopt);
   adopt();
   new ResizeObserver(draw).observe(canvas);

@@ -288,7 +288,7 @@ def train(
 
 @app.command()
 def benchmark(
-    name: Annotated[str, typer.Argument(help="translate or toy.")],
+    name: Annotated[str, typer.Argument(help="translate, toy or live (the page in a browser).")],
     slices: Annotated[int, typer.Option(help="translate: 256x256 slices per round.", min=1, max=512)] = 8,
     rounds: Annotated[int, typer.Option(help="Alternations of ours and the textbook way.", min=1, max=100)] = 3,
     as_json: Json = False,
@@ -304,8 +304,13 @@ def benchmark(
         from ganlab.toy.benchmark import benchmark_toy, format_benchmark
 
         result = benchmark_toy(device, rounds=rounds, seed=seed)
+    elif name == "live":
+        from ganlab.ui.benchmark import benchmark_live
+        from ganlab.ui.benchmark import format_live as format_benchmark
+
+        result = benchmark_live()
     else:
-        raise InputError(f'Benchmark "{name}" is not known; choose from translate, toy.')
+        raise InputError(f'Benchmark "{name}" is not known; choose from translate, toy, live.')
     say(result, as_json, format_benchmark(result))
 
 

@@ -91,6 +91,7 @@ class Game:
             or config.virtual_batch_norm
         )
         self._chunk = (-1, [])
+        self._shown: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
         self._reference: Tensor | None = None
 
     @torch.no_grad()
@@ -145,9 +146,12 @@ class Game:
 
     def noise(self, n: int, which: int = 0) -> tuple[Tensor, Tensor]:
         """The same n latent points (K, n, latent) and labels (K, n) every time, to show and to measure with."""
-        generators = [stream(self.config.seed + k, SHOWN, which) for k in range(self.config.runs)]
-        z = torch.stack([self._noise((n, self.config.latent), g) for g in generators])
-        return z.to(self.device), torch.stack([self.data.sample(n, g)[1] for g in generators]).to(self.device)
+        if (n, which) not in self._shown:
+            generators = [stream(self.config.seed + k, SHOWN, which) for k in range(self.config.runs)]
+            z = torch.stack([self._noise((n, self.config.latent), g) for g in generators])
+            labels = torch.stack([self.data.sample(n, g)[1] for g in generators])
+            self._shown[n, which] = z.to(self.device), labels.to(self.device)
+        return self._shown[n, which]
 
     # The two networks, as functions of their parameters
 

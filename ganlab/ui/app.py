@@ -8,7 +8,7 @@ import sys
 import gradio as gr
 
 from ganlab import __doc__ as ABOUT
-from ganlab.ui import toy, translate, viewer
+from ganlab.ui import live, toy, translate, viewer
 from ganlab.ui.sessions import Store
 from ganlab.ui.settings import Settings
 from ganlab.ui.viewer import ASSETS
@@ -57,6 +57,7 @@ def theme() -> gr.themes.Base:
 def launch(settings: Settings | None = None, **overrides):
     """Serve the app; returns what gr.Blocks.launch returns. `overrides` go to launch, as tests need them."""
     settings = settings or Settings.from_environment()
+    sys.setswitchinterval(5e-4)  # so that answers need not wait 5 ms for their turn beside what trains
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that a host's stop deletes the sessions' files too
     store = Store()
     demo = build(store, settings).queue(default_concurrency_limit=1, max_size=settings.queue)
@@ -65,7 +66,7 @@ def launch(settings: Settings | None = None, **overrides):
             "server_name": settings.host,
             "server_port": settings.port,
             "max_file_size": f"{settings.max_upload_mb}mb",
-            "app_kwargs": {"routes": viewer.routes(store)},
+            "app_kwargs": {"routes": viewer.routes(store) + live.routes(store.lives)},
             "theme": theme(),
             "css_paths": ASSETS / "ganlab.css",
             "footer_links": [],

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import os
 import secrets
+import struct
 import tempfile
 import threading
 import time
 from bisect import bisect_right
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 
 import torch
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from ganlab.device import one_thread
 from ganlab.errors import InputError
@@ -25,12 +30,14 @@ from ganlab.toy.frames import frame
 from ganlab.toy.measure import Ruler
 from ganlab.toy.session import Session, save
 
-BUDGET = 0.025  # s of training per frame, where nobody else trains
-LEAST = 0.004
+BUDGET = 0.016  # s of training per frame, where nobody else trains
+LEAST = 0.002
 SAMPLES = 2000  # that a measure takes
-MEASURE_EVERY = 0.25  # s
+MEASURE_EVERY = 0.25  # s, where nobody else trains
 FORGET_AFTER = 3600.0  # s without a pull
 MOST = 400  # trainings held at once
+MAX_REQUEST = 8 * 2**20  # bytes; a drawing of as many points as are allowed has less
+PULL = "gradio_api/ganlab/toy"  # also where toy.js asks
 GONE = "This training is no longer on the server: it was forgotten after an hour of rest. Reload the page."
 
 
@@ -49,6 +56,7 @@ class Live:
     def __init__(self, session: Session):
         self.lock = threading.Lock()
         self.pulled = self.measured = 0.0
+        self.ahead: tuple[dict, Future] | None = None  # what was wanted, and the frame that is made for it
         self.start(session)
 
     def start(self, session: Session) -> None:
@@ -137,44 +145,80 @@ class Lives:
     def _forget(self, token: str) -> None:
         del self._lives[token], self._holders[token]
 
-    async def pull(self, request: dict) -> dict:
-        """The next frame: {"frame": base64, ...what its commands asked to have} or {"error": a sentence}.
+    async def pull(self, request: dict) -> tuple[dict, bytes]:
+        """What the commands asked to have, or {"error": a sentence}; and the next frame, empty if there is none.
 
-        request: token, do (a list of commands, see Live.do), layers, real (whether to send the real points), slow (one
-        step per frame).
+        request: token, do (a list of commands, see Live.do), layers, steady (whether to send what does not change),
+        slow (one step per frame). While a training plays, the frame after this one is made ahead, as this one travels.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._pull, request)
-
-    def _pull(self, request: dict) -> dict:
-        answer: dict = {}
         try:
             live = self.get(request.get("token"))
-            with live.lock:
-                live.pulled = now = time.monotonic()
-                try:
-                    for command in list(request.get("do") or ())[:16]:
-                        answer |= live.do(list(command))
-                except InputError as error:
-                    answer["error"] = str(error)
-                except (ValueError, TypeError, IndexError):
-                    answer["error"] = "That was no command of this page; reload it."
-                session = live.session
-                if session.playing:
-                    live.past = None
-                    session.advance(1 if request.get("slow") else None, self._budget(now))
-                fresh, live.fresh = live.fresh, False
-                due = fresh or bool(request.get("do")) or (session.playing and now - live.measured > MEASURE_EVERY)
-                if due:
-                    live.measured = now
-                layers = tuple(str(name) for name in request.get("layers") or ())
-                steady = fresh or bool(request.get("real"))
-                packed = frame(session, live.ruler if due else None, steady, layers, live.past)
-                answer |= {"frame": base64.b64encode(packed).decode(), "fresh": fresh}
         except InputError as error:
-            answer = {"error": str(error), "gone": True}
-        return answer
+            return {"error": str(error), "gone": True}, b""
+        wanted = {name: request.get(name) for name in ("layers", "slow")}
+        ahead, live.ahead = live.ahead, None
+        answer: dict = {}
+        if ahead is not None:
+            answer, packed = await asyncio.wrap_future(ahead[1])
+            if answer["fresh"]:
+                live.fresh = True  # should this frame be passed over, the next one says so again
+        if ahead is None or request.get("do") or request.get("steady") or ahead[0] != wanted or live.fresh:
+            call = asyncio.get_running_loop().run_in_executor
+            answer, packed = await call(self._pool, self._frame, live, request)
+        if live.session.playing and not request.get("slow"):
+            live.ahead = (wanted, self._pool.submit(self._frame, live, wanted))
+        return answer, packed
 
-    def _budget(self, now: float) -> float:
-        """Less for each where many train, so that all stay in motion."""
+    def _frame(self, live: Live, request: dict) -> tuple[dict, bytes]:
+        answer: dict = {}
+        with live.lock:
+            live.pulled = now = time.monotonic()
+            load = self._load(now)
+            try:
+                for command in list(request.get("do") or ())[:16]:
+                    answer |= live.do(list(command))
+            except InputError as error:
+                answer["error"] = str(error)
+            except (ValueError, TypeError, IndexError):
+                answer["error"] = "That was no command of this page; reload it."
+            session = live.session
+            if session.playing:
+                live.past = None
+                session.advance(1 if request.get("slow") else None, max(LEAST, BUDGET / load))
+            answer["fresh"], live.fresh = live.fresh, False
+            ruler = None
+            if answer["fresh"] or not session.playing or now - live.measured > MEASURE_EVERY * load:
+                live.measured, ruler = now, live.ruler
+            layers = request.get("layers")
+            layers = tuple(map(str, layers)) if isinstance(layers, list) else ()
+            steady = answer["fresh"] or bool(request.get("steady"))
+            return answer, frame(session, ruler, steady, layers, live.past)
+
+    def _load(self, now: float) -> float:
+        """How many trainings there are to a core, at least 1: the more, the less time each gets, so that all move."""
         training = sum(live.session.playing and now - live.pulled < 1.0 for live in list(self._lives.values()))
-        return max(LEAST, BUDGET / max(1, training / 2))
+        return max(1.0, training / (os.cpu_count() or 1))
+
+
+def routes(lives: Lives) -> list[Route]:
+    """POST /gradio_api/ganlab/toy with a request as Lives.pull takes it, in JSON. The answer is packed: uint32 length
+    of the JSON of what was asked for, that JSON, the frame. A route of its own costs a tenth of gradio's calls."""
+
+    async def answer(request: Request) -> Response:
+        body = b""
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_REQUEST:
+                return Response("Too long.", 413)
+        try:
+            wanted = json.loads(body)
+        except ValueError:
+            wanted = None
+        if not isinstance(wanted, dict):
+            return Response("Not a request of this page.", 400)
+        words, packed = await lives.pull(wanted)
+        head = json.dumps(words).encode()
+        head += b" " * (-len(head) % 4)
+        return Response(struct.pack("<I", len(head)) + head + packed, headers={"Cache-Control": "no-store"})
+
+    return [Route(f"/{PULL}", answer, methods=["POST"])]

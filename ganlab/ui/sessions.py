@@ -15,16 +15,20 @@ from collections import OrderedDict
 from collections.abc import Hashable, Iterable
 from pathlib import Path
 
+from ganlab.ui.live import Lives
+
 CACHE = object()  # the holder of results that several sessions may share
 
 
 class Store:
     """Held paths and the result folders among them; safe to use from several threads.
 
-    shared: how many results that are nobody's secret (phantom patients) are kept for the next visitor.
+    shared: how many results that are nobody's secret (phantom patients) are kept for the next visitor. lives: the
+    trainings that browsers watch.
     """
 
     def __init__(self, shared: int = 8):
+        self.lives = Lives()
         self._root = Path(tempfile.mkdtemp(prefix="ganlab-"))
         weakref.finalize(self, shutil.rmtree, self._root, ignore_errors=True)  # at the latest when Python ends
         self._holders: dict[Path, set[Hashable]] = {}
@@ -106,8 +110,9 @@ class Store:
                 self._cancels.pop(holder).set()
 
     def close(self, holder: Hashable) -> None:
-        """The session is over: its job stops and its files go."""
+        """The session is over: its job and its training stop and its files go."""
         self.cancel(holder)
+        self.lives.close(holder)
         self.release(holder)
 
     def _delete(self, path: Path) -> None:

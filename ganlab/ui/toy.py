@@ -127,28 +127,24 @@ def opened_file(live: Live, path: Path) -> None:
     live.start(session)
 
 
-def toy_canvas(lives: Lives) -> gr.HTML:
+def toy_canvas() -> gr.HTML:
     """The live canvas (assets/toy.js); its value is {"token": ...}."""
-
-    async def pull(request: dict) -> dict:
-        return await lives.pull(request)
-
     script = "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in SCRIPTS)
     return gr.HTML(
         {},
         elem_id="toy",
         html_template="<div class='gl-viewer gl-toy'></div>",
-        js_on_load=f'"use strict";\n{script}\nliveToy(element.firstElementChild, props, watch, server, trigger);',
-        server_functions=[pull],
+        js_on_load=f'"use strict";\n{script}\nliveToy(element.firstElementChild, props, watch, trigger);',
         apply_default_css=False,
     )
 
 
 def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
     """Add the page, with its three rooms, to the Blocks that are being built; ?room=... opens one of them."""
+    lives = store.lives
     with gr.Tabs() as rooms:
         with gr.Tab("GANs in the plane", id="plane"):
-            plane_page(store, demo)
+            plane_page(store, lives, demo)
         with gr.Tab("Games of two numbers", id="games"):
             games_page(QUIET)
         with gr.Tab("Divergences", id="divergences"):
@@ -161,8 +157,7 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
     demo.load(open_room, None, rooms, **QUIET)
 
 
-def plane_page(store: Store, demo: gr.Blocks) -> None:
-    lives = Lives()
+def plane_page(store: Store, lives: Lives, demo: gr.Blocks) -> None:
     usual = controls_of(Session((Config(),)))
 
     def choice(name: str, label: str, options, info: str | None = None) -> gr.Dropdown:
@@ -233,7 +228,7 @@ def plane_page(store: Store, demo: gr.Blocks) -> None:
         with gr.Column(scale=4, elem_classes="gl-result"):
             taught = gr.HTML("", elem_id="toy-taught", apply_default_css=False)
             alert = gr.HTML("", elem_id="toy-alert", apply_default_css=False)
-            canvas = toy_canvas(lives)
+            canvas = toy_canvas()
             delimiters = [{"left": "$", "right": "$", "display": False}]
             gr.Markdown(EXPLANATION, elem_id="toy-explanation", latex_delimiters=delimiters)
 
@@ -305,9 +300,6 @@ def plane_page(store: Store, demo: gr.Blocks) -> None:
             store.release(request.session_hash, [Path(path)])  # it has been read
         return shown(token)
 
-    def close(request: gr.Request):
-        lives.close(request.session_hash)
-
     demo.load(opened, None, [token, *outputs], **QUIET)
     for component in c.values():
         event = component.release if isinstance(component, gr.Slider) else component.input
@@ -317,7 +309,6 @@ def plane_page(store: Store, demo: gr.Blocks) -> None:
     lesson.input(teach, [token, lesson], outputs, **QUIET)
     canvas.input(shown, token, outputs, **QUIET)  # it was drawn on
     upload.upload(open_file, [token, upload], outputs, **QUIET)
-    demo.unload(close)
 
 
 def said(error: InputError) -> str:

@@ -222,6 +222,8 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
 
     def run(values: dict, request: gr.Request, bar=PROGRESS):
         unchanged = [gr.skip()] * len(result)
+        if not values[asked]:  # gradio calls a State changed that it has only just mounted
+            return [gr.skip(), *unchanged]
         try:
             job = job_of(**{name: values[control] for name, control in controls.items()})
             case, token = translate_for(store, request.session_hash, job, lambda done, what: bar(done, desc=what))
@@ -258,7 +260,7 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
     started = asked.change(busy, None, buttons, **QUIET)
     running = started.then(
         run,
-        set(controls.values()),
+        {*controls.values(), asked},
         [work, *result],
         show_progress_on=work,
         concurrency_id="translation",

@@ -8,7 +8,11 @@ from ganlab.imaging.files import read_volume
 from ganlab.imaging.grid import canonical
 from ganlab.translation.pipeline import translate
 
-BRAIN_CENTRE = np.array([0.0, 10.0, 20.0])  # mm in this scan's world
+# mm in this scan's world
+SPHENOID, AIRWAY = (-3.0, 55.0, -29.0), (1.0, 49.0, -70.0)
+VERTEBRAE = ((-8, 4), (24, 34), (-135, -100))
+FACE = 60.0  # in front of here
+BRAIN_CENTRE = np.array([0.0, 10.0, 20.0])
 
 
 @pytest.fixture(scope="module")
@@ -60,3 +64,41 @@ def test_no_flicker_between_slices(pair):
     brain = ct.array[low[0] : high[0], low[1] : high[1], low[2] : high[2]]
     steps = [np.abs(np.diff(brain, axis=axis)).mean() for axis in range(3)]
     assert steps[2] < 1.5 * max(steps[:2])
+
+
+def within(ct, *mm):
+    """Voxels of a box, low and high in mm of this scan's world along each axis."""
+    origin = ct.affine[:3, 3]
+    return ct.array[tuple(slice(*np.round(np.array(r) - o).astype(int)) for r, o in zip(mm, origin, strict=True))]
+
+
+def test_sphenoid_sinus_and_airway_are_air(pair):
+    """Dark on T1 like bone, and yet air: each the largest body of air where it must be."""
+    _, ct = pair
+    head = ndimage.binary_fill_holes(ndimage.binary_closing(ct.array > -500, iterations=6))
+    bodies, _ = ndimage.label((ct.array < -300) & ndimage.binary_erosion(head, iterations=4))
+    volumes = np.bincount(bodies.ravel())
+    origin = ct.affine[:3, 3]
+    for centre, least in (SPHENOID, 10_000), (AIRWAY, 3_000):  # mm, mm^3
+        at = np.round(np.array(centre) - origin).astype(int)
+        near = bodies[tuple(slice(i - 10, i + 11) for i in at)]
+        assert volumes[np.unique(near[near > 0])].max() >= least
+
+
+def test_vertebrae_have_bone(pair):
+    """Bodies of C3 to C5: more than a quarter above 300 HU, at every level."""
+    _, ct = pair
+    bodies = within(ct, *VERTEBRAE)
+    assert (bodies > 300).mean() > 0.25
+    levels = [bodies[..., k : k + 9].max() for k in range(0, bodies.shape[2] - 8, 9)]
+    assert min(levels) > 300
+
+
+def test_what_was_defaced_comes_out_as_air(pair):
+    """The scan is exactly 0 where its face was cut away, and nothing is put there."""
+    t1, ct = pair
+    cut = ndimage.binary_erosion(t1.array == 0, iterations=6)
+    front = np.zeros_like(cut)
+    front[:, round(FACE - ct.affine[1, 3]) :] = True
+    assert (cut & front).sum() > 1e6
+    assert np.percentile(ct.array[cut & front], 99.5) < -900

@@ -3,13 +3,15 @@
 import asyncio
 import base64
 import json
+import os
 import struct
-import time
 from dataclasses import replace
 
 import pytest
 import torch
 from PIL import Image
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
 from ganlab.errors import InputError
 from ganlab.toy.config import Config
@@ -17,7 +19,7 @@ from ganlab.toy.session import Session, save
 from ganlab.ui import live as live_module
 from ganlab.ui.bench import BILINEAR, DIRAC, measured, played
 from ganlab.ui.lessons import CHANGES, EIGHT, LESSONS, ONE, TWINS
-from ganlab.ui.live import Lives
+from ganlab.ui.live import Lives, routes
 from ganlab.ui.toy import OWN, adopt, configs_of, controls_of, opened_file
 
 SMALL = {"g_units": 8, "d_units": 8, "g_layers": 1, "d_layers": 1, "batch": 16}
@@ -36,17 +38,15 @@ def token(lives):
 
 def pull(lives, token, *commands, **more):
     """(answer, header of its frame)"""
-    answer = asyncio.run(lives.pull({"token": token, "do": list(commands), **more}))
-    packed = base64.b64decode(answer["frame"]) if "frame" in answer else None
+    answer, packed = asyncio.run(lives.pull({"token": token, "do": list(commands), **more}))
     return answer, packed and json.loads(packed[4 : 4 + struct.unpack_from("<I", packed)[0]])
 
 
 def test_play_step_pause(lives, token):
     assert pull(lives, token)[1]["steps"] == 0
     assert pull(lives, token, ["step", "dg"], ["step", "d"], ["step", "g"])[1]["steps"] == 3
-    at = pull(lives, token, ["play"])[1]["steps"]
-    assert at > 3
-    assert pull(lives, token, ["pause"])[1]["steps"] == at
+    assert pull(lives, token, ["play"])[1]["steps"] > 3
+    at = pull(lives, token, ["pause"])[1]["steps"]
     assert pull(lives, token)[1]["steps"] == at  # nobody trains while it is paused
 
 
@@ -81,14 +81,15 @@ def test_what_can_be_taken_away(lives, token):
     [["step"], ["look", "x"], ["look"], [["step"], 7], ["draw", "abc"], ["draw", [[1]]], [None], 3, {"a": 1}],
 )
 def test_commands_that_no_page_sends_do_no_harm(lives, token, commands):
-    answer = asyncio.run(lives.pull({"token": token, "do": [commands]}))
-    assert "frame" in answer
+    assert pull(lives, token, commands)[1]
     assert pull(lives, token, ["step", "dg"])[1]["steps"] >= 1
 
 
 @pytest.mark.parametrize("bad", [None, "", "guess", 7, ["a"], {"a": 1}])
 def test_a_token_opens_its_own_training_only(lives, token, bad):
-    assert asyncio.run(lives.pull({"token": bad}))["gone"] is True
+    answer, packed = asyncio.run(lives.pull({"token": bad}))
+    assert answer["gone"] is True
+    assert packed == b""
 
 
 def test_a_closed_tab_leaves_nothing(lives, token):
@@ -113,16 +114,40 @@ def test_many_trainings_share_the_time(lives):
     async def watch(token):
         await lives.pull({"token": token, "do": [["play"]]})
         for _ in range(3):
-            answer = await lives.pull({"token": token})
-        return answer
+            await lives.pull({"token": token})
 
     async def together():
         return await asyncio.gather(*map(watch, tokens))
 
     asyncio.run(together())
     assert all(lives.get(t).session.steps >= 4 for t in tokens)
-    lives.get(tokens[0]).pulled = time.monotonic()
-    assert lives._budget(time.monotonic()) < live_module.BUDGET
+    assert lives._load(max(lives.get(t).pulled for t in tokens)) == max(1, 10 / os.cpu_count())
+
+
+@pytest.fixture
+def client(lives):
+    with TestClient(Starlette(routes=routes(lives))) as client:
+        yield client
+
+
+def test_over_the_wire(client, token):
+    got = client.post("/gradio_api/ganlab/toy", json={"token": token, "do": [["step", "dg"]], "steady": True})
+    words, rest = (lambda n: (json.loads(got.content[4 : 4 + n]), got.content[4 + n :]))(
+        struct.unpack_from("<I", got.content)[0]
+    )
+    assert words == {"fresh": True}
+    header = json.loads(rest[4 : 4 + struct.unpack_from("<I", rest)[0]])
+    assert header["steps"] == 1
+    assert got.headers["cache-control"] == "no-store"
+    gone = client.post("/gradio_api/ganlab/toy", json={"token": "guess"})
+    assert b"no longer on the server" in gone.content
+    assert len(gone.content) == 4 + struct.unpack_from("<I", gone.content)[0]
+
+
+def test_what_is_no_request_is_refused(client):
+    for body in (b"", b"{", b"[1]", b"7"):
+        assert client.post("/gradio_api/ganlab/toy", content=body).status_code == 400
+    assert client.post("/gradio_api/ganlab/toy", content=b" " * (live_module.MAX_REQUEST + 1)).status_code == 413
 
 
 def test_drawing(lives, token):
