@@ -263,6 +263,7 @@ function liveToy(root, props, watch, trigger) {
         alarm.textContent = `Step ${frame.at.toLocaleString("en")}${run}: ${lost === 1 ? "a mode that was lit went" : `${lost} modes that were lit went`} dark; ${now.filter(Boolean).length} of ${now.length} are lit.`;
         alarm.hidden = false;
       }
+      if (!lost && now.every(Boolean)) alarm.hidden = true; // all is well again
       return { now, steady, ever: now.map((_, m) => steady[m] >= STEADY || Boolean(was?.ever[m])) };
     });
   }

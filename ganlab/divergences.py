@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
+
+from ganlab.lazy import Tensor, torch
 
 DRAWS = 200  # perfect samples that a floor is the largest of: exceeded by chance once in 200
 PSEUDO = 0.5  # added to each cell's count where a logarithm of it is taken (Jeffreys): KL stays finite

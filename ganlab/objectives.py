@@ -11,11 +11,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
-
 from ganlab.errors import InputError
+from ganlab.lazy import F, Tensor, torch
 
 Pointwise = Callable[[Tensor], Tensor]
 
@@ -60,13 +57,17 @@ def constant(value: float) -> Pointwise:
     return lambda v: torch.full_like(v, value)
 
 
+def sigmoid(v: Tensor) -> Tensor:
+    return torch.sigmoid(v)
+
+
 def _log_odds(log_p: Tensor, log_q: Tensor) -> Tensor:
     return log_p - log_q
 
 
 # Cross-entropy of a logit v, D = sigmoid(v): -log D is softplus(-v), -log(1 - D) is softplus(v).
-CALL_REAL = Term(lambda v: F.softplus(-v), lambda v: -torch.sigmoid(-v))
-CALL_FAKE = Term(F.softplus, torch.sigmoid)
+CALL_REAL = Term(lambda v: F.softplus(-v), lambda v: -sigmoid(-v))
+CALL_FAKE = Term(lambda v: F.softplus(v), sigmoid)
 RISE = Term(lambda v: -v, constant(-1.0))
 FALL = Term(lambda v: v, constant(1.0))
 
@@ -105,7 +106,7 @@ _ALL = (
         CALL_FAKE,
         negated(CALL_FAKE),
         _log_odds,
-        torch.sigmoid,
+        sigmoid,
         (_D_LOSS, r"\mathbb{E}\log(1-D(G(z)))"),
         _GOODFELLOW + ", equation 1",
     ),
@@ -116,7 +117,7 @@ _ALL = (
         CALL_FAKE,
         CALL_REAL,
         _log_odds,
-        torch.sigmoid,
+        sigmoid,
         (_D_LOSS, r"-\mathbb{E}\log D(G(z))"),
         _GOODFELLOW + ", section 3",
     ),
@@ -188,7 +189,7 @@ _ALL = (
         Term(lambda v: torch.exp(-v), lambda v: -torch.exp(-v)),
         Term(lambda v: v - 1, constant(1.0)),
         _log_odds,
-        torch.sigmoid,
+        sigmoid,
         (r"\mathbb{E}\,e^{-v(x)}+\mathbb{E}\,v(G(z))-1", r"1-\mathbb{E}\,v(G(z))"),
     ),
     f_gan(
@@ -197,7 +198,7 @@ _ALL = (
         Term(lambda v: F.softplus(-v) - math.log(2), CALL_REAL.slope),
         Term(lambda v: F.softplus(v) - math.log(2), CALL_FAKE.slope),
         _log_odds,
-        torch.sigmoid,
+        sigmoid,
         (
             r"-\mathbb{E}\log 2D(x)-\mathbb{E}\log 2(1-D(G(z)))",
             r"\mathbb{E}\log 2(1-D(G(z)))",
@@ -219,7 +220,7 @@ _ALL = (
         "squared-hellinger",
         "f-GAN: squared Hellinger",
         Term(lambda v: torch.exp(-v) - 1, lambda v: -torch.exp(-v)),
-        Term(lambda v: torch.expm1(v), torch.exp),
+        Term(lambda v: torch.expm1(v), lambda v: torch.exp(v)),
         lambda log_p, log_q: (log_p - log_q) / 2,
         lambda v: torch.sigmoid(2 * v),
         (r"\mathbb{E}\,e^{-v(x)}+\mathbb{E}\,e^{v(G(z))}-2", r"1-\mathbb{E}\,e^{v(G(z))}"),

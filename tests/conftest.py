@@ -10,6 +10,11 @@ hypothesis.settings.register_profile("ganlab", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("ganlab")
 
 
+def pytest_collection_modifyitems(items):
+    """The browser's tests last: they are the slowest, and they leave an event loop running in this thread."""
+    items.sort(key=lambda item: "browser" in item.path.parts)
+
+
 @pytest.fixture(scope="session")
 def real_t1() -> Path:
     """A T1-weighted scan of a real head: GANLAB_REAL_T1, or shared/data beside the repository."""

@@ -8,11 +8,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
 from ganlab.divergences import Grid, squared_hellinger, total_variation, wasserstein_1d
 from ganlab.errors import InputError
+from ganlab.lazy import Tensor, torch
 
 GRID = Grid(1, 12.0, 2400)
 CELL = 2 * GRID.reach / GRID.cells

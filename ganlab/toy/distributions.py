@@ -11,11 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-import torch
-from torch import Tensor
-
 from ganlab.divergences import Grid
 from ganlab.errors import InputError
+from ganlab.lazy import Tensor, torch
 
 VIEW = 1.6  # half the width of the plane that is drawn and measured
 MIN_POINTS, MAX_POINTS = 10, 200_000

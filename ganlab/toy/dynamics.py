@@ -10,10 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
 from ganlab.errors import InputError
+from ganlab.lazy import Tensor, torch
 from ganlab.objectives import get_objective
 
 STEPS = (1, 100_000)

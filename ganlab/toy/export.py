@@ -15,6 +15,8 @@ MODULES = (
     "toy/distributions", "toy/networks", "toy/optimisers", "toy/config", "toy/game",
 )  # fmt: skip
 
+TORCH = ("import torch", "import torch.nn.functional as F", "from torch import Tensor")  # lazy in the modules
+
 HEAD = '''"""{title}
 
 Made by ganlab. Needs torch and numpy; matplotlib draws the result where it is installed. Run it with
@@ -95,7 +97,7 @@ def export_script(session: Session, name: str = "gan.py") -> str:
     """The source of a file called `name`. Raises InputError for data from a file, which no script can carry."""
     if session.data is not None and session.drawn is None:
         raise InputError("Data from a file does not fit a script; save the session instead.")
-    imports, bodies = set(), []
+    imports, bodies = set(TORCH), []
     for module in MODULES:
         source = (ROOT / f"{module}.py").read_text(encoding="utf-8")
         found, body = _split(source)

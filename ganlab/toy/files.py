@@ -7,10 +7,10 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
 
 from ganlab.errors import InputError
+from ganlab.lazy import torch
 from ganlab.toy.distributions import MAX_POINTS, Distribution, from_picture, from_points
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")

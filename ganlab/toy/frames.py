@@ -14,10 +14,9 @@ from dataclasses import asdict
 from functools import lru_cache
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ganlab.divergences import Grid
+from ganlab.lazy import Tensor, torch
 from ganlab.objectives import value_function
 from ganlab.toy.distributions import VIEW
 from ganlab.toy.game import Game, stream

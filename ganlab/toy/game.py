@@ -9,10 +9,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor
 
+from ganlab.lazy import F, Tensor, torch
 from ganlab.objectives import get_objective, gradient_norm2, gradient_penalty, smoothed
 from ganlab.toy.config import Config
 from ganlab.toy.distributions import Distribution, get_distribution
@@ -94,20 +92,20 @@ class Game:
         self._shown: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
         self._reference: Tensor | None = None
 
-    @torch.no_grad()
     def step(self, turns: str = "dg") -> None:
         """One round of the game; turns "d" or "g": of one player only, alternating."""
         steps = self.draws(self.steps)
-        if turns == "dg" and self.config.play in ("simultaneous", "extragradient", "optimistic", "consensus"):
-            getattr(self, f"_{self.config.play}")(steps[-1])
-        else:
-            if "d" in turns:
-                for turn in steps[:-1]:
-                    self.gradient_d(turn)
-                    self._update_d(*self._direction_d())
-            if "g" in turns:
-                self.gradient_g(steps[-1])
-                self._update_g(*self._direction_g())
+        with torch.no_grad():
+            if turns == "dg" and self.config.play in ("simultaneous", "extragradient", "optimistic", "consensus"):
+                getattr(self, f"_{self.config.play}")(steps[-1])
+            else:
+                if "d" in turns:
+                    for turn in steps[:-1]:
+                        self.gradient_d(turn)
+                        self._update_d(*self._direction_d())
+                if "g" in turns:
+                    self.gradient_g(steps[-1])
+                    self._update_g(*self._direction_g())
         self.steps += 1
 
     # Drawing
@@ -155,18 +153,18 @@ class Game:
 
     # The two networks, as functions of their parameters
 
-    @torch.no_grad()
     def generate(self, z: Tensor, labels: Tensor) -> Tensor:
         """(K, N, latent) and labels (K, N) -> (K, N, dim)."""
-        return self._generate(self.flat_g, self._labelled(z, labels))
+        with torch.no_grad():
+            return self._generate(self.flat_g, self._labelled(z, labels))
 
-    @torch.no_grad()
     def discriminate(self, x: Tensor, labels: Tensor) -> Tensor:
         """(K, N, dim) and labels (K, N) -> D's outputs v (K, N). Minibatch discrimination compares each point with the
         batch that D last saw real."""
         draws = self.draws(max(0, self.steps - 1))[0]
         among = self._labelled(draws.real, draws.real_labels) if self.config.minibatch else None
-        return self._discriminate(self.flat_d, self._labelled(x, labels), among)[0]
+        with torch.no_grad():
+            return self._discriminate(self.flat_d, self._labelled(x, labels), among)[0]
 
     def _labelled(self, x: Tensor, labels: Tensor) -> Tensor:
         return torch.cat([x, F.one_hot(labels, self.classes).to(x.dtype)], -1) if self.classes else x

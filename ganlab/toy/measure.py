@@ -6,10 +6,8 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 
-import torch
-from torch import Tensor
-
 from ganlab.divergences import Grid, coverage, estimates, floors, mmd2
+from ganlab.lazy import Tensor, torch
 from ganlab.objectives import value_function
 from ganlab.toy.distributions import VIEW, Distribution
 from ganlab.toy.game import Game, stream

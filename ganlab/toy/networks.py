@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
-import torch
-from torch import Tensor
-
 from ganlab.errors import InputError
+from ganlab.lazy import Tensor, torch
 
 Layers = list[tuple[Tensor, Tensor]]
 Shapes = tuple[tuple[int, int], ...]  # (inputs, outputs) of every layer
@@ -29,12 +27,12 @@ class Activation(NamedTuple):
 
 
 ACTIVATIONS = {
-    "relu": Activation(torch.relu, lambda d, h: torch.ops.aten.threshold_backward(d, h, 0)),
+    "relu": Activation(lambda h: torch.relu(h), lambda d, h: torch.ops.aten.threshold_backward(d, h, 0)),
     "leaky-relu": Activation(
         lambda h: torch.nn.functional.leaky_relu(h, LEAK),
         lambda d, h: torch.ops.aten.leaky_relu_backward(d, h, LEAK, True),
     ),
-    "tanh": Activation(torch.tanh, torch.ops.aten.tanh_backward),
+    "tanh": Activation(lambda h: torch.tanh(h), lambda d, h: torch.ops.aten.tanh_backward(d, h)),
 }
 
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-import torch
-from torch import Tensor
+from ganlab.lazy import Tensor, torch
 
 EPSILON = 1e-8
 

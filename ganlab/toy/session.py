@@ -16,10 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
-
 from ganlab.checkpoints import load_tensors, save_tensors
 from ganlab.errors import InputError
+from ganlab.lazy import torch
 from ganlab.toy.config import Config, as_dict, from_dict
 from ganlab.toy.distributions import Distribution, Picture, Points, from_drawing, get_distribution
 from ganlab.toy.game import Game

@@ -61,7 +61,7 @@ def launch(settings: Settings | None = None, **overrides):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that a host's stop deletes the sessions' files too
     store = Store()
     demo = build(store, settings).queue(default_concurrency_limit=1, max_size=settings.queue)
-    return demo.launch(
+    served = demo.launch(
         **{
             "server_name": settings.host,
             "server_port": settings.port,
@@ -76,5 +76,11 @@ def launch(settings: Settings | None = None, **overrides):
             "show_error": False,
             "share": False,
             **overrides,
+            "prevent_thread_lock": True,
         }
     )
+    import torch  # noqa: F401  # that the first training finds it there
+
+    if not overrides.get("prevent_thread_lock"):
+        demo.block_thread()
+    return served

@@ -6,9 +6,9 @@ import asyncio
 import math
 
 import gradio as gr
-import torch
 
 from ganlab.errors import InputError
+from ganlab.lazy import torch
 from ganlab.objectives import OBJECTIVES
 from ganlab.toy.densities import CENTRES, GRID, SHAPES, WIDTHS, Density, compare, terms
 from ganlab.toy.distributions import VIEW

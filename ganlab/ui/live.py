@@ -16,13 +16,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 
-import torch
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from ganlab.device import one_thread
 from ganlab.errors import InputError
+from ganlab.lazy import torch
 from ganlab.toy.distributions import get_distribution
 from ganlab.toy.export import export_script
 from ganlab.toy.film import film

@@ -70,18 +70,17 @@ def configs_of(values: dict) -> tuple[Config, ...]:
     return config_of(values), config_of(values | CHANGES[values["twin"]])
 
 
-def controls_of(session: Session) -> dict:
-    """What the controls must show for a session, by their names."""
-    config = session.games[0].config
+def controls_of(configs: tuple[Config, ...], own: bool = False) -> dict:
+    """What the controls must show for a game or twins, by their names; own: on the user's data."""
+    config, other = configs[0], configs[-1]
     values = {k: v for k, v in asdict(config).items() if k not in ("generator", "discriminator", "runs")}
     for letter, network in (("g", config.generator), ("d", config.discriminator)):
         values |= {f"{letter}_{k}": v for k, v in asdict(network).items()}
-    values["view"] = TWINS if len(session.games) == 2 else EIGHT if config.runs > 1 else ONE
-    if session.data is not None:
+    values["view"] = TWINS if len(configs) == 2 else EIGHT if config.runs > 1 else ONE
+    if own:
         values["data"] = OWN
-    other = session.games[-1].config
     made = (name for name, change in CHANGES.items() if config_of(values | change) == other)
-    values["twin"] = next(made, None) if len(session.games) == 2 else USUAL_TWIN
+    values["twin"] = next(made, None) if len(configs) == 2 else USUAL_TWIN
     return values
 
 
@@ -158,7 +157,7 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
 
 
 def plane_page(store: Store, lives: Lives, demo: gr.Blocks) -> None:
-    usual = controls_of(Session((Config(),)))
+    usual = controls_of((Config(),))
 
     def choice(name: str, label: str, options, info: str | None = None) -> gr.Dropdown:
         return gr.Dropdown(options, value=usual[name], label=label, info=info, elem_id=f"toy-{name}")
@@ -242,7 +241,7 @@ def plane_page(store: Store, lives: Lives, demo: gr.Blocks) -> None:
     def shown(live_token: str, problem: str = "", taught: Lesson | None = None) -> list:
         """Updates of the outputs for what is trained now."""
         session = lives.get(live_token).session
-        values = controls_of(session)
+        values = controls_of(tuple(game.config for game in session.games), session.data is not None)
         updates = {name: {"value": values[name]} for name in names}
         updates["twin"]["visible"] = values["view"] == TWINS
         value = looked_at(live_token) | ({"layers": taught.layers} if taught else {})

@@ -23,7 +23,7 @@ from ganlab.ui.live import Lives, routes
 from ganlab.ui.toy import OWN, adopt, configs_of, controls_of, opened_file
 
 SMALL = {"g_units": 8, "d_units": 8, "g_layers": 1, "d_layers": 1, "batch": 16}
-USUAL = controls_of(Session((Config(),))) | SMALL
+USUAL = controls_of((Config(),)) | SMALL
 
 
 @pytest.fixture
@@ -34,6 +34,11 @@ def lives():
 @pytest.fixture
 def token(lives):
     return lives.open(Session(configs_of(USUAL)), "tab")
+
+
+def shown(session):
+    """What the controls show for it."""
+    return controls_of(tuple(game.config for game in session.games), session.data is not None)
 
 
 def pull(lives, token, *commands, **more):
@@ -158,7 +163,7 @@ def test_drawing(lives, token):
     assert header["steps"] == 0
     for few in ([], points[:3]):
         assert "The drawing has" in pull(lives, token, ["draw", few])[0]["error"]
-    assert controls_of(lives.get(token).session)["data"] == OWN
+    assert shown(lives.get(token).session)["data"] == OWN
 
 
 # What the controls do
@@ -166,9 +171,9 @@ def test_drawing(lives, token):
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.slug)
 def test_every_lesson_opens_and_the_controls_show_it(lesson):
-    values = controls_of(Session((Config(),))) | lesson.settings
+    values = controls_of((Config(),)) | lesson.settings
     session = Session(configs_of(values))
-    assert controls_of(session) == values
+    assert shown(session) == values
     session.advance(2)
     assert not session.trouble
     assert lesson.text.count(". ") >= 2 or lesson.text.count("? ") >= 1  # three sentences
@@ -181,7 +186,7 @@ def test_every_twin_differs_and_is_recognised(change):
     first, second = configs_of(values)
     assert first != second
     session = Session((first, second))
-    assert controls_of(session)["twin"] == change
+    assert shown(session)["twin"] == change
     if first.generator == second.generator and first.latent == second.latent and not second.conditional:
         assert torch.equal(session.games[0].flat_g, session.games[1].flat_g)  # the same start
 
@@ -227,7 +232,7 @@ def test_own_files_and_what_the_controls_do_to_them(lives, token, tmp_path):
     opened_file(live, table)
     data = live.session.data
     assert live.session.games[0].config.batch == 16  # the other settings stay
-    values = controls_of(live.session)
+    values = shown(live.session)
     adopt(live, values | {"rate_g": 1e-4})
     assert live.session.steps == 0
     adopt(live, values | {"g_units": 12})
@@ -239,7 +244,7 @@ def test_own_files_and_what_the_controls_do_to_them(lives, token, tmp_path):
     assert live.session.data is None
     opened_file(live, saved)
     assert live.session.steps == 3
-    assert controls_of(live.session)["data"] == OWN
+    assert shown(live.session)["data"] == OWN
     Image.new("L", (8, 8), 200).save(tmp_path / "grey.png")
     opened_file(live, tmp_path / "grey.png")
     assert live.session.games[0].data.dim == 2
@@ -251,7 +256,7 @@ def test_own_files_and_what_the_controls_do_to_them(lives, token, tmp_path):
 
 def test_a_run_that_began_with_a_twin_of_a_foreign_link_can_still_be_shown():
     config = configs_of(USUAL)[0]
-    values = controls_of(Session((config, replace(config, batch=32))))
+    values = controls_of((config, replace(config, batch=32)))
     assert values["view"] == TWINS
     assert values["twin"] is None
 
