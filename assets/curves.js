@@ -81,7 +81,8 @@ function chart(title, lines, { level, log, from, to, floor, marks } = {}) {
     words(g, title, 2, 11, view.colours.ink);
     let at = w - 4;
     for (const [, text, paint] of there.toReversed()) { words(g, text, at, 11, ink(paint), "right"); at -= g.measureText(text).width + 10; }
-    const number = (v) => (log ? `1e${Math.round(v)}` : Math.abs(v) >= 100 ? v.toFixed(0) : v === 0 ? "0" : v.toPrecision(2)).replace("-", "\u2212");
+    const digits = high - low < 0.1 * Math.max(Math.abs(high), Math.abs(low)) ? 3 : 2;
+    const number = (v) => (log ? `1e${Math.round(v)}` : Math.abs(v) >= 100 ? v.toFixed(0) : v === 0 ? "0" : v.toPrecision(digits)).replace("-", "\u2212");
     words(g, number(high), x0 - 4, y0 + 8, view.colours.muted, "right");
     words(g, number(low), x0 - 4, y1, view.colours.muted, "right");
     words(g, "0", x0, h - 3, view.colours.muted);

@@ -78,7 +78,7 @@ function densityBench(root, props, watch, server) {
       words(g, text, at, 15, paint, "right");
       at -= g.measureText(text).width + 12;
     }
-    words(g, title, 7, 15, colour("ink"));
+    if (at > 20 + g.measureText(title).width) words(g, title, 7, 15, colour("ink"));
   }
 
   function draw() {

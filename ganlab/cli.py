@@ -253,7 +253,7 @@ def evaluate_models(
 
 @app.command()
 def train(
-    preset: Annotated[str, typer.Argument(help="mr2ct-unet.")],
+    preset: Annotated[str, typer.Argument(help="mr2ct-unet or t1fa-unet.")],
     out: Annotated[Path | None, typer.Option(help="Folder for checkpoints; runs/PRESET unless given.")] = None,
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint.")] = False,
     steps: Annotated[int | None, typer.Option(help="Stop after so many steps in all.", min=1)] = None,
@@ -267,22 +267,24 @@ def train(
     from ganlab.device import resolve
     from ganlab.translation.presets import get_preset
     from ganlab.translation.supervised import train as run
+    from ganlab.translation.tasks import get_task
 
     config = get_preset(preset, steps=steps, seed=seed, start=start)
+    unit = get_task(config.task).unit
     out = out or Path("runs") / preset
     recent: list[float] = []
     for event in run(config, out, resolve(device), resume, workers):
         if event.kind == "step":
-            recent = [*recent[-99:], event.numbers["l1_hu"]]
+            recent = [*recent[-99:], event.numbers["l1"]]
             if not as_json and (event.step % 20 == 0 or event.step == event.steps):
                 average = sum(recent) / len(recent)
                 print(
-                    f"step {event.step}/{event.steps}  L1 {average:.1f} HU  rate {event.numbers['rate']:.2e}",
+                    f"step {event.step}/{event.steps}  L1 {average:.4g} {unit}  rate {event.numbers['rate']:.2e}",
                     flush=True,
                 )
         elif not as_json:
             print(f"saved {event.path}", flush=True)
-    result = {"out": str(out), "steps": config.steps, "l1_hu": sum(recent) / max(1, len(recent))}
+    result = {"out": str(out), "steps": config.steps, "l1": sum(recent) / max(1, len(recent))}
     say(result, as_json, f"{out}: done, {config.steps} steps")
 
 

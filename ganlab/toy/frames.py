@@ -85,7 +85,17 @@ def titles(games: list[Game]) -> list[str]:
     differ = [name for name in written[0] if any(w[name] != written[0][name] for w in written)]
     if differ in ([], ["objective"]):
         return [game.objective.title for game in games]
-    return [", ".join(f"{n.replace('_', ' ')} {w[n]}" for n in differ) for w in written]
+    return [", ".join(_said(name, w[name]) for name in differ) for w in written]
+
+
+def _said(name: str, value) -> str:
+    """A setting in words: "k = 5", "unrolled", "no labels", "r1 0.1"."""
+    words = "labels" if name == "conditional" else name.replace("_", " ")
+    if name == "d_steps":
+        return f"k = {value}"
+    if isinstance(value, bool):
+        return words if value else f"no {words}"
+    return value.replace("-", " ") if name in ("play", "objective", "optimiser") else f"{words} {value}"
 
 
 def _flat(values: dict, prefix: str = "") -> dict:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from ganlab.errors import InputError
 from ganlab.translation.supervised import SupervisedConfig
 
-PRESETS = {"mr2ct-unet": SupervisedConfig()}
+PRESETS = {"mr2ct-unet": SupervisedConfig(), "t1fa-unet": SupervisedConfig(task="t1fa", start="mr2ct-unet", steps=5000)}
 
 
 def get_preset(name: str, **changes) -> SupervisedConfig:

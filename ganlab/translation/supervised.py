@@ -28,8 +28,8 @@ from ganlab.training import (
 )
 from ganlab.translation.cards import write_new_card
 from ganlab.translation.networks import UNet, UNetConfig
+from ganlab.translation.tasks import get_task
 
-HU_SCALE = 1000.0  # the network works in thousands of HU
 STREAM = 10**9  # sampler streams start here, so that no training patient is a patient that a user's seed can make
 
 
@@ -52,26 +52,27 @@ class SupervisedConfig:
 class Slices(IterableDataset):
     """The phantom's random slices, one stream per worker."""
 
-    def __init__(self, seed: int, size: int):
-        self.seed, self.size = seed, size
+    def __init__(self, seed: int, size: int, target: str):
+        self.seed, self.size, self.target = seed, size, target
 
     def __iter__(self):
         worker = get_worker_info()
         torch.set_num_threads(1)
-        return pairs(self.seed * 64 + (worker.id if worker else 0), self.size)
+        return pairs(self.seed * 64 + (worker.id if worker else 0), self.size, target=self.target)
 
 
 def batches(config: SupervisedConfig, epoch: int, device: str, workers: int) -> Iterator[tuple]:
-    """Batches of (mr, ct in thousands of HU); made on the GPU where there is one, else by worker processes."""
+    """Batches of (mr, target in the task's scale); made on the GPU where there is one, else by worker processes."""
+    task = get_task(config.task)
     seed = STREAM + config.seed * 10**6 + epoch
     if device == "cpu":
-        loader = DataLoader(Slices(seed, config.size), batch_size=config.batch, num_workers=workers)
-        source = iter(loader)
+        loader = DataLoader(Slices(seed, config.size, task.target), batch_size=config.batch, num_workers=workers)
+        slices = iter(loader)
     else:
-        stream = pairs(seed * 64, config.size, device)
-        source = (default_collate([next(stream) for _ in range(config.batch)]) for _ in itertools.count())
-    for mr, ct in source:
-        yield mr.to(device), ct.to(device) / HU_SCALE
+        stream = pairs(seed * 64, config.size, device, target=task.target)
+        slices = (default_collate([next(stream) for _ in range(config.batch)]) for _ in itertools.count())
+    for source, truth in slices:
+        yield source.to(device), truth.to(device) / task.scale
 
 
 def train(config: SupervisedConfig, out: Path, device: str, resume: bool = False, workers: int = 1) -> Iterator[Event]:
@@ -92,6 +93,7 @@ def train(config: SupervisedConfig, out: Path, device: str, resume: bool = False
         step, minutes = _restore(config, out / "state.safetensors", device, net, optimizer, average)
     elif (out / "state.safetensors").exists():
         raise InputError(f'"{out}" already holds a training; add --resume to go on, or choose another --out.')
+    scale = get_task(config.task).scale
     net.train()
     clock = time.perf_counter()
     while step < config.steps:
@@ -99,19 +101,19 @@ def train(config: SupervisedConfig, out: Path, device: str, resume: bool = False
         for _ in range(min(config.epoch, config.steps - step)):
             if step >= (1 - config.frozen) * config.steps:
                 freeze_statistics(net)
-            mr, ct = next(stream)
+            source, truth = next(stream)
             rate = learning_rate(step, config.steps, config.rate)
             for group in optimizer.param_groups:
                 group["lr"] = rate
             with autocast(device):
-                loss = F.l1_loss(net(mr.to(memory_format=torch.channels_last)).float(), ct)
+                loss = F.l1_loss(net(source.to(memory_format=torch.channels_last)).float(), truth)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
             optimizer.step()
             average.update(net, step)
             step += 1
-            yield Event("step", step, config.steps, {"l1_hu": loss.item() * HU_SCALE, "rate": rate})
+            yield Event("step", step, config.steps, {"l1": loss.item() * scale, "rate": rate})
         del stream
         spent = minutes + (time.perf_counter() - clock) / 60
         meta = {"config": as_config(config), "step": step, "minutes": spent}

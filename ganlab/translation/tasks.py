@@ -26,7 +26,8 @@ class Task:
 
 
 TASKS = {
-    "mr2ct": Task("mr2ct", "T1-weighted MR to CT", "t1", "ct", "HU", 1000.0, -1000.0, (-1024.0, 3071.0), "mr2ct-unet")
+    "mr2ct": Task("mr2ct", "T1-weighted MR to CT", "t1", "ct", "HU", 1000.0, -1000.0, (-1024.0, 3071.0), "mr2ct-unet"),
+    "t1fa": Task("t1fa", "T1-weighted MR to FA", "t1", "fa", "", 1.0, 0.0, (0.0, 1.0), "t1fa-unet"),
 }
 
 

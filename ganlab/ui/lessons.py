@@ -50,7 +50,7 @@ class Lesson:
         return "-".join(re.findall(r"[a-z]+", self.title.lower()))
 
 
-COLLAPSE = {"latent": 8, "rate_g": 1e-3, "rate_d": 1e-4}
+COLLAPSE = {"rate_g": 2e-3, "rate_d": 3e-4}
 
 LESSONS = (
     Lesson(
@@ -58,7 +58,7 @@ LESSONS = (
         "The generator is a map from noise z, at the bottom, to data x: where its lines crowd, p_g is high. D starts "
         "flat, rises where p exceeds p_g and pulls the lines there; its best answer is D* = p / (p + p_g), dotted. "
         "Where the two densities meet, D can only say one half.",
-        {"data": "gaussians-1d", "latent": 1, "noise": "uniform"},
+        {"data": "gaussians-1d", "latent": 1, "noise": "uniform", "rate_g": 5e-4, "rate_d": 5e-4, "d_steps": 3},
         ("real", "fake", "heat", "optimum", "warp"),
     ),
     Lesson(
@@ -84,23 +84,25 @@ LESSONS = (
     ),
     Lesson(
         "Mode collapse, hopping",
-        "Here G learns ten times as fast as D, so it rushes to the one place that D likes most. By the time D has "
-        "learned to reject it, all of G jumps to the next mode, and the chase goes round for ever. No loss shows it; "
-        "count the modes.",
+        "Here G learns seven times as fast as D, so it rushes to the one place that D likes most. By the time D has "
+        "learned to reject it, all of G jumps to the next mode, and the chase goes round for a thousand steps and "
+        "more. No loss shows it; count the modes.",
         COLLAPSE,
     ),
     Lesson(
         "Unrolling against collapse",
         "The same hopping game, but the twin's G is trained against the D that would answer it five steps later. "
         "Piling everything on one mode no longer pays, so it spreads out (Metz et al. 2017). The price is five "
-        "imagined steps of D for every real one; try the other remedies in the twin's list too.",
+        "imagined steps of D for every real one; minibatch discrimination and the gradient penalty, in the twin's "
+        "list too, help here as well.",
         {**COLLAPSE, "view": TWINS, "twin": "Unrolled, 5 steps"},
     ),
     Lesson(
         "Collapse is a probability",
-        "Eight runs of the same settings differ only in their seed. With heavy momentum some cover all modes, "
-        "others only a few, so one run proves nothing. The chart shows the median and the range of the eight.",
-        {"view": EIGHT, "beta1": 0.9},
+        "Eight runs of the same settings differ only in their seed. With one hidden layer most find all modes in two "
+        "thousand steps while some stay on a single one, so one run proves nothing. The chart shows the median and "
+        "the range of the eight.",
+        {"view": EIGHT, "g_layers": 1, "d_layers": 1},
     ),
     Lesson(
         "Disjoint supports",
@@ -120,10 +122,10 @@ LESSONS = (
     ),
     Lesson(
         "Instance noise",
-        "Noise on everything that D sees makes the two supports overlap, and D's view smooth. On the disjoint strips "
-        "that is the difference between a lost G and one with a direction. The noise blurs what can be learned, so "
-        "one lowers it in time: do it live, under What may help.",
-        {"data": "disjoint-pair", "objective": "minimax", "view": TWINS, "twin": "Instance noise"},
+        "Noise on everything that D sees makes the two supports overlap, and D's view smooth. On the disjoint strips, "
+        "with five steps of D, that is the difference between a lost G and one with a direction. The noise blurs what "
+        "can be learned, so one lowers it in time: do it live, under What may help.",
+        {"data": "disjoint-pair", "objective": "minimax", "d_steps": 5, "view": TWINS, "twin": "Instance noise"},
         ("real", "fake", "heat", "field"),
     ),
     Lesson(

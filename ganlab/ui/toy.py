@@ -245,7 +245,7 @@ def plane_page(store: Store, lives: Lives, demo: gr.Blocks) -> None:
         updates = {name: {"value": values[name]} for name in names}
         updates["twin"]["visible"] = values["view"] == TWINS
         value = looked_at(live_token) | ({"layers": taught.layers} if taught else {})
-        words = f"<p class='gl-lesson'><b>{taught.title}.</b> {escape(taught.text)}</p>" if taught else ""
+        words = f"<p class='gl-lesson'><b>{taught.title}</b> {escape(taught.text)}</p>" if taught else ""
         return [problem, words, taught.title if taught else None, value, *(gr.update(**updates[n]) for n in names)]
 
     def opened(request: gr.Request):

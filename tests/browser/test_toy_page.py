@@ -111,7 +111,7 @@ def test_lessons_twins_and_eight_seeds(toy):
 
 def test_a_link_reopens_the_lesson_and_the_run(new_toy):
     first = new_toy().open("&lesson=labels-help")
-    assert "conditional False: step 0" in first.status
+    assert "no labels: step 0" in first.status
     first.press("Step")
     first.wait_for("step 1 ")
     first.page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(); }")
@@ -119,7 +119,7 @@ def test_a_link_reopens_the_lesson_and_the_run(new_toy):
     first.alert.wait_for()
     link = first.alert.inner_text()
     again = new_toy().open(link[link.index("&toy=") :])
-    assert "conditional False: step 0" in again.status
+    assert "no labels: step 0" in again.status
     again.press("Step")
     again.wait_for("step 1 ")
     assert again.status == first.status

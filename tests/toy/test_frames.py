@@ -123,7 +123,11 @@ def test_the_past_is_shown_as_it_was():
 
 def test_twins_are_called_by_what_they_differ_in():
     assert titles(Session((Config(), Config(objective="hinge"))).games) == ["Non-saturating", "Hinge"]
-    assert titles(Session((Config(), Config(play="unrolled"))).games) == ["play alternating", "play unrolled"]
+    assert titles(Session((Config(), Config(play="unrolled"))).games) == ["alternating", "unrolled"]
+    assert titles(Session((Config(), Config(d_steps=5, minibatch=True))).games) == [
+        "k = 1, no minibatch",
+        "k = 5, minibatch",
+    ]
     assert titles(Session((Config(),)).games) == ["Non-saturating"]
 
 

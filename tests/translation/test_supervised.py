@@ -15,7 +15,7 @@ TINY = SupervisedConfig(network=UNetConfig(widths=(4, 6)), steps=4, batch=2, siz
 
 
 def losses(config, out, resume=False):
-    return [e.numbers["l1_hu"] for e in train(config, out, "cpu", resume, workers=0) if e.kind == "step"]
+    return [e.numbers["l1"] for e in train(config, out, "cpu", resume, workers=0) if e.kind == "step"]
 
 
 def test_a_resumed_run_has_the_losses_of_an_uninterrupted_one(tmp_path):

@@ -2,7 +2,7 @@
 
 Domain randomisation (Billot et al., SynthSeg, Medical Image Analysis 86:102789, 2023): the anatomy is plausible, the
 contrast, field, noise and resolution are wider than any scanner's, so that a real scan is one more variation. The
-target (CT) depends on tissue alone. Anatomy is evaluated on the slice's own points, never on a volume.
+target (CT, FA) depends on anatomy alone. Anatomy is evaluated on the slice's own points, never on a volume.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -18,15 +19,38 @@ from torch import Tensor
 
 from ganlab.imaging.phantom.lesions import LESIONS, draw_fillings, draw_flap, draw_lesion
 from ganlab.imaging.phantom.patient import Deface, Patient, make_head, rotation
+from ganlab.imaging.phantom.scanner import DIFFUSION_VOXEL, SIGMA
 from ganlab.imaging.phantom.signals import mr_signals
 from ganlab.imaging.phantom.tissues import INDEX, NAMES, table
+from ganlab.imaging.phantom.volumes import BRAIN, brain_fa
 
 PLANES = ("axial", "coronal", "sagittal")
 TILE = 64  # pixels
 FIELDS = (1.5, 3.0)  # T
 _NORMAL = {"axial": 2, "coronal": 1, "sagittal": 0}
-_CENTRE = {"axial": (0.0, -8.0), "coronal": (0.0, -35.0), "sagittal": (-8.0, -35.0)}
-_RANGE = {"axial": (-165.0, 108.0), "coronal": (-126.0, 112.0), "sagittal": (-96.0, 96.0)}  # mm, air included
+FA_FLOOR = 0.03  # what noise leaves of FA where there is none, at an SNR of 50
+
+
+class View(NamedTuple):
+    """Where slices lie, in mm: their centres (i, j) in each plane, how far these vary, and the range across it."""
+
+    centre: dict[str, tuple[float, float]]
+    spread: tuple[float, float]
+    across: dict[str, tuple[float, float]]
+
+
+VIEWS = {
+    "ct": View(  # the head and the neck, air included
+        {"axial": (0.0, -8.0), "coronal": (0.0, -35.0), "sagittal": (-8.0, -35.0)},
+        (32.0, 48.0),
+        {"axial": (-165.0, 108.0), "coronal": (-126.0, 112.0), "sagittal": (-96.0, 96.0)},
+    ),
+    "fa": View(  # the brain
+        {"axial": (0.0, -15.0), "coronal": (0.0, 0.0), "sagittal": (-15.0, 0.0)},
+        (24.0, 32.0),
+        {"axial": (-75.0, 88.0), "coronal": (-108.0, 76.0), "sagittal": (-74.0, 74.0)},
+    ),
+}
 
 
 class Draw:
@@ -45,16 +69,16 @@ class Draw:
         return float(torch.rand((), generator=self.generator)) < p
 
 
-def slice_points(draw: Draw, plane: str, size: int, device="cpu") -> Tensor:
-    """(3, size, size) patient mm of a 1 mm slice near a plane, somewhere in the head, tilted by some degrees."""
+def slice_points(draw: Draw, plane: str, size: int, device="cpu", view: View = VIEWS["ct"]) -> Tensor:
+    """(3, size, size) patient mm of a 1 mm slice near a plane, somewhere in the view, tilted by some degrees."""
     step = torch.arange(size) - size / 2
     a, b = torch.meshgrid(step, step, indexing="ij")
-    centre = _CENTRE[plane]
-    a = a + centre[0] + draw.uniform(-32, 32)
-    b = b + centre[1] + draw.uniform(-48, 48)
+    centre, spread = view.centre[plane], view.spread
+    a = a + centre[0] + draw.uniform(-spread[0], spread[0])
+    b = b + centre[1] + draw.uniform(-spread[1], spread[1])
     normal = _NORMAL[plane]
     axes = [a, b]
-    axes.insert(normal, torch.full_like(a, draw.uniform(*_RANGE[plane])))
+    axes.insert(normal, torch.full_like(a, draw.uniform(*view.across[plane])))
     tilt = rotation(torch.tensor([draw.normal(0.1) for _ in range(3)]))
     return torch.tensordot(tilt, torch.stack(axes), 1).to(device)
 
@@ -159,6 +183,23 @@ def render_ct(shares: Tensor, sigma: float = 0.6) -> Tensor:
     return _blur(hu, (sigma, sigma))
 
 
+def render_fa(patient: Patient, shares: Tensor, points: Tensor) -> Tensor:
+    """FA of a slice (H, W), as diffusion voxels see it: what a scan would give on average, 0 outside the brain."""
+    fa = brain_fa(shares.flatten(1), patient.head(points.reshape(3, -1))).reshape(shares.shape[1:])
+    sigma = DIFFUSION_VOXEL * SIGMA
+    seen = torch.hypot(_blur(fa, (sigma, sigma)), torch.tensor(FA_FLOOR, device=fa.device))
+    return torch.where(fa > 0, seen, 0.0).clamp_max(1)
+
+
+def stripped(draw: Draw, shares: Tensor) -> Tensor:
+    """The head as tools leave that cut away all but the brain and some fluid around it: a third of all slices."""
+    if not draw.chance(0.35):
+        return shares
+    sigma = draw.uniform(0.5, 3.0)
+    inside = _blur(shares[BRAIN].sum(0), (sigma, sigma)) > draw.uniform(0.2, 0.6)
+    return replace(shares, ~inside, "background")
+
+
 def render_mr(draw: Draw, shares: Tensor) -> Tensor:
     """One random T1-weighted scanner's view (H, W) of tissue shares, white matter near 1 times a random gain."""
     device, size = shares.device, shares.shape[1:]
@@ -209,18 +250,20 @@ def slice_shares(patient: Patient, points: Tensor) -> Tensor:
     return torch.cat(rows, 1)
 
 
-def random_shares(draw: Draw, patient: Patient, size: int, device="cpu") -> Tensor:
-    """Tissue shares (tissues, size, size) of a random slice of a patient."""
+def random_slice(draw: Draw, patient: Patient, size: int, device="cpu", view: View = VIEWS["ct"]):
+    """Tissue shares (tissues, size, size) of a random slice of a patient, and its points (3, size, size)."""
     plane = PLANES[int(draw.uniform(0, 3))]
-    points = slice_points(draw, plane, size, device)
+    points = slice_points(draw, plane, size, device, view)
     shares = slice_shares(patient, points)
     if draw.chance(0.35):
         shares = replace(shares, Deface(draw.generator)(patient.to_template(points), patient), "background")
-    return cut_field_of_view(draw, shares, points)
+    return cut_field_of_view(draw, shares, points), points
 
 
-def pairs(seed: int, size: int = 192, device="cpu", pool: int = 256, reuse: int = 4) -> Iterator[tuple[Tensor, Tensor]]:
-    """Endless (mr, ct) slices (1, size, size), mr in white-matter units, ct in HU.
+def pairs(
+    seed: int, size: int = 192, device="cpu", pool: int = 256, reuse: int = 4, target: str = "ct"
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Endless (mr, target) slices (1, size, size), mr in white-matter units, target "ct" in HU or "fa" in 0..1.
 
     Each anatomy is shown `reuse` times, under another scanner and mirrored or not, from a shuffled pool, and four
     slices come from each patient, since making a head costs more than scanning it.
@@ -230,15 +273,17 @@ def pairs(seed: int, size: int = 192, device="cpu", pool: int = 256, reuse: int 
     for count in itertools.count():
         if count % 4 == 0:
             patient = random_patient(draw, device)
-        shares = random_shares(draw, patient, size, device)
-        entry = ((shares * 255).round().to(torch.uint8), render_ct(shares)[None])
+        shares, points = random_slice(draw, patient, size, device, VIEWS[target])
+        truth = render_ct(shares) if target == "ct" else render_fa(patient, shares, points)
+        entry = ((shares * 255).round().to(torch.uint8), truth[None])
         if len(shelf) < pool:
             shelf.append(entry)
         else:
             shelf[int(draw.uniform(0, pool))] = entry
         for k in range(reuse):
-            stored, ct = entry if k == 0 else shelf[int(draw.uniform(0, len(shelf)))]
-            mr = render_mr(draw, stored.float() / 255)[None]
+            stored, truth = entry if k == 0 else shelf[int(draw.uniform(0, len(shelf)))]
+            shares = stored.float() / 255
+            mr = render_mr(draw, shares if target == "ct" else stripped(draw, shares))[None]
             if draw.chance(0.5):
-                mr, ct = mr.flip(1), ct.flip(1)
-            yield mr, ct
+                mr, truth = mr.flip(1), truth.flip(1)
+            yield mr, truth
