@@ -177,7 +177,7 @@ def phantom(
 def translate(
     source: Annotated[Path, typer.Argument(help="NIfTI, MGZ, NRRD, MHA, DICOM folder or zip.")],
     out: Annotated[Path, typer.Argument(help="OUT.nii.gz, on the input's grid and affine.")],
-    task: Annotated[str, typer.Option(help="mr2ct.")] = "mr2ct",
+    task: Annotated[str, typer.Option(help="mr2ct, ct2mr or t1fa.")] = "mr2ct",
     model: Annotated[str | None, typer.Option(help="A pretrained model, or the folder of a training.")] = None,
     planes: Annotated[str, typer.Option(help="Slice directions whose mean is taken.")] = "axial,coronal,sagittal",
     as_json: Json = False,
@@ -212,7 +212,7 @@ def evaluate(
     reference: Annotated[Path, typer.Argument(help="The real volume.")],
     prediction: Annotated[Path, typer.Argument(help="The synthetic one, on the same grid.")],
     mask: Annotated[Path | None, typer.Option(help="Where to measure; the head, unless given.")] = None,
-    task: Annotated[str, typer.Option(help="mr2ct.")] = "mr2ct",
+    task: Annotated[str, typer.Option(help="mr2ct, ct2mr or t1fa.")] = "mr2ct",
     as_json: Json = False,
     seed: Seed = 0,
     device: Device = "auto",
@@ -221,9 +221,11 @@ def evaluate(
     from ganlab.imaging.files import read_volume
     from ganlab.imaging.metrics import evaluate as measure
     from ganlab.imaging.metrics import format_table
+    from ganlab.translation.tasks import get_task
 
     inside = read_volume(mask, modality="labels") if mask else None
-    result = measure(read_volume(reference, "ct"), read_volume(prediction, "ct"), inside, task)
+    target = get_task(task).target
+    result = measure(read_volume(reference, target), read_volume(prediction, target), inside, task)
     say(result, as_json, format_table(result))
 
 
@@ -232,7 +234,7 @@ def evaluate_models(
     model: Annotated[
         list[str] | None, typer.Option(help="A model's name or folder; all of the task unless given.")
     ] = None,
-    task: Annotated[str, typer.Option(help="mr2ct.")] = "mr2ct",
+    task: Annotated[str, typer.Option(help="mr2ct, ct2mr or t1fa.")] = "mr2ct",
     write_card: Annotated[bool, typer.Option(help="Write the figures into the models' cards.")] = False,
     as_json: Json = False,
     seed: Seed = 0,
@@ -248,12 +250,14 @@ def evaluate_models(
         results[name] = measure_model(name, task, device, progress_bar(name, as_json))
         if write_card:
             update_card(name, results[name])
-    say(results, as_json, "\n\n".join(f"{n}\n{format_patients(r)}" for n, r in results.items()))
+    say(results, as_json, "\n\n".join(f"{n}\n{format_patients(r, task)}" for n, r in results.items()))
 
 
 @app.command()
 def train(
-    preset: Annotated[str, typer.Argument(help="mr2ct-unet or t1fa-unet.")],
+    preset: Annotated[
+        str, typer.Argument(help="TASK-METHOD: mr2ct-unet, mr2ct-pix2pix, mr2ct-cyclegan, t1fa-unet, ...")
+    ],
     out: Annotated[Path | None, typer.Option(help="Folder for checkpoints; runs/PRESET unless given.")] = None,
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint.")] = False,
     steps: Annotated[int | None, typer.Option(help="Stop after so many steps in all.", min=1)] = None,
@@ -266,8 +270,8 @@ def train(
     """Train a model from nothing but the phantoms; stops and resumes at checkpoints."""
     from ganlab.device import resolve
     from ganlab.translation.presets import get_preset
-    from ganlab.translation.supervised import train as run
     from ganlab.translation.tasks import get_task
+    from ganlab.translation.trainer import train as run
 
     config = get_preset(preset, steps=steps, seed=seed, start=start)
     unit = get_task(config.task).unit

@@ -20,6 +20,7 @@ from ganlab.imaging.volume import Volume
 AIR_BODY_HU = -200.0  # between air (-1000) and fat (-100)
 BONE_HU = 250.0
 WHITE_MATTER_FA = 0.2  # the usual threshold of tract-based statistics (Smith et al. 2006)
+DARK_T1, BRIGHT_T1 = 0.35, 1.15  # of white matter: bone, air and fluid lie below, fat above
 SSIM_WINDOW = 7
 SLAB = 32  # slices of the SSIM map computed at a time, so that memory follows the slab and not the volume
 
@@ -63,6 +64,17 @@ SCALES = {
         },
         overlap="white_matter",
     ),
+    "ct2mr": Scale(
+        unit="of white matter",
+        limits=(0.0, 2.0),
+        peak=2.0,
+        tissues={
+            "dark": ("< 0.35 of white matter", lambda t1: t1 < DARK_T1),
+            "brain_and_muscle": ("0.35 to 1.15", lambda t1: (t1 >= DARK_T1) & (t1 <= BRIGHT_T1)),
+            "bright": ("> 1.15", lambda t1: t1 > BRIGHT_T1),
+        },
+        overlap="dark",
+    ),
 }
 
 
@@ -72,12 +84,12 @@ def evaluate(
     """Compare a prediction with its reference on the same grid, inside a mask.
 
     mask: voxels > 0 of a volume on the same grid, or of an array of the same shape; None takes the head mask
-    of the reference CT (mr2ct) or its voxels with FA > 0 (t1fa).
+    of the reference CT (mr2ct) or the reference's voxels above 0 (t1fa, ct2mr).
 
-    Returns a dict fit for JSON: task, unit, mask (how it was made), voxels (in the mask), mae, mean_error,
-    mse, psnr, psnr_synthrad, ssim, dice {tissue: overlap}, tissues {name: {range, voxels, mae, mean_error}},
-    definitions {name: sentence} and notices [sentence]. A number that is undefined (a tissue without voxels)
-    or infinite (the PSNR of identical images) is None.
+    Returns a dict fit for JSON: task, unit, mask (how it was made), voxels (in the mask), mae, mean_error, mse,
+    correlation, psnr, psnr_synthrad, ssim, dice {tissue: overlap}, tissues {name: {range, voxels, mae, mean_error}},
+    definitions {name: sentence} and notices [sentence]. A number that is undefined (a tissue without voxels) or
+    infinite (the PSNR of identical images) is None.
 
     Raises InputError for an unknown task, different grids, voxels that are not finite, a constant reference
     and an empty mask.
@@ -107,6 +119,7 @@ def evaluate(
         "mae": _number(np.abs(error).mean()),
         "mean_error": _number(error.mean()),
         "mse": _number(np.square(error).mean()),
+        "correlation": _number(correlation(ref, pred)),
         "psnr": _number(psnr(ref, pred, scale.peak)),
         "psnr_synthrad": _number(psnr(ref.clip(low, high), pred.clip(low, high), high - low)),
         "ssim": _number(ssim_synthrad(reference.array, prediction.array, inside, scale.limits)),
@@ -168,6 +181,13 @@ def fill_cavities(body: np.ndarray) -> np.ndarray:
     for axis in range(3):
         filled |= _slice_holes(body, axis)
     return filled
+
+
+def correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Pearson's correlation of two arrays of one shape; nan where one of them is constant."""
+    a, b = a - a.mean(), b - b.mean()
+    norm = math.sqrt(np.square(a).sum() * np.square(b).sum())
+    return float((a * b).sum() / norm) if norm > 0 else math.nan
 
 
 def psnr(reference: np.ndarray, prediction: np.ndarray, data_range: float = 4095.0) -> float:
@@ -307,6 +327,7 @@ def _definitions(scale: Scale) -> dict[str, str]:
         "mae": f"mean |prediction - reference| in the mask, {scale.unit}, unclipped",
         "mean_error": f"mean of prediction - reference in the mask, {scale.unit}, unclipped",
         "mse": f"mean (prediction - reference)^2 in the mask, {scale.unit}^2, unclipped",
+        "correlation": "Pearson's, of prediction and reference in the mask",
         "psnr": f"20 log10({scale.peak:g} / sqrt(mse)), dB (Wolterink 2017)",
         "psnr_synthrad": f"PSNR in the mask of both clipped to [{low:g}, {high:g}], range {high - low:g}, dB "
         "(SynthRAD2023)",

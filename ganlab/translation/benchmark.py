@@ -7,10 +7,10 @@ from statistics import median
 
 import numpy as np
 import torch
-from torch import nn
 
 from ganlab.device import resolve
 from ganlab.errors import InputError
+from ganlab.translation.networks import ResNet, ResNetConfig
 from ganlab.translation.pipeline import load_network, predict
 from ganlab.translation.tasks import get_task
 
@@ -18,36 +18,12 @@ SIDE = 256
 VOLUME = 183  # slices, as a sagittal volume of Wolterink et al. 2017
 
 
-def textbook_resnet(blocks: int = 9, ngf: int = 64, channels: int = 1) -> nn.Sequential:
-    """The ResNet generator of CycleGAN (Zhu et al., ICCV 2017; Johnson et al., ECCV 2016) in plain PyTorch:
-    c7s1-64, d128, d256, 9 x R256, u128, u64, c7s1, reflection padding, instance normalisation."""
-
-    class Residual(nn.Module):
-        def __init__(self, c: int):
-            super().__init__()
-            half = [nn.ReflectionPad2d(1), nn.Conv2d(c, c, 3), nn.InstanceNorm2d(c)]
-            again = [nn.ReflectionPad2d(1), nn.Conv2d(c, c, 3), nn.InstanceNorm2d(c)]
-            self.body = nn.Sequential(*half, nn.ReLU(), *again)
-
-        def forward(self, x):
-            return x + self.body(x)
-
-    layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(channels, ngf, 7), nn.InstanceNorm2d(ngf), nn.ReLU()]
-    for c in (ngf, 2 * ngf):
-        layers += [nn.Conv2d(c, 2 * c, 3, stride=2, padding=1), nn.InstanceNorm2d(2 * c), nn.ReLU()]
-    layers += [Residual(4 * ngf) for _ in range(blocks)]
-    for c in (4 * ngf, 2 * ngf):
-        up = nn.ConvTranspose2d(c, c // 2, 3, stride=2, padding=1, output_padding=1)
-        layers += [up, nn.InstanceNorm2d(c // 2), nn.ReLU()]
-    return nn.Sequential(*layers, nn.ReflectionPad2d(3), nn.Conv2d(ngf, channels, 7), nn.Tanh())
-
-
 def benchmark_translate(device: str = "auto", slices: int = 8, rounds: int = 3, seed: int = 0) -> dict:
     """Median milliseconds per 256x256 slice of both, and what that makes per volume of 183 slices."""
     device = resolve(device)
     ours = load_network(get_task("mr2ct").default_model, device)
     torch.manual_seed(seed)
-    textbook = textbook_resnet().to(device).eval()
+    textbook = ResNet(ResNetConfig()).to(device).eval()  # eager, one slice at a time
     array = np.random.default_rng(seed).random((slices, SIDE, SIDE), dtype=np.float32)
     if slices < 1:
         raise InputError("A benchmark needs at least one slice.")

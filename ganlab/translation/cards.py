@@ -3,25 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from statistics import mean, stdev
 
+import numpy as np
+
 from ganlab.checkpoints import as_config, model_folder, read_card, write_card
-from ganlab.imaging.metrics import evaluate
+from ganlab.imaging.metrics import evaluate, head_mask
 from ganlab.imaging.phantom import make_patient
+from ganlab.imaging.phantom.tissues import INDEX
+from ganlab.imaging.volume import Volume
+from ganlab.translation.methods import TrainingConfig
+from ganlab.translation.networks import UNetConfig
 from ganlab.translation.pipeline import translate
-from ganlab.translation.tasks import get_task
+from ganlab.translation.tasks import Task, get_task
 
 HELD_OUT = tuple(range(9000, 9006))  # seeds from 9000 on are never trained on
-COLUMNS = {
-    "MAE": ("mae", "HU"),
-    "air": ("air", "HU"),
-    "soft": ("soft", "HU"),
-    "bone": ("bone", "HU"),
-    "PSNR": ("psnr", "dB"),
-    "PSNR SynthRAD": ("psnr_synthrad", "dB"),
-    "SSIM": ("ssim", ""),
-    "bone Dice": ("dice_bone", ""),
+COLUMNS = {  # of each task: title -> (figure, unit, decimals)
+    "mr2ct": {
+        "MAE": ("mae", "HU", 1),
+        "air": ("air", "HU", 1),
+        "soft": ("soft", "HU", 1),
+        "bone": ("bone", "HU", 1),
+        "PSNR": ("psnr", "dB", 1),
+        "PSNR SynthRAD": ("psnr_synthrad", "dB", 1),
+        "SSIM": ("ssim", "", 3),
+        "bone Dice": ("dice_bone", "", 3),
+    },
+    "ct2mr": {
+        "MAE": ("mae", "of white matter", 3),
+        "dark": ("dark", "", 3),
+        "brain and muscle": ("brain_and_muscle", "", 3),
+        "bright": ("bright", "", 3),
+        "PSNR": ("psnr", "dB", 1),
+        "SSIM": ("ssim", "", 3),
+        "correlation": ("correlation", "", 3),
+    },
+    "t1fa": {
+        "MAE": ("mae", "FA", 3),
+        "grey and fluid": ("grey_matter_and_fluid", "FA", 3),
+        "white": ("white_matter", "FA", 3),
+        "correlation": ("correlation", "", 3),
+        "PSNR": ("psnr", "dB", 1),
+        "SSIM": ("ssim", "", 3),
+        "white Dice": ("dice_white_matter", "", 3),
+    },
 }
+
+
+def held_out_patient(seed: int, task: Task) -> tuple[Volume, Volume, np.ndarray | None]:
+    """(source, reference, mask) of a held-out patient; mask None: the metrics' own. A T1 reference has white matter
+    near 1, and is measured inside the head of its CT."""
+    if task.target != "t1":
+        volumes = make_patient(seed, (task.source, task.target))
+        return volumes[task.source], volumes[task.target], None
+    volumes = make_patient(seed, ("t1", "ct", "labels"))
+    t1, white = volumes["t1"], volumes["labels"].array == INDEX["white matter"]
+    reference = replace(t1, array=t1.array / np.median(t1.array[white]))
+    return volumes["ct"], reference, head_mask(volumes["ct"])
 
 
 def measure_model(
@@ -32,12 +72,12 @@ def measure_model(
     model_folder(name)  # an unknown name is said before patients are made
     patients = {}
     for k, seed in enumerate(HELD_OUT):
-        volumes = make_patient(seed, (kind.source, kind.target))
-        synthetic = translate(volumes[kind.source], task, name, device).synthetic
-        result = evaluate(volumes[kind.target], synthetic, task=task)
+        source, reference, mask = held_out_patient(seed, kind)
+        synthetic = translate(source, task, name, device).synthetic
+        result = evaluate(reference, synthetic, mask, task)
         flat = {**result, **{t: v["mae"] for t, v in result["tissues"].items()}}
         flat |= {f"dice_{t}": v for t, v in result["dice"].items()}
-        patients[seed] = {key: round(flat[key], 4) for key, _ in COLUMNS.values() if flat.get(key) is not None}
+        patients[seed] = {key: round(flat[key], 4) for key, *_ in COLUMNS[task].values() if flat.get(key) is not None}
         if progress:
             progress((k + 1) / len(HELD_OUT))
     keys = next(iter(patients.values()))
@@ -48,28 +88,73 @@ def measure_model(
     }
 
 
-def format_patients(result: dict) -> str:
+def format_patients(result: dict, task: str = "mr2ct") -> str:
     """A Markdown table, one row a patient, and mean and standard deviation."""
-    keys = [(title, key, unit) for title, (key, unit) in COLUMNS.items() if key in result["mean"]]
+    keys = [(title, *column) for title, column in COLUMNS[task].items() if column[0] in result["mean"]]
     lines = [
-        "| patient | " + " | ".join(f"{title} ({unit})" if unit else title for title, _, unit in keys) + " |",
+        "| patient | " + " | ".join(f"{title} ({unit})" if unit else title for title, _, unit, _ in keys) + " |",
         "|---" * (len(keys) + 1) + "|",
     ]
     rows = {**result["patients"], "mean": result["mean"], "SD": result["sd"]}
     for row, figures in rows.items():
-        cells = (f"{figures[key]:.3f}" if unit == "" else f"{figures[key]:.1f}" for _, key, unit in keys)
+        cells = (f"{figures[key]:.{decimals}f}" for _, key, _, decimals in keys)
         lines.append(f"| {row} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def write_new_card(folder, config, net, step: int, device: str, minutes: float) -> None:
+WORDS = {  # of each method: what follows the network's name, what it is, how it learns
+    "l1": (
+        "with an L1 loss",
+        "L1 loss, no adversary; the baseline",
+        """A fully convolutional regression: for every slice the {target} whose absolute error is least on average,
+`L = E |y - G(x)|`. Where the scan does not tell, the least absolute error is the conditional median: thin walls
+fade, and textures are smooth. Models with an adversary are measured against this one.""",
+    ),
+    "pix2pix": (
+        "trained as pix2pix",
+        "L1 loss and an adversary that sees source and target (Isola et al. 2017)",
+        """The same generator as `{task}-unet`, from whose weights it starts, and a PatchGAN that looks at 70 x 70
+pixels of source and result together: `min_G max_D E log D(x, y) + E log(1 - D(x, G(x))) + {pixel:g} E |y - G(x)|`. What
+the L1 loss leaves open it fills with what looks likely. That is sharper, and not more often right.""",
+    ),
+    "cyclegan": (
+        "trained as a CycleGAN",
+        "two generators and two adversaries on images that are not pairs (Zhu et al. 2017)",
+        """No pairs: slices of some patients here, of others there. Two generators, two PatchGANs with least squares,
+and `{cycle:g} (E |F(G(x)) - x| + E |G(F(y)) - y|)`, after Wolterink et al. 2017.{structure} Nothing here forbids a
+mapping that is consistent and wrong.""",
+    ),
+}
+
+
+LIMITS = {
+    "mr2ct": """- CT numbers of bone are typical, not this patient's: density cannot be read off a T1 scan.
+- Thin bone of the face and skull base, air cells and the throat are the weakest parts; the vault is the strongest.
+- Head T1-weighted scans of adults, with the skull. Not for stripped brains, other contrasts or other bodies.""",
+    "ct2mr": """- A CT hardly tells grey from white matter: the cortex drawn is a likely one, not this patient's.
+- One contrast, that of a spoiled gradient echo at 3 T; white matter is 1. No flow, no field of the coil.
+- Heads of adults. Not for contrast-enhanced CT or other bodies.""",
+    "t1fa": """- FA is a property of diffusion, which no T1 scan measures: what comes out is what anatomy makes likely.
+  Nothing that changes diffusion and not T1 can be seen in it.
+- Crossings and thin tracts are the weakest parts, the callosum and the capsules the strongest.
+- T1-weighted scans of adults' heads, with the skull or without.""",
+}
+
+
+def write_new_card(folder: Path, config: TrainingConfig, net, step: int, device: str, minutes: float) -> None:
     """The card of a training as it stands; `evaluate-models --write-card` adds the figures."""
-    kind = get_task(config.task)
+    kind, (title, summary, text) = get_task(config.task), WORDS[config.method]
+    unet = isinstance(config.network, UNetConfig)
     front = {
-        "name": kind.default_model,
+        "name": folder.name,
         "task": config.task,
-        "summary": "U-Net, L1 loss, no adversary; the baseline",
-        "architecture": "U-Net on 2x2 pixel blocks, batch normalisation, 2-D slices of 1 mm in three planes",
+        "summary": f"{'U-Net' if unet else 'ResNet'}, {summary}",
+        "architecture": (
+            "U-Net on 2x2 pixel blocks, batch normalisation"
+            if unet
+            else f"ResNet, {config.network.blocks} blocks, width {config.network.width}, instance normalisation"
+        )
+        + ", 2-D slices of 1 mm in three planes",
         "config": as_config(config),
         "parameters": sum(p.numel() for p in net.parameters()),
         "training_data": f"phantom patients, sampler streams from 10^9 on, {step * config.batch} random slices",
@@ -79,28 +164,35 @@ def write_new_card(folder, config, net, step: int, device: str, minutes: float) 
         "metrics": {},
         "intended_use": "teaching and research on image translation; not a medical device",
     }
-    write_card(folder, front, CARD.format(title=kind.title, size=config.size))
+    structure = (
+        " Source and result must also agree in where their edges are (descriptors of Heinrich et al. 2012, as Yang et "
+        f"al. 2020; weight {config.structure:g})."
+        if config.structure
+        else ""
+    )
+    names = {"name": folder.name, "task": config.task, "limits": LIMITS[config.task]}
+    words = {"task": config.task, "target": kind.target.upper(), "pixel": config.pixel, "cycle": config.cycle}
+    text = text.format(**words, structure=structure)
+    head = f"{kind.title}: {'U-Net' if unet else 'ResNet'} {title}"
+    write_card(folder, front, CARD.format(title=head, text=text, size=config.size, **names))
 
 
 CARD = """
-# {title}: U-Net with an L1 loss
+# {title}
 
-A fully convolutional regression: for every T1-weighted slice the CT whose absolute error is least on average,
-`L = E |y - G(x)|`. Where the scan does not tell (compact bone and air are both dark on T1), the least absolute error
-is the conditional median: thin walls between air cells fade, and textures are smooth. Models with an adversary are
-measured against this one.
+{text}
 
 ## Training
 
 Slices of {size} x {size} pixels at 1 mm, in all three planes, of phantom patients that are made while training:
-every anatomy new, every contrast, field, resolution, noise, field of view and defacing random; one patient in seven
-has a lesion, some have fillings or a bone flap. No patient's data was used. The last steps keep the batch statistics
-of inference. Train it again with `python -m ganlab train mr2ct-unet`.
+every anatomy new, field of view and defacing random, contrast, noise and resolution of the source drawn anew; one
+patient in seven has a lesion, some have fillings or a bone flap. No patient's data was used. Train it again with
+`python -m ganlab train {name}`.
 
 ## Held-out phantom patients
 
-Seeds 9000 to 9005, 1 mm, inside the head mask, three planes averaged.
-Measure again with `python -m ganlab evaluate-models --model mr2ct-unet`.
+Seeds 9000 to 9005, 1 mm, three planes averaged.
+Measure again with `python -m ganlab evaluate-models --task {task} --model {name}`.
 
 <!-- held-out -->
 <!-- /held-out -->
@@ -110,9 +202,7 @@ Measure again with `python -m ganlab evaluate-models --model mr2ct-unet`.
 - It knows the anatomy of its phantoms: adults, some with a tumour, plaques, a bleed, a bone flap or fillings. What
   they do not have (other disease, implants, children) it does not know: a lesion may be lost or appear, and nothing
   in the result says so.
-- CT numbers of bone are typical, not this patient's: density cannot be read off a T1 scan.
-- Thin bone of the face and skull base, air cells and the throat are the weakest parts; the vault is the strongest.
-- Head T1-weighted scans of adults, with the skull. Not for stripped brains, other contrasts or other bodies.
+{limits}
 - Not a medical device. Not for diagnosis, dose or treatment.
 """
 
@@ -125,4 +215,5 @@ def update_card(name: str, result: dict) -> None:
     text = (folder / "card.md").read_text(encoding="utf-8").split("---\n", 2)[2]
     before, _, rest = text.partition("<!-- held-out -->\n")
     _, _, after = rest.partition("<!-- /held-out -->\n")
-    write_card(folder, front, f"{before}<!-- held-out -->\n{format_patients(result)}\n<!-- /held-out -->\n{after}")
+    table = format_patients(result, front["task"])
+    write_card(folder, front, f"{before}<!-- held-out -->\n{table}\n<!-- /held-out -->\n{after}")

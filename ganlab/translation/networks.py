@@ -1,8 +1,9 @@
-"""Generators. The configuration stands beside the network and travels in its checkpoint."""
+"""Generators and the discriminator. The configuration stands beside the network and travels in its checkpoint."""
 
 from __future__ import annotations
 
 import copy
+import itertools
 from dataclasses import dataclass
 
 import torch
@@ -62,9 +63,106 @@ class UNet(nn.Module):
         return F.pixel_shuffle(self.out(x), self.config.patch)
 
 
-def folded(net: UNet) -> UNet:
+@dataclass(frozen=True)
+class ResNetConfig:
+    """width: channels of the first layer. blocks: residual blocks, 6 or 9 in the paper. low, high: the outputs that
+    tanh's ends stand for."""
+
+    channels: int = 1
+    width: int = 64
+    blocks: int = 9
+    low: float = -1.0
+    high: float = 1.0
+
+
+class Residual(nn.Module):
+    """x + two 3x3 convolutions of it, reflected at the borders, instance-normalised."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        layers: list[nn.Module] = []
+        for _ in range(2):
+            layers += [nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3), nn.InstanceNorm2d(channels), nn.ReLU()]
+        self.body = nn.Sequential(*layers[:-1])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.body(x)
+
+
+class ResNet(nn.Module):
+    """The generator of CycleGAN: c7s1-64, d128, d256, blocks x R256, u128, u64, c7s1 (Zhu et al., ICCV 2017, section
+    7.2; after Johnson et al., ECCV 2016), reflection padding, instance normalisation. (N, channels, H, W) in and out,
+    H and W multiples of `stride`.
+    """
+
+    stride = 4
+
+    def __init__(self, config: ResNetConfig):
+        super().__init__()
+        self.config = config
+        c, w = config.channels, config.width
+        layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(c, w, 7), nn.InstanceNorm2d(w), nn.ReLU()]
+        for i in (w, 2 * w):
+            layers += [nn.Conv2d(i, 2 * i, 3, stride=2, padding=1), nn.InstanceNorm2d(2 * i), nn.ReLU()]
+        layers += [Residual(4 * w) for _ in range(config.blocks)]
+        for i in (4 * w, 2 * w):
+            up = nn.ConvTranspose2d(i, i // 2, 3, stride=2, padding=1, output_padding=1)
+            layers += [up, nn.InstanceNorm2d(i // 2), nn.ReLU()]
+        self.body = nn.Sequential(*layers, nn.ReflectionPad2d(3), nn.Conv2d(w, c, 7), nn.Tanh())
+
+    def forward(self, x: Tensor) -> Tensor:
+        low, high = self.config.low, self.config.high
+        return low + (high - low) * (self.body(x) + 1) / 2
+
+
+@dataclass(frozen=True)
+class PatchGANConfig:
+    """channels: 1, or 2 where the discriminator sees the source beside the target. width: of the first layer."""
+
+    channels: int = 1
+    width: int = 64
+    layers: int = 3
+
+
+class PatchGAN(nn.Module):
+    """C64-C128-C256-C512 and one output per patch, each of which sees 70x70 pixels (Isola et al., CVPR 2017, section
+    3.2): 4x4 convolutions, LeakyReLU 0.2, instance normalisation but for the first. (N, channels, H, W) to logits
+    (N, 1, H / 8 - 2, W / 8 - 2).
+    """
+
+    def __init__(self, config: PatchGANConfig):
+        super().__init__()
+        self.config = config
+        w = [config.width * min(2**k, 8) for k in range(config.layers + 1)]
+        layers: list[nn.Module] = [nn.Conv2d(config.channels, w[0], 4, 2, 1), nn.LeakyReLU(0.2)]
+        for k, (i, o) in enumerate(itertools.pairwise(w)):
+            stride = 2 if k < config.layers - 1 else 1
+            layers += [nn.Conv2d(i, o, 4, stride, 1), nn.InstanceNorm2d(o), nn.LeakyReLU(0.2)]
+        self.body = nn.Sequential(*layers, nn.Conv2d(w[-1], 1, 4, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x)
+
+
+GENERATORS = {"unet": (UNet, UNetConfig), "resnet": (ResNet, ResNetConfig)}
+
+
+def generator_config(written: dict) -> UNetConfig | ResNetConfig:
+    """From a checkpoint's JSON. A generator's kind is told by its fields: U-Nets have widths, ResNets blocks."""
+    kind = "resnet" if "blocks" in written else "unet"
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in written.items()}
+    return GENERATORS[kind][1](**values)
+
+
+def make_generator(config: UNetConfig | ResNetConfig) -> nn.Module:
+    return next(net(config) for net, kind in GENERATORS.values() if isinstance(config, kind))
+
+
+def folded(net: nn.Module) -> nn.Module:
     """The same function for inference: each batch normalisation folded into the convolution before it."""
     net = copy.deepcopy(net).eval()
+    if not isinstance(net, UNet):
+        return net
     for blocks in (net.down, net.up):
         for k, block in enumerate(blocks):
             convolutions = [fuse_conv_bn_eval(block[i], block[i + 1]) for i in range(0, len(block), 3)]

@@ -18,12 +18,13 @@ from ganlab.errors import Cancelled, InputError
 from ganlab.imaging.checks import looks_like_ct, looks_skull_stripped
 from ganlab.imaging.grid import canonical, model_grid, resample
 from ganlab.imaging.volume import Volume
-from ganlab.translation.networks import UNet, UNetConfig, folded
+from ganlab.translation.networks import folded, generator_config, make_generator
 from ganlab.translation.tasks import Task, get_task, mr_gain
 
 PLANES = {"axial": 2, "coronal": 1, "sagittal": 0}  # the axis across each plane, in RAS
 SPACING = 1.0  # mm, what the networks are trained on
 MAX_VOXELS = 400**3  # of the model grid: 64 litres of scan, 0.25 GB per float32 array
+HEAD, SIGNAL = 0.12, 0.02  # above air, in the network's units: what is a head, what is worth a look
 PIXELS_PER_BATCH = 2**19  # bounds the memory of activations, whatever the volume
 
 
@@ -69,23 +70,39 @@ def translate(
             "crop it to the head."
         )
     moved = resample(source, affine, shape)
-    array = moved.array * mr_gain(moved.array)
+    array = source_units(moved.array, task)
     predicted = np.full(array.shape, task.empty, np.float32)
-    box = head_box(array)
-    predicted[box] = fuse(net, array[box], planes, device, progress, cancelled, task.empty / task.scale) * task.scale
+    box = head_box(array, air_of(task))
+    nothing = task.empty / task.scale
+    predicted[box] = fuse(net, array[box], planes, device, progress, cancelled, nothing, air_of(task)) * task.scale
     back = resample(Volume(predicted, affine), volume.affine, volume.shape, fill=task.empty)
     back = replace(back, unit=task.unit, modality=task.target)
     np.clip(back.array, *task.limits, out=back.array)
     return Translation(back, name, time.perf_counter() - start, notices)
 
 
+def source_units(array: np.ndarray, task: Task) -> np.ndarray:
+    """What a network is fed: MR with white matter near 1, CT in thousands of HU between air and the densest bone."""
+    if task.source != "ct":
+        return array * mr_gain(array)
+    return array.clip(-1000.0, 3000.0) / task.source_scale
+
+
+def air_of(task: Task) -> float:
+    """The value of empty space in a network's input."""
+    return -1.0 if task.source == "ct" else 0.0
+
+
 def check_source(volume: Volume, task: Task) -> tuple[str, ...]:
     """Refuse what the task cannot take; return what should be known about the rest."""
-    if looks_like_ct(volume):
+    if task.source == "ct":
+        if not looks_like_ct(volume):
+            raise InputError("This does not look like a CT in HU (air near -1000, tissue near 0, bone); give a CT.")
+    elif looks_like_ct(volume):
         raise InputError(
             "This looks like a CT (air near -1000, whole HU), but the task wants a T1-weighted MR; give the T1 scan."
         )
-    if looks_skull_stripped(volume):
+    elif task.target == "ct" and looks_skull_stripped(volume):
         raise InputError(
             "This T1 is skull-stripped: a skull that was cut away cannot be made up; give the scan before stripping."
         )
@@ -100,19 +117,18 @@ def check_source(volume: Volume, task: Task) -> tuple[str, ...]:
 def load_network(name: str, device: str) -> torch.nn.Module:
     """The network of a pretrained model or of a training's folder, ready for inference."""
     tensors, config = load_tensors(model_folder(name) / "model.safetensors")
-    network = config["network"]
-    net = UNet(UNetConfig(**{**network, "widths": tuple(network["widths"])}))
+    net = make_generator(generator_config(config["network"]))
     net.load_state_dict(tensors)
     return folded(net).to(device, memory_format=torch.channels_last)
 
 
-def head_box(array: np.ndarray, margin: int = 12) -> tuple[slice, slice, slice]:
+def head_box(array: np.ndarray, air: float = 0.0, margin: int = 12) -> tuple[slice, slice, slice]:
     """The box around the largest bright object, some voxels wider: outside it there is only air to predict.
 
-    array: white matter near 1. A quarter of the sampling is enough to find a head.
+    array: in the network's units. A quarter of the sampling is enough to find a head.
     """
-    coarse = ndimage.zoom(array, 0.25, order=1, mode="grid-constant", grid_mode=True)
-    labels, count = ndimage.label(coarse > 0.12)
+    coarse = ndimage.zoom(array - air, 0.25, order=1, mode="grid-constant", grid_mode=True)
+    labels, count = ndimage.label(coarse > HEAD)
     if not count:
         return tuple(slice(0, n) for n in array.shape)
     largest = np.argmax(np.bincount(labels.ravel())[1:])
@@ -123,13 +139,15 @@ def head_box(array: np.ndarray, margin: int = 12) -> tuple[slice, slice, slice]:
     )
 
 
-def fuse(net, array: np.ndarray, planes, device: str, progress=None, cancelled=None, empty: float = -1.0) -> np.ndarray:
+def fuse(
+    net, array: np.ndarray, planes, device: str, progress=None, cancelled=None, empty: float = -1.0, air: float = 0.0
+) -> np.ndarray:
     """Mean over planes of the slice-wise prediction of a (I, J, K) array, float32, in the network's units.
 
     Slices with no signal at all are not computed: they are `empty`.
     """
     total = np.full(array.shape, empty * len(planes), np.float32)
-    work = [(p, index) for p in planes for index in busy_slices(array, PLANES[p])]
+    work = [(p, index) for p in planes for index in busy_slices(array, PLANES[p], air + SIGNAL)]
     for n, (plane, index) in enumerate(work):
         if cancelled and cancelled():
             raise Cancelled
@@ -140,8 +158,8 @@ def fuse(net, array: np.ndarray, planes, device: str, progress=None, cancelled=N
     return total / len(planes)
 
 
-def busy_slices(array: np.ndarray, axis: int, threshold: float = 0.02) -> Iterator[np.ndarray]:
-    """Indices of the slices with signal above a share of white matter's, in groups of a bounded number of pixels."""
+def busy_slices(array: np.ndarray, axis: int, threshold: float = SIGNAL) -> Iterator[np.ndarray]:
+    """Indices of the slices with something above a threshold, in groups of a bounded number of pixels."""
     slices = np.moveaxis(array, axis, 0)
     busy = np.flatnonzero(slices.reshape(len(slices), -1).max(1) > threshold)
     size = max(1, PIXELS_PER_BATCH // max(1, slices[0].size))
@@ -153,6 +171,6 @@ def predict(net, slices: np.ndarray, device: str) -> np.ndarray:
     """(N, H, W) float32 -> the same, padded to the network's stride and cropped back."""
     h, w = slices.shape[1:]
     x = torch.from_numpy(np.ascontiguousarray(slices))[:, None].to(device)
-    x = F.pad(x, (0, -w % net.stride, 0, -h % net.stride))
+    x = F.pad(x, (0, -w % net.stride, 0, -h % net.stride), value=min(0.0, float(x.min())))  # air
     y = net(x.contiguous(memory_format=torch.channels_last))
     return y[:, 0, :h, :w].float().cpu().numpy()

@@ -5,12 +5,34 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ganlab.errors import InputError
-from ganlab.translation.supervised import SupervisedConfig
+from ganlab.translation.methods import TrainingConfig
+from ganlab.translation.networks import PatchGANConfig, ResNetConfig
 
-PRESETS = {"mr2ct-unet": SupervisedConfig(), "t1fa-unet": SupervisedConfig(task="t1fa", start="mr2ct-unet", steps=5000)}
+# An adversary is added to a trained regression: the game starts where L1 alone ends.
+PIX2PIX = TrainingConfig(
+    method="pix2pix", discriminator=PatchGANConfig(channels=2, width=32), objective="non-saturating",
+    steps=2000, batch=4, rate=2e-4, decay=0.5, frozen=1.0, pixel=100.0,
+)  # fmt: skip
+CYCLEGAN = TrainingConfig(method="cyclegan", steps=10_000, batch=4, size=160, rate=4e-4, decay=0.5)
+
+PRESETS = {
+    "mr2ct-unet": TrainingConfig(),
+    "ct2mr-unet": TrainingConfig(task="ct2mr", steps=4000),
+    "t1fa-unet": TrainingConfig(task="t1fa", start="mr2ct-unet", steps=5000),
+    "mr2ct-pix2pix": replace(PIX2PIX, start="mr2ct-unet"),
+    "ct2mr-pix2pix": replace(PIX2PIX, task="ct2mr", start="ct2mr-unet"),
+    "t1fa-pix2pix": replace(PIX2PIX, task="t1fa", start="t1fa-unet"),
+    "mr2ct-cyclegan": replace(CYCLEGAN, structure=5.0),
+    "mr2ct-cyclegan-plain": CYCLEGAN,
+    # Wolterink et al. 2017: CT clipped to [-600, 1400] HU, slices of 256 x 256, 100 + 100 epochs
+    "mr2ct-wolterink": TrainingConfig(
+        method="cyclegan", network=ResNetConfig(low=-0.6, high=1.4), discriminator=PatchGANConfig(width=64),
+        steps=400_000, batch=1, size=256, rate=2e-4, decay=0.5, frozen=0.0,
+    ),
+}  # fmt: skip
 
 
-def get_preset(name: str, **changes) -> SupervisedConfig:
+def get_preset(name: str, **changes) -> TrainingConfig:
     """A preset with those changes that are not None."""
     if name not in PRESETS:
         raise InputError(f'Preset "{name}" is not known; choose from {", ".join(PRESETS)}.')

@@ -11,23 +11,26 @@ from ganlab.errors import InputError
 
 @dataclass(frozen=True)
 class Task:
-    """scale: what one unit of the network's output is worth in the target's unit; empty: the target where there is
-    nothing; limits: the range that a file can hold."""
+    """scale, source_scale: what one unit of the network's output and input is worth in the unit of target and source;
+    empty: the target where there is nothing; limits: the range that a file can hold."""
 
     name: str
     title: str
     source: str
     target: str
     unit: str
+    source_scale: float
     scale: float
     empty: float
     limits: tuple[float, float]
     default_model: str
 
 
+HU = (1000.0, -1000.0, (-1024.0, 3071.0))  # networks work in thousands of HU
 TASKS = {
-    "mr2ct": Task("mr2ct", "T1-weighted MR to CT", "t1", "ct", "HU", 1000.0, -1000.0, (-1024.0, 3071.0), "mr2ct-unet"),
-    "t1fa": Task("t1fa", "T1-weighted MR to FA", "t1", "fa", "", 1.0, 0.0, (0.0, 1.0), "t1fa-unet"),
+    "mr2ct": Task("mr2ct", "T1-weighted MR to CT", "t1", "ct", "HU", 1.0, *HU, "mr2ct-unet"),
+    "ct2mr": Task("ct2mr", "CT to T1-weighted MR", "ct", "t1", "", 1000.0, 1.0, 0.0, (0.0, 10.0), "ct2mr-unet"),
+    "t1fa": Task("t1fa", "T1-weighted MR to FA", "t1", "fa", "", 1.0, 1.0, 0.0, (0.0, 1.0), "t1fa-unet"),
 }
 
 

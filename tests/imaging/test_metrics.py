@@ -9,6 +9,7 @@ from hypothesis.extra import numpy as hnp
 
 from ganlab.errors import InputError
 from ganlab.imaging.metrics import (
+    correlation,
     dice,
     evaluate,
     format_table,
@@ -117,7 +118,7 @@ def test_the_result_is_strict_json_with_every_number_defined():
     array, _ = head()
     result = evaluate(ct(array), ct(noisy(array)))
     assert json.loads(json.dumps(result, allow_nan=False)) == result
-    numbers = {"mae", "mean_error", "mse", "psnr", "psnr_synthrad", "ssim", "dice", "tissues"}
+    numbers = {"mae", "mean_error", "mse", "correlation", "psnr", "psnr_synthrad", "ssim", "dice", "tissues"}
     assert numbers == set(result["definitions"])
     assert numbers <= set(result)
 
@@ -202,6 +203,14 @@ def test_ssim_of_a_volume_without_a_complete_window_is_undefined():
     result = evaluate(ct(array), ct(array + 1), np.ones(array.shape, bool))
     assert result["ssim"] is None
     assert result["mae"] == pytest.approx(1, abs=1e-4)
+
+
+def test_correlation_is_pearsons_and_undefined_for_a_constant():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 500))
+    assert correlation(a, b) == pytest.approx(np.corrcoef(a, b)[0, 1], abs=1e-12)
+    assert correlation(a, 3 - 2 * a) == pytest.approx(-1)
+    assert math.isnan(correlation(a, np.ones(500)))
 
 
 # --- properties
@@ -319,7 +328,7 @@ def test_every_mistake_is_a_sentence():
             {},
             "No voxel of the reference is above -200 HU .the largest is -300",
         ),
-        ((good, good), {"task": "ct2mr"}, "'ct2mr': choose one of mr2ct, t1fa"),
+        ((good, good), {"task": "ct2pet"}, "'ct2pet': choose one of mr2ct, t1fa, ct2mr"),
     ]
     for volumes, options, sentence in cases:
         with pytest.raises(InputError, match=sentence) as caught:

@@ -1,8 +1,18 @@
 import pytest
 import torch
 
-from ganlab.translation.benchmark import textbook_resnet
-from ganlab.translation.networks import UNet, UNetConfig, folded
+from ganlab.checkpoints import as_config
+from ganlab.translation.networks import (
+    PatchGAN,
+    PatchGANConfig,
+    ResNet,
+    ResNetConfig,
+    UNet,
+    UNetConfig,
+    folded,
+    generator_config,
+    make_generator,
+)
 
 
 def parameters(net):
@@ -11,10 +21,38 @@ def parameters(net):
 
 @pytest.mark.parametrize(
     ("blocks", "ngf", "channels", "count"),
-    [(9, 64, 3, 11_378_179), (9, 64, 1, 11_365_633), (6, 64, 3, 7_837_699)],
+    [(9, 64, 3, 11_378_179), (9, 64, 1, 11_365_633), (9, 32, 1, 2_844_289), (6, 64, 3, 7_837_699)],
 )
-def test_textbook_generator_has_the_published_number_of_parameters(blocks, ngf, channels, count):
-    assert parameters(textbook_resnet(blocks, ngf, channels)) == count
+def test_the_resnet_generator_has_the_published_number_of_parameters(blocks, ngf, channels, count):
+    assert parameters(ResNet(ResNetConfig(channels, ngf, blocks))) == count
+
+
+@pytest.mark.parametrize(("channels", "count"), [(3, 2_764_737), (1, 2_762_689)])
+def test_the_patchgan_has_the_published_number_of_parameters(channels, count):
+    assert parameters(PatchGAN(PatchGANConfig(channels))) == count
+
+
+def test_each_output_of_the_patchgan_sees_70_by_70_pixels():
+    net = PatchGAN(PatchGANConfig(width=4)).eval()
+    for layer in net.body:
+        if isinstance(layer, torch.nn.InstanceNorm2d):
+            layer.forward = lambda x: x  # its statistics see the whole image
+    x = torch.randn(1, 1, 256, 256, requires_grad=True)
+    y = net(x)
+    assert y.shape == (1, 1, 30, 30)
+    y[0, 0, 15, 15].backward()
+    seen = x.grad[0, 0].abs() > 0
+    assert seen.any(0).sum() == seen.any(1).sum() == 70
+
+
+def test_the_resnet_gives_the_range_it_is_told_and_travels_as_json():
+    torch.manual_seed(0)
+    net = ResNet(ResNetConfig(width=4, blocks=1, low=-0.6, high=1.4))
+    y = net(1000 * torch.randn(1, 1, 32, 40))
+    assert y.shape == (1, 1, 32, 40) and y.min() >= -0.6 and y.max() <= 1.4 and y.max() - y.min() > 1
+    for config in (net.config, UNetConfig(widths=(4, 6))):
+        assert generator_config(as_config(config)) == config
+        assert type(make_generator(config)) is (ResNet if config is net.config else UNet)
 
 
 @pytest.mark.parametrize("patch", [1, 2])

@@ -28,6 +28,7 @@ PLANES = ("axial", "coronal", "sagittal")
 TILE = 64  # pixels
 FIELDS = (1.5, 3.0)  # T
 _NORMAL = {"axial": 2, "coronal": 1, "sagittal": 0}
+NEAR = 0.25  # the spread of one scanner's images
 FA_FLOOR = 0.03  # what noise leaves of FA where there is none, at an SNR of 50
 
 
@@ -102,12 +103,12 @@ def random_contrast(draw: Draw) -> Tensor:
     return scanner_contrast(draw) if draw.chance(0.5) else free_contrast(draw)
 
 
-def scanner_contrast(draw: Draw) -> Tensor:
-    """What 1.5 and 3 T give, each tissue within about an eighth; blood as it flows. An inversion pulse adds contrast
-    that the spoiled echo of the tables does not have: grey at 0.55 of white instead of 0.7 is common."""
+def scanner_contrast(draw: Draw, spread: float = 1.0) -> Tensor:
+    """What 1.5 and 3 T give, each tissue within about an eighth times spread; blood as it flows. An inversion pulse
+    adds contrast that the spoiled echo of the tables does not have: grey at 0.55 of white instead of 0.7 is common."""
     signal = mr_signals("t1", FIELDS[draw.chance(0.7)], fat_suppressed=draw.chance(0.3))
     signal[INDEX["vessel"]] = _flow(draw)
-    signal = signal * torch.exp(0.12 * torch.randn(len(NAMES), generator=draw.generator))
+    signal = signal * torch.exp(0.12 * spread * torch.randn(len(NAMES), generator=draw.generator))
     signal = signal ** math.exp(draw.uniform(-0.1, 0.65))
     signal[INDEX["white matter"]] = 1.0
     signal[INDEX["grey matter"]].clamp_(max=0.95)
@@ -200,33 +201,37 @@ def stripped(draw: Draw, shares: Tensor) -> Tensor:
     return replace(shares, ~inside, "background")
 
 
-def render_mr(draw: Draw, shares: Tensor) -> Tensor:
-    """One random T1-weighted scanner's view (H, W) of tissue shares, white matter near 1 times a random gain."""
-    device, size = shares.device, shares.shape[1:]
-    signal = random_contrast(draw).to(device)
+def render_mr(draw: Draw, shares: Tensor, spread: float = 1.0) -> Tensor:
+    """One random T1-weighted scanner's view (H, W) of tissue shares, white matter near 1 times a random gain.
+
+    spread: how far it may depart from a clean scan; below 1 the contrast is one that scanners give.
+    """
+    device, size, u = shares.device, shares.shape[1:], draw.uniform
+    signal = (random_contrast(draw) if spread >= 1 else scanner_contrast(draw, spread)).to(device)
     image = torch.tensordot(signal, shares, 1)
     noise = torch.randn((3, *size), generator=draw.generator).to(device)
     grain = _blur(noise[0], (0.8, 0.8)) * 2.5
-    image = image * (1 + draw.uniform(0, 0.09) * grain + draw.uniform(0, 0.08) * _coarse(draw, size, 24, device))
+    texture = u(0, 0.09) * grain + u(0, 0.08) * _coarse(draw, size, 24, device)
+    image = image * (1 + spread * texture)
     ramp = torch.linspace(-1, 1, size[0], device=device)[:, None] * draw.normal(0.6)
     ramp = ramp + torch.linspace(-1, 1, size[1], device=device)[None] * draw.normal(0.6)
-    image = image * torch.exp(ramp + draw.uniform(0, 0.3) * _coarse(draw, size, 4, device))
-    image = image.clamp_min(0) ** math.exp(draw.normal(0.16))
-    sigma = [draw.uniform(0.2, 0.75), draw.uniform(0.2, 0.75)]
-    if draw.chance(0.25):  # a thick-slice or low-resolution acquisition, resampled to 1 mm
-        sigma[int(draw.chance(0.5))] = draw.uniform(0.8, 1.9)
-    elif draw.chance(0.2):
-        sigma = [draw.uniform(0.7, 1.1)] * 2
+    image = image * torch.exp(spread * (ramp + u(0, 0.3) * _coarse(draw, size, 4, device)))
+    image = image.clamp_min(0) ** math.exp(spread * draw.normal(0.16))
+    sigma = [u(0.2, 0.75), u(0.2, 0.75)]
+    if draw.chance(0.25 * spread):  # a thick-slice or low-resolution acquisition, resampled to 1 mm
+        sigma[int(draw.chance(0.5))] = u(0.8, 1.9)
+    elif draw.chance(0.2 * spread):
+        sigma = [u(0.7, 1.1)] * 2
     image = _blur(image, tuple(sigma))
-    std = draw.uniform(0.003, 0.06)
+    std = u(0.003, 0.06 * spread)
     real, imaginary = noise[1], noise[2]
     if draw.chance(0.6):  # noise of a coarser grid, resampled to 1 mm, is smooth
-        width = (draw.uniform(0.3, 1.3), draw.uniform(0.3, 1.3))
+        width = (u(0.3, 1.3), u(0.3, 1.3))
         real, imaginary = (n / n.std() for n in (_blur(real, width), _blur(imaginary, width)))
     image = ((image + std * real) ** 2 + (std * imaginary) ** 2).sqrt()
     if draw.chance(0.4):  # exported with the background set to zero
-        image = torch.where(shares[INDEX["background"]] > draw.uniform(0.6, 0.999), torch.zeros_like(image), image)
-    return image * math.exp(draw.uniform(math.log(0.5), math.log(1.35)))
+        image = torch.where(shares[INDEX["background"]] > u(0.6, 0.999), torch.zeros_like(image), image)
+    return image * math.exp(spread * u(math.log(0.5), math.log(1.35)))
 
 
 def random_patient(draw: Draw, device="cpu") -> Patient:
@@ -260,30 +265,73 @@ def random_slice(draw: Draw, patient: Patient, size: int, device="cpu", view: Vi
     return cut_field_of_view(draw, shares, points), points
 
 
+def plain_t1() -> Tensor:
+    """(tissues,) signals of a 3 T scan, white matter = 1: what a CT is translated to."""
+    signal = mr_signals("t1", 3.0)
+    return signal / signal[INDEX["white matter"]]
+
+
+def render_noisy_ct(draw: Draw, ct: Tensor) -> Tensor:
+    """HU (H, W) with the noise of a scanner: up to 25 HU after the reconstruction's blur."""
+    noise = torch.randn(ct.shape, generator=draw.generator).to(ct.device)
+    width = draw.uniform(0.2, 1.2)
+    noise = _blur(noise, (width, width))
+    return ct + draw.uniform(0, 25) * noise / noise.std()
+
+
+class Shot(NamedTuple):
+    """A slice of a patient: which one, tissue shares (tissues, H, W) in 255ths, and its CT or FA (H, W)."""
+
+    patient: int
+    shares: Tensor
+    still: Tensor
+
+
 def pairs(
-    seed: int, size: int = 192, device="cpu", pool: int = 256, reuse: int = 4, target: str = "ct"
+    seed: int, size: int = 192, device="cpu", pool: int = 256, reuse: int = 4, task: str = "mr2ct", paired: bool = True
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Endless (mr, target) slices (1, size, size), mr in white-matter units, target "ct" in HU or "fa" in 0..1.
+    """Endless (source, target) slices (1, size, size) of a task: "mr2ct", "ct2mr" or "t1fa".
+
+    MR in white-matter units, CT in HU, FA in 0..1. Targets have no noise; as a target, MR has the contrast of
+    `plain_t1`. Where not paired, source and target are of different patients, and MR is near what one scanner gives.
 
     Each anatomy is shown `reuse` times, under another scanner and mirrored or not, from a shuffled pool, and four
     slices come from each patient, since making a head costs more than scanning it.
     """
     draw = Draw(torch.Generator().manual_seed(seed))
-    shelf: list[tuple[Tensor, Tensor]] = []
+    shelf: list[Shot] = []
     for count in itertools.count():
         if count % 4 == 0:
             patient = random_patient(draw, device)
-        shares, points = random_slice(draw, patient, size, device, VIEWS[target])
-        truth = render_ct(shares) if target == "ct" else render_fa(patient, shares, points)
-        entry = ((shares * 255).round().to(torch.uint8), truth[None])
+        shares, points = random_slice(draw, patient, size, device, VIEWS["fa" if task == "t1fa" else "ct"])
+        still = render_fa(patient, shares, points) if task == "t1fa" else render_ct(shares)
+        shot = Shot(count // 4, (shares * 255).round().to(torch.uint8), still)
         if len(shelf) < pool:
-            shelf.append(entry)
+            shelf.append(shot)
         else:
-            shelf[int(draw.uniform(0, pool))] = entry
+            shelf[int(draw.uniform(0, pool))] = shot
         for k in range(reuse):
-            stored, truth = entry if k == 0 else shelf[int(draw.uniform(0, len(shelf)))]
-            shares = stored.float() / 255
-            mr = render_mr(draw, shares if target == "ct" else stripped(draw, shares))[None]
-            if draw.chance(0.5):
-                mr, truth = mr.flip(1), truth.flip(1)
-            yield mr, truth
+            shown = shot if k == 0 else shelf[int(draw.uniform(0, len(shelf)))]
+            other = shown if paired else _stranger(draw, shelf, shown)
+            if other is not None:
+                images = torch.stack([_source(draw, task, shown, paired), _target(task, other)])[:, None]
+                yield tuple(images.flip(2) if draw.chance(0.5) else images)
+
+
+def _stranger(draw: Draw, shelf: list[Shot], shown: Shot) -> Shot | None:
+    """A slice of another patient; None while there is none."""
+    others = [shot for shot in shelf if shot.patient != shown.patient]
+    return others[int(draw.uniform(0, len(others)))] if others else None
+
+
+def _source(draw: Draw, task: str, shot: Shot, wild: bool) -> Tensor:
+    if task == "ct2mr":
+        return render_noisy_ct(draw, shot.still)
+    shares = shot.shares.float() / 255
+    return render_mr(draw, stripped(draw, shares) if task == "t1fa" else shares, 1.0 if wild else NEAR)
+
+
+def _target(task: str, shot: Shot) -> Tensor:
+    if task != "ct2mr":
+        return shot.still
+    return _blur(torch.tensordot(plain_t1().to(shot.still.device), shot.shares.float() / 255, 1), (0.4, 0.4))

@@ -1,34 +1,53 @@
 import dataclasses
 import itertools
+import math
 
 import pytest
 import torch
 
-from ganlab.checkpoints import load_tensors, save_tensors
+from ganlab.checkpoints import load_tensors, read_card, save_tensors
 from ganlab.errors import InputError
 from ganlab.training import learning_rate
-from ganlab.translation.networks import UNet, UNetConfig
+from ganlab.translation.methods import TrainingConfig
+from ganlab.translation.networks import PatchGANConfig, ResNetConfig, UNet, UNetConfig
 from ganlab.translation.presets import get_preset
-from ganlab.translation.supervised import SupervisedConfig, freeze_statistics, train
+from ganlab.translation.trainer import freeze_statistics, train
 
-TINY = SupervisedConfig(network=UNetConfig(widths=(4, 6)), steps=4, batch=2, size=32, epoch=2)
+TINY = TrainingConfig(network=UNetConfig(widths=(4, 6)), steps=4, batch=2, size=32, epoch=2)
+
+
+D = PatchGANConfig(width=4, layers=1)
+TINIES = {
+    "l1": TINY,
+    "fa": dataclasses.replace(TINY, task="t1fa"),
+    "ct2mr": dataclasses.replace(TINY, task="ct2mr"),
+    "pix2pix": dataclasses.replace(TINY, method="pix2pix", discriminator=dataclasses.replace(D, channels=2)),
+    "cyclegan": dataclasses.replace(TINY, method="cyclegan", discriminator=D, pool=3, structure=1.0, identity=1.0),
+    "resnet": dataclasses.replace(TINY, network=ResNetConfig(width=4, blocks=1)),
+}
 
 
 def losses(config, out, resume=False):
-    return [e.numbers["l1"] for e in train(config, out, "cpu", resume, workers=0) if e.kind == "step"]
+    return [e.numbers for e in train(config, out, "cpu", resume, workers=0) if e.kind == "step"]
 
 
-def test_a_resumed_run_has_the_losses_of_an_uninterrupted_one(tmp_path):
-    whole = losses(TINY, tmp_path / "whole")
-    assert len(whole) == 4
-    events = train(TINY, tmp_path / "cut", "cpu", workers=0)
+@pytest.mark.parametrize("kind", TINIES)
+def test_a_resumed_run_has_the_losses_of_an_uninterrupted_one(tmp_path, kind):
+    config = TINIES[kind]
+    whole = losses(config, tmp_path / "whole")
+    assert len(whole) == 4 and all(math.isfinite(v) for numbers in whole for v in numbers.values())
+    events = train(config, tmp_path / "cut", "cpu", workers=0)
     for event in events:
         if event.kind == "checkpoint":
             break
     events.close()
-    assert losses(TINY, tmp_path / "cut", resume=True) == whole[2:]
-    a, b = (load_tensors(tmp_path / d / "model.safetensors")[0] for d in ("whole", "cut"))
-    assert all(torch.equal(a[k], b[k]) for k in a)
+    assert losses(config, tmp_path / "cut", resume=True) == whole[2:]
+    files = {f.name for f in (tmp_path / "whole").iterdir()} - {"state.safetensors", "card.md"}
+    assert ("back.safetensors" in files) == (kind == "cyclegan")
+    for file in files:
+        a, b = (load_tensors(tmp_path / d / file)[0] for d in ("whole", "cut"))
+        assert all(torch.equal(a[k], b[k]) for k in a)
+    assert read_card(tmp_path / "whole")["task"] == config.task
 
 
 def test_starting_over_a_training_or_changing_it_is_refused(tmp_path):

@@ -1,0 +1,239 @@
+"""What a step of training does: L1 alone, pix2pix, CycleGAN. All train the same generators, so only the loss differs.
+
+Images are (N, 1, H, W), source and target in the network's units.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ganlab.objectives import get_objective
+from ganlab.translation.networks import (
+    PatchGAN,
+    PatchGANConfig,
+    ResNetConfig,
+    UNetConfig,
+    make_generator,
+)
+
+SOURCE_TO_TARGET, TARGET_TO_SOURCE = "generator", "back"
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """One training; the defaults are the preset `mr2ct-unet`.
+
+    Weights of losses: `pixel` of the L1 distance to the target (pix2pix: lambda = 100), `cycle` of the L1 distance
+    after both generators (CycleGAN: 10), `identity` of a generator's change of what is already in its target domain
+    (5 in CycleGAN's code), `structure` of the distance between descriptors before and after (see `mind`).
+    """
+
+    task: str = "mr2ct"
+    method: str = "l1"
+    network: UNetConfig | ResNetConfig = field(default_factory=UNetConfig)
+    discriminator: PatchGANConfig = field(default_factory=lambda: PatchGANConfig(width=32))
+    objective: str = "least-squares"
+    steps: int = 8000
+    batch: int = 6
+    size: int = 192  # pixels of 1 mm
+    rate: float = 1.5e-3
+    decay: float = 0.25  # last share of the steps, in which the rate falls to 0
+    epoch: int = 500  # steps between checkpoints; each epoch has a data stream of its own
+    frozen: float = 0.0625  # last share of the steps, trained with the batch statistics of inference
+    pixel: float = 1.0
+    cycle: float = 10.0
+    identity: float = 0.0
+    structure: float = 0.0
+    pool: int = 50  # generated images that a discriminator may be shown again (Shrivastava et al., CVPR 2017)
+    seed: int = 0
+    start: str = ""  # a model whose weights the training starts from; chance unless given
+
+
+class Method:
+    """Networks and how they learn from a batch. `nets`: by name. `optimizers`: by name. `generators`: names of those
+    whose averaged weights are the result."""
+
+    paired = True
+    generators = (SOURCE_TO_TARGET,)
+
+    def __init__(self, config: TrainingConfig, device: str):
+        self.config, self.device = config, device
+        self.nets: dict[str, nn.Module] = {}
+        self.optimizers: dict[str, torch.optim.Optimizer] = {}
+        for name in self.generators:
+            self.nets[name] = make_generator(config.network).to(device, memory_format=torch.channels_last)
+
+    def step(self, source: Tensor, target: Tensor, number: int) -> dict[str, Tensor]:
+        """Learn from a batch in the step of this number; the losses, as scalars."""
+        raise NotImplementedError
+
+    def memory(self) -> dict[str, Tensor]:
+        """What a resumed training needs besides networks and optimisers."""
+        return {}
+
+    def recall(self, memory: dict[str, Tensor]) -> None:
+        """Take back what `memory` gave."""
+
+    def learn(self, optimizer: str, loss: Tensor) -> None:
+        """One step of an optimiser down a loss."""
+        self.optimizers[optimizer].zero_grad(set_to_none=True)
+        loss.backward()
+        for group in self.optimizers[optimizer].param_groups:
+            nn.utils.clip_grad_norm_(group["params"], 1.0)
+        self.optimizers[optimizer].step()
+
+
+class Regression(Method):
+    """L = E |y - G(x)|: no adversary, the baseline of every other method."""
+
+    def __init__(self, config: TrainingConfig, device: str):
+        super().__init__(config, device)
+        self.optimizers["generator"] = torch.optim.AdamW(
+            self.nets[SOURCE_TO_TARGET].parameters(), lr=config.rate, weight_decay=1e-4
+        )
+
+    def step(self, source: Tensor, target: Tensor, number: int) -> dict[str, Tensor]:
+        loss = F.l1_loss(self.nets[SOURCE_TO_TARGET](source).float(), target)
+        self.learn("generator", loss)
+        return {"l1": loss.detach()}
+
+
+class Adversarial(Method):
+    """A method with discriminators: Adam(0.5, 0.999) for both sides; D's loss is halved, which slows it."""
+
+    discriminators: tuple[str, ...] = ()
+
+    def __init__(self, config: TrainingConfig, device: str):
+        super().__init__(config, device)
+        self.objective = get_objective(config.objective)
+        for name in self.discriminators:
+            net = PatchGAN(config.discriminator)
+            for p in net.parameters():
+                if p.dim() > 1:
+                    nn.init.normal_(p, 0, 0.02)  # as the papers start
+            self.nets[name] = net.to(device, memory_format=torch.channels_last)
+        for side, names in (("generator", self.generators), ("discriminator", self.discriminators)):
+            parameters = [p for name in names for p in self.nets[name].parameters()]
+            self.optimizers[side] = torch.optim.Adam(parameters, lr=config.rate, betas=(0.5, 0.999))
+
+    def look(self, name: str, images: Tensor, learn: bool) -> Tensor:
+        """A discriminator's answer; unless it is to learn, no gradient reaches its weights."""
+        self.nets[name].requires_grad_(learn)
+        return self.nets[name](images).float()
+
+
+class Pix2Pix(Adversarial):
+    """min_G max_D of the conditional game on (x, G(x)) + pixel E |y - G(x)| (Isola et al., CVPR 2017, equation 4)."""
+
+    discriminators = ("discriminator",)
+
+    def step(self, source: Tensor, target: Tensor, number: int) -> dict[str, Tensor]:
+        fake = self.nets[SOURCE_TO_TARGET](source).float()
+        seen = self.look("discriminator", torch.cat([source, fake], 1), False)
+        l1, fooled = F.l1_loss(fake, target), self.objective.generator_loss(seen)
+        self.learn("generator", self.config.pixel * l1 + fooled)
+        both = torch.cat([torch.cat([source, target], 1), torch.cat([source, fake.detach()], 1)])
+        real, generated = self.look("discriminator", both, True).chunk(2)
+        d = self.objective.discriminator_loss(real, generated) / 2
+        self.learn("discriminator", d)
+        return {"l1": l1.detach(), "g": fooled.detach(), "d": d.detach()}
+
+
+class CycleGAN(Adversarial):
+    """Two games, G(x) against D_Y and F(y) against D_X, and cycle (E |F(G(x)) - x| + E |G(F(y)) - y|) (Zhu et al.,
+    ICCV 2017, equation 3), on images that are not pairs. With structure > 0 what `mind` sees before and after G and F
+    must agree as well: nothing in the cycle forbids a mapping that is consistent and wrong (Yang et al., IEEE TMI
+    39:4249, 2020)."""
+
+    paired = False
+    generators = (SOURCE_TO_TARGET, TARGET_TO_SOURCE)
+    discriminators = ("discriminator", "back_discriminator")
+
+    def __init__(self, config: TrainingConfig, device: str):
+        super().__init__(config, device)
+        self.pools = {name: Pool(config.pool) for name in self.discriminators}
+
+    def memory(self) -> dict[str, Tensor]:
+        return {name: torch.stack(pool.images) for name, pool in self.pools.items() if pool.images}
+
+    def recall(self, memory: dict[str, Tensor]) -> None:
+        for name, images in memory.items():
+            self.pools[name].images = list(images)
+
+    def step(self, source: Tensor, target: Tensor, number: int) -> dict[str, Tensor]:
+        c, forth, back = self.config, self.nets[SOURCE_TO_TARGET], self.nets[TARGET_TO_SOURCE]
+        made, unmade = forth(source).float(), back(target).float()
+        cycle = F.l1_loss(back(made).float(), source) + F.l1_loss(forth(unmade).float(), target)
+        fooled = self.objective.generator_loss(self.look("discriminator", made, False))
+        fooled_back = self.objective.generator_loss(self.look("back_discriminator", unmade, False))
+        loss = fooled + fooled_back + c.cycle * cycle
+        numbers = {"cycle": cycle.detach() / 2, "g": fooled.detach(), "g_back": fooled_back.detach()}
+        if c.identity:
+            kept = F.l1_loss(forth(target).float(), target) + F.l1_loss(back(source).float(), source)
+            loss = loss + c.identity * kept
+        if c.structure:
+            kept = structure_loss(source, made) + structure_loss(target, unmade)
+            loss = loss + c.structure * kept
+            numbers["structure"] = kept.detach() / 2
+        self.learn("generator", loss)
+        d = torch.zeros((), device=source.device)
+        for name, real, fake in (("discriminator", target, made), ("back_discriminator", source, unmade)):
+            answers = self.look(name, torch.cat([real, self.pools[name].exchange(fake.detach(), number)]), True)
+            d = d + self.objective.discriminator_loss(*answers.chunk(2)) / 2
+        self.learn("discriminator", d)
+        return numbers | {"d": d.detach()}
+
+
+class Pool:
+    """The last generated images: half of the time a discriminator is shown an old one, so that it cannot forget."""
+
+    def __init__(self, size: int):
+        self.size, self.images = size, []
+
+    def exchange(self, images: Tensor, seed: int) -> Tensor:
+        """What to show in place of images (N, C, H, W); chance comes from the seed alone."""
+        chance, shown = random.Random(seed), []
+        for image in images:
+            if len(self.images) < self.size:
+                self.images.append(image)
+            elif self.size and chance.random() < 0.5:
+                k = chance.randrange(self.size)
+                self.images[k], image = image, self.images[k]
+            shown.append(image)
+        return torch.stack(shown)
+
+
+def mind(images: Tensor, distance: int = 2, sigma: float = 1.5) -> Tensor:
+    """The modality-independent neighbourhood descriptor (N, 4, H, W) of images (N, 1, H, W), each channel in 0..1.
+
+    exp(-d / v): d the Gaussian-weighted squared difference of the patch around a pixel and the one `distance` pixels
+    up, down, left or right; v its mean over the four (Heinrich et al., Medical Image Analysis 16:1423, 2012, equations
+    4 to 6). Edges show, whatever the contrast.
+    """
+    steps = ((distance, 0), (-distance, 0), (0, distance), (0, -distance))
+    x = F.pad(images, (distance,) * 4, mode="replicate")
+    h, w = images.shape[2:]
+    moved = torch.cat([x[:, :, distance + i : distance + i + h, distance + j : distance + j + w] for i, j in steps], 1)
+    r = 3
+    at = torch.arange(-r, r + 1, device=images.device, dtype=images.dtype)
+    kernel = torch.exp(-0.5 * (at / sigma) ** 2)
+    kernel = (kernel / kernel.sum()).repeat(4, 1)
+    d = F.pad((images - moved) ** 2, (r,) * 4, mode="replicate")
+    d = F.conv2d(F.conv2d(d, kernel[:, None, :, None], groups=4), kernel[:, None, None, :], groups=4)
+    v = d.mean(1, keepdim=True)
+    low = 1e-3 * v.mean(dim=(1, 2, 3), keepdim=True) + 1e-6  # flat regions say nothing
+    found = torch.exp(-d / (v + low))
+    return found / found.amax(1, keepdim=True)
+
+
+def structure_loss(before: Tensor, after: Tensor) -> Tensor:
+    """Mean absolute difference of the descriptors of two images."""
+    return F.l1_loss(mind(after), mind(before))
+
+
+METHODS: dict[str, type[Method]] = {"l1": Regression, "pix2pix": Pix2Pix, "cyclegan": CycleGAN}
