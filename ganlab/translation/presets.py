@@ -13,12 +13,12 @@ PIX2PIX = TrainingConfig(
     method="pix2pix", discriminator=PatchGANConfig(channels=2, width=32), objective="non-saturating",
     steps=2000, batch=4, rate=2e-4, decay=0.5, frozen=1.0, pixel=100.0,
 )  # fmt: skip
-CYCLEGAN = TrainingConfig(method="cyclegan", steps=10_000, batch=4, size=160, rate=4e-4, decay=0.5)
+CYCLEGAN = TrainingConfig(method="cyclegan", steps=10_000, batch=4, size=160, rate=4e-4, decay=0.5, epoch=250)
 
 PRESETS = {
     "mr2ct-unet": TrainingConfig(),
     "ct2mr-unet": TrainingConfig(task="ct2mr", steps=4000),
-    "t1fa-unet": TrainingConfig(task="t1fa", start="mr2ct-unet", steps=5000),
+    "t1fa-unet": TrainingConfig(task="t1fa", start="mr2ct-unet", steps=3000),
     "mr2ct-pix2pix": replace(PIX2PIX, start="mr2ct-unet"),
     "ct2mr-pix2pix": replace(PIX2PIX, task="ct2mr", start="ct2mr-unet"),
     "t1fa-pix2pix": replace(PIX2PIX, task="t1fa", start="t1fa-unet"),
