@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import deque
 from pathlib import Path
+from statistics import mean
 from typing import Annotated
 
 import typer
@@ -276,19 +278,19 @@ def train(
     config = get_preset(preset, steps=steps, seed=seed, start=start)
     unit = get_task(config.task).unit
     out = out or Path("runs") / preset
-    recent: list[float] = []
+    recent: deque[dict[str, float]] = deque(maxlen=100)
+    average: dict[str, float] = {}
     for event in run(config, out, resolve(device), resume, workers):
         if event.kind == "step":
-            recent = [*recent[-99:], event.numbers["l1"]]
-            if not as_json and (event.step % 20 == 0 or event.step == event.steps):
-                average = sum(recent) / len(recent)
-                print(
-                    f"step {event.step}/{event.steps}  L1 {average:.4g} {unit}  rate {event.numbers['rate']:.2e}",
-                    flush=True,
-                )
+            recent.append(event.numbers)
+            if event.step % 20 == 0 or event.step == event.steps:
+                average = {name: mean(numbers[name] for numbers in recent) for name in event.numbers}
+                if not as_json:
+                    words = "  ".join(f"{k} {v:.4g}{' ' + unit if k == 'l1' else ''}" for k, v in average.items())
+                    print(f"step {event.step}/{event.steps}  {words}", flush=True)
         elif not as_json:
             print(f"saved {event.path}", flush=True)
-    result = {"out": str(out), "steps": config.steps, "l1": sum(recent) / max(1, len(recent))}
+    result = {"out": str(out), "steps": config.steps} | {k: v for k, v in average.items() if k != "rate"}
     say(result, as_json, f"{out}: done, {config.steps} steps")
 
 
