@@ -76,11 +76,12 @@ function buildControls(root, viewer) {
     const words = w ? `CT width ${w}, level ${l} HU` : "All CT values";
     return button(title, `${words} (key ${i + 1})`, () => viewer.preset(i));
   });
+  const windowPresets = tag("span", { class: "gl-buttons" }, ...presets);
   const windows = tag(
     "fieldset",
     { class: "gl-field" },
     tag("legend", {}, "Window"),
-    tag("span", { class: "gl-buttons" }, ...presets),
+    windowPresets,
     tag("label", {}, "W", width),
     tag("label", {}, "L", level),
   );
@@ -114,7 +115,7 @@ function buildControls(root, viewer) {
     "aria-describedby": status.id,
   });
   const readout = tag("div", { class: "gl-readout" });
-  const along = "Values of every layer along the line, in HU against mm";
+  const along = "Values of every layer along the line, against mm";
   const profile = tag("canvas", { role: "img", class: "gl-profile", "aria-label": along, hidden: true });
   const keys = HELP.map(([what, does]) => tag("div", {}, tag("dt", {}, what), tag("dd", {}, does)));
   const help = tag("dl", { class: "gl-help", hidden: true }, ...keys);
@@ -130,5 +131,5 @@ function buildControls(root, viewer) {
     status,
   );
   const helpButton = buttons.at(-1);
-  return { layer, layout, plane, compare, other, mix, width, level, toggles, slice, status, canvas, readout, profile, help, helpButton };
+  return { presets: windowPresets, layer, layout, plane, compare, other, mix, width, level, toggles, slice, status, canvas, readout, profile, help, helpButton };
 }

@@ -22,7 +22,7 @@ function lettersOf(viewer, plane) {
 
 // The layers of the layout that shows them all: every image and one error.
 function layersShown({ state, volume }) {
-  return volume.layers.filter((layer) => layer.kind === "image" || layer.name === state.error);
+  return volume.layers.filter((layer) => layer.kind === "image" || layer.kind === state.error);
 }
 
 function canvasHeight(viewer, width) {

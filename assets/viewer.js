@@ -1,7 +1,6 @@
 // The volume viewer: linked planes of registered layers on one canvas, driven by mouse, touch and keyboard.
 // volumeViewer(root, props, watch) fills `root` and shows the manifest in props.value, now and when it changes.
 
-const ERROR_RANGE = 300; // HU shown to either side of zero at first
 const MAX_RASTER = 7e5; // pixels computed for one picture; denser screens scale them up
 const PROFILE_HEIGHT = 250; // CSS pixels
 
@@ -62,9 +61,10 @@ function volumeViewer(root, props, watch) {
     return off ? null : layerNamed(state.other);
   }
 
-  // Layers of one unit share a window, the two errors share a range.
+  // Layers of one unit share a window, and so do all that were made; the errors share a range.
   function groupOf(layer) {
-    return layer.kind === "image" ? layer.unit || layer.name : "error";
+    if (layer.kind !== "image") return "error";
+    return layer.unit || (layer.name === "input" ? "input" : "made");
   }
 
   function rangeOf(layer) {
@@ -73,7 +73,8 @@ function volumeViewer(root, props, watch) {
   }
 
   function defaultRange(layer) {
-    return layer.kind === "image" ? layer.window : [-ERROR_RANGE, ERROR_RANGE];
+    const range = viewer.volume.errorRange;
+    return layer.kind === "image" ? layer.window : [-range, range];
   }
 
   function fullRange(unit) {
@@ -265,7 +266,7 @@ function volumeViewer(root, props, watch) {
     Object.assign(state, update);
     if (!viewer.volume) return;
     const layer = layerNamed(state.layer);
-    if (layer.kind !== "image") state.error = layer.name;
+    if (layer.kind !== "image") state.error = layer.kind;
     showControls(layer);
     const shown = state.pointer ?? state.voxel;
     const item = (name, text) => tag("span", {}, tag("b", {}, name), ` ${text}`);
@@ -315,11 +316,15 @@ function volumeViewer(root, props, watch) {
       const least = (layer.window[1] - layer.window[0]) / 1000;
       const [middle, half] = [(low + high) / 2, Math.max(least, high - low) / 2];
       state.ranges[groupOf(layer)] = [middle - half, middle + half];
-    } else state.ranges.error = [-Math.max(1, high), Math.max(1, high)];
+    } else {
+      const range = Math.max(viewer.volume.errorRange / 300, high);
+      state.ranges.error = [-range, range];
+    }
     change();
   }
 
   function preset(number) {
+    if (!viewer.volume.layers.some((layer) => layer.unit === "HU")) return;
     const { width, level } = PRESETS[number];
     state.ranges.HU = width ? [level - width / 2, level + width / 2] : fullRange("HU");
     change();
@@ -408,6 +413,7 @@ function volumeViewer(root, props, watch) {
 
   function accept(volume) {
     const alike = viewer.volume && String(viewer.volume.shape) === String(volume.shape);
+    const known = viewer.volume?.errorRange;
     viewer.volume = volume;
     if (!layerNamed(state.layer)) state.layer = "synthetic";
     if (!layerNamed(state.other)) state.other = "input";
@@ -417,8 +423,10 @@ function volumeViewer(root, props, watch) {
     resetViews();
     for (const layer of volume.layers) {
       const group = groupOf(layer); // CT windows stay as they were chosen, an MR's scale is its own
-      if (layer.name === "input" || !state.ranges[group]) state.ranges[group] = defaultRange(layer);
+      const kept = layer.unit === "HU" || (layer.kind !== "image" && known === volume.errorRange);
+      if (!kept || !state.ranges[group]) state.ranges[group] = defaultRange(layer);
     }
+    dom.presets.hidden = !volume.layers.some((layer) => layer.unit === "HU");
     const options = volume.layers.map((layer) => [layer.name, layer.label]);
     dom.layer.fill(options);
     dom.other.replaceChildren(...options.map(([value, text]) => tag("option", { value }, text)));

@@ -24,12 +24,14 @@ async function loadVolume(manifest, signal) {
     }),
   );
   const named = (name) => layers.find((layer) => layer.name === name);
-  const [synthetic, reference] = [named("synthetic"), named("reference")];
-  if (synthetic && reference) {
-    const difference = (n) => synthetic.read(n) - reference.read(n);
-    const { unit } = synthetic;
-    layers.push({ name: "signed", label: "Signed error", kind: "signed", unit, read: difference });
-    layers.push({ name: "absolute", label: "Absolute error", kind: "absolute", unit, read: (n) => Math.abs(difference(n)) });
+  const reference = named("reference");
+  const made = ["synthetic", "rival"].map(named).filter((layer) => layer && reference);
+  for (const [kind, title, of] of [["signed", "Signed error", (x) => x], ["absolute", "Absolute error", Math.abs]]) {
+    for (const one of made) {
+      const label = made.length > 1 ? `${title}, ${one.label.split(" by ").at(-1)}` : title;
+      const name = one.name === "rival" ? `${kind}-rival` : kind;
+      layers.push({ name, label, kind, unit: one.unit, read: (n) => of(one.read(n) - reference.read(n)) });
+    }
   }
   const spacing = [0, 1, 2].map((axis) => Math.hypot(...[0, 1, 2].map((row) => manifest.affine[row][axis])));
   return { ...manifest, layers, spacing, slices: new Map() };

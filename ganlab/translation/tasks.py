@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ganlab.errors import InputError
+
+if TYPE_CHECKING:
+    from ganlab.imaging.volume import Volume
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,23 @@ def get_task(name: str) -> Task:
     if name not in TASKS:
         raise InputError(f'Task "{name}" is not known; choose from {", ".join(TASKS)}.')
     return TASKS[name]
+
+
+def phantom_pair(task: Task, **patient) -> tuple[Volume, Volume, np.ndarray | None]:
+    """(source, reference, mask) of the phantom that make_patient makes of these arguments; mask None: the metrics' own.
+
+    A T1 reference has white matter near 1, as the network's output, and is measured inside the head of its CT.
+    """
+    from ganlab.imaging.metrics import head_mask
+    from ganlab.imaging.phantom import make_patient
+    from ganlab.imaging.phantom.tissues import INDEX
+
+    if task.target != "t1":
+        volumes = make_patient(modalities=(task.source, task.target), **patient)
+        return volumes[task.source], volumes[task.target], None
+    volumes = make_patient(modalities=("t1", "ct", "labels"), **patient)
+    t1, white = volumes["t1"].array, volumes["labels"].array == INDEX["white matter"]
+    return volumes["ct"], replace(volumes["t1"], array=t1 / np.median(t1[white])), head_mask(volumes["ct"])
 
 
 def mr_gain(array: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""A case: one patient's input, synthetic and (where there is one) reference volume, with everything a page says of it.
+"""A case: one patient's input, synthetic and (where there are) rival and reference volumes, with all a page says of it.
 
 On disk a case is a folder: case.json (`Case`) and one file a layer, NAME.i16.gz, int16, little-endian, C order, in
 canonical orientation. The opening case is such a folder in assets/.
@@ -12,20 +12,24 @@ import os
 import re
 import shlex
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ganlab.errors import Cancelled, InputError
+from ganlab.translation.tasks import Task, get_task
 
 if TYPE_CHECKING:
     from ganlab.imaging.volume import Volume
 
-TASK = "mr2ct"
+TASK = "mr2ct"  # what the page opens with
 PLANES = ("axial", "coronal", "sagittal")
-HISTOGRAM_EDGES = np.arange(-1000, 1001, 20)  # HU
+NAMES = {"t1": "T1", "ct": "CT", "fa": "FA"}
+HISTOGRAM_EDGES = {"ct": np.arange(-1000, 1001, 20.0), "fa": np.arange(-50, 51) / 100, "t1": np.arange(-50, 51) / 50}
+WINDOWS = {"ct": (-160.0, 240.0), "fa": (0.0, 0.8)}  # to open with; of an MR it is its own
+ERROR_RANGES = {"ct": 300.0, "fa": 0.3, "t1": 0.5}  # shown to either side of zero at first
 VERTEX_DEPTH = 75.0  # mm below the top of the head where the viewer opens: the lateral ventricles
 BUILD = ("ventricles", "skull", "fat")  # options that every seed has a value of its own for
 OPTION_WORDS = {  # how an option is said in a title and in a file's name
@@ -83,7 +87,8 @@ class Job:
     """What to translate: a phantom patient by its seed, or the user's files.
 
     spacing: edge of the phantom's voxels, mm; options: of the phantom.
-    files: one image file or zip, or the files of one DICOM series; reference: the same of a CT of the patient.
+    files: one image file or zip, or the files of one DICOM series; reference: the same of the task's target.
+    model, rival: of the task; a rival's result is shown beside the model's.
     """
 
     seed: int | None = None
@@ -93,6 +98,8 @@ class Job:
     model: str | None = None
     planes: tuple[str, ...] = PLANES
     options: Options = Options()
+    task: str = TASK
+    rival: str | None = None
 
 
 @dataclass(frozen=True)
@@ -113,7 +120,8 @@ class Case:
 
     affine: 4 x 4 of the canonical voxels -> RAS mm; source_affine: of the input's own voxels.
     metrics: as ganlab.imaging.metrics.evaluate returns, None without a reference.
-    histogram: {"edges": HU, tissue: voxels per bin of synthetic - reference}, None without a reference.
+    histogram: {"edges": ..., tissue: voxels per bin of synthetic - reference}, None without a reference.
+    rival: {"model", "seconds", "metrics"} of the second model, None without one.
     commands: shell lines that make the same volumes.
     seed, spacing, options: of a phantom patient, the voxels (mm) and all else it was made with; seed is None of an
     upload.
@@ -136,6 +144,13 @@ class Case:
     options: Options = Options()
     metrics: dict | None = None
     histogram: dict | None = None
+    task: str = TASK
+    rival: dict | None = None
+
+    @property
+    def target(self) -> str:
+        """The modality that is made: ct, fa or t1."""
+        return get_task(self.task).target
 
 
 def solve(
@@ -155,40 +170,55 @@ def solve(
             raise Cancelled
         progress(fraction, words)
 
+    task, mask = get_task(job.task), None
     stage(0.0, "Making the patient" if job.seed is not None else "Reading the scan")
     if job.seed is not None:
-        patient = _phantom(job, lambda done: stage(0.3 * done, "Making the patient"))
-        volume, reference = patient["t1"], patient["ct"]
+        volume, reference, mask = _phantom(job, lambda done: stage(0.3 * done, "Making the patient"))
         title_end, stem_end = job.options.words()
         title, stem = f"Phantom patient {job.seed}{title_end}", f"phantom-{job.seed}{stem_end}"
     else:
-        volume, reference = _read(job.files, "t1", folder), None
+        volume, reference = _read(job.files, task.source, folder), None
         title = _file_title(job.files)
         stem = re.sub(r"[^A-Za-z0-9]+", "-", title.split(".")[0]).strip("-") or "scan"
-    stage(0.3, "Translating")
-    made = translate(
-        volume,
-        task=TASK,
-        model=job.model,
-        planes=job.planes,
-        progress=lambda fraction: progress(0.3 + 0.5 * fraction, "Translating"),
-        cancelled=cancelled,
-    )
-    notices = [*volume.notices, *made.notices, *option_notices(job.options)]
+    models = [job.model, job.rival] if job.rival else [job.model]
+    results = []
+    for k, model in enumerate(models):
+        words = "Translating" if len(models) == 1 else f"Translating with {model or task.default_model}"
+        start, share = 0.3 + 0.5 * k / len(models), 0.5 / len(models)
+        stage(start, words)
+        results.append(
+            translate(
+                volume,
+                task=job.task,
+                model=model,
+                planes=job.planes,
+                progress=lambda done, start=start, share=share, words=words: progress(start + share * done, words),
+                cancelled=cancelled,
+            )
+        )
+    made = results[0]
+    notices = [*volume.notices, *made.notices, *option_notices(job.options, task)]
     if job.reference:
         from ganlab.imaging.register import register_rigid
 
-        stage(0.8, "Registering the reference CT")
-        reference, matrix = register_rigid(_read(job.reference, "ct", folder), volume)
-        notices += [motion_words(matrix, volume), *(f"Reference: {notice}" for notice in reference.notices)]
+        stage(0.8, f"Registering the reference {NAMES[task.target]}")
+        reference, matrix = register_rigid(_read(job.reference, task.target, folder), volume)
+        notices += [motion_words(matrix, volume, task), *(f"Reference: {notice}" for notice in reference.notices)]
+        reference, mask = comparable(reference, volume, task)
     stage(0.9, "Comparing" if reference else "Saving")
-    metrics, histogram = compare(reference, made.synthetic) if reference else (None, None)
+    compared = [compare(reference, one.synthetic, task, mask) if reference else (None, None) for one in results]
+    metrics, histogram = compared[0]
     if metrics:
         notices += metrics["notices"]
+    volumes = {"input": volume, "synthetic": made.synthetic}
+    rival = None
+    if job.rival:
+        volumes["rival"] = results[1].synthetic
+        rival = {"model": results[1].model, "seconds": results[1].seconds, "metrics": compared[1][0]}
     stage(0.95, "Saving")
     return save_case(
         folder,
-        {"input": volume, "synthetic": made.synthetic, "reference": reference},
+        {**volumes, "reference": reference},
         title=title,
         stem=stem,
         model=made.model,
@@ -201,15 +231,17 @@ def solve(
         options=job.options,
         metrics=metrics,
         histogram=histogram,
+        task=job.task,
+        rival=rival,
     )
 
 
-def option_notices(options: Options) -> tuple[str, ...]:
+def option_notices(options: Options, task: Task) -> tuple[str, ...]:
     """What a reader of the errors must know of the phantom's options."""
     notices = []
     if options.lesion:
         notices.append("About 15 % of the patients in the model's training have a tumour, plaques or a bleed.")
-    if options.misalign:
+    if options.misalign and task.name != "t1fa":
         notices.append(
             f"Throat and jaw moved by about {options.texts()['misalign']} mm between T1 and CT, the skull by a third "
             "of it: that part of the error is not the model's."
@@ -227,28 +259,57 @@ def seed_build(seed: int) -> dict[str, float]:
     return {name: getattr(drawn, name) for name in BUILD}
 
 
-def motion_words(matrix: np.ndarray, volume: Volume) -> str:
+def motion_words(matrix: np.ndarray, volume: Volume, task: Task) -> str:
     """How far a registration's 4 x 4 matrix moves the middle of a volume, and how far it turns it."""
     middle = volume.affine @ np.array([*(np.array(volume.shape) - 1) / 2, 1.0])
     shift = np.linalg.norm((matrix @ middle - middle)[:3])
     turn = np.degrees(np.arccos(np.clip((np.trace(matrix[:3, :3]) - 1) / 2, -1, 1)))
-    return f"The reference CT was moved by {shift:.1f} mm and turned by {turn:.1f}\N{DEGREE SIGN} onto the T1."
+    moved = f"The reference {NAMES[task.target]} was moved by {shift:.1f} mm and turned by {turn:.1f}\N{DEGREE SIGN}"
+    return f"{moved} onto the {NAMES[task.source]}."
 
 
-def compare(reference: Volume, synthetic: Volume) -> tuple[dict, dict]:
-    """(metrics, histogram of the signed error by tissue) inside the reference's head mask."""
+def comparable(reference: Volume, source: Volume, task: Task) -> tuple[Volume, np.ndarray | None]:
+    """A reference on the scale of the task's output, and the mask to measure it in; None: the metrics' own."""
+    if task.target != "t1":
+        return reference, None
+    from ganlab.imaging.metrics import head_mask
+    from ganlab.translation.tasks import mr_gain
+
+    return replace(reference, array=reference.array * np.float32(mr_gain(reference.array))), head_mask(source)
+
+
+def compare(reference: Volume, synthetic: Volume, task: Task, mask: np.ndarray | None = None) -> tuple[dict, dict]:
+    """(metrics, histogram of the signed error by tissue) inside a mask, by default that of the task's metrics."""
     from ganlab.imaging.metrics import SCALES, evaluate, head_mask
 
-    mask = head_mask(reference)
+    words = "head of the CT: its largest body above -200 HU, filled"
+    if mask is None:
+        mask = head_mask(reference) if task.target == "ct" else reference.array > 0
+        words = words if task.target == "ct" else "brain: where the reference is above 0"
+    edges = HISTOGRAM_EDGES[task.target]
     truth, error = reference.array[mask], (synthetic.array - reference.array)[mask]
-    error = error.clip(HISTOGRAM_EDGES[0], HISTOGRAM_EDGES[-1])
+    error = error.clip(edges[0], edges[-1])
     counts = {
-        name: np.histogram(error[rule(truth)], HISTOGRAM_EDGES)[0].tolist()
-        for name, (_, rule) in SCALES[TASK].tissues.items()
+        name: np.histogram(error[rule(truth)], edges)[0].tolist()
+        for name, (_, rule) in SCALES[task.name].tissues.items()
     }
-    metrics = evaluate(reference, synthetic, mask, task=TASK)
-    metrics["mask"] = "head of the reference: its largest body above -200 HU, filled"
-    return metrics, {"edges": HISTOGRAM_EDGES.tolist(), **counts}
+    metrics = evaluate(reference, synthetic, mask, task=task.name)
+    metrics["mask"] = words
+    return metrics, {"edges": edges.tolist(), **counts}
+
+
+def layer_labels(task: Task, model: str, rival: str | None) -> dict[str, str]:
+    """What each layer is called."""
+    made, target = f"Synthetic {NAMES[task.target]}", NAMES[task.target]
+    labels = {"input": NAMES[task.source], "synthetic": made, "reference": f"Reference {target}"}
+    if rival:
+        labels |= {"synthetic": f"{target} by {short(model)}", "rival": f"{target} by {short(rival)}"}
+    return labels
+
+
+def short(model: str) -> str:
+    """mr2ct-pix2pix -> pix2pix; the folder's name of a training of one's own."""
+    return Path(model).name.partition("-")[2] or Path(model).name
 
 
 def save_case(
@@ -265,17 +326,19 @@ def save_case(
     """
     from ganlab.imaging.grid import canonical
 
-    labels = {"input": "T1", "synthetic": "Synthetic CT", "reference": "Reference CT"}
+    task, rival = get_task(words.get("task", TASK)), words.get("rival")
+    labels = layer_labels(task, words["model"], rival and rival["model"])
     source_affine = volumes["input"].affine.tolist()
     volumes = {name: canonical(volume) for name, volume in volumes.items() if volume is not None}
-    head = volumes["synthetic"].array > -200.0
+    head = _head(volumes, task)
     layers = []
     for name, volume in volumes.items():
         stored, scale, offset = encode(volume.array, volume.unit, steps, hu_step)
         with gzip.open(folder / f"{name}.i16.gz", "wb", compresslevel=compresslevel) as file:
             file.write(stored.tobytes())
+        modality = task.source if name == "input" else task.target
         unit = "" if volume.unit == "arbitrary" else volume.unit
-        window = (-160.0, 240.0) if unit == "HU" else _head_window(volume.array, head)
+        window = WINDOWS.get(modality) or _head_window(volume.array, head)
         layers.append(Layer(name, labels[name], unit, scale, offset, window))
     grid = volumes["synthetic"]
     case = Case(
@@ -288,6 +351,15 @@ def save_case(
     )
     (folder / "case.json").write_text(json.dumps(asdict(case)))
     return case
+
+
+def _head(volumes: dict[str, Volume], task: Task) -> np.ndarray:
+    """Where the head is: a CT tells best, else what is bright on the T1."""
+    if "ct" in (task.source, task.target):
+        return volumes["input" if task.source == "ct" else "synthetic"].array > -200.0
+    from ganlab.translation.tasks import mr_gain
+
+    return volumes["input"].array * mr_gain(volumes["input"].array) > 0.15
 
 
 def load_case(folder: Path) -> Case:
@@ -327,10 +399,12 @@ def encode(
     return np.ascontiguousarray(stored, dtype="<i2"), scale, offset
 
 
-def _phantom(job: Job, progress: Callable[[float], None]) -> dict[str, Volume]:
-    from ganlab.imaging.phantom import make_patient
+def _phantom(job: Job, progress: Callable[[float], None]) -> tuple[Volume, Volume, np.ndarray | None]:
+    from ganlab.translation.tasks import phantom_pair
 
-    return make_patient(job.seed, spacing=job.spacing, progress=progress, **job.options.chosen())
+    return phantom_pair(
+        get_task(job.task), seed=job.seed, spacing=job.spacing, progress=progress, **job.options.chosen()
+    )
 
 
 def _read(files: tuple[str, ...], modality: str, folder: Path) -> Volume:
@@ -353,26 +427,34 @@ def _file_title(files: tuple[str, ...]) -> str:
 
 
 def _commands(job: Job, model: str, title: str, stem: str) -> tuple[str, ...]:
+    task = get_task(job.task)
     planes = [] if job.planes == PLANES else ["--planes", ",".join(job.planes)]
+    made = f"synthetic-{task.target}.nii.gz"
 
-    def translate(path: str) -> str:
-        words = ["python", "-m", "ganlab", "translate", "--task", TASK, path, "synthetic-ct.nii.gz", "--model", model]
-        return shlex.join(words + planes)
+    def translate(path: str) -> list[str]:
+        outs = {made: model} | ({f"rival-{task.target}.nii.gz": job.rival} if job.rival else {})
+        words = ["python", "-m", "ganlab", "translate", "--task", task.name, path]
+        return [shlex.join([*words, out, "--model", name, *planes]) for out, name in outs.items()]
+
+    def evaluate(path: str) -> str:
+        named = [] if task.name == TASK else ["--task", task.name]
+        return shlex.join(["python", "-m", "ganlab", "evaluate", path, made, *named])
 
     if job.seed is None:
         translated = translate(title if len(job.files) == 1 else "DICOM-FOLDER")
-        measured = f"python -m ganlab evaluate {stem}-reference-ct.nii.gz synthetic-ct.nii.gz"  # as downloaded
-        return (translated, measured) if job.reference else (translated,)
+        return (*translated, *([evaluate(f"{stem}-reference-{task.target}.nii.gz")] if job.reference else []))
     folder = stem.replace("phantom", "patient")
     phantom = ["python", "-m", "ganlab", "phantom", "--seed", str(job.seed), "--out", folder]
+    if task.target == "fa":
+        phantom += ["--modality", "t1", "--modality", "fa"]
     if job.spacing != 1:
         phantom += ["--spacing", np.format_float_positional(job.spacing, trim="-")]
     for name, text in job.options.texts().items():
         phantom += [f"--{name}"] if getattr(job.options, name) is True else [f"--{name}", text]
     return (
         shlex.join(phantom),
-        translate(f"{folder}/t1.nii.gz"),
-        f"python -m ganlab evaluate {folder}/ct.nii.gz synthetic-ct.nii.gz",
+        *translate(f"{folder}/{task.source}.nii.gz"),
+        evaluate(f"{folder}/{task.target}.nii.gz"),
     )
 
 

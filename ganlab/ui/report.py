@@ -5,18 +5,25 @@ from __future__ import annotations
 from html import escape
 from urllib.parse import urlencode
 
-from ganlab.ui.cases import PLANES, Case
-from ganlab.ui.viewer import VOLUMES
+from ganlab.ui.cases import NAMES, PLANES, TASK, Case, short
+from ganlab.ui.viewer import VOLUMES, unit_of
 
-TISSUES = {"air": "Air", "soft": "Soft tissue", "bone": "Bone"}
+TISSUES = {
+    "air": "Air", "soft": "Soft tissue", "bone": "Bone",
+    "grey_matter_and_fluid": "Grey and fluid", "white_matter": "White matter",
+    "dark": "Bone, air, fluid", "brain_and_muscle": "Brain, muscle", "bright": "Fat",
+}  # fmt: skip
+PEAKS = {"ct": "4095", "fa": "1", "t1": "2"}
+DIGITS = {"ct": 1, "fa": 3, "t1": 3}  # of an error
 
 
 def headline(case: Case) -> str:
     """One line: who, by which model, how fast."""
     planes = "mean of three planes" if case.planes == PLANES else f"{', '.join(case.planes)} slices only"
+    against = f" beside {escape(case.rival['model'])}" if case.rival else ""
     return (
         f"<div class='gl-headline'><h2>{escape(case.title)}</h2>"
-        f"<span>synthetic CT by {escape(case.model)}, {planes}, {case.seconds:.0f} s</span>"
+        f"<span>synthetic {NAMES[case.target]} by {escape(case.model)}{against}, {planes}, {case.seconds:.0f} s</span>"
         "<strong>Not a medical device</strong></div>"
     )
 
@@ -32,49 +39,69 @@ def alert(sentence: str) -> str:
 
 
 def metrics_table(case: Case) -> str:
-    """Errors of the head and of each tissue, similarity of the whole, and what each number means."""
-    metrics = case.metrics
+    """Errors of the whole and of each tissue, similarity, and what each number means; a rival's beside the model's."""
+    metrics, target = case.metrics, NAMES[case.target]
     if not metrics:
-        return "<p class='gl-note'>Metrics need a CT of the same patient: add one under Reference CT.</p>"
-    rows = [("Whole head", metrics["mask"], metrics)]
-    rows += [(TISSUES.get(name, name), tissue["range"], tissue) for name, tissue in metrics["tissues"].items()]
+        return f"<p class='gl-note'>Metrics need a {target} of the same patient: add one under Reference {target}.</p>"
+    unit, digits = unit_of(case), DIGITS[case.target]
+    found = {short(case.model): metrics} | ({short(case.rival["model"]): case.rival["metrics"]} if case.rival else {})
+    whole = "Whole head" if case.target != "fa" else "Whole brain"
+    names = [None, *metrics["tissues"]]
+
+    def cells(name: str | None) -> str:
+        of = [m if name is None else m["tissues"][name] for m in found.values()]
+        errors = "".join(f"<td>{_number(one['mae'], digits)}</td>" for one in of)
+        means = "".join(f"<td>{_number(one['mean_error'], digits, sign=True)}</td>" for one in of)
+        return f"{errors}{means}<td>{of[0]['voxels']:,}</td>"
+
     body = "".join(
-        f"<tr><th scope='row'>{escape(name)} <small>{escape(words if name != 'Whole head' else '')}</small></th>"
-        f"<td>{_number(of['mae'])}</td><td>{_number(of['mean_error'], sign=True)}</td><td>{of['voxels']:,}</td></tr>"
-        for name, words, of in rows
+        f"<tr><th scope='row'>{escape(TISSUES.get(name, name) if name else whole)} "
+        f"<small>{escape(metrics['tissues'][name]['range'] if name else '')}</small></th>{cells(name)}</tr>"
+        for name in names
     )
-    overlaps = [(f"Dice, {name}", f"{_number(value, 3)}") for name, value in metrics["dice"].items()]
-    similarity = [
-        ("PSNR, range 4095", f"{_number(metrics['psnr'])} dB"),
-        ("PSNR, SynthRAD", f"{_number(metrics['psnr_synthrad'])} dB"),
-        ("SSIM", _number(metrics["ssim"], 3)),
-        *overlaps,
+    said = f", {unit}" if unit else ""
+    heads = [
+        f"{what}{said}" if len(found) == 1 else f"{what}, {who}" for what in ("MAE", "Mean error") for who in found
     ]
-    cells = "".join(f"<div><dt>{escape(name)}</dt><dd>{value}</dd></div>" for name, value in similarity)
+    columns = "".join(f"<th scope='col'>{escape(head)}</th>" for head in heads)
+    similarity = {
+        f"PSNR, range {PEAKS[case.target]}": [f"{_number(m['psnr'])} dB" for m in found.values()],
+        "PSNR, SynthRAD": [f"{_number(m['psnr_synthrad'])} dB" for m in found.values()],
+        "SSIM": [_number(m["ssim"], 3) for m in found.values()],
+        "Correlation": [_number(m.get("correlation"), 3) for m in found.values()],
+    }
+    for name in metrics["dice"]:
+        tissue = TISSUES.get(name, name).lower()
+        similarity[f"Dice, {tissue}"] = [_number(m["dice"][name], 3) for m in found.values()]
+    numbers = "".join(
+        f"<div><dt>{escape(name)}</dt><dd>{' | '.join(values)}</dd></div>" for name, values in similarity.items()
+    )
     terms = "".join(
         f"<div><dt>{escape(name.replace('_', ' '))}</dt><dd>{escape(words)}</dd></div>"
         for name, words in {"mask": metrics["mask"], **metrics["definitions"]}.items()
     )
     return (
-        "<table class='gl-table'><caption>Synthetic against reference CT</caption>"
-        "<thead><tr><th scope='col'>Region</th><th scope='col'>MAE, HU</th><th scope='col'>Mean error, HU</th>"
-        f"<th scope='col'>Voxels</th></tr></thead><tbody>{body}</tbody></table>"
-        f"<dl class='gl-numbers'>{cells}</dl>"
+        f"<table class='gl-table'><caption>Synthetic against reference {target}{said * (len(found) > 1)}</caption>"
+        f"<thead><tr><th scope='col'>Region</th>{columns}<th scope='col'>Voxels</th></tr></thead>"
+        f"<tbody>{body}</tbody></table>"
+        f"<dl class='gl-numbers'>{numbers}</dl>"
         f"<details class='gl-terms'><summary>How each number is defined</summary><dl>{terms}</dl></details>"
     )
 
 
 def histogram(case: Case) -> str:
-    """The signed error by tissue as SVG: one row a tissue, share of its voxels per bin, a common axis in HU."""
+    """The signed error by tissue as SVG: one row a tissue, share of its voxels per bin, a common axis."""
     if not case.histogram:
         return ""
-    edges = case.histogram["edges"]
+    edges, unit = case.histogram["edges"], unit_of(case)
+    said, digits = f" {unit}" if unit else "", 0 if case.target == "ct" else 2
+    what, bins = f"synthetic \u2212 reference{f', {unit}' if unit else ''}", edges[1] - edges[0]
     width, row, left, top, bottom = 440, 70, 8, 4, 34
     rows = [name for name in case.histogram if name != "edges"]
     height = top + row * len(rows) + bottom
 
-    def x(hu: float) -> float:
-        return left + (hu - edges[0]) / (edges[-1] - edges[0]) * (width - 2 * left)
+    def x(value: float) -> float:
+        return left + (value - edges[0]) / (edges[-1] - edges[0]) * (width - 2 * left)
 
     marks = []
     for number, name in enumerate(rows):
@@ -89,7 +116,8 @@ def histogram(case: Case) -> str:
             f"<line class='gl-axis' x1='{left}' x2='{width - left}' y1='{base + 0.5}' y2='{base + 0.5}'/>"
             f"<text x='{left}' y='{base - row + 18}'>{escape(label)}</text>"
             f"<text x='{width - left}' y='{base - row + 18}' class='gl-muted' text-anchor='end'>"
-            f"mean {_number(tissue['mean_error'], sign=True)} HU, tallest bin {100 * most / total:.0f} %</text>"
+            f"mean {_number(tissue['mean_error'], DIGITS[case.target], sign=True)}{said}, tallest bin "
+            f"{100 * most / total:.0f} %</text>"
         )
     floor = height - bottom
     step = (edges[-1] - edges[0]) / 4
@@ -98,25 +126,27 @@ def histogram(case: Case) -> str:
     anchors = {values[0]: "start", values[-1]: "end"}
     axis = "".join(
         f"<text x='{x(v):.1f}' y='{floor + 12}' class='gl-muted' text-anchor='{anchors.get(v, 'middle')}'>"
-        f"{ends.get(v, '')}{_number(v, 0, sign=True)}</text>"
+        f"{ends.get(v, '')}{_number(v, digits, sign=True)}</text>"
         for v in values
     )
     return (
         f"<figure class='gl-figure'><svg viewBox='0 0 {width} {height}' role='img' "
-        "aria-label='Histogram of synthetic minus reference in HU, by tissue of the reference'>"
+        f"aria-label='Histogram of {what}, by tissue of the reference'>"
         f"<line class='gl-zero' x1='{x(0):.1f}' x2='{x(0):.1f}' y1='{top}' y2='{floor}'/>{''.join(marks)}{axis}"
-        f"<text x='{x(0):.1f}' y='{height - 4}' text-anchor='middle'>synthetic \u2212 reference, HU</text></svg>"
-        f"<figcaption>Error by tissue of the reference, bins of {edges[1] - edges[0]:g} HU</figcaption></figure>"
+        f"<text x='{x(0):.1f}' y='{height - 4}' text-anchor='middle'>{what}</text></svg><figcaption>"
+        f"Error of {escape(short(case.model))} by tissue of the reference, bins of {bins:.3g}{said}"
+        "</figcaption></figure>"
     )
 
 
 def downloads(case: Case, token: str) -> str:
     """Links to everything the case holds, on the input's own grid."""
-    files = [("Synthetic CT", "synthetic.nii.gz"), ("T1", "input.nii.gz")]
+    labels = {layer.name: layer.label for layer in case.layers}
+    files = [(labels[name], f"{name}.nii.gz") for name in ("synthetic", "rival", "input") if name in labels]
     if case.metrics:
         files[1:1] = [("Error map", "error.nii.gz")]
         files += [
-            ("Reference CT", "reference.nii.gz"),
+            (labels["reference"], "reference.nii.gz"),
             ("Metrics, CSV", "metrics.csv"),
             ("Metrics, JSON", "metrics.json"),
         ]
@@ -137,7 +167,9 @@ def provenance(case: Case) -> str:
 
 def link(case: Case) -> str:
     """The address that reopens a phantom patient, made and translated in the same way."""
-    words = {"tab": "translate", "seed": case.seed, "model": case.model, "spacing": f"{case.spacing:g}"}
+    words = {"tab": "translate"} | ({"task": case.task} if case.task != TASK else {})
+    words |= {"seed": case.seed, "model": case.model, "spacing": f"{case.spacing:g}"}
+    words |= {"rival": case.rival["model"]} if case.rival else {}
     words |= case.options.texts()
     if case.planes != PLANES:
         words["planes"] = case.planes[0]

@@ -1,4 +1,4 @@
-"""The Translate page: a T1 in, a synthetic CT out, seen beside the reference and measured against it."""
+"""The Translate page: a scan in, another modality out, seen beside the reference and measured against it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import gradio as gr
 
 from ganlab.checkpoints import list_models
 from ganlab.errors import Cancelled, InputError
+from ganlab.translation.tasks import TASKS, get_task
 from ganlab.ui import report
-from ganlab.ui.cases import PLANES, TASK, Case, Job, load_case, solve
+from ganlab.ui.cases import NAMES, PLANES, TASK, Case, Job, load_case, solve
 from ganlab.ui.phantoms import QUIET, SEED_LIMIT, is_seed, linked_options, options_of, sections, show_options
 from ganlab.ui.sessions import Store
 from ganlab.ui.settings import Settings
@@ -22,6 +23,7 @@ TITLE, SLUG = "Translate", "translate"
 OPENING = ASSETS / "opening"  # made by `python -m ganlab.ui.opening`
 NEW_SEEDS = range(9000, 10_000)  # the phantom patients kept for testing
 PHANTOM, UPLOAD = "Phantom patient", "Your scan"
+ALONE = "none"  # in place of a rival
 PROGRESS = gr.Progress()  # as a parameter's default, gradio gives each run its own
 CANCELLED = "Cancelled. The picture is the one before."
 
@@ -39,26 +41,51 @@ def show(case: Case, token: str) -> dict:
     }
 
 
+def models_of() -> dict[str, list[str]]:
+    """The pretrained models of each task that has one, its default first."""
+    found = {name: [card["name"] for card in list_models(name)] for name in TASKS}
+    return {
+        name: sorted(models, key=lambda model: (model != TASKS[name].default_model, model))
+        for name, models in found.items()
+        if models
+    }
+
+
 def job_of(
-    source: str, seed: float | None, spacing: float, files, reference, model: str, planes: str, **choices
+    task: str,
+    source: str,
+    seed: float | None,
+    spacing: float,
+    files,
+    reference,
+    model: str,
+    rival: str,
+    planes: str,
+    **choices,
 ) -> Job:
     """The job that the controls describe; choices: see `options_of`. Raises InputError for a seed that is none."""
     planes = PLANES if planes == "fused" else (planes,)
+    how = {"task": task, "model": model, "planes": planes, "rival": None if rival in (None, ALONE, model) else rival}
     if source == UPLOAD:
-        return Job(files=tuple(files or ()), reference=tuple(reference or ()), model=model, planes=planes)
+        return Job(files=tuple(files or ()), reference=tuple(reference or ()), **how)
     if not is_seed(seed):
         raise InputError(f"{seed} is no seed: choose a whole number from 0 to {SEED_LIMIT - 1}.")
-    return Job(seed=int(seed), spacing=spacing, model=model, planes=planes, options=options_of(int(seed), **choices))
+    return Job(seed=int(seed), spacing=spacing, options=options_of(int(seed), **choices), **how)
 
 
-def linked_job(query: dict[str, str], models: list[str], opening: Case, settings: Settings) -> Job | None:
+def linked_job(query: dict[str, str], models: dict[str, list[str]], opening: Case, settings: Settings) -> Job | None:
     """The phantom patient that an address asks for; what is missing or makes no sense in it is as the page opens."""
     seed = query.get("seed", "")
     if not seed.isdecimal() or int(seed) >= SEED_LIMIT:
         return None
+    task = query["task"] if query.get("task") in models else opening.task
+    usual = opening.model if task == opening.task else models[task][0]
+    model = query["model"] if query.get("model") in models[task] else usual
     return Job(
         seed=int(seed),
-        model=query["model"] if query.get("model") in models else opening.model,
+        task=task,
+        model=model,
+        rival=query["rival"] if query.get("rival") in set(models[task]) - {model} else None,
         spacing={f"{mm:g}": mm for mm in spacings(settings)}.get(query.get("spacing"), settings.phantom_mm),
         planes=("axial",) if query.get("planes") == "axial" else PLANES,
         options=linked_options(query),
@@ -99,6 +126,25 @@ def translate_for(store: Store, holder: str, job: Job, progress) -> tuple[Case, 
         store.release(event)
 
 
+def arrow(task: str) -> str:
+    """MR to CT, as the page says it."""
+    kind = get_task(task)
+    return f"{NAMES[kind.source]} \u2192 {NAMES[kind.target]}"
+
+
+def scan_label(task: str) -> str:
+    return f"{NAMES[get_task(task).source]} scan"
+
+
+def reference_label(task: str) -> str:
+    return NAMES[get_task(task).target]
+
+
+def explained(task: str) -> str:
+    """What am I looking at?, in Markdown."""
+    return Path(__file__).with_name(f"translate-{task}.md").read_text(encoding="utf-8")
+
+
 def words(html: str, elem_id: str | None = None) -> gr.HTML:
     """A piece of a report on the page."""
     return gr.HTML(html, elem_id=elem_id, apply_default_css=False)
@@ -106,12 +152,21 @@ def words(html: str, elem_id: str | None = None) -> gr.HTML:
 
 def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
     """Add the page to the Blocks that are being built."""
-    models = [card["name"] for card in list_models(TASK)]
+    models = models_of()
     opening = load_case(OPENING)
     shown = show(opening, store.publish(OPENING))
 
     with gr.Row(elem_classes="gl-page"):
         with gr.Column(scale=1, min_width=260, elem_classes="gl-controls"):
+            task = gr.Radio(
+                [(arrow(name), name) for name in models], value=TASK, label="Task", visible=len(models) > 1,
+                elem_id="task",
+            )  # fmt: skip
+            with gr.Row(visible=any(len(names) > 1 for names in models.values())):
+                model = gr.Dropdown(models[TASK], value=opening.model, label="Model", min_width=120, elem_id="model")
+                rival = gr.Dropdown(
+                    [ALONE, *models[TASK]], value=ALONE, label="Compare with", min_width=120, elem_id="rival"
+                )
             source = gr.Radio([PHANTOM, UPLOAD], value=PHANTOM, show_label=False, container=False, elem_id="source")
             with gr.Column(elem_classes="gl-source") as phantom:
                 with gr.Group():
@@ -126,23 +181,22 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
                     fresh = gr.Button("New patient", size="md", elem_id="new-patient")
                 options = sections(seed)
             with gr.Column(visible=False, elem_classes="gl-source") as upload:
-                words("<p class='gl-note'>T1 of a head: NIfTI, MGZ, NRRD, MHA, DICOM files, or a zip.</p>")
-                files = gr.File(label="T1 scan", file_count="multiple", height=130, elem_id="scan")
+                words("<p class='gl-note'>A head: NIfTI, MGZ, NRRD, MHA, DICOM files, or a zip.</p>")
+                files = gr.File(label=scan_label(TASK), file_count="multiple", height=130, elem_id="scan")
                 folder = gr.UploadButton("A DICOM folder", file_count="directory", size="md", elem_id="scan-folder")
-                with gr.Accordion("Reference CT", open=False):
+                with gr.Accordion("Reference", open=False):
                     words(
-                        "<p class='gl-note'>A CT of the same patient, in any position: it is moved onto the T1 rigidly "
-                        "(by mutual information) and compared.</p>"
+                        "<p class='gl-note'>What is made, as it was really scanned of the same patient, in any "
+                        "position: it is moved onto the scan rigidly (by mutual information) and compared.</p>"
                     )
-                    reference = gr.File(label="CT", file_count="multiple", height=110, elem_id="reference")
+                    reference = gr.File(
+                        label=reference_label(TASK), file_count="multiple", height=110, elem_id="reference"
+                    )
             with gr.Row():
                 go = gr.Button("Translate", variant="primary", size="md", min_width=90, elem_id="translate")
                 stop = gr.Button("Cancel", interactive=False, size="md", min_width=70, elem_id="cancel")
             work = words("", "work")
             with gr.Accordion("Settings", open=False):
-                model = gr.Dropdown(
-                    models, value=opening.model, label="Model", visible=len(models) > 1, elem_id="model"
-                )
                 spacing = gr.Radio(
                     [(f"{mm:g} mm", mm) for mm in spacings(settings)],
                     value=settings.phantom_mm,
@@ -169,8 +223,8 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
                 with gr.Column(min_width=340):
                     histogram = words(shown["histogram"], "histogram")
             with gr.Accordion("What am I looking at?", open=True):
-                gr.Markdown(
-                    Path(__file__).with_suffix(".md").read_text(encoding="utf-8"),
+                explanation = gr.Markdown(
+                    explained(TASK),
                     latex_delimiters=[
                         {"left": "$$", "right": "$$", "display": True},
                         {"left": "$", "right": "$", "display": False},
@@ -179,18 +233,32 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
                 )
     asked = gr.State(0)  # counts requests: whatever asks for a translation adds one
     controls = {
+        "task": task,
         "source": source,
         "seed": seed,
         "spacing": spacing,
         "files": files,
         "reference": reference,
         "model": model,
+        "rival": rival,
         "planes": planes,
         **options.inputs,
     }
     result = [headline, viewer, notices, table, histogram, downloads, made]
     buttons = [go, fresh, stop]
-    linked = [seed, model, spacing, planes, *options.shown, asked]
+    of_task = [model, rival, files, reference, explanation]
+    linked = [seed, task, *of_task, spacing, planes, *options.shown, asked]
+
+    def follow_task(name: str, chosen: str | None = None, beside: str | None = None) -> list:
+        """What the page offers and says for a task."""
+        names = models[name]
+        return [
+            gr.Dropdown(names, value=chosen or names[0]),
+            gr.Dropdown([ALONE, *names], value=beside or ALONE),
+            gr.File(label=scan_label(name)),
+            gr.File(label=reference_label(name)),
+            explained(name),
+        ]
 
     def choose_source(chosen: str):
         return gr.Column(visible=chosen == PHANTOM), gr.Column(visible=chosen == UPLOAD)
@@ -209,7 +277,8 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
         shown = replace(wanted, spacing=opening.spacing) if "spacing" not in request.query_params else wanted
         asks = shown != Job(opening.seed, opening.spacing, model=opening.model, planes=opening.planes)
         return (
-            *(wanted.seed, wanted.model, wanted.spacing, "fused" if wanted.planes == PLANES else "axial"),
+            *(wanted.seed, wanted.task, *follow_task(wanted.task, wanted.model, wanted.rival)),
+            *(wanted.spacing, "fused" if wanted.planes == PLANES else "axial"),
             *show_options(wanted.seed, wanted.options),
             int(asks),
         )
@@ -250,6 +319,7 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
         store.close(request.session_hash)
 
     asking = {**QUIET, "queue": True, "concurrency_limit": None}  # a State's change is only seen in the queue
+    task.input(follow_task, task, of_task, **QUIET)
     source.change(choose_source, source, [phantom, upload], **QUIET)
     files.upload(claim, files, **QUIET)
     reference.upload(claim, reference, **QUIET)

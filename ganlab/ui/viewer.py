@@ -15,7 +15,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from ganlab.ui.cases import Case, load_case, load_layer
+from ganlab.translation.tasks import get_task
+from ganlab.ui.cases import ERROR_RANGES, NAMES, Case, load_case, load_layer
 from ganlab.ui.sessions import Store
 
 ASSETS = Path(__file__).parents[2] / "assets"
@@ -48,8 +49,17 @@ def manifest(case: Case, token: str) -> dict:
         "affine": case.affine,
         "crosshair": case.crosshair,
         "layers": layers,
-        "caption": [f"{case.title}, synthetic CT by {case.model} (ganlab). Not a medical device.", *case.commands],
+        "errorRange": ERROR_RANGES[case.target],
+        "caption": [
+            f"{case.title}, synthetic {NAMES[case.target]} by {case.model} (ganlab). Not a medical device.",
+            *case.commands,
+        ],
     }
+
+
+def unit_of(case: Case) -> str:
+    """Of an error: HU, or nothing where it is a share."""
+    return get_task(case.task).unit
 
 
 def routes(store: Store) -> list[Route]:
@@ -87,7 +97,7 @@ def _nifti(folder: Path, case: Case, name: str) -> Response:
 
     if name == "error":
         array = load_layer(folder, case, "synthetic") - load_layer(folder, case, "reference")
-        unit = "HU"
+        unit = unit_of(case) or "arbitrary"
     else:
         array = load_layer(folder, case, name)
         unit = next(layer.unit for layer in case.layers if layer.name == name) or "arbitrary"
@@ -98,7 +108,9 @@ def _nifti(folder: Path, case: Case, name: str) -> Response:
         path = Path(scratch, "volume.nii.gz")
         write_volume(volume, path)
         content = path.read_bytes()
-    names = {"input": "t1", "synthetic": "synthetic-ct", "reference": "reference-ct", "error": "error"}
+    target = case.target
+    names = {"input": get_task(case.task).source, "synthetic": f"synthetic-{target}", "rival": f"rival-{target}"}
+    names |= {"reference": f"reference-{target}", "error": "error"}
     return _attachment(content, f"{case.stem}-{names[name]}.nii.gz", "application/gzip")
 
 
@@ -106,25 +118,30 @@ def _json(folder: Path, case: Case, name: str) -> Response:
     if name != "metrics" or not case.metrics:
         raise KeyError(name)
     words = {"patient": case.title, "model": case.model, "seconds": case.seconds, **case.metrics}
+    words |= {"rival": case.rival} if case.rival else {}
     return _attachment(json.dumps(words, indent=2), f"{case.stem}-metrics.json", "application/json")
 
 
 def _csv(folder: Path, case: Case, name: str) -> Response:
     if name != "metrics" or not case.metrics:
         raise KeyError(name)
-    metrics, table = case.metrics, io.StringIO()
+    table, unit = io.StringIO(), unit_of(case)
+    region = "brain" if case.target == "fa" else "head"
+    models = {case.model: case.metrics} | ({case.rival["model"]: case.rival["metrics"]} if case.rival else {})
     writer = csv.writer(table)
     writer.writerow(["patient", "model", "region", "metric", "value", "unit"])
-    for metric, unit in (
-        ("voxels", ""), ("mae", "HU"), ("mean_error", "HU"), ("mse", "HU^2"),
-        ("psnr", "dB"), ("psnr_synthrad", "dB"), ("ssim", ""),
-    ):  # fmt: skip
-        writer.writerow([case.title, case.model, "head", metric, metrics[metric], unit])
-    for tissue, numbers in metrics["tissues"].items():
-        for metric, unit in (("voxels", ""), ("mae", "HU"), ("mean_error", "HU")):
-            writer.writerow([case.title, case.model, tissue, metric, numbers[metric], unit])
-    for tissue, overlap in metrics["dice"].items():
-        writer.writerow([case.title, case.model, tissue, "dice", overlap, ""])
+    squared = f"{unit}^2" if unit else ""
+    whole = {"voxels": "", "mae": unit, "mean_error": unit, "mse": squared, "correlation": "", "psnr": "dB"}
+    whole |= {"psnr_synthrad": "dB", "ssim": ""}
+    for model, metrics in models.items():
+        for metric, of in whole.items():
+            if metric in metrics:
+                writer.writerow([case.title, model, region, metric, metrics[metric], of])
+        for tissue, numbers in metrics["tissues"].items():
+            for metric in ("voxels", "mae", "mean_error"):
+                writer.writerow([case.title, model, tissue, metric, numbers[metric], whole[metric]])
+        for tissue, overlap in metrics["dice"].items():
+            writer.writerow([case.title, model, tissue, "dice", overlap, ""])
     return _attachment(table.getvalue(), f"{case.stem}-metrics.csv", "text/csv")
 
 

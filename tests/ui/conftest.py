@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ganlab.imaging.volume import Volume
+from ganlab.translation.tasks import get_task
 from ganlab.ui.cases import compare, save_case
 from ganlab.ui.sessions import Store
 
@@ -30,7 +31,9 @@ def make_case(volumes):
 
     def make(folder, reference=True, **words):
         chosen = volumes if reference else {**volumes, "reference": None}
-        metrics, histogram = compare(volumes["reference"], volumes["synthetic"]) if reference else (None, None)
+        metrics, histogram = (
+            compare(volumes["reference"], volumes["synthetic"], get_task("mr2ct")) if reference else (None, None)
+        )
         defaults = {
             "title": "Phantom patient 7",
             "stem": "phantom-7",

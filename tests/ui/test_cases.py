@@ -1,7 +1,7 @@
 """What is stored can be read back: values within half a step, geometry exactly."""
 
 import shlex
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +14,11 @@ from hypothesis.extra import numpy as arrays
 from ganlab.cli import app
 from ganlab.errors import Cancelled, InputError
 from ganlab.imaging.grid import canonical
-from ganlab.ui import cases
+from ganlab.translation.tasks import get_task
+from ganlab.ui import cases, report
 from ganlab.ui.cases import HISTOGRAM_EDGES, Job, Options, encode, load_case, load_layer, solve
 
+MR2CT = get_task("mr2ct")
 ALL = Options("plaques", True, True, True, 3.5, 1.3, 7.0, 1 / 3, "fat-suppressed", 1.5)
 SHAPES = st.tuples(*[st.integers(1, 6)] * 3)
 
@@ -67,7 +69,7 @@ def test_metrics_and_histogram_agree(make_case, tmp_path):
     assert case.metrics["mae"] == pytest.approx(20.4, abs=0.01)
     counted = sum(sum(counts) for name, counts in case.histogram.items() if name != "edges")
     assert counted == case.metrics["voxels"]
-    bin_of_20 = int(np.searchsorted(HISTOGRAM_EDGES, 20.4)) - 1
+    bin_of_20 = int(np.searchsorted(HISTOGRAM_EDGES["ct"], 20.4)) - 1
     assert sum(case.histogram[tissue][bin_of_20] for tissue in ("air", "soft", "bone")) == counted
 
 
@@ -122,11 +124,11 @@ def test_the_commands_of_an_upload_name_its_files():
 
 
 def test_options_are_told_in_title_file_names_and_notices():
-    assert Options().words() == ("", "") and cases.option_notices(Options()) == ()
+    assert Options().words() == ("", "") and cases.option_notices(Options(), MR2CT) == ()
     title, stem = Options(lesion="bleed", fillings=True, misalign=2.5, fat=4.0, scanner="noisy").words()
     assert title == ": bleed, dental fillings, misaligned by 2.5 mm, scalp fat 4 mm, noisy scanner"
     assert stem == "-bleed-fillings-misalign-2.5-fat-4-noisy"
-    lesion, moved = cases.option_notices(Options(lesion="bleed", misalign=2.5))
+    lesion, moved = cases.option_notices(Options(lesion="bleed", misalign=2.5), MR2CT)
     assert "15 %" in lesion and "2.5 mm" in moved
     assert len({options.words() for options in (Options(**{name: value}) for name, value in asdict(ALL).items())}) == 10
 
@@ -161,12 +163,81 @@ def test_a_phantom_is_made_as_its_job_says(monkeypatch, volumes, tmp_path):
     monkeypatch.setattr(ganlab.translation.pipeline, "translate", lambda volume, **_: made)
     options = Options(lesion="plaques", misalign=3.0, ventricles=1.5)
     case = solve(Job(seed=7, spacing=2.0, options=options), tmp_path)
-    assert asked == {"seed": 7, "spacing": 2.0, "lesion": "plaques", "misalign": 3.0, "ventricles": 1.5}
+    both = ("t1", "ct")
+    assert asked == {
+        "modalities": both,
+        "seed": 7,
+        "spacing": 2.0,
+        "lesion": "plaques",
+        "misalign": 3.0,
+        "ventricles": 1.5,
+    }
     assert case.options == options and load_case(tmp_path) == case
     assert case.title == "Phantom patient 7: plaques, misaligned by 3 mm, ventricles 1.5 times the mean"
     assert case.stem == "phantom-7-plaques-misalign-3-ventricles-1.5"
-    assert case.notices[:2] == cases.option_notices(options)
+    assert case.notices[:2] == cases.option_notices(options, MR2CT)
     assert "--lesion plaques --misalign 3 --ventricles 1.5" in case.commands[0]
+
+
+def test_a_rival_is_translated_measured_and_kept_beside_the_model(monkeypatch, volumes, tmp_path):
+    from types import SimpleNamespace
+
+    import ganlab.imaging.phantom
+    import ganlab.translation.pipeline
+
+    worse = replace(volumes["synthetic"], array=volumes["synthetic"].array + 80)
+    results = {"mr2ct-unet": volumes["synthetic"], "mr2ct-pix2pix": worse}
+    pair = {"t1": volumes["input"], "ct": volumes["reference"]}
+    monkeypatch.setattr(ganlab.imaging.phantom, "make_patient", lambda **_: pair)
+    monkeypatch.setattr(
+        ganlab.translation.pipeline,
+        "translate",
+        lambda volume, task, model, **_: SimpleNamespace(
+            synthetic=results[model], model=model, seconds=1.0, notices=()
+        ),
+    )
+    case = solve(Job(seed=7, model="mr2ct-unet", rival="mr2ct-pix2pix"), tmp_path)
+    assert load_case(tmp_path) == case
+    labels = {layer.name: layer.label for layer in case.layers}
+    assert labels == {
+        "input": "T1", "synthetic": "CT by unet", "rival": "CT by pix2pix", "reference": "Reference CT"
+    }  # fmt: skip
+    assert case.rival["metrics"]["mean_error"] == pytest.approx(case.metrics["mean_error"] + 80, abs=0.1)
+    assert case.commands[1].endswith("synthetic-ct.nii.gz --model mr2ct-unet")
+    assert case.commands[2].endswith("rival-ct.nii.gz --model mr2ct-pix2pix")
+    table = report.metrics_table(case)
+    assert "MAE, unet" in table and "MAE, pix2pix" in table
+    assert "rival=mr2ct-pix2pix" in report.link(case)
+
+
+@pytest.mark.parametrize(
+    ("task", "labels", "unit"),
+    [("t1fa", ["T1", "Synthetic FA", "Reference FA"], "FA"), ("ct2mr", ["CT", "Synthetic T1", "Reference T1"], "")],
+)
+def test_other_tasks_have_their_own_words_scales_and_masks(monkeypatch, tmp_path, task, labels, unit):
+    from types import SimpleNamespace
+
+    import ganlab.translation.pipeline
+
+    def perfect(volume, task, model, **_):
+        synthetic = replace(made["reference"], array=made["reference"].array * np.float32(0.9))
+        return SimpleNamespace(synthetic=synthetic, model=model, seconds=1.0, notices=())
+
+    made = {}
+    pair_of = ganlab.translation.tasks.phantom_pair
+
+    def pair(*args, **kwargs):
+        made["source"], made["reference"], mask = pair_of(*args, **kwargs)
+        return made["source"], made["reference"], mask
+
+    monkeypatch.setattr(ganlab.translation.tasks, "phantom_pair", pair)
+    monkeypatch.setattr(ganlab.translation.pipeline, "translate", perfect)
+    case = solve(Job(seed=3, spacing=4.0, task=task, model=f"{task}-unet"), tmp_path)
+    assert [layer.label for layer in case.layers] == labels
+    assert case.metrics["task"] == task and case.metrics["correlation"] == pytest.approx(1, abs=1e-6)
+    assert sum(map(sum, (v for k, v in case.histogram.items() if k != "edges"))) == case.metrics["voxels"]
+    assert f"task={task}" in report.link(case) and f"--task {task}" in case.commands[-1]
+    assert f"MAE, {unit}<" in report.metrics_table(case) if unit == "HU" else "MAE" in report.metrics_table(case)
 
 
 def test_the_build_of_a_seed_is_the_one_that_its_patient_has():
@@ -184,7 +255,7 @@ def test_a_registration_is_told_in_mm_and_degrees(volumes):
     turned = np.eye(4)
     turned[:2, :2] = [[np.cos(0.2), -np.sin(0.2)], [np.sin(0.2), np.cos(0.2)]]
     turned[:3, 3] = (middle - turned @ middle)[:3] + np.array([3, 0, 4])
-    assert "moved by 5.0 mm and turned by 11.5\u00b0" in cases.motion_words(turned, volume)
+    assert "moved by 5.0 mm and turned by 11.5\u00b0" in cases.motion_words(turned, volume, MR2CT)
 
 
 def test_no_file_is_a_users_mistake(tmp_path):

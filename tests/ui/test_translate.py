@@ -41,19 +41,19 @@ def run(store, job, holder="a"):
 
 
 def test_controls_become_a_job():
-    phantom = job_of(PHANTOM, 7.0, 1.0, None, None, "m", "fused", **UNTOUCHED)
+    phantom = job_of("mr2ct", PHANTOM, 7.0, 1.0, None, None, "m", None, "fused", **UNTOUCHED)
     assert phantom == Job(seed=7, model="m", planes=PLANES)
     wishes = {**UNTOUCHED, "lesion": "tumour", "scanner": "clinical"}
-    phantom = job_of(PHANTOM, 7.0, 1.0, None, None, "m", "fused", **wishes)
+    phantom = job_of("mr2ct", PHANTOM, 7.0, 1.0, None, None, "m", None, "fused", **wishes)
     assert phantom == Job(seed=7, model="m", options=Options(lesion="tumour", scanner="clinical"))
-    own = job_of(UPLOAD, 7, 1.0, ["a.dcm", "b.dcm"], None, "m", "axial", **wishes)
+    own = job_of("mr2ct", UPLOAD, 7, 1.0, ["a.dcm", "b.dcm"], None, "m", None, "axial", **wishes)
     assert own == Job(files=("a.dcm", "b.dcm"), model="m", planes=("axial",))
 
 
 @pytest.mark.parametrize("seed", [None, -1, 1.5, 2.0**31])
 def test_what_is_no_seed_is_refused_in_a_sentence(seed):
     with pytest.raises(InputError, match="whole number from 0 to 2147483647"):
-        job_of(PHANTOM, seed, 1.0, None, None, "m", "fused", **UNTOUCHED)
+        job_of("mr2ct", PHANTOM, seed, 1.0, None, None, "m", None, "fused", **UNTOUCHED)
 
 
 @pytest.mark.parametrize(
@@ -62,18 +62,18 @@ def test_what_is_no_seed_is_refused_in_a_sentence(seed):
 def test_the_link_of_a_case_asks_for_the_same_job(options, make_case, tmp_path):
     case = make_case(tmp_path, spacing=2.0, planes=("axial",), options=options)
     query = dict(parse_qsl(unescape(report.link(case)).removeprefix("?")))
-    job = linked_job(query, ["mr2ct-unet"], case, Settings())
+    job = linked_job(query, {"mr2ct": ["mr2ct-unet"]}, case, Settings())
     assert job == Job(seed=7, spacing=2.0, model="mr2ct-unet", planes=("axial",), options=options)
 
 
 @pytest.mark.parametrize("query", [{}, {"seed": "x"}, {"seed": "-1"}, {"seed": str(2**31)}, {"seed": "\u00b2"}])
 def test_a_link_without_a_seed_asks_for_nothing(query, make_case, tmp_path):
-    assert linked_job(query, ["mr2ct-unet"], make_case(tmp_path), Settings()) is None
+    assert linked_job(query, {"mr2ct": ["mr2ct-unet"]}, make_case(tmp_path), Settings()) is None
 
 
 def test_what_makes_no_sense_in_a_link_is_as_the_page_opens(make_case, tmp_path):
     query = {"seed": "7", "model": "../../x", "spacing": "nan", "planes": "all"}
-    job = linked_job(query, ["mr2ct-unet"], make_case(tmp_path), Settings(phantom_mm=1.5))
+    job = linked_job(query, {"mr2ct": ["mr2ct-unet"]}, make_case(tmp_path), Settings(phantom_mm=1.5))
     assert job == Job(seed=7, spacing=1.5, model="mr2ct-unet", planes=PLANES)
 
 
