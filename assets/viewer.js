@@ -64,7 +64,7 @@ function volumeViewer(root, props, watch) {
   // Layers of one unit share a window, and so do all that were made; the errors share a range.
   function groupOf(layer) {
     if (layer.kind !== "image") return "error";
-    return layer.unit || (layer.name === "input" ? "input" : "made");
+    return layer.unit || (["input", "reconstruction"].includes(layer.name) ? "input" : "made");
   }
 
   function rangeOf(layer) {

@@ -24,13 +24,12 @@ async function loadVolume(manifest, signal) {
     }),
   );
   const named = (name) => layers.find((layer) => layer.name === name);
-  const reference = named("reference");
-  const made = ["synthetic", "rival"].map(named).filter((layer) => layer && reference);
+  const made = manifest.compared.map((names) => names.map(named)).filter((pair) => pair[0] && pair[1]);
   for (const [kind, title, of] of [["signed", "Signed error", (x) => x], ["absolute", "Absolute error", Math.abs]]) {
-    for (const one of made) {
+    for (const [one, right] of made) {
       const label = made.length > 1 ? `${title}, ${one.label.split(" by ").at(-1)}` : title;
       const name = one.name === "rival" ? `${kind}-rival` : kind;
-      layers.push({ name, label, kind, unit: one.unit, read: (n) => of(one.read(n) - reference.read(n)) });
+      layers.push({ name, label, kind, unit: one.unit, read: (n) => of(one.read(n) - right.read(n)) });
     }
   }
   const spacing = [0, 1, 2].map((axis) => Math.hypot(...[0, 1, 2].map((row) => manifest.affine[row][axis])));

@@ -2,41 +2,95 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 from ganlab.errors import InputError
 
 PRETRAINED = Path(__file__).resolve().parent.parent / "pretrained"
+PICKLED = (".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file to write in place of `path`, which takes its name when all is written: a crash leaves the old file whole.
+
+    Raises InputError if it cannot be written, for want of space or permission; nothing of it is left then.
+    """
+    from safetensors import SafetensorError
+
+    path = Path(path)
+    partial = path.with_name(path.name + ".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        with open(partial, "rb+") as file:
+            os.fsync(file.fileno())  # on the disk before it takes the old one's name
+        os.replace(partial, path)
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(
+            f'"{path}" cannot be written ({reason}), and what was there before is untouched; free some space or choose '
+            "another folder."
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):  # its folder may be what is wrong
+            partial.unlink()
 
 
 def save_tensors(path: Path, tensors: dict, config: dict) -> None:
-    """Write a safetensors file whose metadata holds the configuration as JSON; a crash leaves the old file whole."""
+    """Write a safetensors file whose metadata holds the configuration as JSON; a crash leaves the old file whole.
+
+    Raises InputError if it cannot be written.
+    """
     from safetensors.torch import save_file
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, partial, {"config": json.dumps(config)})
-    os.replace(partial, path)
+    with replacing(path) as partial:
+        save_file(
+            {k: v.detach().cpu().contiguous() for k, v in tensors.items()}, partial, {"config": json.dumps(config)}
+        )
 
 
 def load_tensors(path: Path, device: str = "cpu") -> tuple[dict, dict]:
-    """(tensors, configuration) of a file that save_tensors wrote."""
+    """(tensors, configuration) of a file that save_tensors wrote. Raises InputError for any other."""
     from safetensors import SafetensorError, safe_open
 
+    refuse_pickled(path)
     try:
         with safe_open(path, framework="pt", device=device) as f:
             config = json.loads((f.metadata() or {}).get("config", "null"))
             tensors = {k: f.get_tensor(k) for k in f.keys()}  # noqa: SIM118 - not a dict
-    except (FileNotFoundError, SafetensorError, json.JSONDecodeError) as error:
+    except (OSError, SafetensorError, json.JSONDecodeError, RecursionError) as error:
         raise InputError(
             f'"{path}" is not a readable safetensors checkpoint; copy it again or train it anew.'
         ) from error
     if not isinstance(config, dict):
         raise InputError(f'"{path}" holds no configuration, so it was not written by ganlab; train it anew.')
     return tensors, config
+
+
+def fill(net, tensors: dict, path: Path, assign: bool = False) -> None:
+    """Give a torch module its weights. Raises InputError if they are those of another architecture."""
+    try:
+        net.load_state_dict(tensors, assign=assign)
+    except (RuntimeError, TypeError) as error:
+        raise InputError(
+            f'"{path}" holds weights of another architecture than is wanted here; copy it again or train it anew.'
+        ) from error
+
+
+def refuse_pickled(path: Path) -> None:
+    """Raise InputError for a name that only pickled files have."""
+    path = Path(path)
+    if path.suffix.lower() in PICKLED:
+        raise InputError(
+            f'"{path}" is a pickled file ({path.suffix}), which can run any code when it is opened, so it is not; '
+            "give weights as safetensors and volumes as NIfTI."
+        )
 
 
 def read_card(folder: Path) -> dict:
@@ -50,9 +104,9 @@ def read_card(folder: Path) -> dict:
 def write_card(folder: Path, front: dict, text: str) -> None:
     import yaml
 
-    folder.mkdir(parents=True, exist_ok=True)
     head = yaml.safe_dump(front, sort_keys=False, allow_unicode=True, width=110)
-    (folder / "card.md").write_text(f"---\n{head}---\n{text}", encoding="utf-8")
+    with replacing(folder / "card.md") as partial:
+        partial.write_text(f"---\n{head}---\n{text}", encoding="utf-8")
 
 
 def list_models(task: str | None = None) -> list[dict]:
@@ -63,6 +117,7 @@ def list_models(task: str | None = None) -> list[dict]:
 
 def model_folder(name: str) -> Path:
     """pretrained/NAME, or a folder that a training wrote."""
+    refuse_pickled(Path(name))
     for folder in (PRETRAINED / name, Path(name)):
         if (folder / "model.safetensors").is_file():
             return folder

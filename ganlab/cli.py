@@ -244,7 +244,7 @@ def evaluate_models(
 ) -> None:
     """Every model on the held-out phantom patients (seeds 9000 to 9005)."""
     from ganlab.checkpoints import list_models
-    from ganlab.translation.cards import format_patients, measure_model, update_card
+    from ganlab.translation.cards import format_comparison, format_patients, measure_model, update_card
 
     names = model or [m["name"] for m in list_models(task)]
     results = {}
@@ -252,7 +252,10 @@ def evaluate_models(
         results[name] = measure_model(name, task, device, progress_bar(name, as_json))
         if write_card:
             update_card(name, results[name])
-    say(results, as_json, "\n\n".join(f"{n}\n{format_patients(r, task)}" for n, r in results.items()))
+    tables = [f"{n}\n{format_patients(r, task)}" for n, r in results.items()]
+    if len(results) > 1:
+        tables.append(f"mean ± SD\n{format_comparison(results, task)}")
+    say(results, as_json, "\n\n".join(tables))
 
 
 @app.command()
@@ -264,23 +267,31 @@ def train(
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint.")] = False,
     steps: Annotated[int | None, typer.Option(help="Stop after so many steps in all.", min=1)] = None,
     start: Annotated[str | None, typer.Option(help="A model whose weights to start from.")] = None,
-    workers: Annotated[int, typer.Option(help="Processes that make slices, on a CPU.", min=0)] = 1,
+    source: Annotated[Path | None, typer.Option(help="Folder of your own volumes to translate from.")] = None,
+    target: Annotated[
+        Path | None, typer.Option(help="Folder of what they become; of the same names, unless for cyclegan.")
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Processes that make slices.", min=0)] = 1,
     as_json: Json = False,
     seed: Annotated[int | None, typer.Option(help="Another seed than the preset's.")] = None,
     device: Device = "auto",
 ) -> None:
-    """Train a model from nothing but the phantoms; stops and resumes at checkpoints."""
+    """Train a model on nothing but the phantoms, or on your own volumes; stops and resumes at checkpoints."""
     from ganlab.device import resolve
+    from ganlab.translation.folders import Folders
     from ganlab.translation.presets import get_preset
     from ganlab.translation.tasks import get_task
     from ganlab.translation.trainer import train as run
 
     config = get_preset(preset, steps=steps, seed=seed, start=start)
+    if (source is None) != (target is None):
+        raise InputError("--source and --target go together: give both folders, or neither to train on phantoms.")
+    data = Folders(source, target) if source and target else None
     unit = get_task(config.task).unit
     out = out or Path("runs") / preset
     recent: deque[dict[str, float]] = deque(maxlen=100)
     average: dict[str, float] = {}
-    for event in run(config, out, resolve(device), resume, workers):
+    for event in run(config, out, resolve(device), resume, workers, data, progress_bar("volumes", as_json)):
         if event.kind == "step":
             recent.append(event.numbers)
             if event.step % 20 == 0 or event.step == event.steps:
@@ -296,7 +307,7 @@ def train(
 
 @app.command()
 def benchmark(
-    name: Annotated[str, typer.Argument(help="translate, toy or live (the page in a browser).")],
+    name: Annotated[str, typer.Argument(help="translate, train, toy or live (the page in a browser).")],
     slices: Annotated[int, typer.Option(help="translate: 256x256 slices per round.", min=1, max=512)] = 8,
     rounds: Annotated[int, typer.Option(help="Alternations of ours and the textbook way.", min=1, max=100)] = 3,
     as_json: Json = False,
@@ -308,6 +319,10 @@ def benchmark(
         from ganlab.translation.benchmark import benchmark_translate, format_benchmark
 
         result = benchmark_translate(device, slices, rounds, seed)
+    elif name == "train":
+        from ganlab.translation.benchmark_training import benchmark_training, format_benchmark
+
+        result = benchmark_training(device, rounds, seed)
     elif name == "toy":
         from ganlab.toy.benchmark import benchmark_toy, format_benchmark
 
@@ -318,7 +333,7 @@ def benchmark(
 
         result = benchmark_live()
     else:
-        raise InputError(f'Benchmark "{name}" is not known; choose from translate, toy, live.')
+        raise InputError(f'Benchmark "{name}" is not known; choose from translate, train, toy, live.')
     say(result, as_json, format_benchmark(result))
 
 

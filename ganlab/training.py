@@ -13,7 +13,8 @@ from ganlab.checkpoints import load_tensors, save_tensors
 
 @dataclass(frozen=True)
 class Event:
-    """One thing that happened: kind is "step", "evaluation" or "checkpoint"."""
+    """One thing that happened: kind is "step", "evaluation", "data" (the user's volumes are ready; path: a picture of
+    them) or "checkpoint"."""
 
     kind: str
     step: int
@@ -47,6 +48,13 @@ class Average:
             else:
                 self.state[k].copy_(v)
 
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Go on from an average of the same network. Raises RuntimeError if it is of another."""
+        shapes = [{k: v.shape for k, v in each.items()} for each in (state, self.state)]
+        if shapes[0] != shapes[1]:
+            raise RuntimeError("an average of another network")
+        self.state = dict(state)
+
 
 def save_state(path: Path, meta: dict, **parts: dict[str, Tensor]) -> None:
     """Everything needed to go on: facts (configuration, step, ...) and named dictionaries of tensors, in one file."""
@@ -58,7 +66,7 @@ def load_state(path: Path, device: str) -> tuple[dict, dict[str, dict[str, Tenso
     tensors, meta = load_tensors(path, device)
     parts: dict[str, dict[str, Tensor]] = {}
     for key, value in tensors.items():
-        part, name = key.split("/", 1)
+        part, _, name = key.partition("/")
         parts.setdefault(part, {})[name] = value
     return meta, parts
 

@@ -125,6 +125,26 @@ def test_training_takes_steps_and_resumes(run, tmp_path):
     assert code == 2 and "--resume" in err
 
 
+def test_training_on_two_folders_of_volumes(run, tmp_path):
+    for kind, folder in (("t1", "mr"), ("ct", "ct")):
+        code, _, err = run("phantom", "--modality", kind, "--spacing", 8, "--out", tmp_path / folder, "--device", "cpu")
+        assert code == 0, err
+        (tmp_path / folder / f"{kind}.nii.gz").rename(tmp_path / folder / "p7.nii.gz")
+    arguments = ("train", "mr2ct-unet", "--out", tmp_path / "run", "--workers", 0, "--device", "cpu", "--steps", 1)
+    folders = ("--source", tmp_path / "mr", "--target", tmp_path / "ct")
+    code, out, err = run(*arguments, *folders)
+    assert code == 0, err
+    assert [line.split()[0] for line in out.splitlines()] == ["saved", "step", "saved", f"{tmp_path / 'run'}:"]
+    assert (tmp_path / "run" / "preview.png").is_file()
+    code, _, err = run(*arguments, "--resume")
+    assert code == 2 and f'add --source "{tmp_path / "mr"}"' in err
+    code, out, err = run(*arguments[:-1], 2, "--resume", *folders, "--json")
+    assert code == 0 and json.loads(out)["l1"] > 0, err
+    (tmp_path / "mr" / "p8.nii.gz").write_bytes(b"nonsense")
+    code, _, err = run(*arguments, *folders, "--resume")
+    assert code == 2 and "no partner" in err
+
+
 def test_toy_trains_and_measures(run):
     code, out, err = run(
         "toy", "--data", "ring", "--objective", "minimax", "--steps", 20, "--set", "batch=16", "--json"
@@ -177,6 +197,9 @@ def test_toy_trains_and_measures(run):
         ("nothing",),
         ("info", "--device", "tpu"),
         ("train", "nothing"),
+        ("train", "mr2ct-unet", "--source", "mr"),
+        ("train", "mr2ct-unet", "--target", "ct"),
+        ("train", "mr2ct-unet", "--source", "mr", "--target", "ct"),
         ("benchmark", "nothing"),
         ("evaluate", "a.nii.gz", "b.nii.gz"),
         ("evaluate-models", "--model", "nothing"),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -11,13 +11,12 @@ import numpy as np
 
 from ganlab.checkpoints import as_config, model_folder, read_card, write_card
 from ganlab.imaging.metrics import evaluate, head_mask
-from ganlab.imaging.phantom import make_patient
-from ganlab.imaging.phantom.tissues import INDEX
+from ganlab.imaging.sharpness import flicker, sharpness, skull_shift
 from ganlab.imaging.volume import Volume
 from ganlab.translation.methods import TrainingConfig
 from ganlab.translation.networks import UNetConfig
 from ganlab.translation.pipeline import translate
-from ganlab.translation.tasks import Task, get_task
+from ganlab.translation.tasks import get_task, phantom_pair
 
 HELD_OUT = tuple(range(9000, 9006))  # seeds from 9000 on are never trained on
 COLUMNS = {  # of each task: title -> (figure, unit, decimals)
@@ -30,6 +29,9 @@ COLUMNS = {  # of each task: title -> (figure, unit, decimals)
         "PSNR SynthRAD": ("psnr_synthrad", "dB", 1),
         "SSIM": ("ssim", "", 3),
         "bone Dice": ("dice_bone", "", 3),
+        "sharpness": ("sharpness", "", 3),
+        "flicker": ("flicker", "", 3),
+        "skull shift": ("skull_shift", "mm", 2),
     },
     "ct2mr": {
         "MAE": ("mae", "of white matter", 3),
@@ -39,6 +41,8 @@ COLUMNS = {  # of each task: title -> (figure, unit, decimals)
         "PSNR": ("psnr", "dB", 1),
         "SSIM": ("ssim", "", 3),
         "correlation": ("correlation", "", 3),
+        "sharpness": ("sharpness", "", 3),
+        "flicker": ("flicker", "", 3),
     },
     "t1fa": {
         "MAE": ("mae", "FA", 3),
@@ -48,20 +52,10 @@ COLUMNS = {  # of each task: title -> (figure, unit, decimals)
         "PSNR": ("psnr", "dB", 1),
         "SSIM": ("ssim", "", 3),
         "white Dice": ("dice_white_matter", "", 3),
+        "sharpness": ("sharpness", "", 3),
+        "flicker": ("flicker", "", 3),
     },
 }
-
-
-def held_out_patient(seed: int, task: Task) -> tuple[Volume, Volume, np.ndarray | None]:
-    """(source, reference, mask) of a held-out patient; mask None: the metrics' own. A T1 reference has white matter
-    near 1, and is measured inside the head of its CT."""
-    if task.target != "t1":
-        volumes = make_patient(seed, (task.source, task.target))
-        return volumes[task.source], volumes[task.target], None
-    volumes = make_patient(seed, ("t1", "ct", "labels"))
-    t1, white = volumes["t1"], volumes["labels"].array == INDEX["white matter"]
-    reference = replace(t1, array=t1.array / np.median(t1.array[white]))
-    return volumes["ct"], reference, head_mask(volumes["ct"])
 
 
 def measure_model(
@@ -72,15 +66,13 @@ def measure_model(
     model_folder(name)  # an unknown name is said before patients are made
     patients = {}
     for k, seed in enumerate(HELD_OUT):
-        source, reference, mask = held_out_patient(seed, kind)
+        source, reference, mask = phantom_pair(kind, seed=seed)
         synthetic = translate(source, task, name, device).synthetic
-        result = evaluate(reference, synthetic, mask, task)
-        flat = {**result, **{t: v["mae"] for t, v in result["tissues"].items()}}
-        flat |= {f"dice_{t}": v for t, v in result["dice"].items()}
-        patients[seed] = {key: round(flat[key], 4) for key, *_ in COLUMNS[task].values() if flat.get(key) is not None}
+        figures = measure_volume(reference, synthetic, mask, task)
+        patients[seed] = {key: round(value, 4) for key, value in figures.items()}
         if progress:
             progress((k + 1) / len(HELD_OUT))
-    keys = next(iter(patients.values()))
+    keys = [key for key, *_ in COLUMNS[task].values() if all(key in p for p in patients.values())]
     return {
         "patients": patients,
         "mean": {k: round(mean(p[k] for p in patients.values()), 4) for k in keys},
@@ -88,18 +80,57 @@ def measure_model(
     }
 
 
+def measure_volume(reference: Volume, synthetic: Volume, mask: np.ndarray | None, task: str) -> dict[str, float]:
+    """The figures of COLUMNS, but for those that are undefined; mask None: the one of `evaluate`."""
+    if mask is None:
+        mask = head_mask(reference) if task == "mr2ct" else reference.array > 0
+    result = evaluate(reference, synthetic, mask, task)
+    flat = {**result, **{t: v["mae"] for t, v in result["tissues"].items()}}
+    flat |= {f"dice_{t}": v for t, v in result["dice"].items()}
+    flat |= {"sharpness": sharpness(reference, synthetic, mask), "flicker": flicker(reference, synthetic, mask)}
+    if task == "mr2ct":
+        flat["skull_shift"] = skull_shift(reference, synthetic, mask)
+    wanted = {key: flat[key] for key, *_ in COLUMNS[task].values()}
+    return {key: value for key, value in wanted.items() if value is not None and math.isfinite(value)}
+
+
 def format_patients(result: dict, task: str = "mr2ct") -> str:
     """A Markdown table, one row a patient, and mean and standard deviation."""
-    keys = [(title, *column) for title, column in COLUMNS[task].items() if column[0] in result["mean"]]
-    lines = [
-        "| patient | " + " | ".join(f"{title} ({unit})" if unit else title for title, _, unit, _ in keys) + " |",
-        "|---" * (len(keys) + 1) + "|",
-    ]
+    columns = _columns([result], task)
     rows = {**result["patients"], "mean": result["mean"], "SD": result["sd"]}
-    for row, figures in rows.items():
-        cells = (f"{figures[key]:.{decimals}f}" for _, key, _, decimals in keys)
-        lines.append(f"| {row} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    cells = {row: [f"{figures[key]:.{n}f}" for _, key, n in columns] for row, figures in rows.items()}
+    return _markdown("patient", columns, cells)
+
+
+def format_comparison(results: dict[str, dict], task: str = "mr2ct") -> str:
+    """A Markdown table of what `measure_model` found, {name: result}: one row a model, mean ± standard deviation over
+    the patients; a dash where a figure is undefined."""
+    columns = _columns(list(results.values()), task)
+
+    def cell(result: dict, key: str, decimals: int) -> str:
+        if key not in result["mean"]:
+            return "-"
+        return f"{result['mean'][key]:.{decimals}f} ± {result['sd'][key]:.{decimals}f}"
+
+    return _markdown("model", columns, {n: [cell(r, k, d) for _, k, d in columns] for n, r in results.items()})
+
+
+def _columns(results: list[dict], task: str) -> list[tuple[str, str, int]]:
+    """(heading, figure, decimals) of the figures that any of the results has."""
+    return [
+        (f"{title} ({unit})" if unit else title, key, decimals)
+        for title, (key, unit, decimals) in COLUMNS[task].items()
+        if any(key in r["mean"] for r in results)
+    ]
+
+
+def _markdown(corner: str, columns: list[tuple[str, str, int]], rows: dict[object, list[str]]) -> str:
+    lines = [
+        " | ".join([corner, *(heading for heading, _, _ in columns)]),
+        *(" | ".join([str(name), *cells]) for name, cells in rows.items()),
+    ]
+    lines = [f"| {line} |" for line in lines]
+    return "\n".join([lines[0], "|---" * (len(columns) + 1) + "|", *lines[1:]])
 
 
 WORDS = {  # of each method: what follows the network's name, what it is, how it learns
@@ -141,8 +172,13 @@ LIMITS = {
 }
 
 
-def write_new_card(folder: Path, config: TrainingConfig, net, step: int, device: str, minutes: float) -> None:
-    """The card of a training as it stands; `evaluate-models --write-card` adds the figures."""
+def write_new_card(
+    folder: Path, config: TrainingConfig, net, step: int, device: str, minutes: float, volumes: int = 0
+) -> None:
+    """The card of a training as it stands; `evaluate-models --write-card` adds the figures.
+
+    volumes: how many of the user's own it was trained on; 0: on phantoms.
+    """
     kind, (title, summary, text) = get_task(config.task), WORDS[config.method]
     unet = isinstance(config.network, UNetConfig)
     front = {
@@ -157,7 +193,10 @@ def write_new_card(folder: Path, config: TrainingConfig, net, step: int, device:
         + ", 2-D slices of 1 mm in three planes",
         "config": as_config(config),
         "parameters": sum(p.numel() for p in net.parameters()),
-        "training_data": f"phantom patients, sampler streams from 10^9 on, {step * config.batch} random slices",
+        "training_data": (
+            f"own data: {volumes} volumes" if volumes else "phantom patients, sampler streams from 10^9 on"
+        )
+        + f", {step * config.batch} random slices",
         "steps": step,
         "device": device,
         "minutes": round(minutes),
@@ -170,12 +209,28 @@ def write_new_card(folder: Path, config: TrainingConfig, net, step: int, device:
         if config.structure
         else ""
     )
-    names = {"name": folder.name, "task": config.task, "limits": LIMITS[config.task]}
+    names = {"name": folder.name, "task": config.task, "limits": LIMITS[config.task], "volumes": volumes}
+    names |= {"trained": (OWN if volumes else PHANTOMS).format(**names), "knows": OWN_KNOWS if volumes else KNOWS}
     words = {"task": config.task, "target": kind.target.upper(), "pixel": config.pixel, "cycle": config.cycle}
     text = text.format(**words, structure=structure)
     head = f"{kind.title}: {'U-Net' if unet else 'ResNet'} {title}"
     write_card(folder, front, CARD.format(title=head, text=text, size=config.size, **names))
 
+
+PHANTOMS = """phantom patients that are made while training:
+every anatomy new, field of view and defacing random, contrast, noise and resolution of the source drawn anew; one
+patient in seven has a lesion, some have fillings or a bone flap. No patient's data was used. Train it again with
+`python -m ganlab train {name}`."""
+OWN = """{volumes} volumes of the user's own: random slices,
+shifted and mirrored at random, nothing else varied. Train it again with `python -m ganlab train PRESET --source DIR
+--target DIR`."""
+KNOWS = """\
+- It knows the anatomy of its phantoms: adults, some with a tumour, plaques, a bleed, a bone flap or fillings. What
+  they do not have (other disease, implants, children) it does not know: a lesion may be lost or appear, and nothing
+  in the result says so."""
+OWN_KNOWS = """\
+- It knows the scans that it was trained on: other scanners, contrasts, diseases and ages it does not know, and nothing
+  in the result says so. Weights learned from patients may hold traces of them: give them away as you would the data."""
 
 CARD = """
 # {title}
@@ -184,10 +239,7 @@ CARD = """
 
 ## Training
 
-Slices of {size} x {size} pixels at 1 mm, in all three planes, of phantom patients that are made while training:
-every anatomy new, field of view and defacing random, contrast, noise and resolution of the source drawn anew; one
-patient in seven has a lesion, some have fillings or a bone flap. No patient's data was used. Train it again with
-`python -m ganlab train {name}`.
+Slices of {size} x {size} pixels at 1 mm, in all three planes, of {trained}
 
 ## Held-out phantom patients
 
@@ -199,9 +251,7 @@ Measure again with `python -m ganlab evaluate-models --task {task} --model {name
 
 ## Limits
 
-- It knows the anatomy of its phantoms: adults, some with a tumour, plaques, a bleed, a bone flap or fillings. What
-  they do not have (other disease, implants, children) it does not know: a lesion may be lost or appear, and nothing
-  in the result says so.
+{knows}
 {limits}
 - Not a medical device. Not for diagnosis, dose or treatment.
 """

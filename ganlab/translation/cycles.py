@@ -34,6 +34,7 @@ class Cycle:
     synthetic: Volume
     reconstruction: Volume
     mask: np.ndarray
+    seconds: float = 0.0
 
     @property
     def error(self) -> np.ndarray:
@@ -53,6 +54,7 @@ def run_cycle(
     there: str | None = None,
     back: str | None = None,
     change: Callable[[Volume], Volume] | None = None,
+    progress: Callable[[float], None] = lambda done: None,
     **how,
 ) -> Cycle:
     """Translate a volume and translate the result back; `change` is done to the synthetic volume on its way.
@@ -63,12 +65,14 @@ def run_cycle(
     if task not in BACK:
         raise InputError(f'Task "{task}" has no way back; choose from {", ".join(BACK)}.')
     kind = get_task(task)
-    first = translate(volume, task, there, **how)
-    second = translate(change(first.synthetic) if change else first.synthetic, BACK[task], back, **how)
+    first = translate(volume, task, there, progress=lambda done: progress(done / 2), **how)
+    changed = change(first.synthetic) if change else first.synthetic
+    second = translate(changed, BACK[task], back, progress=lambda done: progress((1 + done) / 2), **how)
     unit = 1.0 if kind.source == "t1" else kind.source_scale
     source = replace(volume, array=(source_units(volume.array, kind) * unit).astype(np.float32))
     mask = head_mask(volume if kind.source == "ct" else first.synthetic)
-    return Cycle(task, (first.model, second.model), source, first.synthetic, second.synthetic, mask)
+    models, seconds = (first.model, second.model), first.seconds + second.seconds
+    return Cycle(task, models, source, first.synthetic, second.synthetic, mask, seconds)
 
 
 def consistency(cycle: Cycle) -> dict:

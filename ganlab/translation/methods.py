@@ -111,12 +111,14 @@ class Adversarial(Method):
     def __init__(self, config: TrainingConfig, device: str):
         super().__init__(config, device)
         self.objective = get_objective(config.objective)
+        # On a CPU instance normalisation wants channels first: an eighth of D's time.
+        self.layout = torch.channels_last if device == "cuda" else torch.contiguous_format
         for name in self.discriminators:
             net = PatchGAN(config.discriminator)
             for p in net.parameters():
                 if p.dim() > 1:
                     nn.init.normal_(p, 0, 0.02)  # as the papers start
-            self.nets[name] = net.to(device, memory_format=torch.channels_last)
+            self.nets[name] = net.to(device, memory_format=self.layout)
         for side, names in (("generator", self.generators), ("discriminator", self.discriminators)):
             parameters = [p for name in names for p in self.nets[name].parameters()]
             self.optimizers[side] = torch.optim.Adam(parameters, lr=config.rate, betas=(0.5, 0.999))
@@ -124,7 +126,7 @@ class Adversarial(Method):
     def look(self, name: str, images: Tensor, learn: bool) -> Tensor:
         """A discriminator's answer; unless it is to learn, no gradient reaches its weights."""
         self.nets[name].requires_grad_(learn)
-        return self.nets[name](images).float()
+        return self.nets[name](images.contiguous(memory_format=self.layout)).float()
 
 
 class Pix2Pix(Adversarial):

@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from scipy import ndimage
 
-from ganlab.checkpoints import load_tensors, model_folder
+from ganlab.checkpoints import fill, load_tensors, model_folder
 from ganlab.device import resolve
 from ganlab.errors import Cancelled, InputError
 from ganlab.imaging.checks import looks_like_ct, looks_skull_stripped
@@ -69,7 +70,7 @@ def translate(
             f"The volume spans {shape[0]} x {shape[1]} x {shape[2]} mm, more than {MAX_VOXELS / 1e6:.0f} litres; "
             "crop it to the head."
         )
-    moved = resample(source, affine, shape)
+    moved = resample(source, affine, shape, fill=air_of(task) * task.source_scale)
     array = source_units(moved.array, task)
     predicted = np.full(array.shape, task.empty, np.float32)
     box = head_box(array, air_of(task))
@@ -113,13 +114,26 @@ def check_source(volume: Volume, task: Task) -> tuple[str, ...]:
     return tuple(notices)
 
 
-@lru_cache(maxsize=4)
 def load_network(name: str, device: str) -> torch.nn.Module:
-    """The network of a pretrained model or of a training's folder, ready for inference."""
-    tensors, config = load_tensors(model_folder(name) / "model.safetensors")
-    net = make_generator(generator_config(config["network"]))
-    net.load_state_dict(tensors)
-    return folded(net).to(device, memory_format=torch.channels_last)
+    """The network of a pretrained model or of a training's folder, ready for inference.
+
+    Raises InputError if there is none, or if its weights are not those of the network that it says it is.
+    """
+    path = model_folder(name) / "model.safetensors"
+    return _load(path, path.stat().st_mtime_ns, device)
+
+
+@lru_cache(maxsize=4)
+def _load(path: Path, written: int, device: str) -> torch.nn.Module:
+    """A file that was written anew, as by a training that goes on, is read anew."""
+    tensors, config = load_tensors(path)
+    try:
+        with torch.device("meta"):  # takes no memory, however large the file says that the network is
+            net = make_generator(generator_config(config["network"]))
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RuntimeError) as error:
+        raise InputError(f'"{path}" does not say which network its weights are of; train it anew.') from error
+    fill(net, tensors, path, assign=True)
+    return folded(net.float()).to(device, memory_format=torch.channels_last)
 
 
 def head_box(array: np.ndarray, air: float = 0.0, margin: int = 12) -> tuple[slice, slice, slice]:

@@ -18,8 +18,8 @@ CYCLEGAN = TrainingConfig(method="cyclegan", steps=10_000, batch=4, size=160, ra
 PRESETS = {
     "mr2ct-unet": TrainingConfig(),
     "ct2mr-unet": TrainingConfig(task="ct2mr", steps=4000),
-    "t1fa-unet": TrainingConfig(task="t1fa", start="mr2ct-unet", steps=3000),
-    "mr2ct-pix2pix": replace(PIX2PIX, start="mr2ct-unet"),
+    "t1fa-unet": TrainingConfig(task="t1fa", start="mr2ct-unet", steps=2200),
+    "mr2ct-pix2pix": replace(PIX2PIX, start="mr2ct-unet", steps=1000),
     "ct2mr-pix2pix": replace(PIX2PIX, task="ct2mr", start="ct2mr-unet"),
     "t1fa-pix2pix": replace(PIX2PIX, task="t1fa", start="t1fa-unet"),
     "mr2ct-cyclegan": replace(CYCLEGAN, structure=5.0),

@@ -8,12 +8,12 @@ import sys
 import gradio as gr
 
 from ganlab import __doc__ as ABOUT
-from ganlab.ui import live, toy, translate, viewer
+from ganlab.ui import cycle, live, toy, translate, viewer
 from ganlab.ui.sessions import Store
 from ganlab.ui.settings import Settings
 from ganlab.ui.viewer import ASSETS
 
-PAGES = (toy, translate)  # each has TITLE, SLUG and build(store, settings, demo)
+PAGES = (toy, translate, cycle)  # each has TITLE, SLUG, offered() and build(store, settings, demo)
 SYSTEM_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
 MONO_FONTS = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 HOUR = 3600  # s
@@ -21,16 +21,17 @@ HOUR = 3600  # s
 
 def build(store: Store, settings: Settings) -> gr.Blocks:
     """The whole app as Blocks, one tab a page; ?tab=SLUG opens that tab."""
+    pages = [page for page in PAGES if page.offered()]
     with gr.Blocks(title="ganlab", analytics_enabled=False, fill_width=True, delete_cache=(HOUR, HOUR)) as demo:
         gr.HTML(f"<header class='gl-header'><h1>ganlab</h1><p>{ABOUT}</p></header>", apply_default_css=False)
         with gr.Tabs() as tabs:
-            for page in PAGES:
+            for page in pages:
                 with gr.Tab(page.TITLE, id=page.SLUG):
                     page.build(store, settings, demo)
 
         def open_tab(request: gr.Request):
             wanted = request.query_params.get("tab")
-            return gr.Tabs(selected=wanted) if wanted in {page.SLUG for page in PAGES} else gr.skip()
+            return gr.Tabs(selected=wanted) if wanted in {page.SLUG for page in pages} else gr.skip()
 
         demo.load(open_tab, None, tabs, queue=False, show_progress="hidden", api_visibility="private")
     return demo

@@ -122,6 +122,7 @@ class Case:
     metrics: as ganlab.imaging.metrics.evaluate returns, None without a reference.
     histogram: {"edges": ..., tissue: voxels per bin of synthetic - reference}, None without a reference.
     rival: {"model", "seconds", "metrics"} of the second model, None without one.
+    cycle: what ganlab.ui.cycle found, None of a translation one way.
     commands: shell lines that make the same volumes.
     seed, spacing, options: of a phantom patient, the voxels (mm) and all else it was made with; seed is None of an
     upload.
@@ -146,11 +147,24 @@ class Case:
     histogram: dict | None = None
     task: str = TASK
     rival: dict | None = None
+    cycle: dict | None = None
 
     @property
     def target(self) -> str:
         """The modality that is made: ct, fa or t1."""
         return get_task(self.task).target
+
+    @property
+    def measured(self) -> str:
+        """The modality whose errors are shown: of a cycle the one that it comes back to."""
+        return get_task(self.task).source if self.cycle else self.target
+
+    @property
+    def compared(self) -> tuple[tuple[str, str], ...]:
+        """(layer, what it should be): whose differences are shown."""
+        if self.cycle:
+            return (("reconstruction", "input"),)
+        return (("synthetic", "reference"), ("rival", "reference"))
 
 
 def solve(
@@ -177,9 +191,8 @@ def solve(
         title_end, stem_end = job.options.words()
         title, stem = f"Phantom patient {job.seed}{title_end}", f"phantom-{job.seed}{stem_end}"
     else:
-        volume, reference = _read(job.files, task.source, folder), None
-        title = _file_title(job.files)
-        stem = re.sub(r"[^A-Za-z0-9]+", "-", title.split(".")[0]).strip("-") or "scan"
+        volume, reference = read_scan(job.files, task.source, folder), None
+        title, stem = scan_names(job.files)
     models = [job.model, job.rival] if job.rival else [job.model]
     results = []
     for k, model in enumerate(models):
@@ -202,7 +215,7 @@ def solve(
         from ganlab.imaging.register import register_rigid
 
         stage(0.8, f"Registering the reference {NAMES[task.target]}")
-        reference, matrix = register_rigid(_read(job.reference, task.target, folder), volume)
+        reference, matrix = register_rigid(read_scan(job.reference, task.target, folder), volume)
         notices += [motion_words(matrix, volume, task), *(f"Reference: {notice}" for notice in reference.notices)]
         reference, mask = comparable(reference, volume, task)
     stage(0.9, "Comparing" if reference else "Saving")
@@ -304,7 +317,7 @@ def layer_labels(task: Task, model: str, rival: str | None) -> dict[str, str]:
     labels = {"input": NAMES[task.source], "synthetic": made, "reference": f"Reference {target}"}
     if rival:
         labels |= {"synthetic": f"{target} by {short(model)}", "rival": f"{target} by {short(rival)}"}
-    return labels
+    return labels | {"reconstruction": f"Reconstructed {NAMES[task.source]}"}
 
 
 def short(model: str) -> str:
@@ -336,7 +349,7 @@ def save_case(
         stored, scale, offset = encode(volume.array, volume.unit, steps, hu_step)
         with gzip.open(folder / f"{name}.i16.gz", "wb", compresslevel=compresslevel) as file:
             file.write(stored.tobytes())
-        modality = task.source if name == "input" else task.target
+        modality = task.source if name in ("input", "reconstruction") else task.target
         unit = "" if volume.unit == "arbitrary" else volume.unit
         window = WINDOWS.get(modality) or _head_window(volume.array, head)
         layers.append(Layer(name, labels[name], unit, scale, offset, window))
@@ -407,7 +420,8 @@ def _phantom(job: Job, progress: Callable[[float], None]) -> tuple[Volume, Volum
     )
 
 
-def _read(files: tuple[str, ...], modality: str, folder: Path) -> Volume:
+def read_scan(files: tuple[str, ...], modality: str, folder: Path) -> Volume:
+    """An upload: one file, or the files of one DICOM series, brought together in the folder. Raises InputError."""
     from ganlab.imaging.files import read_volume
 
     if not files:
@@ -422,8 +436,10 @@ def _read(files: tuple[str, ...], modality: str, folder: Path) -> Volume:
     return read_volume(together, modality=modality)
 
 
-def _file_title(files: tuple[str, ...]) -> str:
-    return Path(files[0]).name if len(files) == 1 else f"{len(files)} DICOM files"
+def scan_names(files: tuple[str, ...]) -> tuple[str, str]:
+    """An upload's title, and the stem of its results' files."""
+    title = Path(files[0]).name if len(files) == 1 else f"{len(files)} DICOM files"
+    return title, re.sub(r"[^A-Za-z0-9]+", "-", title.split(".")[0]).strip("-") or "scan"
 
 
 def _commands(job: Job, model: str, title: str, stem: str) -> tuple[str, ...]:

@@ -150,19 +150,28 @@ def downloads(case: Case, token: str) -> str:
             ("Metrics, CSV", "metrics.csv"),
             ("Metrics, JSON", "metrics.json"),
         ]
+    return download_links(files, token)
+
+
+def download_links(files: list[tuple[str, str]], token: str) -> str:
+    """Links to files of a case, from (words, name)."""
     links = "".join(f"<li><a href='{VOLUMES}/{token}/{name}' download>{words}</a></li>" for words, name in files)
     return f"<ul class='gl-downloads'>{links}</ul><p class='gl-note'>NIfTI files lie on the input's own grid.</p>"
 
 
 def provenance(case: Case) -> str:
     """How to make the same volumes again: commands, and a link where the patient is not the visitor's own."""
-    commands = escape("\n".join(case.commands))
     again = (
         f"<p><a href='{link(case)}'>Link to this patient</a></p>"
         if case.seed is not None
         else "<p class='gl-note'>An uploaded scan has no link: it is deleted when this page is closed.</p>"
     )
-    return f"<pre class='gl-commands'>{commands}</pre>{again}"
+    return commands_block(case) + again
+
+
+def commands_block(case: Case) -> str:
+    commands = escape("\n".join(case.commands))
+    return f"<pre class='gl-commands'>{commands}</pre>"
 
 
 def link(case: Case) -> str:

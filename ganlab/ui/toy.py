@@ -126,6 +126,11 @@ def opened_file(live: Live, path: Path) -> None:
     live.start(session)
 
 
+def offered() -> bool:
+    """It needs no models."""
+    return True
+
+
 def toy_canvas() -> gr.HTML:
     """The live canvas (assets/toy.js); its value is {"token": ...}."""
     script = "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in SCRIPTS)

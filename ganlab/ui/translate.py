@@ -41,6 +41,11 @@ def show(case: Case, token: str) -> dict:
     }
 
 
+def offered() -> bool:
+    """Whether there is a model to translate with."""
+    return bool(list_models(TASK))
+
+
 def models_of() -> dict[str, list[str]]:
     """The pretrained models of each task that has one, its default first."""
     found = {name: [card["name"] for card in list_models(name)] for name in TASKS}
@@ -97,10 +102,11 @@ def spacings(settings: Settings) -> list[float]:
     return sorted({1.0, 2.0, settings.phantom_mm})
 
 
-def translate_for(store: Store, holder: str, job: Job, progress) -> tuple[Case, str]:
+def translate_for(store: Store, holder: str, job: Job, progress, how=None) -> tuple[Case, str]:
     """Do a session's job, or take a phantom's result from the last who asked, and make it the session's one result.
 
-    Raises InputError and Cancelled; the session then keeps what it had.
+    how(job, folder, progress, cancelled): what does it, `solve` unless given. Raises InputError and Cancelled; the
+    session then keeps what it had.
     """
     event = store.start(holder)
     token = store.shared(job) if job.seed is not None else None
@@ -111,7 +117,7 @@ def translate_for(store: Store, holder: str, job: Job, progress) -> tuple[Case, 
         store.hold(event, folder)
     try:
         if not any(folder.iterdir()):
-            solve(job, folder, progress=progress, cancelled=event.is_set)
+            (how or solve)(job, folder, progress=progress, cancelled=event.is_set)
             for upload in folder.glob("upload-*"):
                 shutil.rmtree(upload)
             if job.seed is not None:
@@ -143,6 +149,11 @@ def reference_label(task: str) -> str:
 def explained(task: str) -> str:
     """What am I looking at?, in Markdown."""
     return Path(__file__).with_name(f"translate-{task}.md").read_text(encoding="utf-8")
+
+
+def choose_source(chosen: str) -> tuple[gr.Column, gr.Column]:
+    """The controls of a phantom, or those of an upload."""
+    return gr.Column(visible=chosen == PHANTOM), gr.Column(visible=chosen == UPLOAD)
 
 
 def words(html: str, elem_id: str | None = None) -> gr.HTML:
@@ -259,9 +270,6 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
             gr.File(label=reference_label(name)),
             explained(name),
         ]
-
-    def choose_source(chosen: str):
-        return gr.Column(visible=chosen == PHANTOM), gr.Column(visible=chosen == UPLOAD)
 
     def ask(times: int):
         return times + 1

@@ -49,7 +49,8 @@ def manifest(case: Case, token: str) -> dict:
         "affine": case.affine,
         "crosshair": case.crosshair,
         "layers": layers,
-        "errorRange": ERROR_RANGES[case.target],
+        "compared": case.compared,
+        "errorRange": ERROR_RANGES[case.measured],
         "caption": [
             f"{case.title}, synthetic {NAMES[case.target]} by {case.model} (ganlab). Not a medical device.",
             *case.commands,
@@ -59,7 +60,7 @@ def manifest(case: Case, token: str) -> dict:
 
 def unit_of(case: Case) -> str:
     """Of an error: HU, or nothing where it is a share."""
-    return get_task(case.task).unit
+    return "HU" if case.measured == "ct" else ""
 
 
 def routes(store: Store) -> list[Route]:
@@ -96,7 +97,8 @@ def _nifti(folder: Path, case: Case, name: str) -> Response:
     from ganlab.imaging.volume import Volume
 
     if name == "error":
-        array = load_layer(folder, case, "synthetic") - load_layer(folder, case, "reference")
+        made, true = case.compared[0]
+        array = load_layer(folder, case, made) - load_layer(folder, case, true)
         unit = unit_of(case) or "arbitrary"
     else:
         array = load_layer(folder, case, name)
@@ -110,7 +112,7 @@ def _nifti(folder: Path, case: Case, name: str) -> Response:
         content = path.read_bytes()
     target = case.target
     names = {"input": get_task(case.task).source, "synthetic": f"synthetic-{target}", "rival": f"rival-{target}"}
-    names |= {"reference": f"reference-{target}", "error": "error"}
+    names |= {"reference": f"reference-{target}", "reconstruction": f"reconstructed-{names['input']}", "error": "error"}
     return _attachment(content, f"{case.stem}-{names[name]}.nii.gz", "application/gzip")
 
 

@@ -1,15 +1,25 @@
 import dataclasses
 import itertools
 import math
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from ganlab.checkpoints import load_tensors, read_card, save_tensors
 from ganlab.errors import InputError
+from ganlab.imaging.files import read_volume, write_volume
+from ganlab.imaging.volume import Volume
 from ganlab.training import learning_rate
+from ganlab.translation.folders import Folders
 from ganlab.translation.methods import TrainingConfig
 from ganlab.translation.networks import PatchGANConfig, ResNetConfig, UNet, UNetConfig
+from ganlab.translation.pipeline import load_network
 from ganlab.translation.presets import get_preset
 from ganlab.translation.trainer import freeze_statistics, train
 
@@ -27,8 +37,8 @@ TINIES = {
 }
 
 
-def losses(config, out, resume=False):
-    return [e.numbers for e in train(config, out, "cpu", resume, workers=0) if e.kind == "step"]
+def losses(config, out, resume=False, data=None):
+    return [e.numbers for e in train(config, out, "cpu", resume, workers=0, data=data) if e.kind == "step"]
 
 
 @pytest.mark.parametrize("kind", TINIES)
@@ -88,3 +98,156 @@ def test_frozen_statistics_stay_while_weights_learn():
     net(torch.randn(2, 1, 16, 16)).sum().backward()
     assert all(torch.equal(net.state_dict()[k], v) for k, v in before.items())
     assert all(p.grad is not None for p in net.parameters())
+
+
+def test_a_complete_training_may_have_more_steps(tmp_path):
+    losses(dataclasses.replace(TINY, steps=3), tmp_path / "cut")
+    assert len(losses(dataclasses.replace(TINY, steps=6), tmp_path / "cut", resume=True)) == 3
+
+
+OWN = {name: TINIES[name] for name in ("l1", "cyclegan")}
+
+
+@pytest.fixture
+def volumes(tmp_path):
+    """Two folders with three small volumes each."""
+    inside = np.zeros((24, 28, 20), bool)
+    inside[4:20, 3:25, 4:17] = True
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    places = Folders(tmp_path / "t1", tmp_path / "ct")
+    for folder, tissue, air in ((places.source, 400, 0), (places.target, 50, -1000)):
+        folder.mkdir()
+        for n in range(3):
+            array = np.where(inside, tissue + n, air).astype(np.float32)
+            array[5:8, 5 + n : 9 + n, 5:9] = 900
+            write_volume(Volume(array, affine), folder / f"p{n}.nii.gz")
+    return places
+
+
+@pytest.mark.parametrize("kind", OWN)
+def test_training_on_own_data_resumes_with_the_same_losses_and_says_so_in_its_card(tmp_path, volumes, kind):
+    whole = losses(OWN[kind], tmp_path / "whole", data=volumes)
+    assert len(whole) == 4 and all(math.isfinite(v) for numbers in whole for v in numbers.values())
+    events = train(OWN[kind], tmp_path / "cut", "cpu", workers=0, data=volumes)
+    kinds = [next(events).kind for _ in range(4)]
+    assert kinds == ["data", "step", "step", "checkpoint"] and (tmp_path / "cut" / "preview.png").is_file()
+    next(events)  # a step after the checkpoint is lost
+    events.close()
+    assert losses(OWN[kind], tmp_path / "cut", resume=True, data=volumes) == whole[2:]
+    assert read_card(tmp_path / "cut")["training_data"] == "own data: 6 volumes, 8 random slices"
+    text = (tmp_path / "cut" / "card.md").read_text()
+    assert "phantom patients that are made" not in text and "6 volumes of the user's own" in text
+    assert "p0.nii.gz" not in (tmp_path / "cut" / "model.safetensors").read_bytes().decode("latin1")
+
+
+def test_a_killed_training_goes_on_from_its_last_checkpoint(tmp_path, volumes):
+    whole = losses(TINY, tmp_path / "whole", data=volumes)
+    script = f"""
+import os, signal
+from pathlib import Path
+from ganlab.translation.folders import Folders
+from ganlab.translation.methods import TrainingConfig
+from ganlab.translation.networks import PatchGANConfig, UNetConfig
+from ganlab.translation.trainer import train
+data = Folders(Path({str(volumes.source)!r}), Path({str(volumes.target)!r}))
+for event in train({TINY!r}, Path({str(tmp_path / "cut")!r}), "cpu", workers=0, data=data):
+    if event.step == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True, timeout=120)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert losses(TINY, tmp_path / "cut", resume=True, data=volumes) == whole[2:]
+
+
+def test_a_training_goes_on_only_with_its_own_data(tmp_path, volumes):
+    short = dataclasses.replace(TINY, steps=2)
+    losses(short, tmp_path / "own", data=volumes)
+    losses(short, tmp_path / "phantoms")
+    with pytest.raises(InputError, match=r"on own data; add --source .*t1. --target .*ct"):
+        losses(TINY, tmp_path / "own", resume=True)
+    with pytest.raises(InputError, match="was on phantoms; leave"):
+        losses(TINY, tmp_path / "phantoms", resume=True, data=volumes)
+    moved = Folders(volumes.source.rename(tmp_path / "moved"), volumes.target)
+    assert len(losses(TINY, tmp_path / "own", resume=True, data=moved)) == 2
+    write_volume(read_volume(volumes.target / "p1.nii.gz"), volumes.target / "p2.nii.gz")
+    with pytest.raises(InputError, match=r"other volumes as its target .*p2.nii.gz"):
+        losses(TINY, tmp_path / "own", resume=True, data=moved)
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left"), SafetensorError("I/O error: No space left")])
+def test_a_disk_that_is_full_leaves_the_old_checkpoint_whole(tmp_path, monkeypatch, error):
+    path = tmp_path / "a.safetensors"
+    save_tensors(path, {"x": torch.arange(3.0)}, {"k": 1})
+
+    def full(tensors, file, metadata):
+        Path(file).write_bytes(b"half")
+        raise error
+
+    monkeypatch.setattr("safetensors.torch.save_file", full)
+    with pytest.raises(InputError, match=r"a.safetensors\" cannot be written .*No space left.* untouched") as raised:
+        save_tensors(path, {"x": torch.zeros(3)}, {"k": 2})
+    assert "\n" not in str(raised.value)
+    assert [f.name for f in tmp_path.iterdir()] == [path.name]
+    assert load_tensors(path)[0]["x"].tolist() == [0, 1, 2]
+    with pytest.raises(InputError, match="cannot be written"):
+        save_tensors(path / "below" / "b.safetensors", {}, {})
+
+
+def test_pickled_checkpoints_are_refused_with_the_reason(tmp_path):
+    torch.save({"x": torch.zeros(1)}, tmp_path / "model.pt")
+    for suffix in (".pt", ".pth", ".ckpt", ".PT"):
+        with pytest.raises(InputError, match="which can run any code"):
+            load_tensors(tmp_path / f"model{suffix}")
+    with pytest.raises(InputError, match="which can run any code"):
+        load_network(str(tmp_path / "model.pt"), "cpu")
+
+
+def small_model(folder, **network):
+    net = UNet(UNetConfig(widths=(4, 6)))
+    config = {"network": {"channels": 1, "widths": [4, 6], "patch": 2} | network}
+    save_tensors(folder / "model.safetensors", net.state_dict(), config)
+    return folder / "model.safetensors"
+
+
+@pytest.mark.parametrize(
+    "network", [{"widths": [4, 8]}, {"widths": [4]}, {"widths": [10**9, 10**9]}, {"widths": 3}, {"colour": 1}]
+)
+def test_weights_of_another_architecture_are_refused_in_one_sentence(tmp_path, network):
+    small_model(tmp_path, **network)
+    with pytest.raises(InputError) as raised:
+        load_network(str(tmp_path), "cpu")
+    assert "\n" not in str(raised.value) and str(raised.value).endswith(".")
+
+
+def test_a_model_that_was_tampered_with_is_refused_in_one_sentence(tmp_path):
+    path = small_model(tmp_path)
+    whole = path.read_bytes()
+    cuts = [b"", whole[:4], whole[:200], whole[:-10], b"\xff" * 8 + whole[8:], whole.replace(b"F32", b"F64", 1)]
+    cuts += [whole.replace(b'\\"channels\\"', b"\\'channels\\'", 1), whole.replace(b'"network', b'"netvork', 1)]
+    cuts += [whole.replace(rb"\"network", rb"\"netvork", 1), whole.replace(b"data_offsets", b"data_0ffsets", 1)]
+    for n, broken in enumerate(cuts):
+        if broken == whole:
+            continue
+        folder = tmp_path / str(n)
+        folder.mkdir()
+        (folder / "model.safetensors").write_bytes(broken)
+        with pytest.raises(InputError) as raised:
+            load_network(str(folder), "cpu")
+        assert "\n" not in str(raised.value) and str(raised.value).endswith(".")
+
+
+def test_a_state_that_is_not_of_the_training_is_refused(tmp_path):
+    losses(dataclasses.replace(TINY, steps=2), tmp_path)
+    tensors, meta = load_tensors(tmp_path / "state.safetensors")
+    spoilt = {
+        "no average": ({k: v for k, v in tensors.items() if not k.startswith("average")}, meta),
+        "other weights": ({k: v[:1] if k.startswith("net") and v.dim() else v for k, v in tensors.items()}, meta),
+        "no step": (tensors, {k: v for k, v in meta.items() if k != "step"}),
+        "a model": load_tensors(tmp_path / "model.safetensors"),
+    }
+    for state in spoilt.values():
+        save_tensors(tmp_path / "state.safetensors", *state)
+        with pytest.raises(InputError) as raised:
+            losses(TINY, tmp_path, resume=True)
+        assert "\n" not in str(raised.value) and str(raised.value).endswith(".")

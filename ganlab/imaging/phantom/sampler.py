@@ -303,7 +303,8 @@ def pairs(
     for count in itertools.count():
         if count % 4 == 0:
             patient = random_patient(draw, device)
-        shares, points = random_slice(draw, patient, size, device, VIEWS["fa" if task == "t1fa" else "ct"])
+        view = VIEWS["fa" if task == "t1fa" and draw.chance(0.75) else "ct"]  # now and then face and neck: FA 0
+        shares, points = random_slice(draw, patient, size, device, view)
         still = render_fa(patient, shares, points) if task == "t1fa" else render_ct(shares)
         shot = Shot(count // 4, (shares * 255).round().to(torch.uint8), still)
         if len(shelf) < pool:

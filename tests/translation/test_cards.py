@@ -1,0 +1,116 @@
+"""Measuring models on held-out patients, and the tables of what was found."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ganlab.imaging.volume import Volume
+from ganlab.translation import cards
+from ganlab.translation.pipeline import Translation
+
+SHAPE = (24, 24, 24)
+
+
+def head(seed):
+    """Soft tissue in a shell of bone with air in its middle, and a little noise of its own for every patient."""
+    x = np.stack(np.meshgrid(*(np.arange(n) - 11.5 for n in SHAPE), indexing="ij"))
+    r = np.linalg.norm(x, axis=0)
+    array = np.where(r < 10, np.where(r > 7, 900, 40), -1000)
+    array[r < 3] = -1000
+    noise = np.random.default_rng(seed).normal(0, 20, SHAPE)
+    return Volume((array + noise * (r < 10)).astype(np.float32), np.eye(4), "HU", "ct")
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """measure_model with heads in place of phantoms; the model blurs, or does what `change` says."""
+    monkeypatch.setattr(cards, "model_folder", lambda name: name)
+    monkeypatch.setattr(cards, "phantom_pair", lambda task, seed: (head(seed), head(seed), None))
+
+    def measure(change=lambda array: (array + np.roll(array, 1, 0)) / 2, task="mr2ct"):
+        def translate(volume, task, model, device):
+            return Translation(replace(volume, array=change(volume.array)), model, 0.0)
+
+        monkeypatch.setattr(cards, "translate", translate)
+        return cards.measure_model("some-model", task)
+
+    return measure
+
+
+def test_a_perfect_model_is_as_sharp_as_the_reference(measured):
+    result = measured(lambda array: array)
+    assert list(result["patients"]) == list(cards.HELD_OUT)
+    for figures in result["patients"].values():
+        assert figures["mae"] == 0 and figures["dice_bone"] == 1
+        assert (figures["sharpness"], figures["flicker"], figures["skull_shift"]) == (1, 1, 0)
+        assert "psnr" not in figures  # infinite
+    assert result["sd"]["sharpness"] == 0
+
+
+def test_a_model_that_blurs_is_less_sharp(measured):
+    mean = measured()["mean"]
+    assert set(mean) == {key for key, *_ in cards.COLUMNS["mr2ct"].values()}
+    assert mean["sharpness"] < 0.97
+    assert mean["skull_shift"] > 0.1
+
+
+def test_a_figure_that_one_patient_lacks_is_in_no_mean(measured):
+    first = head(cards.HELD_OUT[0]).array
+    result = measured(lambda array: np.minimum(array, 200) if np.array_equal(array, first) else array + 1)
+    assert "skull_shift" not in result["patients"][cards.HELD_OUT[0]]
+    assert "skull_shift" in result["patients"][cards.HELD_OUT[1]]
+    assert "skull_shift" not in result["mean"]
+    assert "skull shift" not in cards.format_patients(result)
+
+
+def test_other_tasks_have_no_skull(measured):
+    mean = measured(lambda array: np.clip(array / 1000, 0.01, 1), "t1fa")["mean"]
+    assert {"sharpness", "flicker"} <= set(mean)
+    assert "skull_shift" not in mean
+
+
+FIGURES = {"mae": 45.51, "ssim": 0.9634, "sharpness": 0.94, "flicker": 0.95, "skull_shift": 0.274}
+
+
+def fake(**changes):
+    figures = FIGURES | changes
+    return {"patients": {9000: figures, 9001: figures}, "mean": figures, "sd": {k: v / 10 for k, v in figures.items()}}
+
+
+def test_a_models_table_has_a_row_per_patient():
+    assert cards.format_patients(fake()).splitlines() == [
+        "| patient | MAE (HU) | SSIM | sharpness | flicker | skull shift (mm) |",
+        "|---|---|---|---|---|---|",
+        "| 9000 | 45.5 | 0.963 | 0.940 | 0.950 | 0.27 |",
+        "| 9001 | 45.5 | 0.963 | 0.940 | 0.950 | 0.27 |",
+        "| mean | 45.5 | 0.963 | 0.940 | 0.950 | 0.27 |",
+        "| SD | 4.6 | 0.096 | 0.094 | 0.095 | 0.03 |",
+    ]
+
+
+def test_the_comparison_has_a_row_per_model_and_a_dash_for_what_is_undefined():
+    boneless = {k: v for k, v in FIGURES.items() if k != "skull_shift"}
+    blurred = {"patients": {}, "mean": boneless, "sd": dict.fromkeys(boneless, 0.0)}
+    assert cards.format_comparison({"unet": fake(), "pix2pix": fake(mae=50.0), "blurred": blurred}).splitlines() == [
+        "| model | MAE (HU) | SSIM | sharpness | flicker | skull shift (mm) |",
+        "|---|---|---|---|---|---|",
+        "| unet | 45.5 ± 4.6 | 0.963 ± 0.096 | 0.940 ± 0.094 | 0.950 ± 0.095 | 0.27 ± 0.03 |",
+        "| pix2pix | 50.0 ± 5.0 | 0.963 ± 0.096 | 0.940 ± 0.094 | 0.950 ± 0.095 | 0.27 ± 0.03 |",
+        "| blurred | 45.5 ± 0.0 | 0.963 ± 0.000 | 0.940 ± 0.000 | 0.950 ± 0.000 | - |",
+    ]
+
+
+def test_the_command_compares_the_models_after_their_own_tables(monkeypatch, capsys):
+    import json
+
+    from ganlab.cli import evaluate_models
+
+    monkeypatch.setattr(cards, "measure_model", lambda *args: fake())
+    evaluate_models(["one", "two"])
+    out = capsys.readouterr().out
+    assert out.index("| patient |") < out.rindex("| patient |") < out.index("| model |") < out.index("| two |")
+    evaluate_models(["one"])
+    assert "| model |" not in capsys.readouterr().out
+    evaluate_models(["one", "two"], as_json=True)
+    assert set(json.loads(capsys.readouterr().out)) == {"one", "two"}
