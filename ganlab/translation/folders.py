@@ -428,7 +428,7 @@ def slices(seed: int, size: int, prepared: Prepared) -> Iterator[tuple[Tensor, T
     """Endless (source, target) slices (1, size, size), float32, in the network's units; one seed, one sequence.
 
     A random volume, one of its three planes, a slice that shows tissue; padded with air and cropped at random (as
-    Wolterink et al. 2017 pad 256 pixels to 282), mirrored left to right half of the time where the plane has that
+    Wolterink et al. 2017 pad 256 pixels to 286), mirrored left to right half of the time where the plane has that
     axis. A pair is cut alike; where there are no pairs, source and target are drawn for themselves.
     """
     draw, task = np.random.default_rng(seed), get_task(prepared.task)

@@ -156,6 +156,20 @@ def choose_source(chosen: str) -> tuple[gr.Column, gr.Column]:
     return gr.Column(visible=chosen == PHANTOM), gr.Column(visible=chosen == UPLOAD)
 
 
+def compared(task: str) -> str:
+    """The models of a task on the held-out patients, from their cards, in Markdown."""
+    from ganlab.translation.cards import format_comparison
+
+    results = {card["name"]: card["metrics"] for card in list_models(task) if card["metrics"]}
+    return (
+        "The same generator on the same phantom patients, none of them trained on; only the loss differs. Mean ± "
+        "standard deviation over patients. Sharpness is the mean gradient relative to the reference: 1 is as sharp, "
+        "below 1 is blurred. Flicker is the step between neighbouring slices relative to the reference, in the worst "
+        f"of three directions.\n\n{format_comparison(results, task)}\n\nMeasure again: "
+        f"`python -m ganlab evaluate-models --task {task}`."
+    )
+
+
 def words(html: str, elem_id: str | None = None) -> gr.HTML:
     """A piece of a report on the page."""
     return gr.HTML(html, elem_id=elem_id, apply_default_css=False)
@@ -233,6 +247,8 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
                     table = words(shown["metrics"], "metrics")
                 with gr.Column(min_width=340):
                     histogram = words(shown["histogram"], "histogram")
+            with gr.Accordion("Is it worth being adversarial?", open=False, elem_id="worth") as worth:
+                comparison = gr.Markdown(elem_id="comparison")
             with gr.Accordion("What am I looking at?", open=True):
                 explanation = gr.Markdown(
                     explained(TASK),
@@ -328,6 +344,8 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
 
     asking = {**QUIET, "queue": True, "concurrency_limit": None}  # a State's change is only seen in the queue
     task.input(follow_task, task, of_task, **QUIET)
+    for event in (worth.expand, task.input):
+        event(compared, task, comparison, **QUIET)
     source.change(choose_source, source, [phantom, upload], **QUIET)
     files.upload(claim, files, **QUIET)
     reference.upload(claim, reference, **QUIET)
