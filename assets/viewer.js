@@ -234,7 +234,8 @@ function volumeViewer(root, props, watch) {
   function valueText(layer, voxel) {
     const value = valueAt(viewer.volume, layer, voxel);
     const whole = layer.unit === "HU";
-    const text = whole ? formatValue(Math.round(value), 100) : formatValue(value, layer.window[1] - layer.window[0]);
+    const [low, high] = defaultRange(layer);
+    const text = whole ? formatValue(Math.round(value), 100) : formatValue(value, high - low);
     return `${layer.kind === "signed" && value > 0 ? "+" : ""}${text}${layer.unit ? ` ${layer.unit}` : ""}`;
   }
 

@@ -350,7 +350,7 @@ def save_case(
         with gzip.open(folder / f"{name}.i16.gz", "wb", compresslevel=compresslevel) as file:
             file.write(stored.tobytes())
         modality = task.source if name in ("input", "reconstruction") else task.target
-        unit = "" if volume.unit == "arbitrary" else volume.unit
+        unit = "" if volume.unit in ("arbitrary", "FA") else volume.unit
         window = WINDOWS.get(modality) or _head_window(volume.array, head)
         layers.append(Layer(name, labels[name], unit, scale, offset, window))
     grid = volumes["synthetic"]

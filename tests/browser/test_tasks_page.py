@@ -31,6 +31,7 @@ def test_t1_to_fa_has_its_own_scale_and_words(viewer):
     assert page.get_by_role("button", name="Soft tissue").is_hidden()  # windows of CT
     assert "Correlation" in page.inner_text("#metrics") and "Whole brain" in page.inner_text("#metrics")
     assert "Fractional anisotropy".lower() in page.inner_text("#explanation").lower()
+    page.get_by_role("button", name="How it was made").locator("visible=true").click()
     assert "--task t1fa" in page.locator("#made pre").text_content()
     page.locator("#task").get_by_label("T1 \u2192 CT").check()  # what is offered follows the task
     page.locator("#explanation").get_by_text("Hounsfield").first.wait_for()
@@ -41,8 +42,8 @@ def test_two_models_side_by_side(viewer):
     page = translated(viewer, "seed=9001&rival=mr2ct-pix2pix", "beside mr2ct-pix2pix")
     heads = page.locator("#metrics thead th").all_inner_texts()
     assert heads[1:5] == ["MAE, unet", "MAE, pix2pix", "Mean error, unet", "Mean error, pix2pix"]
-    page.get_by_text("All layers", exact=True).click()
-    page.get_by_text("Absolute error, pix2pix", exact=True).click()
+    page.locator("#viewer label").get_by_text("All layers", exact=True).click()
+    page.locator("#viewer label").get_by_text("Absolute error, pix2pix", exact=True).click()
     viewer.wait_for_status("Absolute error, pix2pix")
     with page.expect_download() as found:
         page.get_by_role("button", name="Download").click()

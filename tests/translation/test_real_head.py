@@ -102,3 +102,19 @@ def test_what_was_defaced_comes_out_as_air(pair):
     front[:, round(FACE - ct.affine[1, 3]) :] = True
     assert (cut & front).sum() > 1e6
     assert np.percentile(ct.array[cut & front], 99.5) < -900
+
+
+def test_fa_is_high_in_the_callosum_low_in_the_ventricles_and_none_in_the_neck(scan):
+    fa, t1 = canonical(translate(scan, "t1fa", device="cpu").synthetic), canonical(scan)
+
+    def box(x, y, z):
+        lows_highs = zip((x, y, z), fa.affine[:3, 3], strict=True)
+        return tuple(slice(round(low - start), round(high - start) + 1) for (low, high), start in lows_highs)
+
+    body, genu = box((-3, 3), (15, 30), (25, 28)), box((-3, 3), (43, 47), (17, 21))
+    above = box((-3, 3), (15, 30), (33, 38))
+    assert fa.array[body].mean() > 0.5 and fa.array[genu].mean() > 0.5 > 0.25 > fa.array[above].mean()
+    ventricle = box((6, 12), (12, 28), (17, 22))
+    assert np.median(fa.array[ventricle][t1.array[ventricle] < 35]) < 0.15
+    neck = fa.array[:, :, : round(-75 - fa.affine[2, 3])]
+    assert np.percentile(neck, 99) < 0.1

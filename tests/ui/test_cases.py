@@ -283,7 +283,7 @@ def test_several_files_become_one_folder_and_keep_their_names_where_they_can(tmp
         seen.update({file.name: file.read_text() for file in path.iterdir()}, modality=modality)
 
     monkeypatch.setattr("ganlab.imaging.files.read_volume", read_volume)
-    cases._read(tuple(files), "ct", tmp_path)
+    cases.read_scan(tuple(files), "ct", tmp_path)
     assert seen == {
         "1.dcm": "a/1.dcm", "a.dcm": "a/a.dcm", "00002-1.dcm": "b/1.dcm", "b.dcm": "b/b.dcm", "modality": "ct",
     }  # fmt: skip
