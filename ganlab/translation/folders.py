@@ -22,6 +22,7 @@ from ganlab.imaging.grid import canonical, model_grid, resample
 from ganlab.imaging.volume import Volume
 from ganlab.imaging.wording import megabytes, quoted, shown, times
 from ganlab.translation.pipeline import HEAD, MAX_VOXELS, PLANES, SPACING, air_of, source_units
+from ganlab.translation.preview import write_preview
 from ganlab.translation.tasks import Task, get_task, mr_gain
 
 SUFFIXES = (".nii.gz", ".nii", ".mgz", ".mgh", ".nrrd", ".nhdr", ".mha", ".mhd", ".hdr", ".zip")
@@ -30,7 +31,6 @@ KINDS = {"t1": "T1-weighted MR", "ct": "CT in HU", "fa": "FA"}
 LEAST_OVERLAP = 10  # voxels of 1 mm on each axis, below which a pair of scans shares no anatomy worth learning from
 TISSUE = 0.01  # share of a slice that is tissue in one worth showing
 NUMBER = np.float16  # half a HU at most from float32, half the disk
-PREVIEWED = 6
 
 Progress = Callable[[float], None] | None
 
@@ -375,41 +375,6 @@ def _arrays(listing: Listing, task: Task) -> Iterator[tuple[str, Path, np.ndarra
 def _tissue_slices(array: np.ndarray, axis: int, air: float) -> tuple[int, ...]:
     bright = np.mean(array > air + HEAD, axis=tuple(a for a in range(3) if a != axis))
     return tuple(int(k) for k in np.flatnonzero(bright > TISSUE))
-
-
-# --- looking --------------------------------------------------------------------------------------------
-
-LETTERS = {"axial": ("R", "L", "A"), "coronal": ("R", "L", "S"), "sagittal": ("P", "A", "S")}  # left, right, top
-WINDOWS = {"t1": (0.0, 1.3), "ct": (-1.0, 1.0), "fa": (0.0, 1.0)}  # black and white, in the network's units
-
-
-def write_preview(prepared: Prepared, path: Path) -> None:
-    """A sheet to look at before training: up to six rows, the middle slices of source and target in three planes."""
-    from matplotlib.figure import Figure
-
-    task = get_task(prepared.task)
-    rows = list(zip(prepared.sources, prepared.targets, strict=False))[:PREVIEWED]
-    figure = Figure(figsize=(12, 2.3 * len(rows)), facecolor="black", layout="constrained")
-    panels = figure.subplots(len(rows), 2 * len(PLANES), squeeze=False)
-    for row, pair in zip(panels, rows, strict=True):
-        for side, (stored, kind) in enumerate(zip(pair, (task.source, task.target), strict=True)):
-            array = prepared.array(stored)
-            for k, (plane, axis) in enumerate(PLANES.items()):
-                middle = np.moveaxis(array, axis, 0)[stored.shape[axis] // 2]
-                _show(row[side * len(PLANES) + k], np.float32(middle), plane, WINDOWS[kind])
-            title = f"{kind.upper()}  {shown(stored.name, 44)}"
-            row[side * len(PLANES)].set_title(title, color="white", fontsize=8, loc="left", parse_math=False)
-    with replacing(path) as partial:
-        figure.savefig(partial, dpi=100, format="png")
-
-
-def _show(panel, image: np.ndarray, plane: str, window: tuple[float, float]) -> None:
-    image = image.T if plane == "sagittal" else image.T[:, ::-1]  # the patient's right on the reader's left
-    panel.imshow(image, cmap="gray", vmin=window[0], vmax=window[1], origin="lower")
-    panel.axis("off")
-    places = ((0.04, 0.5), (0.96, 0.5), (0.5, 0.96))
-    for (x, y), letter in zip(places, LETTERS[plane], strict=True):
-        panel.text(x, y, letter, transform=panel.transAxes, color="#E69F00", fontsize=7, ha="center")
 
 
 # --- slices ---------------------------------------------------------------------------------------------

@@ -56,7 +56,8 @@ class TrainingConfig:
 
 class Method:
     """Networks and how they learn from a batch. `nets`: by name. `optimizers`: by name. `generators`: names of those
-    whose averaged weights are the result."""
+    whose averaged weights are the result. Each method adds step(source, target, number) -> losses as scalars: learn
+    from a batch in the step of this number."""
 
     paired = True
     generators = (SOURCE_TO_TARGET,)
@@ -67,10 +68,6 @@ class Method:
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
         for name in self.generators:
             self.nets[name] = make_generator(config.network).to(device, memory_format=torch.channels_last)
-
-    def step(self, source: Tensor, target: Tensor, number: int) -> dict[str, Tensor]:
-        """Learn from a batch in the step of this number; the losses, as scalars."""
-        raise NotImplementedError
 
     def memory(self) -> dict[str, Tensor]:
         """What a resumed training needs besides networks and optimisers."""

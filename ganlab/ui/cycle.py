@@ -24,7 +24,9 @@ from ganlab.ui.translate import (
     PHANTOM,
     PROGRESS,
     UPLOAD,
+    busy,
     choose_source,
+    idle,
     models_of,
     spacings,
     translate_for,
@@ -312,12 +314,6 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
     def follow(name: str):
         first, second = models[name], models[WAYS[name]]
         return gr.Dropdown(first, value=first[0]), gr.Dropdown(second, value=second[0])
-
-    def busy():
-        return gr.Button(interactive=False), gr.Button(interactive=False), gr.Button(interactive=True)
-
-    def idle():
-        return gr.Button(interactive=True), gr.Button(interactive=True), gr.Button(interactive=False)
 
     def run(values: dict, request: gr.Request, bar=PROGRESS):
         unchanged = [gr.skip()] * len(result)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import gradio as gr
 
-from ganlab.ui.cases import Options, seed_build
+from ganlab.ui.options import Options, seed_build
 
 # As ganlab.imaging.phantom has them; the page opens without loading it.
 LESIONS = {"none": "None", "tumour": "Tumour", "plaques": "Plaques", "bleed": "Bleed"}

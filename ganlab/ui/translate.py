@@ -170,6 +170,16 @@ def compared(task: str) -> str:
     )
 
 
+def busy() -> tuple[gr.Button, gr.Button, gr.Button]:
+    """Start, New patient and Cancel while something runs."""
+    return gr.Button(interactive=False), gr.Button(interactive=False), gr.Button(interactive=True)
+
+
+def idle() -> tuple[gr.Button, gr.Button, gr.Button]:
+    """The same, while nothing does."""
+    return gr.Button(interactive=True), gr.Button(interactive=True), gr.Button(interactive=False)
+
+
 def words(html: str, elem_id: str | None = None) -> gr.HTML:
     """A piece of a report on the page."""
     return gr.HTML(html, elem_id=elem_id, apply_default_css=False)
@@ -306,12 +316,6 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
             *show_options(wanted.seed, wanted.options),
             int(asks),
         )
-
-    def busy():
-        return gr.Button(interactive=False), gr.Button(interactive=False), gr.Button(interactive=True)
-
-    def idle():
-        return gr.Button(interactive=True), gr.Button(interactive=True), gr.Button(interactive=False)
 
     def run(values: dict, request: gr.Request, bar=PROGRESS):
         unchanged = [gr.skip()] * len(result)

@@ -16,7 +16,8 @@ from ganlab.errors import Cancelled, InputError
 from ganlab.imaging.grid import canonical
 from ganlab.translation.tasks import get_task
 from ganlab.ui import cases, report
-from ganlab.ui.cases import HISTOGRAM_EDGES, Job, Options, encode, load_case, load_layer, solve
+from ganlab.ui.cases import HISTOGRAM_EDGES, Job, encode, load_case, load_layer, solve
+from ganlab.ui.options import BUILD, Options, option_notices, seed_build
 
 MR2CT = get_task("mr2ct")
 ALL = Options("plaques", True, True, True, 3.5, 1.3, 7.0, 1 / 3, "fat-suppressed", 1.5)
@@ -124,11 +125,11 @@ def test_the_commands_of_an_upload_name_its_files():
 
 
 def test_options_are_told_in_title_file_names_and_notices():
-    assert Options().words() == ("", "") and cases.option_notices(Options(), MR2CT) == ()
+    assert Options().words() == ("", "") and option_notices(Options(), MR2CT) == ()
     title, stem = Options(lesion="bleed", fillings=True, misalign=2.5, fat=4.0, scanner="noisy").words()
     assert title == ": bleed, dental fillings, misaligned by 2.5 mm, scalp fat 4 mm, noisy scanner"
     assert stem == "-bleed-fillings-misalign-2.5-fat-4-noisy"
-    lesion, moved = cases.option_notices(Options(lesion="bleed", misalign=2.5), MR2CT)
+    lesion, moved = option_notices(Options(lesion="bleed", misalign=2.5), MR2CT)
     assert "15 %" in lesion and "2.5 mm" in moved
     assert len({options.words() for options in (Options(**{name: value}) for name, value in asdict(ALL).items())}) == 10
 
@@ -175,7 +176,7 @@ def test_a_phantom_is_made_as_its_job_says(monkeypatch, volumes, tmp_path):
     assert case.options == options and load_case(tmp_path) == case
     assert case.title == "Phantom patient 7: plaques, misaligned by 3 mm, ventricles 1.5 times the mean"
     assert case.stem == "phantom-7-plaques-misalign-3-ventricles-1.5"
-    assert case.notices[:2] == cases.option_notices(options, MR2CT)
+    assert case.notices[:2] == option_notices(options, MR2CT)
     assert "--lesion plaques --misalign 3 --ventricles 1.5" in case.commands[0]
 
 
@@ -246,7 +247,7 @@ def test_the_build_of_a_seed_is_the_one_that_its_patient_has():
     from ganlab.imaging.phantom.patient import make_head
 
     build = make_head(torch.Generator().manual_seed(9000)).build
-    assert cases.seed_build(9000) == {name: getattr(build, name) for name in cases.BUILD}
+    assert seed_build(9000) == {name: getattr(build, name) for name in BUILD}
 
 
 def test_a_registration_is_told_in_mm_and_degrees(volumes):

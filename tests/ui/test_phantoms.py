@@ -5,8 +5,8 @@ from dataclasses import asdict
 import gradio as gr
 import pytest
 
-from ganlab.ui import cases, phantoms
-from ganlab.ui.cases import Options
+from ganlab.ui import phantoms
+from ganlab.ui.options import BUILD, Options, seed_build
 from ganlab.ui.phantoms import follow_seed, linked_options, options_of, set_sliders, show_options, stand
 
 UNTOUCHED = {"lesion": "none", "extras": [], "misalign": 0, "scanner": "research", "field": 3}
@@ -20,9 +20,9 @@ def test_the_controls_offer_what_the_phantom_can_make():
 
     assert tuple(phantoms.LESIONS) == ("none", *LESIONS)
     assert phantoms.SCANNERS.keys() == SCANNERS.keys() and set(phantoms.FIELDS) == set(FIELDS)
-    limits = {"misalign": MISALIGNMENTS, **{name: LIMITS[name] for name in cases.BUILD}}
+    limits = {"misalign": MISALIGNMENTS, **{name: LIMITS[name] for name in BUILD}}
     assert limits == phantoms.RANGES
-    assert tuple(phantoms.SLIDERS) == cases.BUILD
+    assert tuple(phantoms.SLIDERS) == BUILD
 
 
 def test_every_option_has_its_control():
@@ -51,7 +51,7 @@ def test_sliders_stand_within_their_range_where_the_seed_has_them():
     for seed in range(40):
         own, head, *sliders = set_sliders(seed, None)
         assert own["seed"] == seed and head.visible
-        for (name, drawn), slider in zip(cases.seed_build(seed).items(), sliders, strict=True):
+        for (name, drawn), slider in zip(seed_build(seed).items(), sliders, strict=True):
             low, high = phantoms.RANGES[name]
             assert low <= slider.value <= high and slider.value == own[name] == pytest.approx(drawn, abs=0.051)
 
