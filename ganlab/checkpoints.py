@@ -12,6 +12,7 @@ from pathlib import Path
 from ganlab.errors import InputError
 
 PRETRAINED = Path(__file__).resolve().parent.parent / "pretrained"
+DISCRIMINATOR = "discriminator.safetensors"  # beside model.safetensors, of a model that had one
 PICKLED = (".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 
 
@@ -123,6 +124,11 @@ def model_folder(name: str) -> Path:
             return folder
     known = ", ".join(m["name"] for m in list_models()) or "none"
     raise InputError(f'There is no model "{name}"; known models: {known}, or give the folder of a training.')
+
+
+def has_discriminator(name: str) -> bool:
+    """Whether a model's discriminator lies beside it."""
+    return (model_folder(name) / DISCRIMINATOR).is_file()
 
 
 def as_config(dataclass) -> dict:

@@ -54,6 +54,36 @@ def progress_bar(label: str, silent: bool):
     return show
 
 
+def narrate(events, silent: bool, unit: str = "", log=None) -> dict[str, float]:
+    """Print what a training says as it goes: one line that moves where somebody is watching, else one every 20 steps.
+
+    log(event): hears of everything, too. Returns the mean losses of the last 100 steps.
+    """
+    recent: deque[dict[str, float]] = deque(maxlen=100)
+    average: dict[str, float] = {}
+    watched = sys.stdout.isatty()
+    for event in events:
+        if log:
+            log(event)
+        last = event.step == event.steps
+        if event.kind != "step":
+            if not silent:
+                print(f"saved {event.path}", flush=True)
+            continue
+        recent.append(event.numbers)
+        if event.step % 20 and not last:
+            continue
+        average = {name: mean(numbers[name] for numbers in recent) for name in event.numbers}
+        if not silent:
+            words = "  ".join(f"{k} {v:.4g}{' ' + unit if unit and k == 'l1' else ''}" for k, v in average.items())
+            filled = round(20 * event.step / event.steps)
+            bar = f"[{'#' * filled}{'.' * (20 - filled)}] " if watched else ""
+            print(
+                f"{bar}step {event.step}/{event.steps}  {words}", end="\r" if watched and not last else "\n", flush=True
+            )
+    return average
+
+
 @app.command()
 def info(as_json: Json = False, seed: Seed = 0, device: Device = "auto") -> None:
     """Versions, device and threads of this machine."""
@@ -272,12 +302,18 @@ def train(
         Path | None, typer.Option(help="Folder of what they become; of the same names, unless for cyclegan.")
     ] = None,
     workers: Annotated[int, typer.Option(help="Processes that make slices.", min=0)] = 1,
+    board: Annotated[bool, typer.Option("--tensorboard", help="Write out/tensorboard as well.")] = False,
     as_json: Json = False,
     seed: Annotated[int | None, typer.Option(help="Another seed than the preset's.")] = None,
     device: Device = "auto",
 ) -> None:
-    """Train a model on nothing but the phantoms, or on your own volumes; stops and resumes at checkpoints."""
+    """Train a model on nothing but the phantoms, or on your own volumes; stops and resumes at checkpoints.
+
+    Several GPUs or machines: accelerate launch -m ganlab train ...
+    """
     from ganlab.device import resolve
+    from ganlab.processes import rank
+    from ganlab.training import tensorboard
     from ganlab.translation.folders import Folders
     from ganlab.translation.presets import get_preset
     from ganlab.translation.tasks import get_task
@@ -287,22 +323,42 @@ def train(
     if (source is None) != (target is None):
         raise InputError("--source and --target go together: give both folders, or neither to train on phantoms.")
     data = Folders(source, target) if source and target else None
-    unit = get_task(config.task).unit
     out = out or Path("runs") / preset
-    recent: deque[dict[str, float]] = deque(maxlen=100)
-    average: dict[str, float] = {}
-    for event in run(config, out, resolve(device), resume, workers, data, progress_bar("volumes", as_json)):
-        if event.kind == "step":
-            recent.append(event.numbers)
-            if event.step % 20 == 0 or event.step == event.steps:
-                average = {name: mean(numbers[name] for numbers in recent) for name in event.numbers}
-                if not as_json:
-                    words = "  ".join(f"{k} {v:.4g}{' ' + unit if k == 'l1' else ''}" for k, v in average.items())
-                    print(f"step {event.step}/{event.steps}  {words}", flush=True)
-        elif not as_json:
-            print(f"saved {event.path}", flush=True)
+    silent = as_json or rank() > 0
+    events = run(config, out, resolve(device), resume, workers, data, progress_bar("volumes", silent))
+    log = tensorboard(out / "tensorboard") if board and rank() == 0 else None
+    average = narrate(events, silent, get_task(config.task).unit, log)
+    if rank():
+        return
     result = {"out": str(out), "steps": config.steps} | {k: v for k, v in average.items() if k != "rate"}
     say(result, as_json, f"{out}: done, {config.steps} steps")
+
+
+@app.command()
+def experiment(
+    name: Annotated[str, typer.Argument(help="paired-vs-unpaired or hallucination.")],
+    out: Annotated[Path | None, typer.Option(help="Folder for trainings and result; runs/NAME unless given.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Of every training; the experiment's own unless given.", min=1)
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Processes that make slices.", min=0)] = 1,
+    as_json: Json = False,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Train what an experiment compares, and measure it; a stopped one goes on from its checkpoints."""
+    from ganlab.device import resolve
+    from ganlab.experiments import get_experiment
+    from ganlab.experiments.arms import trainings
+
+    chosen = get_experiment(name)
+    out, steps, place = out or Path("runs") / name, steps or chosen.STEPS, resolve(device)
+    for title, events in trainings(chosen.arms(steps, seed), out, place, workers):
+        if not as_json:
+            print(title, flush=True)
+        narrate(events, as_json)
+    result = chosen.measure(steps, out, place, progress_bar("measuring", as_json) or (lambda share: None))
+    say(result, as_json, f"{chosen.format_result(result)}\n\n{out / 'figure.png'}")
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,18 +10,43 @@ import torch
 from torch import Tensor, nn
 
 from ganlab.checkpoints import load_tensors, save_tensors
+from ganlab.errors import InputError
 
 
 @dataclass(frozen=True)
 class Event:
-    """One thing that happened: kind is "step", "evaluation", "data" (the user's volumes are ready; path: a picture of
-    them) or "checkpoint"."""
+    """One thing that happened: kind is "step", "data" (the user's volumes are ready; path: a picture of them),
+    "checkpoint" or "preview" (path: a picture of what the networks make by now)."""
 
     kind: str
     step: int
     steps: int
     numbers: dict[str, float] = field(default_factory=dict)
     path: Path | None = None
+
+
+def tensorboard(folder: Path) -> Callable[[Event], None]:
+    """Something to tell of every event, that writes files for TensorBoard. Raises InputError where it is not
+    installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise InputError(
+            "TensorBoard is not installed; pip install tensorboard, or leave --tensorboard out."
+        ) from error
+    from matplotlib.image import imread
+
+    writer = SummaryWriter(folder)
+
+    def tell(event: Event) -> None:
+        for name, value in event.numbers.items():
+            writer.add_scalar(name, value, event.step)
+        if event.kind == "preview":
+            writer.add_image("progress", imread(event.path), event.step, dataformats="HWC")
+        if event.kind != "step":
+            writer.flush()
+
+    return tell
 
 
 def learning_rate(step: int, steps: int, peak: float, warmup: int = 100, decay: float = 0.25) -> float:

@@ -8,17 +8,23 @@ from pathlib import Path
 from statistics import mean, stdev
 
 import numpy as np
+from scipy import ndimage
 
 from ganlab.checkpoints import as_config, model_folder, read_card, write_card
 from ganlab.imaging.metrics import evaluate, head_mask
+from ganlab.imaging.phantom import make_patient
+from ganlab.imaging.phantom.tissues import INDEX
 from ganlab.imaging.sharpness import flicker, sharpness, skull_shift
 from ganlab.imaging.volume import Volume
 from ganlab.translation.methods import TrainingConfig
 from ganlab.translation.networks import UNetConfig
 from ganlab.translation.pipeline import translate
-from ganlab.translation.tasks import get_task, phantom_pair
+from ganlab.translation.tasks import REVERSE, get_task, phantom_pair, short
 
 HELD_OUT = tuple(range(9000, 9006))  # seeds from 9000 on are never trained on
+ILL = tuple(range(9006, 9009))
+LESIONS = {"mr2ct": ("bleed", "blood"), "ct2mr": ("bleed", "blood"), "t1fa": ("tumour", "tumour")}  # kind, tissue
+SURROUNDINGS = (4.0, 12.0)  # mm from a lesion
 COLUMNS = {  # of each task: title -> (figure, unit, decimals)
     "mr2ct": {
         "MAE": ("mae", "HU", 1),
@@ -31,7 +37,9 @@ COLUMNS = {  # of each task: title -> (figure, unit, decimals)
         "bone Dice": ("dice_bone", "", 3),
         "sharpness": ("sharpness", "", 3),
         "flicker": ("flicker", "", 3),
+        "flicker, axial only": ("flicker_axial", "", 3),
         "skull shift": ("skull_shift", "mm", 2),
+        "lesion contrast": ("lesion", "", 2),
     },
     "ct2mr": {
         "MAE": ("mae", "of white matter", 3),
@@ -43,6 +51,8 @@ COLUMNS = {  # of each task: title -> (figure, unit, decimals)
         "correlation": ("correlation", "", 3),
         "sharpness": ("sharpness", "", 3),
         "flicker": ("flicker", "", 3),
+        "flicker, axial only": ("flicker_axial", "", 3),
+        "lesion contrast": ("lesion", "", 2),
     },
     "t1fa": {
         "MAE": ("mae", "FA", 3),
@@ -54,6 +64,8 @@ COLUMNS = {  # of each task: title -> (figure, unit, decimals)
         "white Dice": ("dice_white_matter", "", 3),
         "sharpness": ("sharpness", "", 3),
         "flicker": ("flicker", "", 3),
+        "flicker, axial only": ("flicker_axial", "", 3),
+        "lesion contrast": ("lesion", "", 2),
     },
 }
 
@@ -61,36 +73,65 @@ COLUMNS = {  # of each task: title -> (figure, unit, decimals)
 def measure_model(
     name: str, task: str = "mr2ct", device: str = "auto", progress: Callable[[float], None] | None = None
 ) -> dict:
-    """{"patients": {seed: figures}, "mean": figures, "sd": figures} inside the head mask of each held-out patient."""
+    """{"patients": {seed: figures}, "mean": figures, "sd": figures} inside the head mask of each held-out patient; mean
+    and sd have also "lesion", of patients of their own (see `lesion_kept`)."""
     kind = get_task(task)
     model_folder(name)  # an unknown name is said before patients are made
-    patients = {}
+    patients, total = {}, len(HELD_OUT) + len(ILL)
     for k, seed in enumerate(HELD_OUT):
         source, reference, mask = phantom_pair(kind, seed=seed)
-        synthetic = translate(source, task, name, device).synthetic
-        figures = measure_volume(reference, synthetic, mask, task)
+        figures = measure_volume(reference, translate(source, task, name, device).synthetic, mask, task)
+        single = translate(source, task, name, device, planes=("axial",)).synthetic
+        figures["flicker_axial"] = flicker(reference, single, default_mask(reference, mask, task))
         patients[seed] = {key: round(value, 4) for key, value in figures.items()}
         if progress:
-            progress((k + 1) / len(HELD_OUT))
+            progress((k + 1) / total)
     keys = [key for key, *_ in COLUMNS[task].values() if all(key in p for p in patients.values())]
+    values = {key: [p[key] for p in patients.values()] for key in keys}
+    values["lesion"] = []
+    for k, seed in enumerate(ILL):
+        values["lesion"].append(lesion_kept(name, task, seed, device))
+        if progress:
+            progress((len(HELD_OUT) + k + 1) / total)
     return {
         "patients": patients,
-        "mean": {k: round(mean(p[k] for p in patients.values()), 4) for k in keys},
-        "sd": {k: round(stdev(p[k] for p in patients.values()), 4) for k in keys},
+        "mean": {k: round(mean(v), 4) for k, v in values.items()},
+        "sd": {k: round(stdev(v), 4) for k, v in values.items()},
     }
+
+
+def lesion_kept(name: str, task: str, seed: int, device: str = "auto") -> float:
+    """How much of a lesion's contrast to the brain around it a model keeps: 1 all, 0 none. A phantom patient of 2 mm
+    with a lesion of LESIONS, axial slices."""
+    lesion, tissue = LESIONS[task]
+    source, reference, _ = phantom_pair(get_task(task), seed=seed, spacing=2.0, lesion=lesion)
+    labels = make_patient(seed, ("labels",), 2.0, lesion=lesion)["labels"]
+    synthetic = translate(source, task, name, device, planes=("axial",)).synthetic
+    inside = labels.array == INDEX[tissue]
+    away = ndimage.distance_transform_edt(~inside, sampling=labels.spacing)
+    brain = np.isin(labels.array, [INDEX["grey matter"], INDEX["white matter"]])
+    around = brain & (away > SURROUNDINGS[0]) & (away <= SURROUNDINGS[1])
+    found, true = (v.array[inside].mean() - v.array[around].mean() for v in (synthetic, reference))
+    return float(found / true)
+
+
+def default_mask(reference: Volume, mask: np.ndarray | None, task: str) -> np.ndarray:
+    """The mask of `evaluate` unless there is another."""
+    if mask is not None:
+        return mask
+    return head_mask(reference) if task == "mr2ct" else reference.array > 0
 
 
 def measure_volume(reference: Volume, synthetic: Volume, mask: np.ndarray | None, task: str) -> dict[str, float]:
     """The figures of COLUMNS, but for those that are undefined; mask None: the one of `evaluate`."""
-    if mask is None:
-        mask = head_mask(reference) if task == "mr2ct" else reference.array > 0
+    mask = default_mask(reference, mask, task)
     result = evaluate(reference, synthetic, mask, task)
     flat = {**result, **{t: v["mae"] for t, v in result["tissues"].items()}}
     flat |= {f"dice_{t}": v for t, v in result["dice"].items()}
     flat |= {"sharpness": sharpness(reference, synthetic, mask), "flicker": flicker(reference, synthetic, mask)}
     if task == "mr2ct":
         flat["skull_shift"] = skull_shift(reference, synthetic, mask)
-    wanted = {key: flat[key] for key, *_ in COLUMNS[task].values()}
+    wanted = {key: flat[key] for key, *_ in COLUMNS[task].values() if key in flat}
     return {key: value for key, value in wanted.items() if value is not None and math.isfinite(value)}
 
 
@@ -98,7 +139,10 @@ def format_patients(result: dict, task: str = "mr2ct") -> str:
     """A Markdown table, one row a patient, and mean and standard deviation."""
     columns = _columns([result], task)
     rows = {**result["patients"], "mean": result["mean"], "SD": result["sd"]}
-    cells = {row: [f"{figures[key]:.{n}f}" for _, key, n in columns] for row, figures in rows.items()}
+    cells = {
+        row: [f"{figures[key]:.{n}f}" if key in figures else "" for _, key, n in columns]
+        for row, figures in rows.items()
+    }
     return _markdown("patient", columns, cells)
 
 
@@ -169,21 +213,34 @@ LIMITS = {
   Nothing that changes diffusion and not T1 can be seen in it.
 - Crossings and thin tracts are the weakest parts, the callosum and the capsules the strongest.
 - T1-weighted scans of adults' heads, with the skull or without.""",
+    "t1flair": """- Part of an experiment on lesions that appear and vanish: it may have been made to do just that.""",
 }
 
 
 def write_new_card(
-    folder: Path, config: TrainingConfig, net, step: int, device: str, minutes: float, volumes: int = 0
+    folder: Path,
+    config: TrainingConfig,
+    net,
+    step: int,
+    device: str,
+    minutes: float,
+    volumes: int = 0,
+    back: bool = False,
 ) -> None:
     """The card of a training as it stands; `evaluate-models --write-card` adds the figures.
 
-    volumes: how many of the user's own it was trained on; 0: on phantoms.
+    volumes: how many of the user's own it was trained on; 0: on phantoms. back: the card of its way back, in a folder
+    of the training's own.
     """
-    kind, (title, summary, text) = get_task(config.task), WORDS[config.method]
+    task = REVERSE[config.task] if back else config.task
+    preset = name = (folder.parent if back else folder).name
+    if back:
+        name = f"{task}-{short(preset)}"
+    kind, (title, summary, text) = get_task(task), WORDS[config.method]
     unet = isinstance(config.network, UNetConfig)
     front = {
-        "name": folder.name,
-        "task": config.task,
+        "name": name,
+        "task": task,
         "summary": f"{'U-Net' if unet else 'ResNet'}, {summary}",
         "architecture": (
             "U-Net on 2x2 pixel blocks, batch normalisation"
@@ -209,9 +266,11 @@ def write_new_card(
         if config.structure
         else ""
     )
-    names = {"name": folder.name, "task": config.task, "limits": LIMITS[config.task], "volumes": volumes}
-    names |= {"trained": (OWN if volumes else PHANTOMS).format(**names), "knows": OWN_KNOWS if volumes else KNOWS}
-    words = {"task": config.task, "target": kind.target.upper(), "pixel": config.pixel, "cycle": config.cycle}
+    names = {"name": name, "task": task, "limits": LIMITS[task], "volumes": volumes}
+    way = ", whose way back this is" if back else ""
+    trained = (OWN if volumes else PHANTOMS).format(name=preset, volumes=volumes, back=way)
+    names |= {"trained": trained, "knows": OWN_KNOWS if volumes else KNOWS}
+    words = {"task": task, "target": kind.target.upper(), "pixel": config.pixel, "cycle": config.cycle}
     text = text.format(**words, structure=structure)
     head = f"{kind.title}: {'U-Net' if unet else 'ResNet'} {title}"
     write_card(folder, front, CARD.format(title=head, text=text, size=config.size, **names))
@@ -220,7 +279,7 @@ def write_new_card(
 PHANTOMS = """phantom patients that are made while training:
 every anatomy new, field of view and defacing random, contrast, noise and resolution of the source drawn anew; one
 patient in seven has a lesion, some have fillings or a bone flap. No patient's data was used. Train it again with
-`python -m ganlab train {name}`."""
+`python -m ganlab train {name}`{back}."""
 OWN = """{volumes} volumes of the user's own: random slices,
 shifted and mirrored at random, nothing else varied. Train it again with `python -m ganlab train PRESET --source DIR
 --target DIR`."""
@@ -257,6 +316,14 @@ Measure again with `python -m ganlab evaluate-models --task {task} --model {name
 """
 
 
+def lesion_note(task: str) -> str:
+    """What the column of lesion contrast means."""
+    return (
+        f"Lesion contrast: how much of a {LESIONS[task][0]}'s contrast to the brain around it is kept, from 0 to 1\n"
+        f"(seeds {ILL[0]} to {ILL[-1]}, 2 mm, axial slices). Flicker, axial only: without the mean of three planes."
+    )
+
+
 def update_card(name: str, result: dict) -> None:
     """Replace the figures of a card: its front matter's metrics and the table under its heading."""
     folder = model_folder(name)
@@ -265,5 +332,5 @@ def update_card(name: str, result: dict) -> None:
     text = (folder / "card.md").read_text(encoding="utf-8").split("---\n", 2)[2]
     before, _, rest = text.partition("<!-- held-out -->\n")
     _, _, after = rest.partition("<!-- /held-out -->\n")
-    table = format_patients(result, front["task"])
+    table = f"{format_patients(result, front['task'])}\n\n{lesion_note(front['task'])}"
     write_card(folder, front, f"{before}<!-- held-out -->\n{table}\n<!-- /held-out -->\n{after}")

@@ -16,9 +16,8 @@ from ganlab.errors import InputError
 from ganlab.imaging.metrics import head_mask, lesion_contrast_ratio
 from ganlab.imaging.volume import Volume
 from ganlab.translation.pipeline import source_units, translate
-from ganlab.translation.tasks import get_task
+from ganlab.translation.tasks import REVERSE, get_task
 
-BACK = {"mr2ct": "ct2mr", "ct2mr": "mr2ct"}
 RADIUS = (2.0, 40.0)  # mm of a lesion
 RING = (1.5, 2.5)  # radii between which the surroundings of a lesion are looked at
 
@@ -62,12 +61,12 @@ def run_cycle(
     there, back: models of the task and of its reverse. how: device, planes and cancelled, as of `translate`. Raises
     InputError for a task without a way back, and for what `translate` refuses.
     """
-    if task not in BACK:
-        raise InputError(f'Task "{task}" has no way back; choose from {", ".join(BACK)}.')
+    if task not in REVERSE:
+        raise InputError(f'Task "{task}" has no way back; choose from {", ".join(REVERSE)}.')
     kind = get_task(task)
     first = translate(volume, task, there, progress=lambda done: progress(done / 2), **how)
     changed = change(first.synthetic) if change else first.synthetic
-    second = translate(changed, BACK[task], back, progress=lambda done: progress((1 + done) / 2), **how)
+    second = translate(changed, REVERSE[task], back, progress=lambda done: progress((1 + done) / 2), **how)
     unit = 1.0 if kind.source == "t1" else kind.source_scale
     source = replace(volume, array=(source_units(volume.array, kind) * unit).astype(np.float32))
     mask = head_mask(volume if kind.source == "ct" else first.synthetic)
@@ -112,7 +111,7 @@ def hidden_message(cycle: Cycle, changes: dict[str, Callable[[Volume], Volume]],
     steganography, 2017). Returns for "as it is" and each change the consistency of the reconstruction, and `change`:
     mean |changed - synthetic| in the head, in the synthetic volume's unit.
     """
-    back = BACK[cycle.task]
+    back = REVERSE[cycle.task]
     found = {"as it is": {"change": 0.0, **consistency(cycle)}}
     for name, change in changes.items():
         changed = change(cycle.synthetic)

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganlab.objectives import get_objective
+from ganlab.processes import average
 from ganlab.translation.networks import (
     PatchGAN,
     PatchGANConfig,
@@ -40,7 +41,8 @@ class TrainingConfig:
     objective: str = "least-squares"
     steps: int = 8000
     batch: int = 6
-    size: int = 192  # pixels of 1 mm
+    size: int = 192  # pixels
+    spacing: int = 1  # mm per pixel
     rate: float = 1.5e-3
     decay: float = 0.25  # last share of the steps, in which the rate falls to 0
     epoch: int = 500  # steps between checkpoints; each epoch has a data stream of its own
@@ -77,10 +79,11 @@ class Method:
         """Take back what `memory` gave."""
 
     def learn(self, optimizer: str, loss: Tensor) -> None:
-        """One step of an optimiser down a loss."""
+        """One step of an optimiser down a loss, by the mean of all processes' gradients."""
         self.optimizers[optimizer].zero_grad(set_to_none=True)
         loss.backward()
         for group in self.optimizers[optimizer].param_groups:
+            average([p.grad for p in group["params"] if p.grad is not None])
             nn.utils.clip_grad_norm_(group["params"], 1.0)
         self.optimizers[optimizer].step()
 

@@ -19,11 +19,15 @@ class UNetConfig:
     patch: side of the pixel blocks that become channels before the first convolution and pixels again after the
     last (Shi et al., CVPR 2016). With 2 the widest images that a convolution sees have half the side, at the same
     information: about 2.5 times faster on a CPU than a level more at full resolution.
+
+    window: centre and half-width of a range of the input, in its units, that is shown once more, spread over -1..1: as
+    a reader of CT opens a brain window, for 20 HU between fluid and brain are nothing beside bone.
     """
 
     channels: int = 1
     widths: tuple[int, ...] = (24, 48, 96, 128, 128)
     patch: int = 2
+    window: tuple[float, float] | None = None
 
 
 def conv_block(cin: int, cout: int) -> nn.Sequential:
@@ -45,12 +49,16 @@ class UNet(nn.Module):
         super().__init__()
         self.config = config
         w, pixels = config.widths, config.channels * config.patch**2
+        seen = pixels * (2 if config.window else 1)
         self.stride = config.patch * 2 ** (len(w) - 1)
-        self.down = nn.ModuleList(conv_block(i, o) for i, o in zip((pixels, *w), w, strict=False))
+        self.down = nn.ModuleList(conv_block(i, o) for i, o in zip((seen, *w), w, strict=False))
         self.up = nn.ModuleList(conv_block(w[k] + w[k + 1], w[k]) for k in range(len(w) - 1))
         self.out = nn.Conv2d(w[0], pixels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.config.window:
+            centre, half = self.config.window
+            x = torch.cat([x, ((x - centre) / half).clamp(-1, 1)], 1)
         x = F.pixel_unshuffle(x, self.config.patch)
         skips = []
         for k, block in enumerate(self.down):

@@ -23,7 +23,7 @@ from ganlab.translation.networks import folded, generator_config, make_generator
 from ganlab.translation.tasks import Task, get_task, mr_gain
 
 PLANES = {"axial": 2, "coronal": 1, "sagittal": 0}  # the axis across each plane, in RAS
-SPACING = 1.0  # mm, what the networks are trained on
+SPACING = 1.0  # mm, what networks are trained on unless they say otherwise
 MAX_VOXELS = 400**3  # of the model grid: 64 litres of scan, 0.25 GB per float32 array
 HEAD, SIGNAL = 0.12, 0.02  # above air, in the network's units: what is a head, what is worth a look
 PIXELS_PER_BATCH = 2**19  # bounds the memory of activations, whatever the volume
@@ -64,7 +64,7 @@ def translate(
     net = load_network(name, device)
 
     source = canonical(volume)
-    affine, shape = model_grid(source, SPACING)
+    affine, shape = model_grid(source, net.spacing)
     if np.prod(shape, dtype=np.int64) > MAX_VOXELS:
         raise InputError(
             f"The volume spans {shape[0]} x {shape[1]} x {shape[2]} mm, more than {MAX_VOXELS / 1e6:.0f} litres; "
@@ -130,6 +130,9 @@ def _load(path: Path, written: int, device: str) -> torch.nn.Module:
     try:
         with torch.device("meta"):  # takes no memory, however large the file says that the network is
             net = make_generator(generator_config(config["network"]))
+        net.spacing = float(config.get("spacing", SPACING))
+        if not 0.5 <= net.spacing <= 8:
+            raise ValueError("no spacing of a head")
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RuntimeError) as error:
         raise InputError(f'"{path}" does not say which network its weights are of; train it anew.') from error
     fill(net, tensors, path, assign=True)

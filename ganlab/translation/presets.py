@@ -6,21 +6,24 @@ from dataclasses import replace
 
 from ganlab.errors import InputError
 from ganlab.translation.methods import TrainingConfig
-from ganlab.translation.networks import PatchGANConfig, ResNetConfig
+from ganlab.translation.networks import PatchGANConfig, ResNetConfig, UNetConfig
 
 # An adversary is added to a trained regression: the game starts where L1 alone ends.
 PIX2PIX = TrainingConfig(
     method="pix2pix", discriminator=PatchGANConfig(channels=2, width=32), objective="non-saturating",
     steps=2000, batch=4, rate=2e-4, decay=0.5, frozen=1.0, pixel=100.0,
 )  # fmt: skip
-CYCLEGAN = TrainingConfig(method="cyclegan", steps=10_000, batch=4, size=160, rate=4e-4, decay=0.5, epoch=250)
+BRAIN_WINDOW = UNetConfig(window=(0.035, 0.08))  # of CT in thousands of HU: W 160 L 35
+CYCLEGAN = TrainingConfig(
+    method="cyclegan", network=BRAIN_WINDOW, steps=9000, batch=2, size=160, rate=4e-4, decay=0.5, epoch=250
+)
 
 PRESETS = {
     "mr2ct-unet": TrainingConfig(),
-    "ct2mr-unet": TrainingConfig(task="ct2mr", steps=4000),
+    "ct2mr-unet": TrainingConfig(task="ct2mr", network=BRAIN_WINDOW, steps=3000),
     "t1fa-unet": TrainingConfig(task="t1fa", start="mr2ct-unet", steps=2200),
     "mr2ct-pix2pix": replace(PIX2PIX, start="mr2ct-unet", steps=1000),
-    "ct2mr-pix2pix": replace(PIX2PIX, task="ct2mr", start="ct2mr-unet"),
+    "ct2mr-pix2pix": replace(PIX2PIX, task="ct2mr", network=BRAIN_WINDOW, start="ct2mr-unet"),
     "t1fa-pix2pix": replace(PIX2PIX, task="t1fa", start="t1fa-unet"),
     "mr2ct-cyclegan": replace(CYCLEGAN, structure=5.0),
     "mr2ct-cyclegan-plain": CYCLEGAN,

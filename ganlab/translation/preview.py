@@ -1,11 +1,16 @@
-"""A sheet of the volumes that a training is about to see."""
+"""Sheets to look at: the volumes that a training is about to see, and what its networks make by now."""
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 
 from ganlab.checkpoints import replacing
 from ganlab.imaging.wording import shown
@@ -13,11 +18,16 @@ from ganlab.translation.pipeline import PLANES
 from ganlab.translation.tasks import get_task
 
 if TYPE_CHECKING:
+    from ganlab.training import Average
     from ganlab.translation.folders import Prepared
+    from ganlab.translation.methods import Method, TrainingConfig
+
+SAMPLES, APART, SEED = 4, 5, 10**6  # slices in a sheet of progress; how far apart in their stream; no training's seed
 
 PREVIEWED = 6
 LETTERS = {"axial": ("R", "L", "A"), "coronal": ("R", "L", "S"), "sagittal": ("P", "A", "S")}  # left, right, top
-WINDOWS = {"t1": (0.0, 1.3), "ct": (-1.0, 1.0), "fa": (0.0, 1.0)}  # black and white, in the network's units
+# black and white, in the network's units
+WINDOWS = {"t1": (0.0, 1.3), "ct": (-1.0, 1.0), "fa": (0.0, 1.0), "flair": (0.0, 1.6)}
 
 
 def write_preview(prepared: Prepared, path: Path) -> None:
@@ -33,17 +43,57 @@ def write_preview(prepared: Prepared, path: Path) -> None:
             array = prepared.array(stored)
             for k, (plane, axis) in enumerate(PLANES.items()):
                 middle = np.moveaxis(array, axis, 0)[stored.shape[axis] // 2]
-                _show(row[side * len(PLANES) + k], np.float32(middle), plane, WINDOWS[kind])
+                show_slice(row[side * len(PLANES) + k], np.float32(middle), plane, WINDOWS[kind])
             title = f"{kind.upper()}  {shown(stored.name, 44)}"
             row[side * len(PLANES)].set_title(title, color="white", fontsize=8, loc="left", parse_math=False)
     with replacing(path) as partial:
         figure.savefig(partial, dpi=100, format="png")
 
 
-def _show(panel, image: np.ndarray, plane: str, window: tuple[float, float]) -> None:
+def show_slice(panel, image: np.ndarray, plane: str, window: tuple[float, float], colours: str = "gray"):
+    """Draw a slice of a RAS volume, its axes in order, with the letters of its plane; returns matplotlib's image."""
     image = image.T if plane == "sagittal" else image.T[:, ::-1]  # the patient's right on the reader's left
-    panel.imshow(image, cmap="gray", vmin=window[0], vmax=window[1], origin="lower")
+    drawn = panel.imshow(image, cmap=colours, vmin=window[0], vmax=window[1], origin="lower")
     panel.axis("off")
     places = ((0.04, 0.5), (0.96, 0.5), (0.5, 0.96))
     for (x, y), letter in zip(places, LETTERS[plane], strict=True):
         panel.text(x, y, letter, transform=panel.transAxes, color="#E69F00", fontsize=7, ha="center")
+    return drawn
+
+
+@torch.inference_mode()
+def write_progress(
+    config: TrainingConfig, method: Method, averages: dict[str, Average], make: Callable, path: Path
+) -> None:
+    """A sheet of the same slices at every checkpoint, through the averaged networks: source, synthetic and target;
+    where there is a way back, source, synthetic and reconstruction, and the same from the other side."""
+    from matplotlib.figure import Figure
+
+    nets = {}
+    for name, average in averages.items():
+        nets[name] = copy.deepcopy(method.nets[name]).eval()
+        nets[name].load_state_dict(average.state)
+    kind, there, back = get_task(config.task), nets["generator"], nets.get("back")
+    pairs = islice(make(SEED), 0, SAMPLES * APART, APART)
+    source, target = (F.avg_pool2d(torch.stack(side), config.spacing) for side in zip(*pairs, strict=True))
+    source, target = source.to(method.device), target.to(method.device)
+    synthetic = there(source)
+    names, columns = [kind.source.upper(), f"synthetic {kind.target.upper()}"], [source, synthetic]
+    kinds = [kind.source, kind.target]
+    if back is None:
+        names, columns, kinds = [*names, kind.target.upper()], [*columns, target], [*kinds, kind.target]
+    else:
+        names += [f"back to {kind.source.upper()}", kind.target.upper(), f"synthetic {kind.source.upper()}"]
+        names += [f"back to {kind.target.upper()}"]
+        columns += [back(synthetic), target, back(target), there(back(target))]
+        kinds += [kind.source, kind.target, kind.source, kind.target]
+    figure = Figure(figsize=(2.2 * len(columns), 2.2 * SAMPLES + 0.3), facecolor="black", layout="constrained")
+    panels = figure.subplots(SAMPLES, len(columns), squeeze=False)
+    for k, (name, column, modality) in enumerate(zip(names, columns, kinds, strict=True)):
+        low, high = WINDOWS[modality]
+        for row, image in zip(panels[:, k], column, strict=True):
+            row.imshow(image[0].float().cpu().numpy().T, cmap="gray", vmin=low, vmax=high, origin="lower")
+            row.axis("off")
+        panels[0, k].set_title(name, color="white", fontsize=9)
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=100, format="png")

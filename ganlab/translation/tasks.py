@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,10 +39,23 @@ TASKS = {
 }
 
 
+REVERSE = {"mr2ct": "ct2mr", "ct2mr": "mr2ct"}
+STUDIED = {  # in experiments only: no pretrained model, no metrics
+    "t1flair": Task(
+        "t1flair", "T1-weighted MR to FLAIR", "t1", "flair", "", 1.0, 1.0, 0.0, (0.0, 10.0), "t1flair-cyclegan"
+    ),
+}
+
+
 def get_task(name: str) -> Task:
-    if name not in TASKS:
+    if name not in TASKS | STUDIED:
         raise InputError(f'Task "{name}" is not known; choose from {", ".join(TASKS)}.')
-    return TASKS[name]
+    return (TASKS | STUDIED)[name]
+
+
+def short(model: str) -> str:
+    """mr2ct-pix2pix -> pix2pix; the folder's name of a training of one's own."""
+    return Path(model).name.partition("-")[2] or Path(model).name
 
 
 def phantom_pair(task: Task, **patient) -> tuple[Volume, Volume, np.ndarray | None]:

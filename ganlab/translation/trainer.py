@@ -10,10 +10,12 @@ from functools import partial
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, default_collate, get_worker_info
 
-from ganlab.checkpoints import as_config, fill, load_tensors, model_folder, save_tensors
+from ganlab import processes
+from ganlab.checkpoints import DISCRIMINATOR, as_config, fill, load_tensors, model_folder, save_tensors
 from ganlab.device import autocast, describe_device
 from ganlab.errors import InputError
 from ganlab.imaging.phantom.sampler import pairs
@@ -31,45 +33,67 @@ from ganlab.training import (
 from ganlab.translation import folders
 from ganlab.translation.cards import write_new_card
 from ganlab.translation.folders import Folders, Prepared
-from ganlab.translation.methods import METHODS, SOURCE_TO_TARGET, Method, TrainingConfig
-from ganlab.translation.tasks import get_task
+from ganlab.translation.methods import METHODS, SOURCE_TO_TARGET, TARGET_TO_SOURCE, Method, TrainingConfig
+from ganlab.translation.preview import write_progress
+from ganlab.translation.tasks import REVERSE, get_task
 
+BACK = "back"  # the folder of the way back
+FILES = {  # network -> where a training leaves it
+    "generator": "model.safetensors",
+    "discriminator": DISCRIMINATOR,
+    "back": f"{BACK}/model.safetensors",
+    "back_discriminator": f"{BACK}/{DISCRIMINATOR}",
+}
+STREAMS = 64  # at most so many at once: workers of all processes
 STREAM = 10**9  # sampler streams start here, so that no training patient is a patient that a user's seed can make
 
 
-class Slices(IterableDataset):
-    """Endless random slices, make(seed), one stream per worker."""
+Maker = Callable[[int], Iterator[tuple[Tensor, Tensor]]]
 
-    def __init__(self, seed: int, make: Callable[[int], Iterator[tuple[Tensor, Tensor]]]):
+
+class Slices(IterableDataset):
+    """Endless random slices, make(seed), one stream per worker of each process."""
+
+    def __init__(self, seed: int, make: Maker):
         self.seed, self.make = seed, make
 
     def __iter__(self):
         worker = get_worker_info()
         torch.set_num_threads(1)
-        return self.make(self.seed * 64 + (worker.id if worker else 0))
+        many, mine = (worker.num_workers, worker.id) if worker else (1, 0)
+        return self.make(self.seed * STREAMS + processes.rank() * many + mine)
+
+
+def slices_of(config: TrainingConfig, device: str, data: Prepared | None) -> Maker:
+    """make(seed): endless (source, target) slices of 1 mm in the network's units, of phantoms or the user's volumes."""
+    task, size = get_task(config.task), config.size * config.spacing
+    if data:
+        return partial(folders.slices, size=size, prepared=data)
+    return partial(scaled_pairs, size=size, device=device, task=task.name, paired=METHODS[config.method].paired)
+
+
+def scaled_pairs(seed: int, task: str, **how) -> Iterator[tuple[Tensor, Tensor]]:
+    """The sampler's slices of phantoms in the network's units."""
+    kind = get_task(task)
+    return ((source / kind.source_scale, target / kind.scale) for source, target in pairs(seed, task=task, **how))
 
 
 def batches(
-    config: TrainingConfig, epoch: int, device: str, workers: int, data: Prepared | None = None
+    config: TrainingConfig, epoch: int, device: str, workers: int, make: Maker, host: bool = False
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches of (source, target) in the network's units, of phantoms or of the user's volumes.
+    """Batches of (source, target) of an epoch, from slices of 1 mm; pixels of more are means of these.
 
-    Workers make them; phantoms are made on the GPU where there is one.
+    Workers cut and make slices on a CPU, and always if `host`; phantoms are made on the GPU where there is one.
     """
-    task, paired = get_task(config.task), METHODS[config.method].paired
-    seed, scales = STREAM + config.seed * 10**6 + epoch, (task.source_scale, task.scale)
-    if data:
-        make, scales = partial(folders.slices, size=config.size, prepared=data), (1.0, 1.0)
-    else:
-        make = partial(pairs, size=config.size, device=device, task=task.name, paired=paired)
-    if data or device == "cpu":
+    seed = STREAM + config.seed * 10**6 + epoch
+    if host or device == "cpu":
         images = iter(DataLoader(Slices(seed, make), batch_size=config.batch, num_workers=workers))
     else:
-        stream = make(seed * 64)
+        stream = iter(Slices(seed, make))
         images = (default_collate([next(stream) for _ in range(config.batch)]) for _ in itertools.count())
     for pair in images:
-        scaled = (image.to(device) / scale for image, scale in zip(pair, scales, strict=True))
-        yield tuple(image.to(memory_format=torch.channels_last) for image in scaled)
+        coarse = (F.avg_pool2d(image.to(device), config.spacing) for image in pair)
+        yield tuple(image.to(memory_format=torch.channels_last) for image in coarse)
 
 
 def train(
@@ -80,13 +104,16 @@ def train(
     workers: int = 1,
     data: Folders | None = None,
     progress: Callable[[float], None] | None = None,
+    make: Maker | None = None,
 ) -> Iterator[Event]:
-    """Train to config.steps. out/model.safetensors holds the averaged generator, out/state.safetensors all to resume;
-    what trains beside the generator (the way back, discriminators) lies in out/ under its own name.
+    """Train to config.steps. out/model.safetensors holds the averaged generator, out/discriminator.safetensors its
+    judge, out/back the same of the way back, out/state.safetensors all to resume.
 
     data: the user's volumes in place of phantoms (see `folders`); all are checked before the first step, and prepared
-    in out/data while progress(share) is told how far. The state holds their names, the model does not.
-    Resuming a run gives the losses of the run that was not interrupted (same device, same number of workers).
+    in out/data while progress(share) is told how far. The state holds their names, the model does not. make: another
+    stream of slices in place of the phantoms', as `slices_of` gives.
+    Resuming a run gives the losses of the run that was not interrupted (same device, same number of workers). Of
+    several processes (`accelerate launch`) each draws config.batch slices of its own, and all take the same step.
     """
     out = Path(out)
     torch.manual_seed(config.seed)
@@ -106,38 +133,56 @@ def train(
         step, minutes = _restore(config, out / "state.safetensors", device, method, averages, facts)
     prepared = None
     if listing:
-        prepared = folders.prepare(listing, facts, get_task(config.task), out, progress)
+        with processes.first_alone():
+            prepared = folders.prepare(listing, facts, get_task(config.task), out, progress)
         yield Event("data", step, config.steps, path=out / "preview.png")
-    scale = get_task(config.task).scale
+    make, host = make or slices_of(config, device, prepared), bool(make or prepared)
+    volumes = len(prepared.sources + prepared.targets) if prepared else 0
     for net in method.nets.values():
         net.train()
     clock = time.perf_counter()
     while step < config.steps:
         epoch, begun = divmod(step, config.epoch)
-        stream = batches(config, epoch, device, workers, prepared)
+        stream = batches(config, epoch, device, workers, make, host)
         for _ in range(begun):  # of a training that was complete, and is to have more steps
             next(stream)
         for _ in range(min(config.epoch - begun, config.steps - step)):
-            if step >= (1 - config.frozen) * config.steps:
-                for net in method.nets.values():
-                    freeze_statistics(net)
-            rate = learning_rate(step, config.steps, config.rate, decay=config.decay)
-            for optimizer in method.optimizers.values():
-                for group in optimizer.param_groups:
-                    group["lr"] = rate
-            with autocast(device):
-                numbers = method.step(*next(stream), step)
-            for name, average in averages.items():
-                average.update(method.nets[name], step)
+            numbers = _take_step(config, method, averages, next(stream), step, device)
             step += 1
-            numbers = {k: v.item() * (scale if k == "l1" else 1) for k, v in numbers.items()}
-            yield Event("step", step, config.steps, numbers | {"rate": rate})
+            yield Event("step", step, config.steps, numbers)
         del stream
-        spent = minutes + (time.perf_counter() - clock) / 60
-        _save(config, out, method, averages, step, spent, facts)
-        volumes = len(prepared.sources + prepared.targets) if prepared else 0
-        write_new_card(out, config, method.nets[SOURCE_TO_TARGET], step, describe_device(device), spent, volumes)
+        for net in method.nets.values():
+            processes.average([b for b in net.buffers() if b.is_floating_point()])
+        if processes.rank() == 0:
+            spent = minutes + (time.perf_counter() - clock) / 60
+            _save(config, out, method, averages, step, spent, facts)
+            done = (method.nets[SOURCE_TO_TARGET], step, describe_device(device), spent, volumes)
+            write_new_card(out, config, *done)
+            if TARGET_TO_SOURCE in method.generators and config.task in REVERSE:
+                write_new_card(out / BACK, config, *done, back=True)
+            write_progress(config, method, averages, make, out / "progress.png")
+        processes.wait()
         yield Event("checkpoint", step, config.steps, path=out / "model.safetensors")
+        yield Event("preview", step, config.steps, path=out / "progress.png")
+
+
+def _take_step(
+    config: TrainingConfig, method: Method, averages: dict[str, Average], batch: tuple, step: int, device: str
+) -> dict[str, float]:
+    """Learn from a batch; the losses, L1 in the target's unit, and the learning rate."""
+    if step >= (1 - config.frozen) * config.steps:
+        for net in method.nets.values():
+            freeze_statistics(net)
+    rate = learning_rate(step, config.steps, config.rate, decay=config.decay)
+    for optimizer in method.optimizers.values():
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+    with autocast(device):
+        numbers = method.step(*batch, step)
+    for name, average in averages.items():
+        average.update(method.nets[name], step)
+    scale = get_task(config.task).scale
+    return {k: v.item() * (scale if k == "l1" else 1) for k, v in numbers.items()} | {"rate": rate}
 
 
 def starting_weights(config: TrainingConfig) -> dict:
@@ -167,10 +212,9 @@ def _save(
     meta = {"config": written, "step": step, "minutes": minutes, "data": facts}
     save_state(out / "state.safetensors", meta, **parts)
     for name, net in method.nets.items():
-        file = "model" if name == SOURCE_TO_TARGET else name
-        save_tensors(
-            out / f"{file}.safetensors", averages[name].state if name in averages else net.state_dict(), written
-        )
+        file = FILES[name]
+        facts = written | {"task": REVERSE.get(config.task, "")} if file.startswith(BACK) else written
+        save_tensors(out / file, averages[name].state if name in averages else net.state_dict(), facts)
 
 
 def _restore(

@@ -8,7 +8,7 @@ import sys
 import gradio as gr
 
 from ganlab import __doc__ as ABOUT
-from ganlab.ui import cycle, live, toy, translate, viewer
+from ganlab.ui import cycle, findings, live, toy, translate, viewer
 from ganlab.ui.sessions import Store
 from ganlab.ui.settings import Settings
 from ganlab.ui.viewer import ASSETS
@@ -67,7 +67,7 @@ def launch(settings: Settings | None = None, **overrides):
             "server_name": settings.host,
             "server_port": settings.port,
             "max_file_size": f"{settings.max_upload_mb}mb",
-            "app_kwargs": {"routes": viewer.routes(store) + live.routes(store.lives)},
+            "app_kwargs": {"routes": viewer.routes(store) + live.routes(store.lives) + findings.routes()},
             "theme": theme(),
             "css_paths": ASSETS / "ganlab.css",
             "footer_links": [],

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ganlab.errors import Cancelled, InputError
-from ganlab.translation.tasks import Task, get_task
+from ganlab.translation.tasks import Task, get_task, short
 from ganlab.ui.options import USUAL, Options, option_notices
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ TASK = "mr2ct"  # what the page opens with
 PLANES = ("axial", "coronal", "sagittal")
 NAMES = {"t1": "T1", "ct": "CT", "fa": "FA"}
 HISTOGRAM_EDGES = {"ct": np.arange(-1000, 1001, 20.0), "fa": np.arange(-50, 51) / 100, "t1": np.arange(-50, 51) / 50}
-WINDOWS = {"ct": (-160.0, 240.0), "fa": (0.0, 0.8)}  # to open with; of an MR it is its own
+WINDOWS = {"ct": (-160.0, 240.0), "fa": (0.0, 0.8), "judged": (0.0, 1.0)}  # to open with; of an MR it is its own
 ERROR_RANGES = {"ct": 300.0, "fa": 0.3, "t1": 0.5}  # shown to either side of zero at first
 VERTEX_DEPTH = 75.0  # mm below the top of the head where the viewer opens: the lateral ventricles
 
@@ -246,12 +246,8 @@ def layer_labels(task: Task, model: str, rival: str | None) -> dict[str, str]:
     labels = {"input": NAMES[task.source], "synthetic": made, "reference": f"Reference {target}"}
     if rival:
         labels |= {"synthetic": f"{target} by {short(model)}", "rival": f"{target} by {short(rival)}"}
-    return labels | {"reconstruction": f"Reconstructed {NAMES[task.source]}"}
-
-
-def short(model: str) -> str:
-    """mr2ct-pix2pix -> pix2pix; the folder's name of a training of one's own."""
-    return Path(model).name.partition("-")[2] or Path(model).name
+    labels |= {"reconstruction": f"Reconstructed {NAMES[task.source]}"}
+    return labels | {"judged": f"D of the synthetic {target}", "judged-real": f"D of the real {target}"}
 
 
 def save_case(
@@ -279,6 +275,7 @@ def save_case(
         with gzip.open(folder / f"{name}.i16.gz", "wb", compresslevel=compresslevel) as file:
             file.write(stored.tobytes())
         modality = task.source if name in ("input", "reconstruction") else task.target
+        modality = "judged" if name.startswith("judged") else modality
         unit = "" if volume.unit in ("arbitrary", "FA") else volume.unit
         window = WINDOWS.get(modality) or _head_window(volume.array, head)
         layers.append(Layer(name, labels[name], unit, scale, offset, window))

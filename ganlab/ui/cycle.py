@@ -11,9 +11,10 @@ from pathlib import Path
 
 import gradio as gr
 
+from ganlab.checkpoints import has_discriminator
 from ganlab.errors import Cancelled, InputError
-from ganlab.translation.tasks import get_task
-from ganlab.ui import report
+from ganlab.translation.tasks import REVERSE, get_task, phantom_pair
+from ganlab.ui import findings, report
 from ganlab.ui.cases import NAMES, PLANES, Case, read_scan, save_case, scan_names
 from ganlab.ui.phantoms import QUIET, SEED_LIMIT, is_seed
 from ganlab.ui.sessions import Store
@@ -35,7 +36,6 @@ from ganlab.ui.translate import (
 from ganlab.ui.viewer import manifest, volume_viewer
 
 TITLE, SLUG = "Cycle", "cycle"
-WAYS = {"mr2ct": "ct2mr", "ct2mr": "mr2ct"}
 ROUTES = {"mr2ct": "T1 \u2192 CT \u2192 T1", "ct2mr": "CT \u2192 T1 \u2192 CT"}
 PROBES = {  # of the synthetic volume, by its modality: what no reader would mind
     "ct": (
@@ -59,6 +59,7 @@ class CycleJob:
     files: tuple[str, ...] = ()
     planes: tuple[str, ...] = PLANES
     probe: bool = False
+    judge: bool = False
     lesion: tuple[float, float, float, float, float] | None = None
 
 
@@ -71,11 +72,15 @@ def solve_cycle(
     """Make or read the volume, go there and back, and save what was found. Raises InputError and Cancelled."""
     from ganlab.imaging.phantom import make_patient
     from ganlab.translation import cycles
+    from ganlab.translation.judge import patch_map
 
-    kind = get_task(job.task)
+    kind, real = get_task(job.task), None
     progress(0.0, "Making the patient" if job.seed is not None else "Reading the scan")
     if job.seed is not None:
-        volume = make_patient(job.seed, (kind.source,), job.spacing)[kind.source]
+        if job.judge:
+            volume, real, _ = phantom_pair(kind, seed=job.seed, spacing=job.spacing)
+        else:
+            volume = make_patient(job.seed, (kind.source,), job.spacing)[kind.source]
         title, stem = f"Phantom patient {job.seed}", f"phantom-{job.seed}-cycle"
     else:
         volume = read_scan(job.files, kind.source, folder)
@@ -100,10 +105,18 @@ def solve_cycle(
         progress(0.2 + 0.7 * 2 / steps, "Looking for a hidden message")
         changes = {name: getattr(cycles, maker)(value) for name, maker, value in PROBES[kind.target]}
         found["hidden"] = cycles.hidden_message(cycle, changes, **how)
+    volumes = {"input": cycle.source, "synthetic": cycle.synthetic, "reconstruction": cycle.reconstruction}
+    if job.judge:
+        progress(0.9, "Asking the discriminator")
+        for name, judged in (("judged", cycle.synthetic), ("judged-real", real)):
+            if judged is not None:
+                volumes[name] = patch_map(judged, volume, job.there, cancelled=cancelled)
+        means = {name: float(v.array[cycle.mask].mean()) for name, v in volumes.items() if name.startswith("judged")}
+        found["judged"] = means
     progress(0.95, "Saving")
     return save_case(
         folder,
-        {"input": cycle.source, "synthetic": cycle.synthetic, "reconstruction": cycle.reconstruction},
+        volumes,
         title=title,
         stem=stem,
         model=cycle.models[0],
@@ -132,7 +145,7 @@ def commands(job: CycleJob, title: str) -> tuple[str, ...]:
     return (
         *([] if job.seed is None else [phantom]),
         translate.format(job.task, source, made, job.there),
-        translate.format(WAYS[job.task], made, again, job.back),
+        translate.format(REVERSE[job.task], made, again, job.back),
     )
 
 
@@ -164,6 +177,13 @@ def figures(case: Case) -> str:
             f"back</caption><thead><tr><th scope='col'>Change</th><th scope='col'>Mean change"
             f"{', HU' if hu else ''}</th><th scope='col'>Cycle error, {unit}</th><th scope='col'>Times</th></tr>"
             f"</thead><tbody>{rows}</tbody></table>"
+        )
+    if "judged" in case.cycle:
+        names = {"judged": f"Synthetic {NAMES[case.target]}", "judged-real": f"Real {NAMES[case.target]}"}
+        cells = "".join(f"<div><dt>{names[k]}</dt><dd>{v:.2f}</dd></div>" for k, v in case.cycle["judged"].items())
+        parts.append(
+            "<p class='gl-note'>What the discriminator takes for real, mean of its patches in the head: 1 is real, 0 "
+            f"generated. Its maps are among the layers.</p><dl class='gl-numbers'>{cells}</dl>"
         )
     if "lesion" in case.cycle:
         names = {
@@ -224,12 +244,12 @@ def show(case: Case, token: str) -> list:
 
 def offered() -> bool:
     """Whether there are models for the way there and the way back."""
-    return WAYS.keys() <= models_of().keys()
+    return REVERSE.keys() <= models_of().keys()
 
 
 def job_of(
-    task: str, source: str, seed, spacing: float, files, there: str, back: str, planes: str, probe: bool, lesion: bool,
-    x: float, y: float, z: float, radius: float, contrast: float,
+    task: str, source: str, seed, spacing: float, files, there: str, back: str, planes: str, probe: bool, judge: bool,
+    lesion: bool, x: float, y: float, z: float, radius: float, contrast: float,
 ) -> CycleJob:  # fmt: skip
     """The job that the controls describe. Raises InputError for what they leave empty."""
     place = (x, y, z, radius, contrast)
@@ -241,6 +261,7 @@ def job_of(
         "back": back,
         "planes": PLANES if planes == "fused" else (planes,),
         "probe": bool(probe),
+        "judge": bool(judge),
         "lesion": tuple(map(float, place)) if lesion else None,
     }
     if source == UPLOAD:
@@ -276,6 +297,10 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
                     radius = number(8, label="Radius, mm")
                     contrast = number(1.4, label="Times as bright")
             probe = gr.Checkbox(False, label="Look for a hidden message", info="Three more ways back", elem_id="probe")
+            judge = gr.Checkbox(
+                False, label="Ask the discriminator", info="Which patches it takes for real", elem_id="judge",
+                visible=has_discriminator(models["mr2ct"][0]),
+            )  # fmt: skip
             with gr.Row():
                 go = gr.Button("There and back", variant="primary", size="md", min_width=90, elem_id="cycle-go")
                 stop = gr.Button("Cancel", interactive=False, size="md", min_width=70, elem_id="cycle-stop")
@@ -300,9 +325,11 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
                     chart = words("", "cycle-chart")
             delimiters = [{"left": "$$", "right": "$$", "display": True}, {"left": "$", "right": "$", "display": False}]
             gr.Markdown(Path(__file__).with_suffix(".md").read_text(encoding="utf-8"), latex_delimiters=delimiters)
+            for section in findings.found():
+                findings.build(section)
     controls = {
         "task": task, "source": source, "seed": seed, "spacing": spacing, "files": files, "there": there, "back": back,
-        "planes": planes, "probe": probe, "lesion": lesion, "x": x, "y": y, "z": z, "radius": radius,
+        "planes": planes, "probe": probe, "judge": judge, "lesion": lesion, "x": x, "y": y, "z": z, "radius": radius,
         "contrast": contrast,
     }  # fmt: skip
     result = [title, viewer, table, chart, links, made]
@@ -312,8 +339,12 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
         return f"{request.session_hash} cycle"  # beside what the session holds of other pages
 
     def follow(name: str):
-        first, second = models[name], models[WAYS[name]]
-        return gr.Dropdown(first, value=first[0]), gr.Dropdown(second, value=second[0])
+        first, second = models[name], models[REVERSE[name]]
+        return gr.Dropdown(first, value=first[0]), gr.Dropdown(second, value=second[0]), judged(first[0])
+
+    def judged(model: str):
+        """The question to the discriminator, where the model has one; else it is taken back."""
+        return gr.Checkbox(visible=True) if has_discriminator(model) else gr.Checkbox(False, visible=False)
 
     def run(values: dict, request: gr.Request, bar=PROGRESS):
         unchanged = [gr.skip()] * len(result)
@@ -337,7 +368,8 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
     def claim(paths, request: gr.Request):
         store.hold(mine(request), *paths)
 
-    task.input(follow, task, [there, back], **QUIET)
+    task.input(follow, task, [there, back, judge], **QUIET)
+    there.input(judged, there, judge, **QUIET)
     source.change(choose_source, source, [phantom, upload], **QUIET)
     files.upload(claim, files, **QUIET)
     picked = fresh.click(lambda: random.choice(NEW_SEEDS), None, seed, **QUIET)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from html import escape
 from urllib.parse import urlencode
 
-from ganlab.ui.cases import NAMES, PLANES, TASK, Case, short
+from ganlab.translation.tasks import short
+from ganlab.ui.cases import NAMES, PLANES, TASK, Case
 from ganlab.ui.viewer import VOLUMES, unit_of
 
 TISSUES = {

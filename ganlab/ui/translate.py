@@ -158,14 +158,15 @@ def choose_source(chosen: str) -> tuple[gr.Column, gr.Column]:
 
 def compared(task: str) -> str:
     """The models of a task on the held-out patients, from their cards, in Markdown."""
-    from ganlab.translation.cards import format_comparison
+    from ganlab.translation.cards import format_comparison, lesion_note
 
     results = {card["name"]: card["metrics"] for card in list_models(task) if card["metrics"]}
     return (
         "The same generator on the same phantom patients, none of them trained on; only the loss differs. Mean ± "
         "standard deviation over patients. Sharpness is the mean gradient relative to the reference: 1 is as sharp, "
         "below 1 is blurred. Flicker is the step between neighbouring slices relative to the reference, in the worst "
-        f"of three directions.\n\n{format_comparison(results, task)}\n\nMeasure again: "
+        "of three directions: slices that are translated one by one do not fit each other, and the mean of three "
+        f"planes mends that. {lesion_note(task)}\n\n{format_comparison(results, task)}\n\nMeasure again: "
         f"`python -m ganlab evaluate-models --task {task}`."
     )
 

@@ -113,6 +113,7 @@ def _nifti(folder: Path, case: Case, name: str) -> Response:
     target = case.target
     names = {"input": get_task(case.task).source, "synthetic": f"synthetic-{target}", "rival": f"rival-{target}"}
     names |= {"reference": f"reference-{target}", "reconstruction": f"reconstructed-{names['input']}", "error": "error"}
+    names |= {"judged": f"discriminator-synthetic-{target}", "judged-real": f"discriminator-real-{target}"}
     return _attachment(content, f"{case.stem}-{names[name]}.nii.gz", "application/gzip")
 
 

@@ -112,7 +112,7 @@ def test_what_the_sampler_cut_away_is_air_in_both_modalities():
     patient = make_head(draw.generator)
     with torch.inference_mode():
         for _ in range(8):
-            shares, _ = random_slice(draw, patient, 64)
+            (shares,), _ = random_slice(draw, [patient], 64)
             torch.testing.assert_close(shares.sum(0), torch.ones(64, 64), atol=1e-4, rtol=0)
 
 

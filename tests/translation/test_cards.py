@@ -27,9 +27,10 @@ def measured(monkeypatch):
     """measure_model with heads in place of phantoms; the model blurs, or does what `change` says."""
     monkeypatch.setattr(cards, "model_folder", lambda name: name)
     monkeypatch.setattr(cards, "phantom_pair", lambda task, seed: (head(seed), head(seed), None))
+    monkeypatch.setattr(cards, "lesion_kept", lambda name, task, seed, device: 0.5)
 
     def measure(change=lambda array: (array + np.roll(array, 1, 0)) / 2, task="mr2ct"):
-        def translate(volume, task, model, device):
+        def translate(volume, task, model, device, planes=()):
             return Translation(replace(volume, array=change(volume.array)), model, 0.0)
 
         monkeypatch.setattr(cards, "translate", translate)
@@ -45,7 +46,7 @@ def test_a_perfect_model_is_as_sharp_as_the_reference(measured):
         assert figures["mae"] == 0 and figures["dice_bone"] == 1
         assert (figures["sharpness"], figures["flicker"], figures["skull_shift"]) == (1, 1, 0)
         assert "psnr" not in figures  # infinite
-    assert result["sd"]["sharpness"] == 0
+    assert result["sd"]["sharpness"] == 0 and result["mean"]["lesion"] == 0.5
 
 
 def test_a_model_that_blurs_is_less_sharp(measured):
@@ -114,3 +115,19 @@ def test_the_command_compares_the_models_after_their_own_tables(monkeypatch, cap
     assert "| model |" not in capsys.readouterr().out
     evaluate_models(["one", "two"], as_json=True)
     assert set(json.loads(capsys.readouterr().out)) == {"one", "two"}
+
+
+@pytest.mark.parametrize(("left", "share"), [(1.0, 1.0), (0.4, 0.4), (0.0, 0.0)])
+def test_a_lesion_is_kept_as_far_as_its_contrast_is(monkeypatch, left, share):
+    """A translator that fades all that is brighter than brain to a share."""
+
+    def translate(volume, task, model, device, planes):
+        _, ct, _ = pair
+        brain = 33.0
+        faded = np.where(ct.array > 45, brain + left * (ct.array - brain), ct.array).astype(np.float32)
+        return Translation(replace(ct, array=faded), model, 0.0)
+
+    pair = cards.phantom_pair(cards.get_task("mr2ct"), seed=cards.ILL[0], spacing=2.0, lesion="bleed")
+    monkeypatch.setattr(cards, "translate", translate)
+    monkeypatch.setattr(cards, "phantom_pair", lambda task, **patient: pair)
+    assert cards.lesion_kept("some-model", "mr2ct", cards.ILL[0]) == pytest.approx(share, abs=0.15)

@@ -79,3 +79,17 @@ def test_unet_is_translation_equivariant_by_its_stride():
     inner = slice(32, 96)
     rolled = y.roll((net.stride, 2 * net.stride), (2, 3))
     torch.testing.assert_close(moved[..., inner, inner], rolled[..., inner, inner], atol=1e-5, rtol=1e-5)
+
+
+def test_a_window_shows_a_range_of_the_input_once_more():
+    torch.manual_seed(0)
+    config = UNetConfig(widths=(4, 6), window=(0.035, 0.08))
+    net = make_generator(config).eval()
+    first = net.down[0][0]
+    assert first.in_channels == 2 * 4
+    assert generator_config(as_config(config)) == config
+    with torch.no_grad():
+        first.weight[:, :4] = 0  # it sees the window alone, beyond which there is nothing
+        x = torch.full((1, 1, 16, 16), 0.5)
+        assert torch.equal(net(x), net(2 * x)) and not torch.equal(net(0.1 * x), net(0.2 * x))
+        assert torch.allclose(folded(net)(0.1 * x), net(0.1 * x), atol=1e-6)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors import SafetensorError
 
-from ganlab.checkpoints import load_tensors, read_card, save_tensors
+from ganlab.checkpoints import has_discriminator, load_tensors, read_card, save_tensors
 from ganlab.errors import InputError
 from ganlab.imaging.files import read_volume, write_volume
 from ganlab.imaging.volume import Volume
@@ -21,7 +21,7 @@ from ganlab.translation.methods import TrainingConfig
 from ganlab.translation.networks import PatchGANConfig, ResNetConfig, UNet, UNetConfig
 from ganlab.translation.pipeline import load_network
 from ganlab.translation.presets import get_preset
-from ganlab.translation.trainer import freeze_statistics, train
+from ganlab.translation.trainer import batches, freeze_statistics, train
 
 TINY = TrainingConfig(network=UNetConfig(widths=(4, 6)), steps=4, batch=2, size=32, epoch=2)
 
@@ -52,8 +52,9 @@ def test_a_resumed_run_has_the_losses_of_an_uninterrupted_one(tmp_path, kind):
             break
     events.close()
     assert losses(config, tmp_path / "cut", resume=True) == whole[2:]
-    files = {f.name for f in (tmp_path / "whole").iterdir()} - {"state.safetensors", "card.md"}
-    assert ("back.safetensors" in files) == (kind == "cyclegan")
+    whole_files = (tmp_path / "whole").rglob("*.safetensors")
+    files = {str(f.relative_to(tmp_path / "whole")) for f in whole_files} - {"state.safetensors"}
+    assert ("back/model.safetensors" in files) == (kind == "cyclegan")
     for file in files:
         a, b = (load_tensors(tmp_path / d / file)[0] for d in ("whole", "cut"))
         assert all(torch.equal(a[k], b[k]) for k in a)
@@ -251,3 +252,37 @@ def test_a_state_that_is_not_of_the_training_is_refused(tmp_path):
         with pytest.raises(InputError) as raised:
             losses(TINY, tmp_path, resume=True)
         assert "\n" not in str(raised.value) and str(raised.value).endswith(".")
+
+
+def test_every_checkpoint_has_a_preview_and_tensorboard_hears_of_all(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    from ganlab.training import tensorboard
+
+    tell, seen = tensorboard(tmp_path / "board"), []
+    for event in train(TINIES["cyclegan"], tmp_path, "cpu", workers=0):
+        tell(event)
+        seen.append(event.kind)
+    assert seen == ["step", "step", "checkpoint", "preview"] * 2
+    assert (tmp_path / "progress.png").read_bytes().startswith(b"\x89PNG")
+    board = EventAccumulator(str(tmp_path / "board")).Reload()
+    assert {"cycle", "d", "rate"} <= set(board.Tags()["scalars"]) and board.Tags()["images"] == ["progress"]
+    assert [point.step for point in board.Scalars("cycle")] == [1, 2, 3, 4]
+
+
+def test_the_way_back_is_a_model_of_its_own(tmp_path):
+    losses(TINIES["cyclegan"], tmp_path / "own")
+    card = read_card(tmp_path / "own" / "back")
+    assert (card["name"], card["task"]) == ("ct2mr-own", "ct2mr")
+    assert load_tensors(tmp_path / "own" / "back" / "model.safetensors")[1]["task"] == "ct2mr"
+    assert has_discriminator(str(tmp_path / "own" / "back"))
+
+
+def test_pixels_of_two_millimetres_are_means_of_four(tmp_path):
+    fine = torch.arange(2 * 64 * 64.0).reshape(2, 1, 64, 64)
+    config = dataclasses.replace(TINY, size=32, spacing=2)
+    source, target = next(batches(config, 0, "cpu", 0, lambda seed: iter([(fine[0], fine[1])] * 2)))
+    assert source.shape == target.shape == (2, 1, 32, 32)
+    assert source[0, 0, 0, 0] == fine[0, 0, :2, :2].mean() and target[1, 0, 31, 31] == fine[1, 0, 62:, 62:].mean()
+    losses(config, tmp_path / "coarse")
+    assert load_network(str(tmp_path / "coarse"), "cpu").spacing == 2

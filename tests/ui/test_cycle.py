@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ganlab.errors import InputError
-from ganlab.translation import cycles
+from ganlab.translation import cycles, judge
 from ganlab.ui import cycle, viewer
 from ganlab.ui.cases import load_case
 from ganlab.ui.cycle import CycleJob, job_of, solve_cycle
@@ -15,7 +15,7 @@ from ganlab.ui.translate import PHANTOM, UPLOAD
 
 ASKED = {
     "task": "mr2ct", "source": PHANTOM, "seed": 7.0, "spacing": 4.0, "files": None, "there": "a", "back": "b",
-    "planes": "axial", "probe": False, "lesion": False, "x": 20.0, "y": -25.0,
+    "planes": "axial", "probe": False, "judge": False, "lesion": False, "x": 20.0, "y": -25.0,
     "z": 25.0, "radius": 8.0, "contrast": 1.5,
 }  # fmt: skip
 
@@ -69,6 +69,23 @@ def test_a_phantom_goes_there_and_back(tmp_path, task):
     shown = viewer.manifest(case, "token")
     assert shown["compared"] == (("reconstruction", "input"),)
     assert shown["errorRange"] == {"mr2ct": 0.5, "ct2mr": 300.0}[task]
+
+
+@pytest.mark.parametrize("task", ["mr2ct", "ct2mr"])
+def test_the_discriminator_judges_the_synthetic_and_a_phantoms_real_volume(tmp_path, monkeypatch, task):
+    def patch_map(volume, source, model, cancelled):
+        assert model == "a" and volume.shape == source.shape
+        return replace(volume, array=np.full(volume.shape, 0.25 + 0.5 * (volume.modality != "t1")), unit="D")
+
+    monkeypatch.setattr(judge, "patch_map", patch_map)
+    case = solve_cycle(job_of(**{**ASKED, "task": task, "judge": True}), tmp_path)
+    layers = {layer.name: layer for layer in case.layers}
+    assert list(layers) == ["input", "synthetic", "reconstruction", "judged", "judged-real"]
+    assert layers["judged"].window == (0, 1) and layers["judged"].unit == "D"
+    target = {"mr2ct": "CT", "ct2mr": "T1"}[task]
+    assert layers["judged-real"].label == f"D of the real {target}"
+    assert case.cycle["judged"]["judged"] == pytest.approx({"mr2ct": 0.75, "ct2mr": 0.25}[task])
+    assert f"Real {target}" in cycle.figures(case)
 
 
 def test_a_lesion_outside_the_scan_is_refused(tmp_path):

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ganlab.imaging.phantom.lesions import LESIONS, draw_fillings, draw_flap, draw_lesion
-from ganlab.imaging.phantom.patient import Deface, Patient, make_head, rotation
+from ganlab.imaging.phantom.patient import Deface, Patient, make_head, misaligned, rotation
 from ganlab.imaging.phantom.scanner import DIFFUSION_VOXEL, SIGMA
 from ganlab.imaging.phantom.signals import mr_signals
 from ganlab.imaging.phantom.tissues import INDEX, NAMES, table
@@ -93,7 +93,7 @@ def cut_field_of_view(draw: Draw, shares: Tensor, points: Tensor) -> Tensor:
 
 
 def replace(shares: Tensor, where: Tensor, tissue: str) -> Tensor:
-    pure = torch.zeros_like(shares[:, :1, :1])
+    pure = shares.new_zeros((len(shares), *[1] * (shares.dim() - 1)))
     pure[INDEX[tissue]] = 1.0
     return torch.where(where, pure, shares)
 
@@ -255,14 +255,16 @@ def slice_shares(patient: Patient, points: Tensor) -> Tensor:
     return torch.cat(rows, 1)
 
 
-def random_slice(draw: Draw, patient: Patient, size: int, device="cpu", view: View = VIEWS["ct"]):
-    """Tissue shares (tissues, size, size) of a random slice of a patient, and its points (3, size, size)."""
+def random_slice(draw: Draw, patients: list[Patient], size: int, device="cpu", view: View = VIEWS["ct"]):
+    """Tissue shares (tissues, size, size) of a random slice through each state of a patient, and its points (3, size,
+    size)."""
     plane = PLANES[int(draw.uniform(0, 3))]
     points = slice_points(draw, plane, size, device, view)
-    shares = slice_shares(patient, points)
+    found = torch.stack([slice_shares(patient, points) for patient in patients], 1)
     if draw.chance(0.35):
-        shares = replace(shares, Deface(draw.generator)(patient.to_template(points), patient), "background")
-    return cut_field_of_view(draw, shares, points), points
+        cut = Deface(draw.generator)(patients[0].to_template(points), patients[0])
+        found = replace(found, cut, "background")
+    return cut_field_of_view(draw, found, points).unbind(1), points
 
 
 def plain_t1() -> Tensor:
@@ -272,15 +274,16 @@ def plain_t1() -> Tensor:
 
 
 def render_noisy_ct(draw: Draw, ct: Tensor) -> Tensor:
-    """HU (H, W) with the noise of a scanner: up to 25 HU after the reconstruction's blur."""
+    """HU (H, W) with the noise of a scanner: up to 25 HU after the reconstruction's blur, and mostly below 10."""
     noise = torch.randn(ct.shape, generator=draw.generator).to(ct.device)
     width = draw.uniform(0.2, 1.2)
     noise = _blur(noise, (width, width))
-    return ct + draw.uniform(0, 25) * noise / noise.std()
+    return ct + 25 * draw.uniform(0, 1) ** 2 * noise / noise.std()
 
 
 class Shot(NamedTuple):
-    """A slice of a patient: which one, tissue shares (tissues, H, W) in 255ths, and its CT or FA (H, W)."""
+    """A slice of a patient: which one, tissue shares (tissues, H, W) in 255ths when the MR was made, and CT or FA (H,
+    W)."""
 
     patient: int
     shares: Tensor
@@ -288,25 +291,37 @@ class Shot(NamedTuple):
 
 
 def pairs(
-    seed: int, size: int = 192, device="cpu", pool: int = 256, reuse: int = 4, task: str = "mr2ct", paired: bool = True
+    seed: int,
+    size: int = 192,
+    device="cpu",
+    pool: int = 256,
+    reuse: int = 4,
+    task: str = "mr2ct",
+    paired: bool = True,
+    misalign: float = 0.0,
+    wild: bool | None = None,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Endless (source, target) slices (1, size, size) of a task: "mr2ct", "ct2mr" or "t1fa".
 
     MR in white-matter units, CT in HU, FA in 0..1. Targets have no noise; as a target, MR has the contrast of
-    `plain_t1`. Where not paired, source and target are of different patients, and MR is near what one scanner gives.
+    `plain_t1`. Where not paired, source and target are of different patients, and MR is near what one scanner gives:
+    wild, if given, says whether its contrast is any. misalign: mm by which the patient moved between the two, as in
+    `make_patient`.
 
     Each anatomy is shown `reuse` times, under another scanner and mirrored or not, from a shuffled pool, and four
     slices come from each patient, since making a head costs more than scanning it.
     """
     draw = Draw(torch.Generator().manual_seed(seed))
+    wild = paired if wild is None else wild
     shelf: list[Shot] = []
     for count in itertools.count():
         if count % 4 == 0:
             patient = random_patient(draw, device)
+            states = [patient, misaligned(patient, misalign, draw.generator)] if misalign else [patient]
         view = VIEWS["fa" if task == "t1fa" and draw.chance(0.75) else "ct"]  # now and then face and neck: FA 0
-        shares, points = random_slice(draw, patient, size, device, view)
-        still = render_fa(patient, shares, points) if task == "t1fa" else render_ct(shares)
-        shot = Shot(count // 4, (shares * 255).round().to(torch.uint8), still)
+        found, points = random_slice(draw, states, size, device, view)
+        still = render_fa(patient, found[0], points) if task == "t1fa" else render_ct(found[0])
+        shot = Shot(count // 4, (found[-1] * 255).round().to(torch.uint8), still)
         if len(shelf) < pool:
             shelf.append(shot)
         else:
@@ -315,7 +330,7 @@ def pairs(
             shown = shot if k == 0 else shelf[int(draw.uniform(0, len(shelf)))]
             other = shown if paired else _stranger(draw, shelf, shown)
             if other is not None:
-                images = torch.stack([_source(draw, task, shown, paired), _target(task, other)])[:, None]
+                images = torch.stack([_source(draw, task, shown, wild), _target(task, other)])[:, None]
                 yield tuple(images.flip(2) if draw.chance(0.5) else images)
 
 

@@ -1,0 +1,222 @@
+"""Does unpaired training beat misaligned pairs, and do aligned pairs beat both? (Wolterink et al. 2017, section 4)
+
+A CT and an MR of one patient are made at different times, with throat and jaw in different places. Wolterink et al.
+found a CycleGAN without pairs better (MAE 73.7 HU) than a network trained on such pairs (89.4 HU), and could not train
+on aligned ones, for there are none. Phantoms can be asked for both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from ganlab.checkpoints import replacing
+from ganlab.experiments.arms import DISCRIMINATOR, NETWORK, PIXEL, Arm, spent, summary, write_result, write_text
+from ganlab.imaging.phantom import make_patient
+from ganlab.imaging.volume import Volume
+from ganlab.translation.cards import HELD_OUT, measure_volume
+from ganlab.translation.cycles import Cycle, consistency, run_cycle
+from ganlab.translation.methods import TrainingConfig
+from ganlab.translation.pipeline import translate
+from ganlab.translation.preview import WINDOWS, show_slice
+from ganlab.translation.trainer import BACK, scaled_pairs
+
+STEPS = 2000
+MISALIGN = 6.0  # mm in throat and jaw, about 2 mm in the skull
+SHOWN, AT = HELD_OUT[0], 2.0  # the patient and the sagittal slice, mm, of the figure
+LEVEL = 20.0  # mm, of the axial slice through the cycles
+CT_WINDOW, ERROR_HU = (-500.0, 1500.0), 500.0
+FIGURES = {  # key -> (heading, decimals)
+    "mae": ("MAE (HU)", 1),
+    "air": ("air", 1),
+    "soft": ("soft", 1),
+    "bone": ("bone", 1),
+    "psnr": ("PSNR (dB)", 1),
+    "sharpness": ("sharpness", 2),
+    "skull_shift": ("skull shift (mm)", 2),
+}
+
+
+def arms(steps: int = STEPS, seed: int = 0) -> dict[str, Arm]:
+    """The same generator, slices and number of steps; what differs is what source and target have to do with each
+    other, and the loss that this allows."""
+    common = TrainingConfig(
+        network=NETWORK,
+        steps=steps,
+        batch=4,
+        size=96,
+        spacing=PIXEL,
+        rate=4e-4,
+        decay=0.5,
+        epoch=250,
+        seed=seed,
+    )
+    pairs = replace(
+        common, method="pix2pix", discriminator=replace(DISCRIMINATOR, channels=2), objective="non-saturating",
+        pixel=100.0,
+    )  # fmt: skip
+    free = replace(common, method="cyclegan", discriminator=DISCRIMINATOR)
+    make = partial(scaled_pairs, task="mr2ct", size=common.size * PIXEL, wild=False)
+    return {
+        "aligned": Arm("pix2pix, aligned pairs", pairs, partial(make, paired=True)),
+        "misaligned": Arm("pix2pix, misaligned pairs", pairs, partial(make, paired=True, misalign=MISALIGN)),
+        "unpaired": Arm("CycleGAN, no pairs", free, partial(make, paired=False)),
+        "unpaired-structure": Arm(
+            "CycleGAN, no pairs, structure loss", replace(free, structure=5.0), partial(make, paired=False)
+        ),
+    }
+
+
+def measure(steps: int, out: Path, device: str, progress=lambda share: None) -> dict:
+    """Every arm on the held-out patients, whose T1 and CT are aligned; writes result.json, result.md, figure.png."""
+    out, models, shown = Path(out), arms(steps), {}
+    patients: dict[str, dict[int, dict]] = {name: {} for name in models}
+    for k, seed in enumerate(HELD_OUT):
+        patient = make_patient(seed, ("t1", "ct"), PIXEL)
+        made = {name: translate(patient["t1"], "mr2ct", str(out / name), device).synthetic for name in models}
+        for name, volume in made.items():
+            figures = measure_volume(patient["ct"], volume, None, "mr2ct")
+            patients[name][seed] = {key: round(figures[key], 4) for key in FIGURES if key in figures}
+        if seed == SHOWN:
+            shown = {"t1": patient["t1"], "ct": patient["ct"], **made}
+        progress((k + 1) / len(HELD_OUT))
+    result = {
+        "experiment": "paired-vs-unpaired",
+        "question": "Does a CycleGAN without pairs beat pix2pix on misaligned pairs, and do aligned pairs beat both?",
+        "misalign_mm": MISALIGN,
+        "pixel_mm": PIXEL,
+        "figures": {key: heading for key, (heading, _) in FIGURES.items()},
+        "arms": {
+            name: {
+                "title": arm.title,
+                **spent(out / name),
+                "patients": patients[name],
+                "summary": summary(list(patients[name].values())),
+            }
+            for name, arm in models.items()
+        },
+    }
+    result["comparisons"] = [
+        compare(patients, result, better, worse)
+        for better, worse in (("unpaired", "misaligned"), ("aligned", "misaligned"), ("aligned", "unpaired"))
+    ]
+    write_result(result, format_result(result), out)
+    draw(shown, result, out / "figure.png")
+    follow_cycles(result, out, device)
+    return result
+
+
+def follow_cycles(result: dict, out: Path, device: str) -> None:
+    """There and back with each CycleGAN on the patient that is shown: cycles.png and cycles.md. A small cycle error
+    beside a large error of the CT is a mapping that is consistent and wrong."""
+    patient = make_patient(SHOWN, ("t1", "ct"), PIXEL)
+    names = [name for name in result["arms"] if (out / name / BACK).is_dir()]
+    found = {
+        name: run_cycle(patient["t1"], "mr2ct", str(out / name), str(out / name / BACK), device=device)
+        for name in names
+    }
+    write_text(format_cycles(result, found), out / "cycles.md")
+    draw_cycles(patient, result, found, out / "cycles.png")
+
+
+def compare(patients: dict, result: dict, one: str, other: str) -> dict:
+    """How much lower the MAE of one arm is than another's, patient by patient."""
+    gains = {seed: patients[other][seed]["mae"] - patients[one][seed]["mae"] for seed in patients[one]}
+    found = summary([{"gain": gain} for gain in gains.values()])["gain"]
+    titles = {"one": result["arms"][one]["title"], "other": result["arms"][other]["title"]}
+    return {**titles, "gain_hu": found, "better_in": sum(g > 0 for g in gains.values()), "of": len(gains)}
+
+
+def format_result(result: dict) -> str:
+    """Markdown: MAE and PSNR per patient, the summary of each arm, and what the comparisons say."""
+    found = list(result["arms"].values())
+    seeds = list(found[0]["patients"])
+    lines = ["| patient | " + " | ".join(f"{arm['title']}: MAE (HU) | PSNR (dB)" for arm in found) + " |"]
+    lines += ["|---" * (1 + 2 * len(found)) + "|"]
+    for seed in seeds:
+        cells = [f"{arm['patients'][seed]['mae']:.1f} | {arm['patients'][seed]['psnr']:.1f}" for arm in found]
+        lines.append(f"| {seed} | " + " | ".join(cells) + " |")
+    keys = [key for key in FIGURES if all(key in arm["summary"] for arm in found)]
+    lines += ["", "| mean ± SD | " + " | ".join(FIGURES[key][0] for key in keys) + " | minutes |"]
+    lines += ["|---" * (len(keys) + 2) + "|"]
+    for arm in found:
+        cells = [f"{arm['summary'][k][0]:.{FIGURES[k][1]}f} ± {arm['summary'][k][1]:.{FIGURES[k][1]}f}" for k in keys]
+        lines.append(f"| {arm['title']} | " + " | ".join(cells) + f" | {arm['minutes']} |")
+    lines.append("")
+    for c in result["comparisons"]:
+        gain, spread = c["gain_hu"]
+        word = "lower" if gain > 0 else "higher"
+        lines.append(
+            f"- {c['one']} against {c['other']}: MAE {abs(gain):.1f} ± {spread:.1f} HU {word}, better in "
+            f"{c['better_in']} of {c['of']} patients."
+        )
+    return "\n".join(lines)
+
+
+def format_cycles(result: dict, found: dict[str, Cycle]) -> str:
+    """A Markdown table of the shown patient: how well the cycle closes, and how wrong the CT is."""
+    lines = [f"| patient {SHOWN} | cycle error of the T1 | MAE of the CT (HU) | bone (HU) | skull shift (mm) |"]
+    lines += ["|---|---|---|---|---|"]
+    for name, cycle in found.items():
+        arm = result["arms"][name]
+        figures, closed = arm["patients"][SHOWN], consistency(cycle)
+        shift = f"{figures['skull_shift']:.1f}" if "skull_shift" in figures else "no bone"
+        lines.append(
+            f"| {arm['title']} | {100 * closed['relative']:.1f} % of its range | {figures['mae']:.0f} | "
+            f"{figures['bone']:.0f} | {shift} |"
+        )
+    return "\n".join(lines)
+
+
+def draw_cycles(patient: dict[str, Volume], result: dict, found: dict[str, Cycle], path: Path) -> None:
+    """One row a CycleGAN: T1, synthetic CT with the outline of the true bone, true CT, T1 again."""
+    from matplotlib.figure import Figure
+
+    level = round((LEVEL - patient["ct"].affine[2, 3]) / patient["ct"].affine[2, 2])
+    figure = Figure(figsize=(10, 3.3 * len(found)), facecolor="black", layout="constrained")
+    panels = figure.subplots(len(found), 4, squeeze=False)
+    bone = patient["ct"].array[:, :, level]
+    for row, (name, cycle) in zip(panels, found.items(), strict=True):
+        arm = result["arms"][name]
+        images = (cycle.source, cycle.synthetic, patient["ct"], cycle.reconstruction)
+        titles = ("T1", f"{arm['title']}\nline: true bone, 250 HU", "true CT", "back to T1")
+        windows = (WINDOWS["t1"], CT_WINDOW, CT_WINDOW, WINDOWS["t1"])
+        for panel, volume, title, window in zip(row, images, titles, windows, strict=True):
+            show_slice(panel, volume.array[:, :, level], "axial", window)
+            panel.set_title(title, color="white", fontsize=9)
+        row[1].contour(bone.T[:, ::-1], [250.0], colors="#E69F00", linewidths=0.7)
+    figure.suptitle(f"Phantom patient {SHOWN}, axial, z = {LEVEL:g} mm; CT in W 2000 L 500", color="white", fontsize=9)
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=100, format="png")
+
+
+def draw(volumes: dict[str, Volume], result: dict, path: Path) -> None:
+    """One sagittal slice: T1, reference and every arm, and the arms' errors on one scale."""
+    from matplotlib.figure import Figure
+
+    names = list(result["arms"])
+    figure = Figure(figsize=(2.5 * (2 + len(names)), 6.4), facecolor="black", layout="constrained")
+    panels = figure.subplots(2, 2 + len(names))
+    reference = volumes["ct"]
+    index = round((AT - reference.affine[0, 3]) / reference.affine[0, 0])
+    t1 = volumes["t1"].array[index]
+    show_slice(panels[0, 0], t1, "sagittal", (0.0, float(t1.max()) * 0.7))
+    show_slice(panels[0, 1], reference.array[index], "sagittal", CT_WINDOW)
+    titles = ["T1", "CT, reference", *(result["arms"][name]["title"].replace(", ", "\n") for name in names)]
+    for panel, title in zip(panels[0], titles, strict=True):
+        panel.set_title(title, color="white", fontsize=9)
+    for k, name in enumerate(names, 2):
+        show_slice(panels[0, k], volumes[name].array[index], "sagittal", CT_WINDOW)
+        error = volumes[name].array[index] - reference.array[index]
+        image = show_slice(panels[1, k], error, "sagittal", (-ERROR_HU, ERROR_HU), "RdBu_r")
+        mae = result["arms"][name]["patients"][SHOWN]["mae"]
+        panels[1, k].set_title(f"error; MAE of the head {mae:.0f} HU", color="white", fontsize=8)
+    for panel in panels[1, :2]:
+        panel.axis("off")
+    bar = figure.colorbar(image, ax=panels[1, :2], location="left", shrink=0.8, label="synthetic less reference, HU")
+    bar.ax.tick_params(colors="white")
+    bar.ax.yaxis.label.set_color("white")
+    figure.suptitle(f"Phantom patient {SHOWN}, sagittal, x = {AT:g} mm; CT in W 2000 L 500", color="white", fontsize=9)
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=100, format="png")

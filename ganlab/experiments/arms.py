@@ -1,0 +1,61 @@
+"""The arms of an experiment: trainings that differ in one thing, one after another, each in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+
+from ganlab.checkpoints import read_card, replacing
+from ganlab.training import Event
+from ganlab.translation.methods import TrainingConfig
+from ganlab.translation.networks import PatchGANConfig, UNetConfig
+from ganlab.translation.presets import BRAIN_WINDOW
+from ganlab.translation.trainer import Maker, train
+
+PIXEL = 2  # mm, so that an arm takes minutes on two cores
+NETWORK = UNetConfig(widths=(16, 32, 64, 96), patch=1, window=BRAIN_WINDOW.window)
+DISCRIMINATOR = PatchGANConfig(width=32, layers=2)  # sees 34 x 34 pixels, 68 mm
+
+
+@dataclass(frozen=True)
+class Arm:
+    """make(seed): its stream of (source, target) slices of 1 mm, in the network's units."""
+
+    title: str
+    config: TrainingConfig
+    make: Maker
+
+
+def trainings(arms: dict[str, Arm], out: Path, device: str, workers: int = 1) -> Iterator[tuple[str, Iterator[Event]]]:
+    """(title, events) of every arm: whoever goes through the events trains it in out/NAME to its last step, from the
+    last checkpoint if there is one."""
+    for name, arm in arms.items():
+        folder = Path(out) / name
+        resume = (folder / "state.safetensors").exists()
+        yield arm.title, train(arm.config, folder, device, resume, workers, make=arm.make)
+
+
+def spent(folder: Path) -> dict:
+    """What a training's card says of its cost: steps, minutes, device."""
+    card = read_card(Path(folder))
+    return {key: card[key] for key in ("steps", "minutes", "device")}
+
+
+def summary(rows: list[dict[str, float]]) -> dict[str, list[float]]:
+    """{figure: [mean, standard deviation]} over patients, of the figures that all have."""
+    keys = [key for key in rows[0] if all(key in row for row in rows)]
+    return {key: [round(f([row[key] for row in rows]), 4) for f in (mean, stdev)] for key in keys}
+
+
+def write_result(result: dict, text: str, out: Path) -> None:
+    """out/result.json and out/result.md."""
+    write_text(json.dumps(result, indent=1), Path(out) / "result.json")
+    write_text(text, Path(out) / "result.md")
+
+
+def write_text(text: str, path: Path) -> None:
+    with replacing(path) as partial:
+        partial.write_text(f"{text}\n", encoding="utf-8")

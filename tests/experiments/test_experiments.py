@@ -1,0 +1,102 @@
+import dataclasses
+import json
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+
+from ganlab import experiments
+from ganlab.errors import InputError
+from ganlab.experiments import alignment, arms, hallucination
+from ganlab.imaging.phantom import make_patient
+from ganlab.translation.networks import PatchGANConfig, UNetConfig
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """Networks that train in a moment; one held-out patient, or two, in place of six and of twenty-four."""
+    monkeypatch.setattr(hallucination, "PLAIN", UNetConfig(widths=(2, 4), patch=1))
+    for module in (arms, alignment, hallucination):
+        monkeypatch.setattr(module, "NETWORK", UNetConfig(widths=(2, 4), patch=1))
+        monkeypatch.setattr(module, "DISCRIMINATOR", PatchGANConfig(width=4, layers=1))
+    monkeypatch.setattr(alignment, "HELD_OUT", (9000, 9001))
+    monkeypatch.setattr(hallucination, "PATIENTS", (9000, 9001))
+    monkeypatch.setattr(hallucination, "SHELF", 4)
+
+
+def run(module, out, steps=2):
+    """As the command line does, with tiny slices."""
+    chosen = {
+        name: dataclasses.replace(arm, config=dataclasses.replace(arm.config, batch=1, size=32))
+        for name, arm in module.arms(steps).items()
+    }
+    events = [(title, list(events)) for title, events in arms.trainings(chosen, out, "cpu", workers=0)]
+    return events, module.measure(steps, out, "cpu")
+
+
+@pytest.mark.parametrize("name", experiments.EXPERIMENTS)
+def test_an_experiment_trains_all_arms_measures_and_goes_on_where_it_was(name, tmp_path, tiny, monkeypatch):
+    module = experiments.get_experiment(name)
+    if module is alignment:  # volumes of 4 mm are enough to see that it runs
+        monkeypatch.setattr(module, "make_patient", lambda seed, kinds, spacing: make_patient(seed, kinds, 4.0))
+        monkeypatch.setattr(module, "scaled_pairs", module.scaled_pairs)
+    events, result = run(module, tmp_path)
+    assert [title for title, _ in events] == [arm["title"] for arm in result["arms"].values()]
+    assert all(sum(e.kind == "step" for e in of) == 2 for _, of in events)
+    assert json.loads((tmp_path / "result.json").read_text()) == json.loads(json.dumps(result))
+    text = (tmp_path / "result.md").read_text()
+    assert text.strip() == module.format_result(result) and all(arm["title"] in text for arm in result["arms"].values())
+    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+    again, _ = run(module, tmp_path)
+    assert not any(e.kind == "step" for _, of in again for e in of)
+
+
+def test_arms_differ_in_what_they_are_asked():
+    found = alignment.arms(7)
+    assert found["aligned"].config == found["misaligned"].config
+    assert dataclasses.replace(found["unpaired"].config, structure=5.0) == found["unpaired-structure"].config
+    common = ("network", "steps", "batch", "size", "spacing", "seed")
+    assert len({json.dumps([dataclasses.asdict(a.config)[k] for k in common]) for a in found.values()}) == 1
+    sick = hallucination.arms(7)
+    assert sick["one-sided"].config == sick["balanced"].config
+
+
+def test_an_unknown_experiment_is_refused():
+    with pytest.raises(InputError, match="hallucination"):
+        experiments.get_experiment("turing")
+
+
+def test_tumours_are_where_they_were_asked_for():
+    """Bright on FLAIR beyond anything of the brain, on every slice or on none; scalp is brighter, so look inside."""
+
+    def brightest(ill):
+        slices = islice(hallucination.tumour_slices(3, 224, ill), 0, 16, 8)
+        return [np.quantile(flair[0, 82:142, 72:152], 0.999) for _, flair in slices]
+
+    assert min(brightest((0.0, 1.0))) > 1.2 > max(brightest((1.0, 0.0)))
+
+
+def test_lesions_are_counted():
+    true, brain = np.full((40, 40), 1.0, np.float32), np.ones((40, 40), bool)
+    lesion = np.zeros_like(brain)
+    lesion[10:20, 10:20] = True
+    white = ~lesion
+    ill = np.where(lesion, 1.6, true)
+    assert hallucination.lesion_kept(ill, ill, lesion, white) == pytest.approx(1)
+    assert hallucination.lesion_kept(true, ill, lesion, white) == pytest.approx(0)
+    added = hallucination.lesion_added(ill, true, brain, 1)
+    assert added == pytest.approx(100 * hallucination.PIXEL**2, rel=0.25)
+    assert hallucination.lesion_added(ill, true, brain, -1) == 0 == hallucination.lesion_added(true, true, brain, 1)
+
+
+def test_misaligned_slices_differ_in_the_neck_more_than_in_the_vault():
+    from ganlab.imaging.phantom.sampler import pairs
+
+    def mean_difference(**how):
+        """Of the CT between a still patient and the same stream's, by the same seed."""
+        stream = pairs(5, size=96, task="ct2mr", reuse=1, **how)
+        return torch.stack([target for _, target in islice(stream, 6)])
+
+    still, moved = mean_difference(), mean_difference(misalign=8.0)
+    assert still.shape == moved.shape and not torch.equal(still, moved)

@@ -1,0 +1,84 @@
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from ganlab import processes
+from ganlab.translation.methods import METHODS, TrainingConfig
+from ganlab.translation.networks import PatchGANConfig, ResNetConfig
+
+SCRIPT = """
+import json, torch
+from ganlab import processes
+from ganlab.translation.methods import METHODS
+from tests.test_processes import step_of
+torch.set_num_threads(1)
+print(json.dumps({method: step_of(method, processes.rank(), processes.count()) for method in METHODS}))
+"""
+
+
+def step_of(method: str, rank: int, count: int) -> dict[str, float]:
+    """The norms of all gradients and of all weights after one step on this process's share of a batch of four."""
+    config = TrainingConfig(
+        method=method,
+        network=ResNetConfig(width=4, blocks=1),
+        discriminator=PatchGANConfig(width=4, layers=1, channels=2 if method == "pix2pix" else 1),
+        pool=0,
+    )
+    torch.manual_seed(0)
+    made = METHODS[method](config, "cpu")
+    images = torch.randn((2, 4, 1, 32, 32), generator=torch.Generator().manual_seed(1))
+    share = slice(rank * 4 // count, (rank + 1) * 4 // count)
+    made.step(images[0, share], images[1, share], 0)
+    found = {}
+    for name, net in made.nets.items():
+        found[f"{name} gradients"] = sum(p.grad.double().norm().item() for p in net.parameters())
+        found[f"{name} weights"] = sum(p.detach().double().norm().item() for p in net.parameters())
+    return found
+
+
+def test_two_processes_take_the_steps_of_one_with_both_their_slices():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    team = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "LOCAL_WORLD_SIZE": "2"}
+    team |= {"PYTHONPATH": str(Path(__file__).parents[1]), "PYTHONWARNINGS": "ignore", "OMP_NUM_THREADS": "1"}
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", SCRIPT],
+            env=os.environ | team | {"RANK": str(k), "LOCAL_RANK": str(k)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for k in range(2)
+    ]
+    answers = []
+    for process in started:
+        out, err = process.communicate(timeout=200)
+        assert process.returncode == 0, err
+        answers.append(json.loads(out.strip().splitlines()[-1]))
+    for method in METHODS:
+        ours, theirs = (answer[method] for answer in answers)
+        assert ours == pytest.approx(theirs, rel=1e-9)
+        alone = step_of(method, 0, 1)
+        for name, norm in alone.items():
+            # Adam's first step is the gradient's sign, which rounding turns where a gradient is all but 0
+            assert ours[name] == pytest.approx(norm, rel=1e-5 if "gradients" in name else 1e-3)
+        apart = step_of(method, 0, 2)  # half of the slices, and nobody to average with
+        assert any(abs(apart[k] - alone[k]) > 1e-2 * abs(alone[k]) for k in alone if "gradients" in k)
+
+
+def test_one_process_is_a_team_of_one():
+    assert (processes.rank(), processes.count()) == (0, 1)
+    gradient = torch.ones(3)
+    processes.average([gradient])
+    processes.wait()
+    with processes.first_alone():
+        assert gradient.tolist() == [1, 1, 1]
+    assert "accelerate" not in sys.modules
