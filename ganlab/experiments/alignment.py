@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from ganlab.checkpoints import replacing
+from ganlab.errors import InputError
 from ganlab.experiments.arms import DISCRIMINATOR, NETWORK, PIXEL, Arm, spent, summary, write_result, write_text
 from ganlab.imaging.phantom import make_patient
 from ganlab.imaging.volume import Volume
@@ -110,14 +111,18 @@ def measure(steps: int, out: Path, device: str, progress=lambda share: None) -> 
 def follow_cycles(result: dict, out: Path, device: str) -> None:
     """There and back with each CycleGAN on the patient that is shown: cycles.png and cycles.md. A small cycle error
     beside a large error of the CT is a mapping that is consistent and wrong."""
-    patient = make_patient(SHOWN, ("t1", "ct"), PIXEL)
-    names = [name for name in result["arms"] if (out / name / BACK).is_dir()]
-    found = {
-        name: run_cycle(patient["t1"], "mr2ct", str(out / name), str(out / name / BACK), device=device)
-        for name in names
-    }
+    patient, found = make_patient(SHOWN, ("t1", "ct"), PIXEL), {}
+    for name in result["arms"]:
+        there, back = out / name, out / name / BACK
+        if not back.is_dir():
+            continue
+        try:
+            found[name] = run_cycle(patient["t1"], "mr2ct", str(there), str(back), device=device)
+        except InputError:  # after a few steps it makes nothing that could be taken for a CT, and there is no way back
+            continue
     write_text(format_cycles(result, found), out / "cycles.md")
-    draw_cycles(patient, result, found, out / "cycles.png")
+    if found:
+        draw_cycles(patient, result, found, out / "cycles.png")
 
 
 def compare(patients: dict, result: dict, one: str, other: str) -> dict:

@@ -71,17 +71,22 @@ COLUMNS = {  # of each task: title -> (figure, unit, decimals)
 
 
 def measure_model(
-    name: str, task: str = "mr2ct", device: str = "auto", progress: Callable[[float], None] | None = None
+    name: str,
+    task: str = "mr2ct",
+    device: str = "auto",
+    progress: Callable[[float], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
 ) -> dict:
     """{"patients": {seed: figures}, "mean": figures, "sd": figures} inside the head mask of each held-out patient; mean
-    and sd have also "lesion", of patients of their own (see `lesion_kept`)."""
+    and sd have also "lesion", of patients of their own (see `lesion_kept`). Raises Cancelled."""
     kind = get_task(task)
     model_folder(name)  # an unknown name is said before patients are made
     patients, total = {}, len(HELD_OUT) + len(ILL)
     for k, seed in enumerate(HELD_OUT):
         source, reference, mask = phantom_pair(kind, seed=seed)
-        figures = measure_volume(reference, translate(source, task, name, device).synthetic, mask, task)
-        single = translate(source, task, name, device, planes=("axial",)).synthetic
+        synthetic = translate(source, task, name, device, cancelled=cancelled).synthetic
+        single = translate(source, task, name, device, ("axial",), cancelled=cancelled).synthetic
+        figures = measure_volume(reference, synthetic, mask, task)
         figures["flicker_axial"] = flicker(reference, single, default_mask(reference, mask, task))
         patients[seed] = {key: round(value, 4) for key, value in figures.items()}
         if progress:

@@ -12,7 +12,7 @@ import gradio as gr
 from ganlab.checkpoints import list_models
 from ganlab.errors import Cancelled, InputError
 from ganlab.translation.tasks import TASKS, get_task
-from ganlab.ui import report
+from ganlab.ui import report, worth
 from ganlab.ui.cases import NAMES, PLANES, TASK, Case, Job, load_case, solve
 from ganlab.ui.phantoms import QUIET, SEED_LIMIT, is_seed, linked_options, options_of, sections, show_options
 from ganlab.ui.sessions import Store
@@ -156,21 +156,6 @@ def choose_source(chosen: str) -> tuple[gr.Column, gr.Column]:
     return gr.Column(visible=chosen == PHANTOM), gr.Column(visible=chosen == UPLOAD)
 
 
-def compared(task: str) -> str:
-    """The models of a task on the held-out patients, from their cards, in Markdown."""
-    from ganlab.translation.cards import format_comparison, lesion_note
-
-    results = {card["name"]: card["metrics"] for card in list_models(task) if card["metrics"]}
-    return (
-        "The same generator on the same phantom patients, none of them trained on; only the loss differs. Mean ± "
-        "standard deviation over patients. Sharpness is the mean gradient relative to the reference: 1 is as sharp, "
-        "below 1 is blurred. Flicker is the step between neighbouring slices relative to the reference, in the worst "
-        "of three directions: slices that are translated one by one do not fit each other, and the mean of three "
-        f"planes mends that. {lesion_note(task)}\n\n{format_comparison(results, task)}\n\nMeasure again: "
-        f"`python -m ganlab evaluate-models --task {task}`."
-    )
-
-
 def busy() -> tuple[gr.Button, gr.Button, gr.Button]:
     """Start, New patient and Cancel while something runs."""
     return gr.Button(interactive=False), gr.Button(interactive=False), gr.Button(interactive=True)
@@ -258,8 +243,7 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
                     table = words(shown["metrics"], "metrics")
                 with gr.Column(min_width=340):
                     histogram = words(shown["histogram"], "histogram")
-            with gr.Accordion("Is it worth being adversarial?", open=False, elem_id="worth") as worth:
-                comparison = gr.Markdown(elem_id="comparison")
+            worth.build(store, task, demo)
             with gr.Accordion("What am I looking at?", open=True):
                 explanation = gr.Markdown(
                     explained(TASK),
@@ -349,8 +333,6 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
 
     asking = {**QUIET, "queue": True, "concurrency_limit": None}  # a State's change is only seen in the queue
     task.input(follow_task, task, of_task, **QUIET)
-    for event in (worth.expand, task.input):
-        event(compared, task, comparison, **QUIET)
     source.change(choose_source, source, [phantom, upload], **QUIET)
     files.upload(claim, files, **QUIET)
     reference.upload(claim, reference, **QUIET)

@@ -10,6 +10,7 @@ from ganlab import experiments
 from ganlab.errors import InputError
 from ganlab.experiments import alignment, arms, hallucination
 from ganlab.imaging.phantom import make_patient
+from ganlab.translation.cycles import Cycle
 from ganlab.translation.networks import PatchGANConfig, UNetConfig
 
 
@@ -40,7 +41,7 @@ def test_an_experiment_trains_all_arms_measures_and_goes_on_where_it_was(name, t
     module = experiments.get_experiment(name)
     if module is alignment:  # volumes of 4 mm are enough to see that it runs
         monkeypatch.setattr(module, "make_patient", lambda seed, kinds, spacing: make_patient(seed, kinds, 4.0))
-        monkeypatch.setattr(module, "scaled_pairs", module.scaled_pairs)
+        monkeypatch.setattr(module, "SHOWN", 9001)
     events, result = run(module, tmp_path)
     assert [title for title, _ in events] == [arm["title"] for arm in result["arms"].values()]
     assert all(sum(e.kind == "step" for e in of) == 2 for _, of in events)
@@ -48,6 +49,8 @@ def test_an_experiment_trains_all_arms_measures_and_goes_on_where_it_was(name, t
     text = (tmp_path / "result.md").read_text()
     assert text.strip() == module.format_result(result) and all(arm["title"] in text for arm in result["arms"].values())
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+    if module is alignment:
+        assert "skull shift" in (tmp_path / "cycles.md").read_text()
     again, _ = run(module, tmp_path)
     assert not any(e.kind == "step" for _, of in again for e in of)
 
@@ -100,3 +103,22 @@ def test_misaligned_slices_differ_in_the_neck_more_than_in_the_vault():
 
     still, moved = mean_difference(), mean_difference(misalign=8.0)
     assert still.shape == moved.shape and not torch.equal(still, moved)
+
+
+def test_cycles_are_drawn_and_told(tmp_path, monkeypatch):
+    """A translator that is right, but for 50 HU, and a way back that undoes it."""
+    patient = make_patient(9001, ("t1", "ct"), 4.0)
+    mask = patient["ct"].array > -500
+    t1 = dataclasses.replace(patient["t1"], array=patient["t1"].array / 1000)
+    synthetic = dataclasses.replace(patient["ct"], array=patient["ct"].array + 50)
+    cycle = Cycle("mr2ct", ("there", "back"), t1, synthetic, t1, mask)
+    monkeypatch.setattr(alignment, "run_cycle", lambda *args, **how: cycle)
+    monkeypatch.setattr(alignment, "make_patient", lambda *args: patient)
+    monkeypatch.setattr(alignment, "SHOWN", 9001)
+    (tmp_path / "unpaired" / "back").mkdir(parents=True)
+    figures = {9001: {"mae": 50.0, "bone": 49.6, "skull_shift": 0.12}}
+    result = {"arms": {"aligned": {}, "unpaired": {"title": "CycleGAN, no pairs", "patients": figures}}}
+    alignment.follow_cycles(result, tmp_path, "cpu")
+    rows = (tmp_path / "cycles.md").read_text().splitlines()
+    assert rows[-1] == "| CycleGAN, no pairs | 0.0 % of its range | 50 | 50 | 0.1 |" and len(rows) == 3
+    assert (tmp_path / "cycles.png").read_bytes().startswith(b"\x89PNG")

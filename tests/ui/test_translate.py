@@ -138,12 +138,3 @@ def test_the_opening_case_is_of_a_model_that_ships():
     assert case.model in {card["name"] for card in list_models("mr2ct")}
     assert case.metrics["voxels"] > 2_000_000, "it was measured at 1 mm"
     assert sum(file.stat().st_size for file in translate.OPENING.iterdir()) < 4_000_000
-
-
-def test_models_are_compared_by_what_their_cards_say(monkeypatch):
-    measured = {"mean": {"mae": 45.5, "sharpness": 0.949}, "sd": {"mae": 2.6, "sharpness": 0.009}}
-    cards = [{"name": "mr2ct-unet", "metrics": measured}, {"name": "mr2ct-new", "metrics": {}}]
-    monkeypatch.setattr(translate, "list_models", lambda task: cards)
-    text = translate.compared("mr2ct")
-    assert "| mr2ct-unet | 45.5 ± 2.6 | 0.949 ± 0.009 |" in text and "mr2ct-new" not in text
-    assert "evaluate-models --task mr2ct" in text
