@@ -94,7 +94,7 @@ class Regression(Method):
     def __init__(self, config: TrainingConfig, device: str):
         super().__init__(config, device)
         self.optimizers["generator"] = torch.optim.AdamW(
-            self.nets[SOURCE_TO_TARGET].parameters(), lr=config.rate, weight_decay=1e-4
+            self.nets[SOURCE_TO_TARGET].parameters(), lr=config.rate, weight_decay=1e-4, fused=device == "cuda"
         )
 
     def step(self, source: Tensor, target: Tensor, number: int) -> dict[str, Tensor]:
@@ -121,7 +121,9 @@ class Adversarial(Method):
             self.nets[name] = net.to(device, memory_format=self.layout)
         for side, names in (("generator", self.generators), ("discriminator", self.discriminators)):
             parameters = [p for name in names for p in self.nets[name].parameters()]
-            self.optimizers[side] = torch.optim.Adam(parameters, lr=config.rate, betas=(0.5, 0.999))
+            self.optimizers[side] = torch.optim.Adam(
+                parameters, lr=config.rate, betas=(0.5, 0.999), fused=device == "cuda"
+            )
 
     def look(self, name: str, images: Tensor, learn: bool) -> Tensor:
         """A discriminator's answer; unless it is to learn, no gradient reaches its weights."""

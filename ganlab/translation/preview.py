@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from ganlab.translation.folders import Prepared
     from ganlab.translation.methods import Method, TrainingConfig
 
-SAMPLES, APART, SEED = 4, 5, 10**6  # slices in a sheet of progress; how far apart in their stream; no training's seed
+SAMPLES, SEED = 4, 10**6  # slices in a sheet of progress; no training's seed
+CANDIDATES, APART = 12, 4  # of which those with most to see are shown; how far apart they are in their stream
 
 PREVIEWED = 6
 LETTERS = {"axial": ("R", "L", "A"), "coronal": ("R", "L", "S"), "sagittal": ("P", "A", "S")}  # left, right, top
@@ -61,9 +62,20 @@ def show_slice(panel, image: np.ndarray, plane: str, window: tuple[float, float]
     return drawn
 
 
+def slices_to_show(config: TrainingConfig, make: Callable) -> tuple[torch.Tensor, torch.Tensor]:
+    """(source, target) slices for `write_progress`, (SAMPLES, 1, H, W), from a stream of the trainer's."""
+    candidates = islice(make(SEED), 0, CANDIDATES * APART, APART)
+    busiest = sorted(candidates, key=lambda pair: float(pair[0].std()), reverse=True)[:SAMPLES]
+    return tuple(F.avg_pool2d(torch.stack(side), config.spacing) for side in zip(*busiest, strict=True))
+
+
 @torch.inference_mode()
 def write_progress(
-    config: TrainingConfig, method: Method, averages: dict[str, Average], make: Callable, path: Path
+    config: TrainingConfig,
+    method: Method,
+    averages: dict[str, Average],
+    slices: tuple[torch.Tensor, torch.Tensor],
+    path: Path,
 ) -> None:
     """A sheet of the same slices at every checkpoint, through the averaged networks: source, synthetic and target;
     where there is a way back, source, synthetic and reconstruction, and the same from the other side."""
@@ -74,9 +86,7 @@ def write_progress(
         nets[name] = copy.deepcopy(method.nets[name]).eval()
         nets[name].load_state_dict(average.state)
     kind, there, back = get_task(config.task), nets["generator"], nets.get("back")
-    pairs = islice(make(SEED), 0, SAMPLES * APART, APART)
-    source, target = (F.avg_pool2d(torch.stack(side), config.spacing) for side in zip(*pairs, strict=True))
-    source, target = source.to(method.device), target.to(method.device)
+    source, target = (side.to(method.device) for side in slices)
     synthetic = there(source)
     names, columns = [kind.source.upper(), f"synthetic {kind.target.upper()}"], [source, synthetic]
     kinds = [kind.source, kind.target]

@@ -34,7 +34,7 @@ from ganlab.translation import folders
 from ganlab.translation.cards import write_new_card
 from ganlab.translation.folders import Folders, Prepared
 from ganlab.translation.methods import METHODS, SOURCE_TO_TARGET, TARGET_TO_SOURCE, Method, TrainingConfig
-from ganlab.translation.preview import write_progress
+from ganlab.translation.preview import slices_to_show, write_progress
 from ganlab.translation.tasks import REVERSE, get_task
 
 BACK = "back"  # the folder of the way back
@@ -138,6 +138,7 @@ def train(
         yield Event("data", step, config.steps, path=out / "preview.png")
     make, host = make or slices_of(config, device, prepared), bool(make or prepared)
     volumes = len(prepared.sources + prepared.targets) if prepared else 0
+    shown = slices_to_show(config, make) if processes.rank() == 0 else None
     for net in method.nets.values():
         net.train()
     clock = time.perf_counter()
@@ -160,7 +161,7 @@ def train(
             write_new_card(out, config, *done)
             if TARGET_TO_SOURCE in method.generators and config.task in REVERSE:
                 write_new_card(out / BACK, config, *done, back=True)
-            write_progress(config, method, averages, make, out / "progress.png")
+            write_progress(config, method, averages, shown, out / "progress.png")
         processes.wait()
         yield Event("checkpoint", step, config.steps, path=out / "model.safetensors")
         yield Event("preview", step, config.steps, path=out / "progress.png")
