@@ -25,7 +25,7 @@ RING = (1.5, 2.5)  # radii between which the surroundings of a lesion are looked
 @dataclass(frozen=True)
 class Cycle:
     """Input, synthetic and reconstruction on one grid. Input and reconstruction are in one unit: MR relative to white
-    matter, CT in HU. mask: the head, where errors are measured."""
+    matter and brought to the input's by the factor `scale`, CT in HU. mask: the head, where errors are measured."""
 
     task: str
     models: tuple[str, str]
@@ -33,6 +33,7 @@ class Cycle:
     synthetic: Volume
     reconstruction: Volume
     mask: np.ndarray
+    scale: float = 1.0
     seconds: float = 0.0
 
     @property
@@ -71,7 +72,18 @@ def run_cycle(
     source = replace(volume, array=(source_units(volume.array, kind) * unit).astype(np.float32))
     mask = head_mask(volume if kind.source == "ct" else first.synthetic)
     models, seconds = (first.model, second.model), first.seconds + second.seconds
-    return Cycle(task, models, source, first.synthetic, second.synthetic, mask, seconds)
+    scale = scale_between(second.synthetic, source, mask)
+    again = replace(second.synthetic, array=second.synthetic.array * np.float32(scale))
+    return Cycle(task, models, source, first.synthetic, again, mask, scale, seconds)
+
+
+def scale_between(volume: Volume, source: Volume, mask: np.ndarray) -> float:
+    """The factor that brings an MR nearest to another in a mask (least squares); 1 for CT. MR has no unit, and what is
+    compared must not depend on the scanner's gain."""
+    if volume.unit == "HU":
+        return 1.0
+    a, b = volume.array[mask].astype(np.float64), source.array[mask].astype(np.float64)
+    return float((a @ b) / max(a @ a, 1e-9))
 
 
 def consistency(cycle: Cycle) -> dict:
@@ -116,6 +128,7 @@ def hidden_message(cycle: Cycle, changes: dict[str, Callable[[Volume], Volume]],
     for name, change in changes.items():
         changed = change(cycle.synthetic)
         again = translate(changed, back, cycle.models[1], **how).synthetic
+        again = replace(again, array=again.array * np.float32(cycle.scale))
         moved = float(np.abs(changed.array - cycle.synthetic.array)[cycle.mask].mean())
         found[name] = {"change": moved, **consistency(replace(cycle, reconstruction=again))}
     return found

@@ -256,11 +256,12 @@ def save_case(
     steps: int = 65535,
     hu_step: float = 1.0,
     compresslevel: int = 1,
+    place: tuple[float, float, float] | None = None,
     **words,
 ) -> Case:
     """Write the layers (all on one grid; None is left out) and case.json; `words` are the rest of `Case`.
 
-    steps, hu_step: see `encode`; compresslevel: gzip's.
+    steps, hu_step: see `encode`; compresslevel: gzip's; place: RAS mm to look at first, in the brain unless given.
     """
     from ganlab.imaging.grid import canonical
 
@@ -284,7 +285,7 @@ def save_case(
         shape=grid.shape,
         affine=grid.affine.tolist(),
         source_affine=source_affine,
-        crosshair=_opening_voxel(head, grid.spacing),
+        crosshair=_opening_voxel(head, grid.spacing) if place is None else _voxel(grid, place),
         layers=tuple(layers),
         **words,
     )
@@ -405,6 +406,12 @@ def _head_window(array: np.ndarray, head: np.ndarray) -> tuple[float, float]:
     values = array[::2, ::2, ::2][head[::2, ::2, ::2]]
     low, high = np.percentile(values if values.size else array, [1.0, 99.5])
     return float(low), float(high if high > low else low + 1.0)
+
+
+def _voxel(grid: Volume, place: tuple[float, float, float]) -> tuple[int, int, int]:
+    """The voxel nearest to a place in RAS mm."""
+    index = np.linalg.solve(grid.affine, [*place, 1.0])[:3]
+    return tuple(int(k) for k in np.rint(index).clip(0, np.array(grid.shape) - 1))
 
 
 def _opening_voxel(head: np.ndarray, spacing: np.ndarray) -> tuple[int, int, int]:

@@ -37,6 +37,7 @@ from ganlab.ui.viewer import manifest, volume_viewer
 
 TITLE, SLUG = "Cycle", "cycle"
 ROUTES = {"mr2ct": "T1 \u2192 CT \u2192 T1", "ct2mr": "CT \u2192 T1 \u2192 CT"}
+SCALED = "MR has no unit: what came back is brought to the scan's scale by one factor."
 PROBES = {  # of the synthetic volume, by its modality: what no reader would mind
     "ct": (
         ("noise of 10 HU", "with_noise", 10.0),
@@ -128,6 +129,7 @@ def solve_cycle(
         spacing=job.spacing,
         task=job.task,
         cycle=found,
+        place=tuple(place) if job.lesion else None,
     )
 
 
@@ -161,9 +163,10 @@ def figures(case: Case) -> str:
     """The cycle's error, what a changed synthetic volume does to it, and a lesion's contrast on its way."""
     found, unit = case.cycle["consistency"], "HU" if case.measured == "ct" else "of white matter"
     digits = 1 if case.measured == "ct" else 3
+    scaled = "" if case.measured == "ct" else f"<p class='gl-note'>{SCALED}</p>"
     parts = [
         f"<dl class='gl-numbers'><div><dt>Cycle error in the head</dt><dd>{found['mae']:.{digits}f} {unit}</dd></div>"
-        f"<div><dt>As a share of the range</dt><dd>{100 * found['relative']:.1f} %</dd></div></dl>"
+        f"<div><dt>As a share of the range</dt><dd>{100 * found['relative']:.1f} %</dd></div></dl>{scaled}"
     ]
     if "hidden" in case.cycle:
         hu = get_task(case.task).target == "ct"

@@ -61,6 +61,14 @@ def test_a_cycle_that_closes_has_no_error_although_it_knows_nothing(mr, translat
     assert found["slices"][0] is None and found["slices"][21] is not None
 
 
+def test_the_gain_of_a_scanner_is_no_error(mr, translators):
+    """The way back gives white matter as 1; the same cycle of a scan twice as bright has the same error."""
+    bright = replace(mr, array=2 * mr.array)
+    assert consistency(run_cycle(bright, "mr2ct", *MODELS))["mae"] < 0.02
+    ct = replace(mr, array=np.where(mr.array > 20, 1.5, 1.0), unit="HU")
+    assert cycles.scale_between(ct, mr, mr.array > 20) == 1.0
+
+
 def test_a_hidden_message_does_not_survive_what_no_reader_minds(mr, translators):
     cycle = run_cycle(mr, "mr2ct", *MODELS)
     changes = {"1 HU of noise": with_noise(1.0), "whole HU": quantised(1.0), "2 mm blur": blurred(2.0)}
