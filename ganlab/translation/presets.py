@@ -27,6 +27,7 @@ PRESETS = {
     "t1fa-pix2pix": replace(PIX2PIX, task="t1fa", start="t1fa-unet"),
     "mr2ct-cyclegan": replace(CYCLEGAN, structure=5.0),
     "mr2ct-cyclegan-plain": CYCLEGAN,
+    "t1fa-cyclegan": replace(CYCLEGAN, task="t1fa", network=UNetConfig(), structure=1.0),
     # Wolterink et al. 2017: CT clipped to [-600, 1400] HU, slices of 256 x 256, 100 + 100 epochs
     "mr2ct-wolterink": TrainingConfig(
         method="cyclegan", network=ResNetConfig(low=-0.6, high=1.4), discriminator=PatchGANConfig(width=64),
