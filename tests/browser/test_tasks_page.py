@@ -52,6 +52,7 @@ def test_two_models_side_by_side(viewer):
 
 
 @needs["ct2mr-unet"]
+@needs["mr2ct-pix2pix"]
 def test_there_and_back_with_a_lesion(viewer, tmp_path):
     page = viewer.page
     page.goto(f"{viewer.address}/?tab=cycle")
@@ -60,10 +61,18 @@ def test_there_and_back_with_a_lesion(viewer, tmp_path):
     page.get_by_label("Axial slices only").locator("visible=true").check()
     page.get_by_role("button", name="Put a lesion in").click()
     page.get_by_label("A ball in the scan").check()
+    judge = page.get_by_label("Ask the discriminator")
+    assert judge.is_hidden()  # an L1 model has none
+    page.locator("#there input").click()
+    page.get_by_role("option", name="mr2ct-pix2pix").click()
+    judge.check()
     page.locator("#cycle-go").click()
     page.locator("#cycle-figures").get_by_text("Cycle error in the head").wait_for(timeout=PATIENCE)
     page.wait_for_selector("#cycle-viewer .gl-viewer[data-state=ready]")
     assert "Lesion contrast" in page.inner_text("#cycle-figures")
+    assert "takes for real" in page.inner_text("#cycle-figures")
+    page.locator("#cycle-viewer label").get_by_text("D of the real CT", exact=True).click()
+    page.locator("#cycle-viewer [role=status]").get_by_text("D of the real CT").wait_for()
     assert page.locator("#cycle-chart svg polyline").count() == 1
     assert "Reconstructed T1" in page.inner_text("#cycle-viewer [role=status]")
     page.get_by_role("button", name="Download").locator("visible=true").click()
