@@ -15,6 +15,7 @@ def pytest_configure(config):
         os.environ["OMP_NUM_THREADS"] = "1"
 
 
+@pytest.hookimpl(tryfirst=True)  # before groups are read
 def pytest_collection_modifyitems(config, items):
     """The browser's tests, the slowest, share one server: all in one process. They come last where there is but one,
     and first of several, that the others need not wait for it."""
