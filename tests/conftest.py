@@ -15,15 +15,9 @@ def pytest_configure(config):
         os.environ["OMP_NUM_THREADS"] = "1"
 
 
-@pytest.hookimpl(tryfirst=True)  # before groups are read
-def pytest_collection_modifyitems(config, items):
-    """The browser's tests, the slowest, share one server: all in one process. They come last where there is but one,
-    and first of several, that the others need not wait for it."""
-    several = hasattr(config, "workerinput")
-    for item in items:
-        if "browser" in item.path.parts:
-            item.add_marker(pytest.mark.xdist_group("browser"))
-    items.sort(key=lambda item: ("browser" in item.path.parts) != several)
+def pytest_collection_modifyitems(items):
+    """The browser's tests last: they are the slowest, and they leave an event loop running in this thread."""
+    items.sort(key=lambda item: "browser" in item.path.parts)
 
 
 @pytest.fixture(scope="session")

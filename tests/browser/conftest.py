@@ -25,7 +25,7 @@ FLAGS = [
 PATIENCE = 240_000  # ms for a translation, on a machine that is busy with other things
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def browser():
     chromium = shutil.which("chromium")
     if not chromium:
@@ -59,13 +59,13 @@ def leaves(request):
     return url.scheme not in ("data", "blob") and url.hostname != "127.0.0.1"
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def uploads(tmp_path_factory):
     """Where the server keeps what is uploaded to it."""
     return tmp_path_factory.mktemp("uploads")
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def address(uploads, tmp_path_factory):
     """The app, started as its README says, on coarse phantoms; yields its address."""
     with socket.socket() as probe:
