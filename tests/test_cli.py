@@ -134,8 +134,8 @@ def test_training_on_two_folders_of_volumes(run, tmp_path):
     folders = ("--source", tmp_path / "mr", "--target", tmp_path / "ct")
     code, out, err = run(*arguments, *folders)
     assert code == 0, err
-    assert [line.split()[0] for line in out.splitlines()] == ["saved", "step", "saved", f"{tmp_path / 'run'}:"]
-    assert (tmp_path / "run" / "preview.png").is_file()
+    assert [line.split()[0] for line in out.splitlines()] == ["saved", "step", "saved", "saved", f"{tmp_path / 'run'}:"]
+    assert (tmp_path / "run" / "preview.png").is_file() and (tmp_path / "run" / "progress.png").is_file()
     code, _, err = run(*arguments, "--resume")
     assert code == 2 and f'add --source "{tmp_path / "mr"}"' in err
     code, out, err = run(*arguments[:-1], 2, "--resume", *folders, "--json")

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "ganlab").rglob("*.py"))
 
-GROUND = {"errors", "lazy", "device", "checkpoints", "objectives", "divergences", "training"}
+GROUND = {"errors", "lazy", "device", "checkpoints", "objectives", "divergences", "processes", "training"}
 MAY_IMPORT = {
     "__init__": set(),
     "errors": set(),
@@ -19,6 +19,7 @@ MAY_IMPORT = {
     **dict.fromkeys(GROUND - {"errors", "lazy"}, GROUND),
     "imaging": {"imaging", "errors", "device"},
     **{room: {room, "imaging"} | GROUND for room in ("toy", "generation", "translation", "study")},
+    "experiments": {"experiments", "translation", "imaging"} | GROUND,
     "ui": {"ui", "toy", "generation", "translation", "study", "imaging"} | GROUND,
 }
 TOP = {"cli", "__main__"}  # may import everything

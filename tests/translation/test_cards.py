@@ -30,7 +30,7 @@ def measured(monkeypatch):
     monkeypatch.setattr(cards, "lesion_kept", lambda name, task, seed, device: 0.5)
 
     def measure(change=lambda array: (array + np.roll(array, 1, 0)) / 2, task="mr2ct"):
-        def translate(volume, task, model, device, planes=()):
+        def translate(volume, task, model, device, planes=(), cancelled=None):
             return Translation(replace(volume, array=change(volume.array)), model, 0.0)
 
         monkeypatch.setattr(cards, "translate", translate)
@@ -117,17 +117,16 @@ def test_the_command_compares_the_models_after_their_own_tables(monkeypatch, cap
     assert set(json.loads(capsys.readouterr().out)) == {"one", "two"}
 
 
-@pytest.mark.parametrize(("left", "share"), [(1.0, 1.0), (0.4, 0.4), (0.0, 0.0)])
-def test_a_lesion_is_kept_as_far_as_its_contrast_is(monkeypatch, left, share):
-    """A translator that fades all that is brighter than brain to a share."""
-
-    def translate(volume, task, model, device, planes):
-        _, ct, _ = pair
-        brain = 33.0
+def test_a_lesion_is_kept_as_far_as_its_contrast_is(monkeypatch):
+    """Translators that fade all that is brighter than brain to a share."""
+    patient = {"seed": cards.ILL[0], "spacing": 2.0, "lesion": "bleed"}
+    pair = cards.phantom_pair(cards.get_task("mr2ct"), **patient)
+    labels = cards.make_patient(patient["seed"], ("labels",), 2.0, lesion="bleed")
+    monkeypatch.setattr(cards, "phantom_pair", lambda task, **asked: pair if asked == patient else None)
+    monkeypatch.setattr(cards, "make_patient", lambda *asked, lesion: labels)
+    brain, ct = 33.0, pair[1]
+    for left in (1.0, 0.4, 0.0):
         faded = np.where(ct.array > 45, brain + left * (ct.array - brain), ct.array).astype(np.float32)
-        return Translation(replace(ct, array=faded), model, 0.0)
-
-    pair = cards.phantom_pair(cards.get_task("mr2ct"), seed=cards.ILL[0], spacing=2.0, lesion="bleed")
-    monkeypatch.setattr(cards, "translate", translate)
-    monkeypatch.setattr(cards, "phantom_pair", lambda task, **patient: pair)
-    assert cards.lesion_kept("some-model", "mr2ct", cards.ILL[0]) == pytest.approx(share, abs=0.15)
+        made = Translation(replace(ct, array=faded), "some-model", 0.0)
+        monkeypatch.setattr(cards, "translate", lambda *asked, planes, made=made: made)
+        assert cards.lesion_kept("some-model", "mr2ct", cards.ILL[0]) == pytest.approx(left, abs=0.15)
