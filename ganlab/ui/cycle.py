@@ -235,7 +235,8 @@ def slices_chart(case: Case) -> str:
 
 
 def downloads(case: Case, token: str) -> str:
-    return report.download_links([*((layer.label, layer.name) for layer in case.layers), ("Error map", "error")], token)
+    names = {layer.name: layer.label for layer in case.layers} | {"error": "Error map"}
+    return report.download_links([(label, f"{name}.nii.gz") for name, label in names.items()], token)
 
 
 def show(case: Case, token: str) -> list:

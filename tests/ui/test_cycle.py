@@ -66,6 +66,7 @@ def test_a_phantom_goes_there_and_back(tmp_path, task):
     page = "".join(part for part in cycle.show(case, "token") if isinstance(part, str))
     target = {"mr2ct": "CT", "ct2mr": "T1"}[task]
     assert cycle.ROUTES[task] in page and "Hidden message" in page and f"Synthetic {target}" in page
+    assert "/token/reconstruction.nii.gz'" in page and "/token/error.nii.gz'" in page
     shown = viewer.manifest(case, "token")
     assert shown["compared"] == (("reconstruction", "input"),)
     assert shown["errorRange"] == {"mr2ct": 0.5, "ct2mr": 300.0}[task]
