@@ -206,6 +206,26 @@ def phantom(
 
 
 @app.command()
+def nodules(
+    out: Annotated[Path, typer.Option(help="Folder for the patches.")],
+    count: Annotated[int, typer.Option("--n", help="How many, 1 to 10,000.", min=1, max=10_000)] = 64,
+    kind: Annotated[str | None, typer.Option(help="benign or malignant; a coin's toss unless given.")] = None,
+    as_json: Json = False,
+    seed: Seed = 0,
+    device: Device = "cpu",
+) -> None:
+    """Make CT patches of lung nodules whose truth is known: 56 x 56 pixels of 0.7 mm in HU."""
+    from ganlab.generation.export import write_nodules
+    from ganlab.generation.nodules import make_nodules
+
+    made = make_nodules(seed, count, kind)
+    make_folder(out)
+    files = write_nodules(made, out)
+    result = {"seed": seed, "n": count, "malignant": int(made.labels.sum()), "files": files}
+    say(result, as_json, "\n".join(files.values()))
+
+
+@app.command()
 def translate(
     source: Annotated[Path, typer.Argument(help="NIfTI, MGZ, NRRD, MHA, DICOM folder or zip.")],
     out: Annotated[Path, typer.Argument(help="OUT.nii.gz, on the input's grid and affine.")],

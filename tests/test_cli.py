@@ -1,5 +1,6 @@
 import json
 import sys
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -211,3 +212,18 @@ def test_a_mistake_ends_in_one_sentence_and_exit_code_2(run, arguments, tmp_path
     assert code == 2
     assert out == "" and err.strip().endswith(".") and "Traceback" not in err and len(err.strip().splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_nodules_come_with_their_truth_and_a_sheet(run, tmp_path):
+    code, out, err = run("nodules", "--n", 5, "--seed", 3, "--out", tmp_path / "nodules", "--json")
+    assert code == 0, err
+    result = json.loads(out)
+    with np.load(result["files"]["patches"], allow_pickle=False) as stored:
+        assert stored["images"].shape == stored["masks"].shape == (5, 56, 56) and stored["images"].dtype == np.int16
+    rows = Path(result["files"]["truth"]).read_text().splitlines()
+    assert len(rows) == 6 and rows[0].startswith("patch,labels,diameter_mm")
+    assert sum("malignant" in row for row in rows) == result["malignant"]
+    for window in ("lung", "mediastinum"):
+        assert Path(result["files"][window]).read_bytes().startswith(b"\x89PNG")
+    code, _, err = run("nodules", "--kind", "cystic", "--out", tmp_path)
+    assert code == 2 and "benign, malignant" in err

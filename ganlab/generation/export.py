@@ -1,0 +1,53 @@
+"""Nodules on disk: the patches, what is known of them, and a sheet to look at."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+
+from ganlab.checkpoints import replacing
+from ganlab.generation.findings import SOLIDITY
+from ganlab.generation.nodules import KINDS, Nodules
+
+WINDOWS = {"lung": (-1350.0, 150.0), "mediastinum": (-160.0, 240.0)}  # W 1500 L -600, W 400 L 40
+ACROSS, SCALE = 8, 3  # patches in a row of the sheet; screen pixels per pixel
+
+
+def write_nodules(nodules: Nodules, folder: Path) -> dict[str, str]:
+    """folder/nodules.npz (images int16 HU, masks bool), nodules.csv (a row a patch) and a sheet per window; {what:
+    path}. Raises InputError if they cannot be written."""
+    folder = Path(folder)
+    paths = {"patches": folder / "nodules.npz", "truth": folder / "nodules.csv"}
+    with replacing(paths["patches"]) as partial, open(partial, "wb") as file:
+        np.savez_compressed(file, images=nodules.images.astype(np.int16), masks=nodules.masks)
+    known = [f.name for f in fields(nodules) if f.name not in ("images", "masks")]
+    words = {"labels": KINDS, "solidity": SOLIDITY}
+    with replacing(paths["truth"]) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["patch", *known])
+        for k in range(len(nodules.images)):
+            values = [(name, getattr(nodules, name)[k]) for name in known]
+            writer.writerow([k, *(words[n][v] if n in words else f"{v:g}" for n, v in values)])
+    for window in WINDOWS:
+        paths[window] = folder / f"{window}.png"
+        write_sheet(nodules.images, paths[window], window)
+    return {what: str(path) for what, path in paths.items()}
+
+
+def write_sheet(images: np.ndarray, path: Path, window: str = "lung") -> None:
+    """A PNG of patches (N, H, W) in HU, eight in a row, nearest-neighbour enlarged."""
+    from PIL import Image
+
+    low, high = WINDOWS[window]
+    count, h, w = images.shape
+    rows = -(-count // ACROSS)
+    sheet = np.full((rows * (h + 1), ACROSS * (w + 1)), 90, np.uint8)
+    for k, image in enumerate(images):
+        y, x = k // ACROSS * (h + 1), k % ACROSS * (w + 1)
+        sheet[y : y + h, x : x + w] = np.clip((image - low) / (high - low) * 255, 0, 255).round()
+    enlarged = Image.fromarray(sheet.repeat(SCALE, 0).repeat(SCALE, 1))
+    with replacing(path) as partial:
+        enlarged.save(partial, format="PNG")
