@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from html import escape
 from pathlib import Path
 
 import gradio as gr
+import numpy as np
 
 from ganlab.checkpoints import has_discriminator
 from ganlab.errors import Cancelled, InputError
@@ -111,7 +112,8 @@ def solve_cycle(
         progress(0.9, "Asking the discriminator")
         for name, judged in (("judged", cycle.synthetic), ("judged-real", real)):
             if judged is not None:
-                volumes[name] = patch_map(judged, volume, job.there, cancelled=cancelled)
+                told = patch_map(judged, volume, job.there, cancelled=cancelled)
+                volumes[name] = replace(told, array=np.where(cycle.mask, told.array, np.float32(0)))
         means = {name: float(v.array[cycle.mask].mean()) for name, v in volumes.items() if name.startswith("judged")}
         found["judged"] = means
     progress(0.95, "Saving")
