@@ -48,7 +48,8 @@ def test_info_and_models(run):
 def test_phantom_translate_evaluate(run, tmp_path):
     code, out, _ = run("phantom", "--seed", 9002, "--out", tmp_path, "--spacing", 2, "--json")
     assert code == 0 and json.loads(out)["shape"] == [96, 120, 120]
-    code, out, err = run("translate", "--task", "mr2ct", tmp_path / "t1.nii.gz", tmp_path / "sct.nii.gz", "--json")
+    paths = (tmp_path / "t1.nii.gz", tmp_path / "sct.nii.gz")
+    code, out, err = run("translate", "--task", "mr2ct", *paths, "--planes", "axial", "--json")
     assert code == 0, err
     t1, ct = nib.load(tmp_path / "t1.nii.gz"), nib.load(tmp_path / "sct.nii.gz")
     assert t1.shape == ct.shape
