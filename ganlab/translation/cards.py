@@ -324,8 +324,9 @@ Measure again with `python -m ganlab evaluate-models --task {task} --model {name
 def lesion_note(task: str) -> str:
     """What the column of lesion contrast means."""
     return (
-        f"Lesion contrast: how much of a {LESIONS[task][0]}'s contrast to the brain around it is kept, from 0 to 1\n"
-        f"(seeds {ILL[0]} to {ILL[-1]}, 2 mm, axial slices). Flicker, axial only: without the mean of three planes."
+        f"Lesion contrast: how much of a {LESIONS[task][0]}'s contrast to the brain around it is kept (1 all, 0 none,\n"
+        f"below 0 turned around; seeds {ILL[0]} to {ILL[-1]}, 2 mm, axial slices).\n"
+        "Flicker, axial only: without the mean of three planes."
     )
 
 

@@ -18,7 +18,7 @@ from ganlab.imaging.grid import canonical, model_grid, resample
 from ganlab.imaging.volume import Volume
 from ganlab.objectives import Objective, get_objective
 from ganlab.translation.networks import PatchGAN, PatchGANConfig
-from ganlab.translation.pipeline import MAX_VOXELS, SPACING, air_of, busy_slices, head_box, source_units
+from ganlab.translation.pipeline import MAX_VOXELS, SIGNAL, SPACING, air_of, busy_slices, head_box, source_units
 from ganlab.translation.tasks import get_task
 
 
@@ -30,7 +30,7 @@ def patch_map(
     progress: Callable[[float], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Volume:
-    """How real a model's discriminator takes a place of a volume for, 0 to 1, on its grid; 0 where there is no head.
+    """How real a model's discriminator takes a place of a volume for, 0 to 1, on its grid; 0 outside the head's box.
 
     Axial slices of the model's spacing; a place has the answer of the patch around it, between patches linear.
     volume: of the task's target, real or synthetic, in the unit that `translate` gives; source: the scan that it
@@ -40,7 +40,8 @@ def patch_map(
     path = model_folder(model) / DISCRIMINATOR
     if not path.is_file():
         raise InputError(f'"{model}" has no discriminator beside it; choose a model trained with an adversary.')
-    net, objective, task, spacing = _load(path, path.stat().st_mtime_ns, resolve(device))
+    device = resolve(device)
+    net, objective, task, spacing = _load(path, path.stat().st_mtime_ns, device)
     affine, shape = model_grid(canonical(source), spacing)
     if np.prod(shape, dtype=np.int64) > MAX_VOXELS:
         raise InputError("The volume is larger than a head can be; crop it to the head.")
@@ -50,7 +51,7 @@ def patch_map(
     box = head_box(seen, air)
     pair = [seen[box], judged[box]][-net.config.channels :]
     found = np.zeros(shape, np.float32)
-    work = list(busy_slices(seen[box], 2, air + 0.02))
+    work = list(busy_slices(seen[box], 2, air + SIGNAL))
     for k, index in enumerate(work):
         if cancelled and cancelled():
             raise Cancelled
@@ -64,7 +65,7 @@ def patch_map(
 def _judge(net: PatchGAN, objective: Objective, arrays: list[np.ndarray], device: str) -> np.ndarray:
     """(N, H, W) of slices (H, W, N) per channel."""
     slices = np.stack([np.moveaxis(a, 2, 0) for a in arrays], 1)
-    answers = net(torch.from_numpy(np.ascontiguousarray(slices)).to(resolve(device)))
+    answers = net(torch.from_numpy(np.ascontiguousarray(slices)).to(device))
     says = objective.probability(answers.float())[:, 0].clamp(0, 1).cpu().numpy()
     stride = 2**net.config.layers
     first = patch_centre(net.config.layers)
