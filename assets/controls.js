@@ -34,6 +34,13 @@ function tag(name, attributes = {}, ...children) {
   return element;
 }
 
+// Have the browser save what an address holds under a name.
+function save(href, name) {
+  const link = tag("a", { href, download: name });
+  link.click();
+  if (href.startsWith("blob:")) setTimeout(() => URL.revokeObjectURL(href), 10000);
+}
+
 // One choice of several, as radio buttons side by side: {element, fill(options), set(value)}; options: [value, text].
 function segmented(id, legend, options, choose) {
   const name = `${id}-${legend.toLowerCase()}`;

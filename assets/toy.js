@@ -39,12 +39,6 @@ function unpackAnswer(buffer) {
   return { ...answer, frame };
 }
 
-function save(href, name) {
-  const link = tag("a", { href, download: name });
-  link.click();
-  if (href.startsWith("blob:")) setTimeout(() => URL.revokeObjectURL(href), 10000);
-}
-
 function liveToy(root, props, watch, trigger) {
   const state = {
     layers: new Set(["real", "fake", "heat"]), queue: [], busy: false, slow: false, scrubbing: false,

@@ -226,6 +226,28 @@ def nodules(
 
 
 @app.command()
+def generate(
+    out: Annotated[Path, typer.Option(help="Folder for the images.")],
+    model: Annotated[str, typer.Option(help="A pretrained generator, or the folder of a training.")] = "dcgan-nodules",
+    count: Annotated[int, typer.Option("--n", help="How many, 1 to 10,000.", min=1, max=10_000)] = 64,
+    label: Annotated[str | None, typer.Option(help="One class, such as malignant; all in turn unless given.")] = None,
+    psi: Annotated[float, typer.Option(help="Truncation: a factor of z, above 0, at most 1.")] = 1.0,
+    as_json: Json = False,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Make images from noise."""
+    from ganlab.device import resolve
+    from ganlab.generation.export import write_samples
+    from ganlab.generation.sampling import generate as run
+
+    samples = run(model, count, seed, label, psi, resolve(device), progress_bar("generate", as_json))
+    files = write_samples(samples, out)
+    result = {"model": model, "n": count, "seed": seed, "label": label, "psi": psi, "files": files}
+    say(result, as_json, "\n".join(files.values()))
+
+
+@app.command()
 def translate(
     source: Annotated[Path, typer.Argument(help="NIfTI, MGZ, NRRD, MHA, DICOM folder or zip.")],
     out: Annotated[Path, typer.Argument(help="OUT.nii.gz, on the input's grid and affine.")],
@@ -311,13 +333,13 @@ def evaluate_models(
 @app.command()
 def train(
     preset: Annotated[
-        str, typer.Argument(help="TASK-METHOD: mr2ct-unet, mr2ct-pix2pix, mr2ct-cyclegan, t1fa-unet, ...")
+        str, typer.Argument(help="mr2ct-unet, mr2ct-pix2pix, mr2ct-cyclegan, t1fa-unet, dcgan-nodules, ...")
     ],
     out: Annotated[Path | None, typer.Option(help="Folder for checkpoints; runs/PRESET unless given.")] = None,
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint.")] = False,
     steps: Annotated[int | None, typer.Option(help="Stop after so many steps in all.", min=1)] = None,
     start: Annotated[str | None, typer.Option(help="A model whose weights to start from.")] = None,
-    source: Annotated[Path | None, typer.Option(help="Folder of your own volumes to translate from.")] = None,
+    source: Annotated[Path | None, typer.Option(help="Folder of your own volumes, or images, to learn from.")] = None,
     target: Annotated[
         Path | None, typer.Option(help="Folder of what they become; of the same names, unless for cyclegan.")
     ] = None,
@@ -332,6 +354,11 @@ def train(
     Several GPUs or machines: accelerate launch -m ganlab train ...
     """
     from ganlab.device import resolve
+    from ganlab.generation.own import read_folder
+    from ganlab.generation.presets import PRESETS as GENERATORS
+    from ganlab.generation.presets import get_preset as get_generator
+    from ganlab.generation.presets import on_own
+    from ganlab.generation.trainer import train as train_generator
     from ganlab.processes import rank
     from ganlab.training import tensorboard
     from ganlab.translation.folders import Folders
@@ -339,15 +366,25 @@ def train(
     from ganlab.translation.tasks import get_task
     from ganlab.translation.trainer import train as run
 
-    config = get_preset(preset, steps=steps, seed=seed, start=start)
-    if (source is None) != (target is None):
-        raise InputError("--source and --target go together: give both folders, or neither to train on phantoms.")
-    data = Folders(source, target) if source and target else None
-    out = out or Path("runs") / preset
-    silent = as_json or rank() > 0
-    events = run(config, out, resolve(device), resume, workers, data, progress_bar("volumes", silent))
+    out, silent, unit = out or Path("runs") / preset, as_json or rank() > 0, ""
+    if preset in GENERATORS:
+        if start or target:
+            raise InputError(f"{preset} makes images from noise: leave --start and --target out.")
+        config, images = get_generator(preset, steps=steps, seed=seed), None
+        if source:
+            images, notices = read_folder(source, config.network.size, progress_bar("images", silent))
+            config = on_own(config, images)
+            for notice in notices:
+                print(notice, file=sys.stderr)
+        events = train_generator(config, out, resolve(device), resume, images, progress_bar("images", silent))
+    else:
+        config = get_preset(preset, steps=steps, seed=seed, start=start)
+        if (source is None) != (target is None):
+            raise InputError("--source and --target go together: give both folders, or neither to train on phantoms.")
+        data, unit = Folders(source, target) if source and target else None, get_task(config.task).unit
+        events = run(config, out, resolve(device), resume, workers, data, progress_bar("volumes", silent))
     log = tensorboard(out / "tensorboard") if board and rank() == 0 else None
-    average = narrate(events, silent, get_task(config.task).unit, log)
+    average = narrate(events, silent, unit, log)
     if rank():
         return
     result = {"out": str(out), "steps": config.steps} | {k: v for k, v in average.items() if k != "rate"}

@@ -79,7 +79,7 @@ class Average:
         shapes = [{k: v.shape for k, v in each.items()} for each in (state, self.state)]
         if shapes[0] != shapes[1]:
             raise RuntimeError("an average of another network")
-        self.state = dict(state)
+        self.state = {k: v.clone() for k, v in state.items()}
 
 
 def save_state(path: Path, meta: dict, **parts: dict[str, Tensor]) -> None:
@@ -107,5 +107,7 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tenso
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         index, name = key.split("/")
-        state.setdefault(int(index), {})[name] = value
+        state.setdefault(int(index), {})[name] = value.clone()
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    for p, entry in optimizer.state.items():  # fused Adam takes moments to lie in memory as their weights do
+        entry.update({k: torch.empty_like(p).copy_(v) for k, v in entry.items() if v.dim() and v.shape == p.shape})

@@ -1,16 +1,20 @@
-"""Nodules on disk: the patches, what is known of them, and a sheet to look at."""
+"""Images on disk: patches and what is known of them, samples of a generator, sheets to look at."""
 
 from __future__ import annotations
 
 import csv
 from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ganlab.checkpoints import replacing
 from ganlab.generation.findings import SOLIDITY
 from ganlab.generation.nodules import KINDS, Nodules
+
+if TYPE_CHECKING:
+    from ganlab.generation.sampling import Samples
 
 WINDOWS = {"lung": (-1350.0, 150.0), "mediastinum": (-160.0, 240.0)}  # W 1500 L -600, W 400 L 40
 ACROSS, SCALE = 8, 3  # patches in a row of the sheet; screen pixels per pixel
@@ -33,21 +37,51 @@ def write_nodules(nodules: Nodules, folder: Path) -> dict[str, str]:
             writer.writerow([k, *(words[n][v] if n in words else f"{v:g}" for n, v in values)])
     for window in WINDOWS:
         paths[window] = folder / f"{window}.png"
-        write_sheet(nodules.images, paths[window], window)
+        write_sheet(nodules.images, paths[window], WINDOWS[window])
     return {what: str(path) for what, path in paths.items()}
 
 
-def write_sheet(images: np.ndarray, path: Path, window: str = "lung") -> None:
-    """A PNG of patches (N, H, W) in HU, eight in a row, nearest-neighbour enlarged."""
+def write_samples(samples: Samples, folder: Path) -> dict[str, str]:
+    """folder/samples.npz (images in the unit, whole HU as int16; labels; z), a sheet per window, every image as a PNG
+    in the first window; {what: path}. Raises InputError if they cannot be written."""
+    folder, kind = Path(folder), samples.kind
+    paths = {"samples": folder / "samples.npz"}
+    images = samples.images.round().astype(np.int16) if kind.unit == "HU" else samples.images
+    with replacing(paths["samples"]) as partial, open(partial, "wb") as file:
+        np.savez_compressed(file, images=images, labels=samples.labels, z=samples.z.numpy())
+    for name, window in kind.windows.items():
+        paths[name] = folder / f"sheet-{name}.png"
+        write_sheet(samples.images, paths[name], window)
+    paths["images"] = folder / "images"
+    for k, image in enumerate(samples.images):
+        write_png(image, paths["images"] / f"{k:05d}.png", next(iter(kind.windows.values())))
+    return {what: str(path) for what, path in paths.items()}
+
+
+def write_png(image: np.ndarray, path: Path, window: tuple[float, float]) -> None:
+    """An 8-bit PNG of an image (H, W), black to white over the window."""
     from PIL import Image
 
-    low, high = WINDOWS[window]
+    with replacing(path) as partial:
+        Image.fromarray(grey(image, window)).save(partial, format="PNG")
+
+
+def grey(image: np.ndarray, window: tuple[float, float]) -> np.ndarray:
+    """0 to 255 over the window, uint8."""
+    low, high = window
+    return np.clip((image - low) / (high - low) * 255, 0, 255).round().astype(np.uint8)
+
+
+def write_sheet(images: np.ndarray, path: Path, window: tuple[float, float] = WINDOWS["lung"]) -> None:
+    """A PNG of images (N, H, W), eight in a row, black to white over the window, nearest-neighbour enlarged."""
+    from PIL import Image
+
     count, h, w = images.shape
     rows = -(-count // ACROSS)
     sheet = np.full((rows * (h + 1), ACROSS * (w + 1)), 90, np.uint8)
     for k, image in enumerate(images):
         y, x = k // ACROSS * (h + 1), k % ACROSS * (w + 1)
-        sheet[y : y + h, x : x + w] = np.clip((image - low) / (high - low) * 255, 0, 255).round()
+        sheet[y : y + h, x : x + w] = grey(image, window)
     enlarged = Image.fromarray(sheet.repeat(SCALE, 0).repeat(SCALE, 1))
     with replacing(path) as partial:
         enlarged.save(partial, format="PNG")

@@ -8,12 +8,12 @@ import sys
 import gradio as gr
 
 from ganlab import __doc__ as ABOUT
-from ganlab.ui import cycle, findings, live, toy, translate, viewer
+from ganlab.ui import cycle, findings, generate, latents, live, toy, trainings, translate, viewer
 from ganlab.ui.sessions import Store
 from ganlab.ui.settings import Settings
 from ganlab.ui.viewer import ASSETS
 
-PAGES = (toy, translate, cycle)  # each has TITLE, SLUG, offered() and build(store, settings, demo)
+PAGES = (toy, generate, translate, cycle)  # each has TITLE, SLUG, offered() and build(store, settings, demo)
 SYSTEM_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
 MONO_FONTS = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 HOUR = 3600  # s
@@ -61,13 +61,15 @@ def launch(settings: Settings | None = None, **overrides):
     sys.setswitchinterval(5e-4)  # so that answers need not wait 5 ms for their turn beside what trains
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that a host's stop deletes the sessions' files too
     store = Store()
+    routes = viewer.routes(store) + live.routes(store.lives) + findings.routes()
+    routes += latents.routes() + trainings.routes(store.trainings)
     demo = build(store, settings).queue(default_concurrency_limit=1, max_size=settings.queue)
     served = demo.launch(
         **{
             "server_name": settings.host,
             "server_port": settings.port,
             "max_file_size": f"{settings.max_upload_mb}mb",
-            "app_kwargs": {"routes": viewer.routes(store) + live.routes(store.lives) + findings.routes()},
+            "app_kwargs": {"routes": routes},
             "theme": theme(),
             "css_paths": ASSETS / "ganlab.css",
             "footer_links": [],

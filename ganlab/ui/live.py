@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
 import os
-import secrets
-import struct
 import tempfile
 import threading
 import time
@@ -29,6 +26,7 @@ from ganlab.toy.film import film
 from ganlab.toy.frames import frame
 from ganlab.toy.measure import Ruler
 from ganlab.toy.session import Session, save
+from ganlab.ui.wire import PRIVATE, Held, pack, read_question
 
 BUDGET = 0.016  # s of training per frame, where nobody else trains
 LEAST = 0.002
@@ -109,41 +107,16 @@ class Live:
         return {}
 
 
-class Lives:
-    """All trainings, by unguessable token; a few threads take turns in training them."""
+class Lives(Held):
+    """All trainings; a few threads take turns in training them."""
 
-    def __init__(self, threads: int | None = None):
-        self._lives: dict[str, Live] = {}
-        self._holders: dict[str, str] = {}  # token -> who opened it
-        self._lock = threading.Lock()
+    def __init__(self, threads: int | None = None, most: int = MOST):
+        super().__init__(most, FORGET_AFTER, GONE)
         self._pool = ThreadPoolExecutor(threads or min(4, os.cpu_count() or 1), "toy", one_thread)
 
     def open(self, session: Session, holder: str) -> str:
         """The token of a new training, which lasts until its holder closes or leaves it alone for an hour."""
-        token, live, now = secrets.token_urlsafe(24), Live(session), time.monotonic()
-        live.pulled = now
-        with self._lock:
-            for pulled, old in sorted((live.pulled, t) for t, live in self._lives.items()):
-                if now - pulled > FORGET_AFTER or len(self._lives) >= MOST:
-                    self._forget(old)
-            self._lives[token], self._holders[token] = live, holder
-        return token
-
-    def get(self, token) -> Live:
-        """Raises InputError for a token that opens nothing."""
-        live = self._lives.get(token) if isinstance(token, str) else None
-        if live is None:
-            raise InputError(GONE)
-        return live
-
-    def close(self, holder: str) -> None:
-        """Forget all that the holder opened."""
-        with self._lock:
-            for token in [t for t, who in self._holders.items() if who == holder]:
-                self._forget(token)
-
-    def _forget(self, token: str) -> None:
-        del self._lives[token], self._holders[token]
+        return self.add(Live(session), holder)
 
     async def pull(self, request: dict) -> tuple[dict, bytes]:
         """What the commands asked to have, or {"error": a sentence}; and the next frame, empty if there is none.
@@ -196,7 +169,7 @@ class Lives:
 
     def _load(self, now: float) -> float:
         """How many trainings there are to a core, at least 1: the more, the less time each gets, so that all move."""
-        training = sum(live.session.playing and now - live.pulled < 1.0 for live in list(self._lives.values()))
+        training = sum(live.session.playing and now - live.pulled < 1.0 for live in self.all())
         return max(1.0, training / (os.cpu_count() or 1))
 
 
@@ -205,20 +178,10 @@ def routes(lives: Lives) -> list[Route]:
     of the JSON of what was asked for, that JSON, the frame. A route of its own costs a tenth of gradio's calls."""
 
     async def answer(request: Request) -> Response:
-        body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MAX_REQUEST:
-                return Response("Too long.", 413)
-        try:
-            wanted = json.loads(body)
-        except ValueError:
-            wanted = None
-        if not isinstance(wanted, dict):
-            return Response("Not a request of this page.", 400)
+        wanted = await read_question(request, MAX_REQUEST)
+        if isinstance(wanted, Response):
+            return wanted
         words, packed = await lives.pull(wanted)
-        head = json.dumps(words).encode()
-        head += b" " * (-len(head) % 4)
-        return Response(struct.pack("<I", len(head)) + head + packed, headers={"Cache-Control": "no-store"})
+        return Response(pack(words, packed), headers=PRIVATE)
 
     return [Route(f"/{PULL}", answer, methods=["POST"])]

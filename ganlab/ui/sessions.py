@@ -16,6 +16,7 @@ from collections.abc import Hashable, Iterable
 from pathlib import Path
 
 from ganlab.ui.live import Lives
+from ganlab.ui.trainings import Trainings
 
 CACHE = object()  # the holder of results that several sessions may share
 
@@ -23,12 +24,12 @@ CACHE = object()  # the holder of results that several sessions may share
 class Store:
     """Held paths and the result folders among them; safe to use from several threads.
 
-    shared: how many results that are nobody's secret (phantom patients) are kept for the next visitor. lives: the
-    trainings that browsers watch.
+    shared: how many results that are nobody's secret (phantom patients) are kept for the next visitor. lives,
+    trainings: what browsers watch, on the plane and of images.
     """
 
     def __init__(self, shared: int = 8):
-        self.lives = Lives()
+        self.lives, self.trainings = Lives(), Trainings()
         self._root = Path(tempfile.mkdtemp(prefix="ganlab-"))
         weakref.finalize(self, shutil.rmtree, self._root, ignore_errors=True)  # at the latest when Python ends
         self._holders: dict[Path, set[Hashable]] = {}
@@ -113,6 +114,7 @@ class Store:
         """The session is over: its job and its training stop and its files go."""
         self.cancel(holder)
         self.lives.close(holder)
+        self.trainings.close(holder)
         self.release(holder)
 
     def _delete(self, path: Path) -> None:

@@ -18,12 +18,12 @@ from starlette.routing import Route
 from ganlab.translation.tasks import get_task
 from ganlab.ui.cases import ERROR_RANGES, NAMES, Case, load_case, load_layer
 from ganlab.ui.sessions import Store
+from ganlab.ui.wire import PRIVATE
 
 ASSETS = Path(__file__).parents[2] / "assets"
 SCRIPTS = ("colour.js", "volume.js", "panes.js", "overlay.js", "profile.js", "controls.js", "gestures.js", "viewer.js")
 VOLUMES = "gradio_api/ganlab/volumes"  # relative, so that it holds behind a proxy's prefix
 GONE = "This result is no longer on the server: it is deleted when its page is closed. Translate again."
-PRIVATE = {"Cache-Control": "no-store"}
 
 
 def volume_viewer(value: dict, elem_id: str) -> gr.HTML:

@@ -104,9 +104,8 @@ def test_a_closed_tab_leaves_nothing(lives, token):
     assert pull(lives, other)[1]["steps"] == 0
 
 
-def test_the_longest_unwatched_makes_room(lives, monkeypatch):
-    monkeypatch.setattr(live_module, "MOST", 3)
-    tokens = []
+def test_the_longest_unwatched_makes_room():
+    lives, tokens = live_module.Lives(most=3), []
     for k in range(5):
         tokens.append(lives.open(Session(configs_of(USUAL)), str(k)))
     assert [("error" in pull(lives, t)[0]) for t in tokens] == [True, True, False, False, False]

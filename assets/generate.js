@@ -1,0 +1,318 @@
+// The latent space: asks the server for images of points and shows them. Python's side: ganlab/ui/latents.py.
+
+const LETTERS = ["A", "B", "C", "D"];
+const FRAMES = 60; // of a walk
+const FPS = 20;
+const STEPS = 9; // between A and B
+const SIDE = 6; // of the sheet between four
+const COUNT = 64; // of the gallery
+const LARGE = 336; // CSS px of the chosen image, at most
+const GAP = 2; // CSS px between tiles
+
+// An answer of the server: its header and arrays of 0..65535, for -1..1.
+function unpackImages(buffer) {
+  const length = new DataView(buffer).getUint32(0, true);
+  const head = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
+  const found = {};
+  let at = 4 + length;
+  for (const { name, shape } of head.arrays) {
+    const count = shape.reduce((a, b) => a * b, 1);
+    found[name] = { shape, data: new Uint16Array(buffer.slice(at, at + 2 * count)) };
+    at += 2 * count;
+  }
+  return { head, found };
+}
+
+// 4096 grey pixels for values from low to high, black at `dark` and white at `bright`.
+function greyLook(low, high, dark, bright) {
+  return Uint32Array.from({ length: 4096 }, (_, i) => {
+    const share = (low + ((i + 0.5) / 4096) * (high - low) - dark) / (bright - dark);
+    const v = Math.round(255 * Math.min(1, Math.max(0, share)));
+    return (0xff000000 | (v << 16) | (v << 8) | v) >>> 0;
+  });
+}
+
+// A picture of `shape` = [count, height, width] images in rows of `columns`; marks(k) gives [letter, colour] or nothing.
+function drawTiles(canvas, images, columns, look, { marks = () => null, width = canvas.parentElement.clientWidth } = {}) {
+  const [count, h, w] = images.shape, rows = Math.ceil(count / columns);
+  const ratio = window.devicePixelRatio || 1, tile = Math.floor((width - (columns - 1) * GAP) / columns);
+  const tall = Math.round((tile * h) / w);
+  canvas.width = Math.round(width * ratio);
+  canvas.height = Math.round((rows * (tall + GAP) - GAP) * ratio);
+  canvas.style.width = `${width}px`;
+  canvas.style.height = `${rows * (tall + GAP) - GAP}px`;
+  const g = canvas.getContext("2d");
+  g.scale(ratio, ratio);
+  g.imageSmoothingQuality = "high";
+  const small = (drawTiles.canvas ??= document.createElement("canvas"));
+  small.width = w;
+  small.height = h;
+  const pixels = new ImageData(w, h), out = new Uint32Array(pixels.data.buffer);
+  for (let k = 0; k < count; k++) {
+    for (let i = 0; i < h * w; i++) out[i] = look[images.data[k * h * w + i] >> 4];
+    small.getContext("2d").putImageData(pixels, 0, 0);
+    const x = (k % columns) * (tile + GAP), y = Math.floor(k / columns) * (tall + GAP);
+    g.drawImage(small, x, y, tile, tall);
+    const mark = marks(k);
+    if (!mark) continue;
+    const [letter, colour] = mark;
+    g.strokeStyle = colour;
+    g.lineWidth = 2;
+    g.strokeRect(x + 1, y + 1, tile - 2, tall - 2);
+    if (!letter) continue;
+    g.font = "600 12px system-ui, sans-serif";
+    g.fillStyle = colour;
+    g.fillRect(x, y, 16, 16);
+    g.fillStyle = "#000";
+    g.fillText(letter, x + 4, y + 12.5);
+  }
+  return { tile, tall };
+}
+
+function latentSpace(root, props, watch) {
+  const facts = () => props.value;
+  const state = { picks: [], chosen: null, moves: {}, label: null, psi: 1, seed: 0, window: null, shown: {}, walk: null, asked: {} };
+  let drawing = null;
+
+  // Asking: of each kind one question at a time, and the last one is never lost.
+  async function ask(kind, question, take) {
+    const asked = (state.asked[kind] ??= { busy: false, next: null });
+    if (asked.busy) { asked.next = [question, take]; return; }
+    asked.busy = true;
+    try {
+      const body = JSON.stringify({ model: facts().model, psi: state.psi, ...question });
+      const response = await fetch("gradio_api/ganlab/generate", { method: "POST", body });
+      if (!response.ok) throw new Error(response.statusText);
+      const { head, found } = unpackImages(await response.arrayBuffer());
+      say(head.error ?? "");
+      if (!head.error) take(head, found);
+    } catch (error) {
+      say("The server does not answer; try again in a moment.");
+    }
+    asked.busy = false;
+    if (asked.next) { const [later, then] = asked.next; asked.next = null; ask(kind, later, then); }
+  }
+  const say = (words) => { alert.textContent = words; alert.hidden = !words; };
+
+  // Controls
+  const button = (text, title, onclick, more = {}) => tag("button", { type: "button", title, onclick, ...more }, text);
+  const seed = tag("input", { type: "number", min: 0, max: 4294967295, step: 1, "aria-label": "Seed of the gallery", onchange: () => reseed(Number(seed.value)) });
+  const fresh = button("New seed", "Other draws", () => reseed(Math.floor(Math.random() * 100000)));
+  const classes = segmented("latent", "Class", [], (value) => { state.label = value === "all" ? null : Number(value); begin(); });
+  const windows = segmented("latent", "Window", [], (value) => { state.window = value; redraw(); });
+  const psiText = tag("output", {}, "1.00");
+  const psi = tag("input", {
+    type: "range", min: 0.05, max: 1, step: 0.05, value: 1, "aria-label": "Truncation: a factor of z",
+    oninput: () => { state.psi = Number(psi.value); psiText.textContent = state.psi.toFixed(2); begin(true); },
+  });
+  const alert = tag("p", { class: "gl-alert", role: "alert", hidden: true });
+  const status = tag("p", { class: "gl-spoken", role: "status", "aria-live": "polite" });
+  const canvasOf = (words, more = {}) => tag("canvas", { class: "gl-tiles", role: "img", "aria-label": words, ...more });
+  const gallery = canvasOf("Gallery of generated images; press one to look at it, arrow keys move", { tabindex: 0 });
+  const large = canvasOf("The chosen image"), others = canvasOf("The same noise in every class");
+  const strip = canvasOf("From A to B: on the great circle above, on the straight line below");
+  const square = canvasOf("Between A, B, C and D"), film = canvasOf("A walk from A to B, C, D and back");
+  const sum = canvasOf("A minus B plus C"), four = canvasOf("A, B, C and D");
+  const about = tag("p", { class: "gl-note" }), norms = tag("p", { class: "gl-note" });
+  const sliders = tag("div", { class: "gl-sliders" });
+  const reset = button("Back", "All directions to 0", () => { state.moves = {}; [...sliders.querySelectorAll("input")].forEach((s) => (s.value = 0)); move(); });
+  const keep = LETTERS.map((letter, i) => button(letter, `Keep the chosen image as ${letter} (key ${letter.toLowerCase()})`, () => pick(i)));
+  const play = button("Play", "Play the walk", () => { state.playing = !state.playing; play.setAttribute("aria-pressed", String(state.playing)); }, { "aria-pressed": "false" });
+  const gif = button("GIF", "The walk as a moving picture", () => ask("film", { what: "walk", points: picked(), frames: FRAMES, film: true, window: state.window }, (head) => save(`data:image/gif;base64,${head.film}`, `${facts().model}-walk.gif`)));
+  const png = button("PNG", "The gallery", () => save(gallery.toDataURL("image/png"), `${facts().model}-seed${state.seed}.png`));
+  const copyLink = button("Copy link", "A link that reopens this gallery", () => navigator.clipboard?.writeText(link()).then(() => (status.textContent = "Link copied.")));
+  const command = tag("pre", { class: "gl-commands" });
+  const panel = (title, note, ...inside) => tag("section", { class: "gl-panel" }, tag("h3", {}, title), ...inside, tag("p", { class: "gl-note" }, note));
+  root.replaceChildren(
+    tag("div", { class: "gl-bar" },
+      tag("fieldset", { class: "gl-field" }, tag("legend", {}, "Seed"), seed, tag("span", { class: "gl-buttons" }, fresh)),
+      classes.element, windows.element,
+      tag("fieldset", { class: "gl-field" }, tag("legend", {}, "Truncation"), psi, psiText),
+      tag("span", { class: "gl-buttons" }, png, copyLink)),
+    alert,
+    tag("div", { class: "gl-latent" },
+      tag("div", { class: "gl-panel" }, gallery, command),
+      tag("div", { class: "gl-panel" }, large, about,
+        tag("div", { class: "gl-bar" }, tag("fieldset", { class: "gl-field" }, tag("legend", {}, "Keep as"), tag("span", { class: "gl-buttons" }, ...keep)), tag("span", { class: "gl-buttons" }, reset)),
+        sliders, others)),
+    tag("div", { class: "gl-panels" },
+      panel("From A to B", "", strip, norms),
+      panel("A, B, C, D", "Press A, B, C or D above to keep the chosen image there.", four),
+      panel("Between the four", "Directions turn evenly along each edge and across.", square),
+      panel("A walk", "A, B, C, D and back on great circles.", film, tag("span", { class: "gl-buttons" }, play, gif)),
+      panel("A \u2212 B + C", "Difference of two, added to a third and brought to its length (Radford et al. 2016).", sum)),
+    status);
+
+  // What is shown
+  const colours = () => { const all = getComputedStyle(root); return { accent: all.getPropertyValue("--gl-accent").trim(), pick: SYNTHETIC }; };
+  function look() {
+    const { low, high, windows: all } = facts();
+    return greyLook(low, high, ...(all[state.window] ?? [low, high]));
+  }
+  const same = (a, b) => a && b && JSON.stringify(a) === JSON.stringify(b);
+  const picked = () => state.picks.map((p) => ({ ...p, label: state.picks[0].label }));
+  const moved = () => ({ ...state.chosen, ...(Object.keys(state.moves).length ? { moves: state.moves } : {}) });
+  const classOf = (point) => facts().classes[point.label] ?? "";
+
+  function redraw() {
+    if (!root.clientWidth || !facts()?.model) return;
+    const grey = look(), { accent, pick: ring } = colours(), { shown } = state;
+    const columns = 8;
+    const marks = (k) => {
+      const point = shown.points?.[k], letter = LETTERS[state.picks.findIndex((p) => same(p, point))];
+      return same(point, state.chosen) ? [letter ?? "", accent] : letter ? [letter, ring] : null;
+    };
+    if (shown.gallery) state.grid = { columns, ...drawTiles(gallery, shown.gallery, columns, grey, { marks }) };
+    if (shown.large) drawTiles(large, shown.large, 1, grey, { width: Math.min(large.parentElement.clientWidth, LARGE) });
+    others.hidden = !shown.others;
+    if (shown.others) drawTiles(others, shown.others, Math.min(10, shown.others.shape[0]), grey, { marks: (k) => (k === state.chosen.label ? ["", accent] : null), width: Math.min(others.parentElement.clientWidth, 60 * Math.min(10, shown.others.shape[0])) });
+    if (shown.strip) drawTiles(strip, shown.strip, STEPS, grey);
+    if (shown.four) drawTiles(four, shown.four, 4, grey, { marks: (k) => [LETTERS[k], ring] });
+    if (shown.square) drawTiles(square, shown.square, SIDE, grey, { width: Math.min(square.parentElement.clientWidth, 420) });
+    if (shown.sum) drawTiles(sum, shown.sum, 4, grey, { marks: (k) => [["A", "B", "C", "="][k], k < 3 ? ring : accent] });
+    drawFrame();
+  }
+  function drawFrame() {
+    if (!state.walk || !root.clientWidth) return;
+    const [, h, w] = state.walk.shape, at = state.frame ?? 0;
+    const one = { shape: [1, h, w], data: state.walk.data.subarray(at * h * w, (at + 1) * h * w) };
+    drawTiles(film, one, 1, look(), { width: Math.min(film.parentElement.clientWidth, 260) });
+  }
+
+  function begin(keepPicks = false) {
+    const label = state.label;
+    command.textContent = `python -m ganlab generate --model ${facts().model} --n ${COUNT} --seed ${state.seed}` +
+      `${label === null ? "" : ` --label ${facts().classes[label]}`}${state.psi < 1 ? ` --psi ${state.psi}` : ""} --out samples`;
+    ask("gallery", { what: "gallery", seed: state.seed, count: COUNT, label }, (head, found) => {
+      state.shown.gallery = found.images;
+      state.shown.points = head.points;
+      status.textContent = `Seed ${state.seed}${label === null ? "" : `, ${facts().classes[label]}`}: ${head.points.length} images`;
+      if (!keepPicks || !state.chosen) {
+        const n = Math.max(1, facts().classes.length);
+        state.picks = label === null ? [0, 1, 2, 3].map((k) => head.points[k * n]) : head.points.slice(0, 4);
+        choose(head.points[0]);
+      } else move();
+      follow();
+    });
+  }
+  function choose(point) {
+    state.chosen = point;
+    state.moves = {};
+    [...sliders.querySelectorAll("input")].forEach((s) => (s.value = 0));
+    const all = facts().classes.map((_, label) => ({ ...point, label }));
+    if (all.length > 1) ask("others", { what: "points", points: all }, (_, found) => { state.shown.others = found.images; redraw(); });
+    else state.shown.others = null;
+    move();
+  }
+  function move() {
+    if (!state.chosen) return;
+    const point = moved();
+    ask("chosen", { what: "points", points: [point] }, (head, found) => {
+      state.shown.large = found.images;
+      const says = head.scores ? `, D takes it for real with ${(100 * head.scores[0]).toFixed(0)} %` : "";
+      const which = "seed" in point ? `draw ${point.index} of seed ${point.seed}` : "a point of your own";
+      about.textContent = `${classOf(point)}${classOf(point) ? ", " : ""}${which}: |z| ${head.norms[0].toFixed(1)}${says}`;
+      redraw();
+      large.dataset.point = JSON.stringify(point);
+    });
+  }
+  function pick(i) {
+    if (!state.chosen) return;
+    state.picks[i] = moved();
+    follow();
+  }
+  // All that follows from A to D.
+  function follow() {
+    const points = picked();
+    if (points.length < 4) return;
+    ask("four", { what: "points", points: state.picks }, (_, found) => { state.shown.four = found.images; redraw(); });
+    ask("strip", { what: "between", points: points.slice(0, 2), steps: STEPS }, (head, { slerp, lerp }) => {
+      const both = new Uint16Array(slerp.data.length * 2);
+      both.set(slerp.data);
+      both.set(lerp.data, slerp.data.length);
+      state.shown.strip = { shape: [2 * STEPS, ...slerp.shape.slice(1)], data: both };
+      const middle = (STEPS - 1) / 2, { slerp: round, lerp: straight } = head.norms;
+      norms.textContent = `Above on the great circle (slerp): |z| is ${round[middle].toFixed(1)} in the middle. Below on the straight line (lerp): |z| shrinks from ${straight[0].toFixed(1)} to ${straight[middle].toFixed(1)}, where the generator was never trained.`;
+      redraw();
+    });
+    ask("square", { what: "sheet", points, side: SIDE }, (_, found) => { state.shown.square = found.images; redraw(); });
+    ask("walk", { what: "walk", points, frames: FRAMES }, (_, found) => { state.walk = found.images; state.frame = 0; redraw(); });
+    ask("sum", { what: "sum", points: [state.picks[0], state.picks[1], state.picks[2]] }, (head, found) => {
+      const target = { z: head.z, label: state.picks[2].label };
+      state.result = target;
+      ask("sum4", { what: "points", points: [...state.picks.slice(0, 3), target] }, (_, all) => { state.shown.sum = all.images; redraw(); });
+    });
+    redraw();
+  }
+  function reseed(value) {
+    if (!Number.isInteger(value) || value < 0 || value > 4294967295) { say(`The seed ${value} is not a whole number from 0 to 4294967295.`); return; }
+    state.seed = value;
+    seed.value = value;
+    begin();
+  }
+  const link = () => {
+    const query = new URLSearchParams({ tab: "generate", model: facts().model, seed: state.seed, psi: state.psi });
+    if (state.label !== null) query.set("label", facts().classes[state.label]);
+    return `${location.origin}${location.pathname}?${query}`;
+  };
+
+  // Pointing and keys
+  const at = (canvas, grid, event) => {
+    const box = canvas.getBoundingClientRect();
+    return Math.floor((event.clientY - box.top) / (grid.tall + GAP)) * grid.columns + Math.floor((event.clientX - box.left) / (grid.tile + GAP));
+  };
+  gallery.addEventListener("click", (event) => {
+    const point = state.shown.points?.[at(gallery, state.grid, event)];
+    if (point) choose(point);
+  });
+  gallery.addEventListener("keydown", (event) => {
+    const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -8, ArrowDown: 8 }[event.key], letter = "abcd".indexOf(event.key.toLowerCase());
+    if (step) {
+      const now = state.shown.points.findIndex((p) => same(p, state.chosen)), next = state.shown.points[now + step];
+      if (next) choose(next);
+    } else if (event.key.length === 1 && letter >= 0) pick(letter);
+    else return;
+    event.preventDefault();
+  });
+  others.addEventListener("click", (event) => {
+    const count = facts().classes.length, box = others.getBoundingClientRect();
+    const label = Math.min(count - 1, Math.floor(((event.clientX - box.left) / box.width) * count));
+    state.chosen = { ...state.chosen, label };
+    move();
+  });
+
+  function open() {
+    if (!facts()?.model) return;
+    const { classes: names, windows: all, directions, reach, asked = {} } = facts();
+    Object.assign(state, { picks: [], chosen: null, moves: {}, shown: {}, walk: null, label: null, seed: asked.seed ?? 0, psi: asked.psi ?? 1 });
+    if (names.includes(asked.label)) state.label = names.indexOf(asked.label);
+    seed.value = state.seed;
+    psi.value = state.psi;
+    psiText.textContent = state.psi.toFixed(2);
+    classes.element.hidden = names.length < 2;
+    classes.fill([["all", "All"], ...names.map((name, i) => [String(i), name])]);
+    classes.set(state.label === null ? "all" : String(state.label));
+    const keys = Object.keys(all);
+    state.window = keys[0];
+    windows.element.hidden = keys.length < 2;
+    windows.fill(keys.map((key) => [key, key]));
+    windows.set(state.window);
+    sliders.replaceChildren(...directions.map((share, k) => {
+      const input = tag("input", {
+        type: "range", min: -reach, max: reach, step: 0.1, value: 0, "aria-label": `Principal direction ${k + 1}`,
+        oninput: () => { const far = Number(input.value); if (far) state.moves[k] = far; else delete state.moves[k]; move(); },
+      });
+      return tag("label", {}, tag("span", {}, `Direction ${k + 1}`), input, tag("small", {}, `${(100 * share).toFixed(1)} %`));
+    }));
+    begin();
+  }
+  new ResizeObserver(() => redraw()).observe(root);
+  new MutationObserver(() => redraw()).observe(document.body, { attributes: true, attributeFilter: ["class"] });
+  setInterval(() => {
+    if (!root.isConnected || !state.playing || !state.walk || document.hidden) return;
+    state.frame = ((state.frame ?? 0) + 1) % FRAMES;
+    drawFrame();
+  }, 1000 / FPS);
+  watch("value", open);
+  open();
+}

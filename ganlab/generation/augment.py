@@ -1,0 +1,61 @@
+"""Differentiable augmentation: what D sees, real and generated, is changed alike, so that it cannot learn few images by
+heart, and gradients reach G through the change (Zhao et al., Differentiable Augmentation, NeurIPS 2020)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ganlab.errors import InputError
+
+SHIFT, CUT = 0.125, 0.5  # of the side
+
+
+def intensity(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Brightness by up to 0.25 and contrast by up to a quarter, per image."""
+    u = torch.rand((2, len(images), 1, 1, 1), generator=generator).to(images.device)
+    mean = images.mean((1, 2, 3), keepdim=True)
+    return (images - mean) * (0.75 + 0.5 * u[0]) + mean + 0.5 * (u[1] - 0.5)
+
+
+def translation(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Shifts by up to an eighth of the side, zeros from beyond the border."""
+    n, _, h, w = images.shape
+    reach = round(h * SHIFT)
+    y, x = torch.randint(-reach, reach + 1, (2, n), generator=generator).tolist()
+    padded = F.pad(images, (reach,) * 4)
+    moved = [p[:, reach + b : reach + b + h, reach + a : reach + a + w] for p, a, b in zip(padded, x, y, strict=True)]
+    return torch.stack(moved)
+
+
+def cutout(images: Tensor, generator: torch.Generator) -> Tensor:
+    """A square of half the side becomes 0, somewhere."""
+    n, _, h, w = images.shape
+    side = round(h * CUT)
+    corner = torch.randint(1 - side // 2, h - side // 2, (2, n, 1), generator=generator).to(images.device)
+    rows, columns = torch.arange(h, device=images.device), torch.arange(w, device=images.device)
+    inside = [(corner[k] <= place) & (place < corner[k] + side) for k, place in enumerate((rows, columns))]
+    return images * ~(inside[0][:, None, :, None] & inside[1][:, None, None, :])
+
+
+def flip(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Mirrors half of the images."""
+    chosen = torch.rand((len(images), 1, 1, 1), generator=generator) < 0.5
+    return torch.where(chosen.to(images.device), images.flip(3), images)
+
+
+AUGMENTATIONS = {"flip": flip, "intensity": intensity, "translation": translation, "cutout": cutout}
+
+
+def augmented(images: Tensor, names: tuple[str, ...], generator: torch.Generator) -> Tensor:
+    """Images (N, 1, H, W) after the named changes, whose chance comes from the generator."""
+    for name in names:
+        images = AUGMENTATIONS[name](images, generator)
+    return images
+
+
+def check_augmentations(names: tuple[str, ...]) -> None:
+    for name in names:
+        if name not in AUGMENTATIONS:
+            raise InputError(f'Augmentation "{name}" is not known; choose from {", ".join(AUGMENTATIONS)}.')

@@ -1,0 +1,281 @@
+"""Generators from noise and their discriminators: fully connected, DCGAN and its variants. The configuration stands
+beside the networks and travels in their checkpoint.
+
+Images are (N, 1, size, size) in -1..1, noise is (N, z), labels (N,) integers.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from ganlab.errors import InputError
+
+LABEL = 0.3  # std of a label's embedding before training
+NORMS = ("batch", "layer", "none")
+SIZES = (16, 28, 32, 56, 64, 128)
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """What both networks are made of; the defaults are DCGAN's recipe (Radford et al., ICLR 2016) at a width for CPUs.
+
+    kind: "dcgan" or "fc", Goodfellow's fully connected networks, which know of z, width, classes and squash only. z:
+    noise dimensions, N(0, 1). width: channels beside the image; they double with every halving, up to 8 times. classes:
+    0, or labels given to both networks: to G beside the noise, to D as `condition` says: "concat" a plane per class
+    beside the image, ones or zeros (Mirza and Osindero 2014), "projection" the inner product of an embedding with D's
+    features (Miyato and Koyama, ICLR 2018).
+
+    The recipe's lines, each of which can be turned off: `strided` (else nearest upsampling and average pooling),
+    `norm` ("batch", "layer" or "none"), `leaky` (LeakyReLU 0.2 in D; else ReLU), `relu` (ReLU in G; else tanh),
+    `squash` (tanh as G's last layer; else none), `convolutional` (else a hidden fully connected layer on top of either
+    network's features), `small_start` (weights N(0, 0.02); else torch's own). norm_d: D's own normalisation; "" as
+    `norm`. spectral: spectral normalisation of D in place of it (Miyato et al., ICLR 2018).
+    """
+
+    kind: str = "dcgan"
+    size: int = 64
+    z: int = 100
+    width: int = 32
+    classes: int = 0
+    condition: str = "concat"
+    strided: bool = True
+    norm: str = "batch"
+    leaky: bool = True
+    relu: bool = True
+    squash: bool = True
+    convolutional: bool = True
+    small_start: bool = True
+    norm_d: str = ""
+    spectral: bool = False
+
+
+def check_network(config: NetworkConfig) -> NetworkConfig:
+    """The configuration, if it can be built. Raises InputError."""
+    for name, value, known in (
+        ("kind", config.kind, ("dcgan", "fc")),
+        ("norm", config.norm, NORMS),
+        ("norm_d", config.norm_d or config.norm, NORMS),
+        ("condition", config.condition, ("concat", "projection")),
+        ("size", config.size, SIZES),
+    ):
+        if value not in known:
+            raise InputError(f'{name} "{value}" is not known; choose from {", ".join(map(str, known))}.')
+    for name, value, low, high in (("z", config.z, 1, 512), ("width", config.width, 4, 256)):
+        if not low <= value <= high:
+            raise InputError(f"{name} {value} is outside {low}-{high}.")
+    if not 0 <= config.classes <= 100:
+        raise InputError(f"{config.classes} classes are outside 0-100.")
+    return config
+
+
+def levels(size: int) -> tuple[int, int]:
+    """(side of the coarsest map, how often it is doubled): 4 or 7 pixels at first."""
+    ups = int(math.log2(size / 7 if size % 7 == 0 else size / 4))
+    return size // 2**ups, ups
+
+
+def channels(config: NetworkConfig) -> list[int]:
+    """Of every map, the finest first: width, 2 width, ... 8 width."""
+    return [config.width * min(2**k, 8) for k in range(levels(config.size)[1])]
+
+
+def normalised(config: NetworkConfig, count: int, discriminator: bool) -> list[nn.Module]:
+    if discriminator and config.spectral:
+        return []
+    name = (config.norm_d if discriminator else "") or config.norm
+    return {"batch": [nn.BatchNorm2d(count)], "layer": [nn.GroupNorm(1, count)], "none": []}[name]
+
+
+class Generator(nn.Module):
+    """DCGAN's: noise and label projected to the coarsest map, doubled by fractionally strided 4x4 convolutions.
+
+    A kernel of twice the stride covers every pixel equally often: no checkerboard (Odena et al., Distill 2016).
+    """
+
+    def __init__(self, config: NetworkConfig):
+        super().__init__()
+        self.config = config
+        side, ups = levels(config.size)
+        c = channels(config)[::-1]
+        self.label = nn.Embedding(config.classes, config.z) if config.classes else None
+        seen = config.z * (2 if config.classes else 1)
+        act = nn.ReLU if config.relu else nn.Tanh
+        hidden = [] if config.convolutional else [nn.Linear(seen, 8 * config.width), act()]
+        project = nn.Linear(8 * config.width if hidden else seen, c[0] * side**2, bias=False)
+        self.project = nn.Sequential(*hidden, project, nn.Unflatten(1, (c[0], side, side)))
+        blocks = []
+        for k in range(ups):
+            last = k == ups - 1
+            i, o = c[k], 1 if last else c[k + 1]
+            up = (
+                [nn.ConvTranspose2d(i, o, 4, 2, 1, bias=last)]
+                if config.strided
+                else [nn.Upsample(scale_factor=2), nn.Conv2d(i, o, 3, padding=1, bias=last)]
+            )
+            blocks.append(nn.Sequential(*normalised(config, i, False), act(), *up))
+        self.blocks = nn.ModuleList(blocks)
+        self.last = nn.Tanh() if config.squash else nn.Identity()
+        start(self, config)
+
+    def features(self, z: Tensor, labels: Tensor | None = None) -> list[Tensor]:
+        """Every map on the way, the coarsest first; the last is the image."""
+        x = self.project(z if self.label is None else torch.cat([z, self.label(labels)], 1))
+        maps = [x]
+        for block in self.blocks:
+            x = block(x)
+            maps.append(x)
+        maps[-1] = self.last(x)
+        return maps
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.features(z, labels)[-1]
+
+
+class Discriminator(nn.Module):
+    """DCGAN's: halved by strided 4x4 convolutions; one logit (N,)."""
+
+    def __init__(self, config: NetworkConfig):
+        super().__init__()
+        self.config = config
+        side, c = levels(config.size)[0], channels(config)
+        act = partial(nn.LeakyReLU, 0.2) if config.leaky else nn.ReLU
+        beside = bool(config.classes) and config.condition == "concat"
+        self.planes = config.classes if beside else 0
+        blocks, i = [], 1 + self.planes
+        for k, o in enumerate(c):
+            down = (
+                [nn.Conv2d(i, o, 4, 2, 1, bias=k == 0)]
+                if config.strided
+                else [nn.Conv2d(i, o, 3, padding=1, bias=k == 0), nn.AvgPool2d(2)]
+            )
+            norm = normalised(config, o, True) if k else []
+            blocks.append(nn.Sequential(*down, *norm, act()))
+            i = o
+        self.blocks = nn.ModuleList(blocks)
+        hidden = [] if config.convolutional else [nn.Linear(i * side**2, 8 * config.width), act()]
+        self.score = nn.Sequential(nn.Flatten(), *hidden, nn.Linear(8 * config.width if hidden else i * side**2, 1))
+        project = bool(config.classes) and config.condition == "projection"
+        self.embed = nn.Embedding(config.classes, i) if project else None
+        start(self, config)
+        if config.spectral:
+            for module in [m for m in self.modules() if isinstance(m, nn.Conv2d | nn.Linear)]:
+                spectral_norm(module)
+
+    def features(self, x: Tensor, labels: Tensor | None = None) -> list[Tensor]:
+        """Every map on the way, the finest first."""
+        if self.planes:
+            said = F.one_hot(labels, self.planes)[:, :, None, None].to(x.dtype)
+            x = torch.cat([x, said.expand(-1, -1, *x.shape[2:])], 1)
+        maps = []
+        for block in self.blocks:
+            x = block(x)
+            maps.append(x)
+        return maps
+
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        last = self.features(x, labels)[-1]
+        logit = self.score(last)[:, 0]
+        if self.embed is not None:
+            logit = logit + (self.embed(labels) * last.mean((2, 3))).sum(1)
+        return logit
+
+
+class DenseGenerator(nn.Module):
+    """Goodfellow's for MNIST: two hidden layers of ReLU, no convolution (Goodfellow et al. 2014, section 5)."""
+
+    def __init__(self, config: NetworkConfig):
+        super().__init__()
+        self.config, units = config, 32 * config.width
+        self.label = nn.Embedding(config.classes, config.z) if config.classes else None
+        seen = config.z * (2 if config.classes else 1)
+        self.blocks = nn.ModuleList(
+            [
+                nn.Sequential(nn.Linear(seen, units), nn.ReLU()),
+                nn.Sequential(nn.Linear(units, units), nn.ReLU()),
+                nn.Sequential(nn.Linear(units, config.size**2), nn.Unflatten(1, (1, config.size, config.size))),
+            ]
+        )
+        self.last = nn.Tanh() if config.squash else nn.Identity()
+
+    def features(self, z: Tensor, labels: Tensor | None = None) -> list[Tensor]:
+        x = z if self.label is None else torch.cat([z, self.label(labels)], 1)
+        maps = []
+        for block in self.blocks:
+            x = block(x)
+            maps.append(x)
+        maps[-1] = self.last(x)
+        return maps
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.features(z, labels)[-1]
+
+
+class DenseDiscriminator(nn.Module):
+    """Goodfellow's for MNIST: maxout of five pieces, dropout (Goodfellow et al. 2013 and 2014)."""
+
+    PIECES = 5
+
+    def __init__(self, config: NetworkConfig):
+        super().__init__()
+        self.config, units = config, 8 * config.width
+        self.label = nn.Embedding(config.classes, config.size) if config.classes else None
+        seen = config.size**2 + (config.size if config.classes else 0)
+        self.first = nn.Linear(seen, units * self.PIECES)
+        self.second = nn.Linear(units, units * self.PIECES)
+        self.score = nn.Linear(units, 1)
+        self.drop = nn.Dropout(0.3)
+
+    def features(self, x: Tensor, labels: Tensor | None = None) -> list[Tensor]:
+        x = x.flatten(1)
+        if self.label is not None:
+            x = torch.cat([x, self.label(labels)], 1)
+        maps = []
+        for layer in (self.first, self.second):
+            x = self.drop(layer(x).unflatten(1, (-1, self.PIECES)).amax(2))
+            maps.append(x)
+        return maps
+
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.score(self.features(x, labels)[-1])[:, 0]
+
+
+def start(net: nn.Module, config: NetworkConfig) -> None:
+    """Weights as DCGAN starts them: N(0, 0.02), gains of normalisations N(1, 0.02). Labels start faint, so that noise
+    and image are not drowned: an embedding of N(0, 1) made every sample of a class the same."""
+    for module in net.modules():
+        if isinstance(module, nn.Embedding):
+            nn.init.normal_(module.weight, 0.0, LABEL)
+        elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear) and config.small_start:
+            nn.init.normal_(module.weight, 0.0, 0.02)
+        elif isinstance(module, nn.BatchNorm2d | nn.GroupNorm) and config.small_start:
+            nn.init.normal_(module.weight, 1.0, 0.02)
+
+
+def noise(seed: int, count: int, config: NetworkConfig) -> Tensor:
+    """(count, z) of N(0, 1) from a seed: the first rows are the same for every count."""
+    rng = np.random.default_rng(seed)
+    return torch.from_numpy(rng.standard_normal((count, config.z), dtype=np.float32))
+
+
+def network_config(written: dict) -> NetworkConfig:
+    """From a checkpoint's JSON. Raises InputError if a field is unknown."""
+    try:
+        return check_network(NetworkConfig(**written))
+    except TypeError as error:
+        raise InputError("These weights are not those of a generator from noise; train it anew.") from error
+
+
+def make_networks(config: NetworkConfig) -> tuple[nn.Module, nn.Module]:
+    """(generator, discriminator). Raises InputError for what cannot be built."""
+    check_network(config)
+    if config.kind == "fc":
+        return DenseGenerator(config), DenseDiscriminator(config)
+    return Generator(config), Discriminator(config)

@@ -1,0 +1,139 @@
+"""A user's own images to learn from: pictures and slices of volumes in a folder, brought to one size."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from ganlab.errors import InputError
+from ganlab.generation.data import OWN, Images, Progress, get_kind
+from ganlab.imaging.files import read_volume
+from ganlab.imaging.wording import listed, quoted, times
+
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
+VOLUMES = (".nii", ".nii.gz", ".mgz", ".mgh", ".nrrd", ".mha", ".dcm", ".zip")
+MAX_PIXELS, MAX_SIDE, LEAST_SIDE = 50_000_000, 20_000, 8
+LEAST, MOST = 16, 50_000  # images to learn from
+
+
+def read_folder(folder: Path, size: int, progress: Progress = None) -> tuple[Images, list[str]]:
+    """All images of a folder and its subfolders, (N, 1, size, size), and sentences about what was left out or changed.
+
+    Pictures are made grey, cut to a square and resampled; black is -1 and white 1, in 8 bits or 16. Of a volume every
+    axial slice of the middle half counts, from its 0.5th to its 99.5th percentile. A subfolder of DICOM slices is a
+    volume. Raises InputError if fewer than 16 images can be read.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f'"{folder}" is no folder; give one with at least {LEAST} images.')
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name.lower().endswith(PICTURES + VOLUMES))
+    if not files:
+        raise InputError(f"{quoted(folder)} holds no images; {', '.join(PICTURES + VOLUMES)} can be read.")
+    if len(files) > MOST:
+        raise InputError(f"{quoted(folder)} holds {len(files):,} files; at most {MOST:,} can be learned from.")
+    found, notices, sizes, skipped = [], [], {}, []
+    slices = {p.parent for p in files if p.name.lower().endswith(".dcm")}
+    todo = [p for p in files if p.parent not in slices] + sorted(slices)
+    for k, path in enumerate(todo):
+        try:
+            images, shape = read_image(path, size)
+        except InputError as error:
+            skipped.append(path)
+            if len(skipped) <= 5:
+                notices.append(f"Left out: {error}")
+        else:
+            found.append(images)
+            sizes[shape] = path
+        if progress:
+            progress((k + 1) / len(todo))
+    count = sum(map(len, found))
+    if count < LEAST:
+        first = f" {notices[0]}" if notices else ""
+        raise InputError(f"{quoted(folder)} holds {count} readable images; {LEAST} are the least.{first}")
+    if len(skipped) > 5:
+        notices.append(f"Left out as well: {listed(skipped[5:])}.")
+    if len(sizes) > 1:
+        some = ", ".join(times(shape) for shape in sorted(sizes)[:3])
+        notices.append(f"The images differ in size ({some} ...); all were cut to squares and resampled to {size}.")
+    images = torch.cat(found)
+    return Images(get_kind(f"{OWN}{size}"), images, torch.zeros(len(images), dtype=torch.int64)), notices
+
+
+def read_image(path: Path, size: int) -> tuple[Tensor, tuple[int, ...]]:
+    """(images (N, 1, size, size) in -1..1, shape as read): one of a picture, many of a volume. Raises InputError."""
+    path = Path(path)
+    if path.is_dir() or path.name.lower().endswith(VOLUMES):
+        return _slices(path, size)
+    grey = read_picture(path)
+    return fitted(torch.from_numpy(grey)[None, None], size) * 2 - 1, grey.shape
+
+
+def read_picture(path: Path) -> np.ndarray:
+    """(H, W) float32, 0 black to 1 white: luminance of colours (ITU-R 601), transparent pixels on black, 16 bits kept.
+
+    Raises InputError for what is no picture, damaged, too large (50 million pixels, 20,000 to a side), too small, or of
+    a single grey.
+    """
+    name = quoted(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # sizes are checked here
+            with Image.open(path) as image:
+                width, height = image.size
+                if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
+                    raise InputError(
+                        f"{name} has {width:,} x {height:,} pixels, more than {MAX_SIDE:,} to a side or "
+                        f"{MAX_PIXELS // 10**6} million; make it smaller."
+                    )
+                if min(width, height) < LEAST_SIDE:
+                    raise InputError(f"{name} has {width} x {height} pixels; {LEAST_SIDE} to a side are the least.")
+                grey = _grey(image)
+    except InputError:
+        raise
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise InputError(f"{name} cannot be read as a picture ({str(error)[:80]}); save it again as PNG.") from error
+    if not float(grey.max()) > float(grey.min()):
+        raise InputError(f"{name} is of a single grey; there is nothing to learn.")
+    return grey
+
+
+def _grey(image: Image.Image) -> np.ndarray:
+    """(H, W) float32 in 0..1 of a picture in any of Pillow's modes."""
+    if image.mode in ("I;16", "I;16B", "I;16L", "I"):
+        return np.clip(np.asarray(image).astype(np.float32) / 65535, 0, 1)
+    if image.mode == "F":
+        values = np.asarray(image, np.float32)
+        if not np.isfinite(values).all():
+            raise ValueError("some pixels are not numbers")
+        return (values - values.min()) / max(float(values.max() - values.min()), 1e-12)
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image)
+    return np.asarray(image.convert("L"), np.float32) / 255
+
+
+def _slices(path: Path, size: int) -> tuple[Tensor, tuple[int, ...]]:
+    volume = read_volume(path)
+    array = volume.array[:, :, volume.shape[2] // 4 : -(volume.shape[2] // 4) or None]
+    low, high = (float(v) for v in np.percentile(array, (0.5, 99.5)))
+    if not high > low:
+        raise InputError(f"{quoted(path)} is of a single grey; there is nothing to learn.")
+    images = torch.from_numpy(np.clip((array - low) / (high - low), 0, 1).astype(np.float32))
+    images = images.permute(2, 1, 0).flip(1, 2)[:, None]  # anterior up, the patient's right on the left
+    return fitted(images, size) * 2 - 1, volume.shape
+
+
+def fitted(images: Tensor, size: int) -> Tensor:
+    """(N, 1, size, size): the square in the middle of images (N, 1, H, W), resampled with an antialiasing filter."""
+    h, w = images.shape[2:]
+    side = min(h, w)
+    y, x = (h - side) // 2, (w - side) // 2
+    square = images[:, :, y : y + side, x : x + side]
+    made = F.interpolate(square, (size, size), mode="bilinear", antialias=True, align_corners=False)
+    return made.clamp(0, 1)

@@ -1,0 +1,34 @@
+"""Named trainings of generators from noise; the pretrained ones are made by them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ganlab.errors import InputError
+from ganlab.generation.data import Images
+from ganlab.generation.game import GanConfig
+from ganlab.generation.networks import NetworkConfig
+
+# DCGAN's own recipe; labels as planes beside the image. Batch normalisation in D, which lets it compare the images of
+# a batch, is what kept samples of one class apart: with R1 in its place every digit came out in one handwriting.
+RECIPE = GanConfig(batch=32, horizon=500)
+PRESETS = {
+    "dcgan-digits": replace(RECIPE, data="digits", steps=4000, network=NetworkConfig(size=16, width=32, classes=10)),
+    "dcgan-nodules": replace(RECIPE, data="nodules", steps=8000, network=NetworkConfig(size=56, width=32, classes=2)),
+    "dcgan-brain": replace(RECIPE, data="brain-t1-64", steps=8000, network=NetworkConfig(size=64, width=32, classes=4)),
+    "dcgan-nodules-plain": GanConfig(network=NetworkConfig(size=56)),  # Radford's recipe, no labels
+    "fc-digits": GanConfig(data="digits", network=NetworkConfig(kind="fc", size=16)),
+    "fc-nodules": GanConfig(data="nodules", network=NetworkConfig(kind="fc", size=56)),
+}  # fmt: skip
+
+
+def get_preset(name: str, **changes) -> GanConfig:
+    """A preset with those changes that are not None."""
+    if name not in PRESETS:
+        raise InputError(f'Preset "{name}" is not known; choose from {", ".join(PRESETS)}.')
+    return replace(PRESETS[name], **{k: v for k, v in changes.items() if v is not None})
+
+
+def on_own(config: GanConfig, images: Images) -> GanConfig:
+    """The same training on a user's images, which have no classes."""
+    return replace(config, data=images.kind.name, count=0, network=replace(config.network, classes=0))

@@ -1,0 +1,173 @@
+"""The training of a generator from noise: checkpoints, resume, a sheet of samples, the model's card."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from ganlab import processes
+from ganlab.checkpoints import (
+    DISCRIMINATOR,
+    as_config,
+    fill,
+    load_tensors,
+    model_folder,
+    save_tensors,
+    write_card,
+)
+from ganlab.device import describe_device
+from ganlab.errors import InputError
+from ganlab.generation.data import OWN, Images, get_kind, load_images
+from ganlab.generation.export import write_sheet
+from ganlab.generation.game import Game, GanConfig, Trouble
+from ganlab.generation.networks import make_networks, network_config, noise
+from ganlab.training import Event, load_state, save_state
+
+SHOWN = 64  # images of a sheet
+TASK = "generate"
+
+
+def train(
+    config: GanConfig, out: Path, device: str, resume: bool = False, images: Images | None = None, progress=None
+) -> Iterator[Event]:
+    """Play to config.steps. out/model.safetensors holds the averaged generator, out/discriminator.safetensors its
+    judge, out/progress.png what the same noise gives by then, out/state.safetensors all to resume.
+
+    images: the user's, in place of config.data. progress(share): while the images are made. Resuming gives what the
+    run without a break would have given (same device). Raises InputError if a loss is no longer a number; the last
+    checkpoint stays.
+    """
+    out = Path(out)
+    if not resume and (out / "state.safetensors").exists():
+        raise InputError(f'"{out}" already holds a training; add --resume to go on, or choose another --out.')
+    images = images or load_images(get_kind(config.data), count=config.count or None, progress=progress)
+    game = Game(config, images, device)
+    minutes = _restore(game, out / "state.safetensors", device) if resume else 0.0
+    clock = time.perf_counter()
+    while game.number < config.steps:
+        try:
+            numbers = game.step()
+        except Trouble as trouble:
+            raise InputError(
+                f'At step {game.number + 1} {trouble}. The last checkpoint in "{out}" is kept; lower the learning '
+                "rates or turn a penalty on."
+            ) from trouble
+        yield Event("step", game.number, config.steps, numbers)
+        if game.number % config.epoch == 0 or game.number == config.steps:
+            if processes.rank() == 0:
+                spent = minutes + (time.perf_counter() - clock) / 60
+                _save(game, out, spent)
+                write_new_card(out, game, describe_device(device), spent)
+                write_progress(game, out / "progress.png")
+            processes.wait()
+            yield Event("checkpoint", game.number, config.steps, path=out / "model.safetensors")
+            yield Event("preview", game.number, config.steps, path=out / "progress.png")
+
+
+def _save(game: Game, out: Path, minutes: float) -> None:
+    written = as_config(game.config)
+    save_state(out / "state.safetensors", {"config": written, "step": game.number, "minutes": minutes}, **game.state())
+    save_tensors(out / "model.safetensors", game.weights(), written)
+    save_tensors(out / DISCRIMINATOR, game.discriminator.state_dict(), written)
+
+
+def _restore(game: Game, path: Path, device: str) -> float:
+    meta, parts = load_state(path, device)
+    try:
+        saved, mine = meta["config"], as_config(replace(game.config, steps=meta["config"]["steps"]))
+        if saved != mine:
+            differing = ", ".join(k for k in mine if saved.get(k) != mine[k])
+            raise InputError(
+                f'The training in "{path.parent}" had another configuration ({differing}); start a new one.'
+            )
+        game.restore(parts, meta["step"])
+    except InputError:
+        raise
+    except (LookupError, TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f'"{path}" is not a state of this training; start a new one.') from error
+    return meta["minutes"]
+
+
+def fixed_noise(config: GanConfig, count: int = SHOWN) -> tuple[torch.Tensor, torch.Tensor]:
+    """(z, labels) of a sheet: a column a class, or all alike."""
+    classes = max(1, len(get_kind(config.data).classes)) if config.network.classes else 1
+    return noise(config.seed, count, config.network), torch.arange(count) % 8 % classes
+
+
+def write_progress(game: Game, path: Path) -> None:
+    """A sheet of what the same noise gives."""
+    kind = game.images.kind
+    write_sheet(kind.to_unit(game.sample(*fixed_noise(game.config))), path, next(iter(kind.windows.values())))
+
+
+def write_new_card(out: Path, game: Game, device: str, minutes: float) -> None:
+    """A card that says what was trained, before anything is measured."""
+    config, kind = game.config, game.images.kind
+    front = {
+        "name": out.name,
+        "task": TASK,
+        "summary": f"{kind.title}, {'conditional ' if config.network.classes else ''}{config.network.kind}",
+        "architecture": ARCHITECTURES[config.network.kind],
+        "config": as_config(config),
+        "parameters": sum(p.numel() for p in game.generator.parameters()),
+        "training_data": trained_on(game.images),
+        "steps": game.number,
+        "device": device,
+        "minutes": round(minutes),
+        "metrics": {},
+        "intended_use": "teaching and research",
+        "limits": "not a medical device; the images are of phantoms, or of digits, and of nobody",
+    }
+    text = (
+        f"\n# {out.name}\n\n```\npython -m ganlab generate --model {out.name} --n 64 --seed 0 --out samples\n"
+        f"python -m ganlab evaluate-generator --model {out.name} --write-card\n```\n"
+    )
+    write_card(out, front, text)
+
+
+def trained_on(images: Images) -> str:
+    """For a card."""
+    kind, count = images.kind, f"{len(images):,} images"
+    if kind.name.startswith(OWN):
+        return f"{count} of the user's own, {kind.size} x {kind.size}"
+    return f"{count} ({kind.name}), no patient's data: made by ganlab, or scikit-learn's digits"
+
+
+ARCHITECTURES = {
+    "dcgan": "DCGAN (Radford et al. 2016): fractionally strided 4x4 convolutions, batch normalisation, ReLU, tanh",
+    "fc": "fully connected, two hidden layers of ReLU (Goodfellow et al. 2014)",
+}
+
+
+def load_generator(name: str, device: str = "cpu") -> tuple[torch.nn.Module, GanConfig]:
+    """(generator for inference, configuration) of a pretrained model or of a training's folder. Raises InputError."""
+    return _load(name, "model.safetensors", 0, device)
+
+
+def load_discriminator(name: str, device: str = "cpu") -> torch.nn.Module:
+    """The judge that a model was trained against."""
+    return _load(name, DISCRIMINATOR, 1, device)[0]
+
+
+def _load(name: str, file: str, which: int, device: str):
+    path = model_folder(name) / file
+    tensors, written = load_tensors(path, device)
+    if "network" not in written or "z" not in written["network"]:
+        raise InputError(f'"{name}" is no generator from noise; see python -m ganlab models.')
+    config = written_config(written)
+    net = make_networks(config.network)[which]
+    fill(net, tensors, path)
+    return net.to(device).eval().requires_grad_(False), config
+
+
+def written_config(written: dict) -> GanConfig:
+    """Of a checkpoint's JSON. Raises InputError if it is of another version."""
+    try:
+        network = network_config(written["network"])
+        return GanConfig(**written | {"network": network, "augment": tuple(written.get("augment", ()))})
+    except TypeError as error:
+        raise InputError("These weights were written by another version of ganlab; train them anew.") from error

@@ -1,0 +1,115 @@
+"""The Generate page: a generator's latent space, and what it learned."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from ganlab.checkpoints import list_models
+from ganlab.ui.latents import explorer, generators
+from ganlab.ui.recipe import training_page
+from ganlab.ui.sessions import Store
+from ganlab.ui.settings import Settings
+from ganlab.ui.viewer import ASSETS
+
+TITLE, SLUG = "Generate", "generate"
+FIRST = "dcgan-nodules"
+SCRIPTS = ("colour.js", "controls.js", "generate.js")
+QUIET = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+EXPLANATION = r"""
+**What am I looking at?** A generator $G$ turns noise $z\sim\mathcal N(0,I)$, 100 numbers, into an image; nobody's scan
+is in it. The recipe is that of [Radford et al. 2016](https://arxiv.org/abs/1511.06434) (DCGAN): fractionally strided
+convolutions, batch normalisation, ReLU and tanh; given a class as well, it is the conditional GAN of
+[Mirza and Osindero 2014](https://arxiv.org/abs/1411.1784); lung nodules of 56 x 56 pixels were made so by Chuquicusma
+et al. 2018. If small steps in $z$ give small, plausible changes, it learned a space and not a list. In 100 dimensions
+almost every $z$ has a length near 10: the great circle (slerp) keeps it, the straight line (lerp) leaves the shell.
+Directions are those in which the image answers most to $z$, by their share of its
+variance (after [Härkönen et al. 2020](https://arxiv.org/abs/2004.02546)).
+"""
+
+
+def offered() -> bool:
+    """Where there is a pretrained generator."""
+    return bool(generators())
+
+
+def latent_canvas() -> gr.HTML:
+    """The latent space (assets/generate.js); its value is what `Explorer.facts` says."""
+    script = "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    return gr.HTML(
+        {},
+        elem_id="latent",
+        html_template="<div class='gl-viewer'></div>",
+        js_on_load=f'"use strict";\n{script}\nlatentSpace(element.firstElementChild, props, watch);',
+        apply_default_css=False,
+    )
+
+
+def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
+    """Add the page, with its rooms, to the Blocks that are being built; ?room=training opens the second."""
+    with gr.Tabs() as rooms:
+        with gr.Tab("Latent space", id="latent"):
+            latent_page(demo)
+        with gr.Tab("Training", id="training"):
+            training_page(store, demo)
+
+    def open_room(request: gr.Request):
+        wanted = request.query_params.get("room")
+        return gr.Tabs(selected=wanted) if wanted in ("latent", "training") else gr.skip()
+
+    demo.load(open_room, None, rooms, **QUIET)
+
+
+def latent_page(demo: gr.Blocks) -> None:
+    """Add the latent space; ?model=, seed=, label= and psi= open a gallery."""
+    names = generators()
+    first = FIRST if FIRST in names else names[0]
+    cards = {card["name"]: card for card in list_models("generate")}
+    with gr.Row(elem_classes="gl-page gl-live"):
+        with gr.Column(scale=1, min_width=230, elem_classes="gl-controls"):
+            model = gr.Dropdown(
+                [(cards[name]["summary"], name) for name in names], value=first, label="Model", elem_id="latent-model"
+            )
+            words = gr.HTML(card_words(cards[first]), elem_id="latent-card", apply_default_css=False)
+        with gr.Column(scale=5, elem_classes="gl-result"):
+            canvas = latent_canvas()
+            gr.Markdown(
+                EXPLANATION, latex_delimiters=[{"left": "$", "right": "$", "display": False}],
+                elem_id="generate-explanation",
+            )  # fmt: skip
+
+    def opened(request: gr.Request):
+        query = request.query_params
+        name = query.get("model") if query.get("tab") == SLUG and query.get("model") in names else first
+        return name, explorer(name).facts() | {"asked": asked_for(dict(query))}, card_words(cards[name])
+
+    def changed(name: str):
+        return explorer(name).facts(), card_words(cards[name])
+
+    demo.load(opened, None, [model, canvas, words], **QUIET)
+    model.input(changed, model, [canvas, words], **QUIET)
+
+
+def asked_for(query: dict[str, str]) -> dict:
+    """Seed, truncation and class of a link, where they can be understood."""
+    asked: dict = {}
+    if query.get("seed", "").isdecimal() and int(query["seed"]) < 2**32:
+        asked["seed"] = int(query["seed"])
+    try:
+        psi = float(query.get("psi", ""))
+    except ValueError:
+        psi = 1.0
+    if 0 < psi <= 1:
+        asked["psi"] = psi
+    if "label" in query:
+        asked["label"] = query["label"]
+    return asked
+
+
+def card_words(card: dict) -> str:
+    """What the model's card says, in a few lines."""
+    lines = [
+        f"{card['parameters']:,} parameters, {card['steps']:,} steps",
+        str(card["training_data"]),
+        f"Trained on {card['device']} in {card['minutes']} min",
+    ]
+    return "".join(f"<p class='gl-note'>{line}.</p>" for line in lines)

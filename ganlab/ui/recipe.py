@@ -1,0 +1,200 @@
+"""The Training room of the Generate page: DCGAN's recipe as switches, and a game that learns while one watches."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import fields, replace
+from html import escape
+
+import gradio as gr
+
+from ganlab.errors import InputError
+from ganlab.objectives import OBJECTIVES
+from ganlab.ui.sessions import Store
+from ganlab.ui.trainings import Training, Trainings
+from ganlab.ui.viewer import ASSETS
+
+SCRIPTS = ("colour.js", "controls.js", "plane.js", "curves.js", "generate.js", "training.js")
+QUIET = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+WIDTH = {"digits": 32}  # channels beside the image, where a visitor waits; else:
+USUAL_WIDTH = 24
+NETWORKS = {"DCGAN": "dcgan", "Fully connected": "fc"}
+SWITCHES = {  # field of NetworkConfig -> the recipe's line
+    "strided": "Strided and fractionally strided convolutions (off: pooling and nearest upsampling)",
+    "convolutional": "No hidden fully connected layers",
+    "relu": "ReLU in G (off: tanh)",
+    "leaky": "LeakyReLU 0.2 in D (off: ReLU)",
+    "squash": "tanh as G's last layer (off: none)",
+    "small_start": "Weights start as N(0, 0.02)",
+}
+AUGMENTATIONS = ("flip", "intensity", "translation", "cutout")
+SLOW = "After each switch the game starts again."
+WORDS = r"""
+**What am I looking at?** The same 64 draws of noise at every look, as $G$ makes them by now: by weights averaged over
+its last steps. $D$ and $G$ take turns, one Adam step each. The switches are the lines of DCGAN's recipe
+([Radford et al. 2016](https://arxiv.org/abs/1511.06434), section 3): turn one off and see what breaks. Where $D$ wins,
+its outputs on real and generated images drift apart and $G$'s loss climbs; where $G$ found one good image, the columns
+become alike: mode collapse.
+"""
+
+
+def usual(data: str = "digits") -> dict:
+    """What the controls say at first."""
+    return {
+        "data": data, "kind": "dcgan", "labels": True, "condition": "concat", "norm": "batch", "spectral": False,
+        "switches": list(SWITCHES), "objective": "non-saturating", "rate_d": 2e-4, "rate_g": 2e-4, "beta1": 0.5,
+        "batch": 32, "d_steps": 1, "r1": 0.0, "smoothing": 0.0, "augment": [], "seed": 0,
+    }  # fmt: skip
+
+
+def config_of(values: dict):
+    """The game that the controls describe. Raises InputError."""
+    from ganlab.generation.data import get_kind
+    from ganlab.generation.game import GanConfig
+    from ganlab.generation.networks import NetworkConfig
+
+    kind = get_kind(values["data"])
+    numbers = {}
+    for name in ("rate_d", "rate_g", "beta1", "batch", "d_steps", "r1", "smoothing", "seed"):
+        if values[name] is None:
+            raise InputError(f"{name.capitalize().replace('_', ' ')} is empty; give a number.")
+        whole = name in ("batch", "d_steps", "seed")
+        numbers[name] = int(values[name]) if whole and float(values[name]).is_integer() else values[name]
+    network = NetworkConfig(
+        kind=values["kind"],
+        size=kind.size,
+        width=WIDTH.get(kind.name, USUAL_WIDTH),
+        classes=len(kind.classes) if values["labels"] else 0,
+        condition=values["condition"],
+        norm=values["norm"],
+        spectral=values["spectral"],
+        **{name: name in values["switches"] for name in SWITCHES},
+    )
+    augment = tuple(values["augment"])
+    return GanConfig(
+        data=kind.name, network=network, objective=values["objective"], augment=augment, horizon=200, **numbers
+    )
+
+
+def adopt(training: Training, values: dict) -> None:
+    """Make the training what the controls say: on the way where that is possible, else from a new start."""
+    from ganlab.generation.game import SHAPING
+
+    wanted = config_of(values)
+    with training.lock:
+        now = training.game.config if training.game else training.config
+        if training.game and all(getattr(wanted, name) == getattr(now, name) for name in SHAPING):
+            rules = {f.name: getattr(wanted, f.name) for f in fields(wanted) if f.name not in SHAPING}
+            training.game.change(**rules)
+        elif wanted != now:
+            restart(training, wanted)
+
+
+def restart(training: Training, config) -> None:
+    playing = training.playing
+    training.start(replace(config))
+    training.playing = playing
+
+
+def training_canvas() -> gr.HTML:
+    """The live canvas (assets/training.js); its value is {"token": ...}."""
+    script = "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    return gr.HTML(
+        {},
+        elem_id="training",
+        html_template="<div class='gl-viewer gl-toy'></div>",
+        js_on_load=f'"use strict";\n{script}\nimageTraining(element.firstElementChild, props, watch);',
+        apply_default_css=False,
+    )
+
+
+def training_page(store: Store, demo: gr.Blocks) -> None:
+    """Add the room to the Blocks that are being built."""
+    trainings: Trainings = store.trainings
+    first = usual()
+    kinds = [
+        ("Handwritten digits", "digits"), ("Lung nodules, CT", "nodules"), ("Brain slices, T1", "brain-t1-64"),
+        ("Brain slices, CT", "brain-ct-64"), ("Brain slices, FA", "brain-fa-64"),
+    ]  # fmt: skip
+
+    def number(name: str, label: str, info: str | None = None) -> gr.Number:
+        return gr.Number(first[name], label=label, info=info, elem_id=f"training-{name}")
+
+    c: dict[str, gr.components.Component] = {}
+    with gr.Row(elem_classes="gl-page gl-live"):
+        with gr.Column(scale=1, min_width=260, elem_classes="gl-controls"):
+            c["data"] = gr.Dropdown(kinds, value=first["data"], label="Images", elem_id="training-data")
+            c["kind"] = gr.Radio(list(NETWORKS.items()), value=first["kind"], label="Networks", elem_id="training-kind")
+            c["labels"] = gr.Checkbox(first["labels"], label="Both see the class", elem_id="training-labels")
+            c["objective"] = gr.Dropdown(
+                [(o.title, name) for name, o in OBJECTIVES.items()], value=first["objective"], label="Objective",
+                elem_id="training-objective",
+            )  # fmt: skip
+            again = gr.Button("Start again", size="sm", elem_id="training-again")
+            with gr.Accordion("DCGAN's recipe", open=True):
+                c["switches"] = gr.CheckboxGroup(
+                    [(text, name) for name, text in SWITCHES.items()], value=first["switches"], label="Lines",
+                    info=SLOW, elem_id="training-switches",
+                )  # fmt: skip
+                c["norm"] = gr.Radio(
+                    [("Batch", "batch"), ("Layer", "layer"), ("None", "none")], value=first["norm"],
+                    label="Normalisation", elem_id="training-norm",
+                )  # fmt: skip
+            with gr.Accordion("Training", open=False):
+                c["rate_d"] = number("rate_d", "Learning rate of D")
+                c["rate_g"] = number("rate_g", "Learning rate of G")
+                c["beta1"] = number("beta1", "Momentum (beta 1)")
+                c["batch"] = number("batch", "Batch")
+                c["d_steps"] = number("d_steps", "Steps of D per step of G")
+                c["seed"] = number("seed", "Seed")
+            with gr.Accordion("What may help", open=False):
+                c["spectral"] = gr.Checkbox(False, label="Spectral norm on D", elem_id="training-spectral")
+                c["condition"] = gr.Radio(
+                    [("Planes beside the image", "concat"), ("Projection", "projection")], value=first["condition"],
+                    label="How D sees the class", elem_id="training-condition",
+                )  # fmt: skip
+                c["r1"] = number("r1", "R1 penalty (gamma)")
+                c["smoothing"] = number("smoothing", "One-sided label smoothing")
+                c["augment"] = gr.CheckboxGroup(
+                    list(AUGMENTATIONS), value=[], label="Differentiable augmentation", elem_id="training-augment"
+                )
+        with gr.Column(scale=4, elem_classes="gl-result"):
+            alert = gr.HTML("", elem_id="training-alert", apply_default_css=False)
+            canvas = training_canvas()
+            gr.Markdown(
+                WORDS, latex_delimiters=[{"left": "$", "right": "$", "display": False}], elem_id="training-explanation"
+            )
+
+    names, token = list(c), gr.State(None)
+
+    def looked_at(token: str) -> dict:
+        return {"token": token, "turn": time.monotonic()}
+
+    def opened(request: gr.Request):
+        token = trainings.open(config_of(first), request.session_hash)
+        return token, looked_at(token)
+
+    def changed(token: str, *values):
+        try:
+            adopt(trainings.get(token), dict(zip(names, values, strict=True)))
+        except InputError as error:
+            return said(error), gr.skip()
+        return "", looked_at(token)
+
+    def started(token: str, *values):
+        try:
+            training, config = trainings.get(token), config_of(dict(zip(names, values, strict=True)))
+            with training.lock:
+                restart(training, config)
+        except InputError as error:
+            return said(error), gr.skip()
+        return "", looked_at(token)
+
+    demo.load(opened, None, [token, canvas], **QUIET)
+    for component in c.values():
+        component.input(changed, [token, *c.values()], [alert, canvas], trigger_mode="always_last", **QUIET)
+    again.click(started, [token, *c.values()], [alert, canvas], **QUIET)
+
+
+def said(error: InputError) -> str:
+    return f"<p class='gl-alert' role='alert'>{escape(str(error))}</p>"

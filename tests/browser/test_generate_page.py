@@ -1,0 +1,112 @@
+"""The Generate page: a gallery, a chosen image, ways between images."""
+
+import json
+
+import pytest
+
+READY = 60_000  # ms, on a machine that is busy with other things
+
+
+@pytest.fixture
+def latent(new_page, address):
+    def open_page(query="", **options):
+        page = new_page(**options)
+        page.goto(f"{address}/?tab=generate&model=dcgan-digits{query}")
+        page.locator("#latent [role=status]").get_by_text("64 images").wait_for(state="attached", timeout=READY)
+        wait_for_point(page, lambda point: True)
+        return page
+
+    return open_page
+
+
+def wait_for_point(page, wanted):
+    """Until the chosen image that is shown is one that is wanted; its point."""
+    for _ in range(200):
+        text = page.get_attribute(LARGE, "data-point")
+        point = json.loads(text or "null")
+        if point and wanted(point):
+            return point
+        changed = "([at, was]) => document.querySelector(at).dataset.point !== was"
+        page.wait_for_function(changed, arg=[LARGE, text])
+    raise AssertionError("the point never came")
+
+
+LARGE = "#latent canvas[aria-label='The chosen image']"
+PIXELS = "at => [...document.querySelector(at).getContext('2d').getImageData(0, 0, 99, 99).data].join()"
+
+
+def test_slider_moves_the_image_and_back_brings_it_back(latent):
+    page = latent()
+    first = page.evaluate(PIXELS, LARGE)
+    page.get_by_label("Principal direction 1", exact=True).fill("4")
+    assert wait_for_point(page, lambda point: "moves" in point)["moves"] == {"0": 4}
+    assert page.evaluate(PIXELS, LARGE) != first
+    page.locator("#latent").get_by_role("button", name="Back", exact=True).click()
+    wait_for_point(page, lambda point: "moves" not in point)
+    assert page.evaluate(PIXELS, LARGE) == first
+
+
+def test_tile_is_chosen_by_pointer_and_keys_and_kept(latent):
+    page = latent()
+    gallery = page.get_by_label("Gallery of generated images")
+    box = gallery.bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 2.5 / 8, box["y"] + box["height"] * 1.5 / 8)
+    assert wait_for_point(page, lambda point: point["index"] == 10)["label"] == 0
+    gallery.press("ArrowRight")
+    wait_for_point(page, lambda point: point["index"] == 11)
+    before = page.evaluate(PIXELS, "#latent canvas[aria-label='A, B, C and D']")
+    gallery.press("b")
+    page.wait_for_function(f"was => ({PIXELS})(\"#latent canvas[aria-label='A, B, C and D']\") !== was", arg=before)
+
+
+def test_class_seed_and_link(latent):
+    page = latent("&seed=5&label=7&psi=0.5")
+    command = page.locator("#latent pre")
+    assert command.inner_text() == (
+        "python -m ganlab generate --model dcgan-digits --n 64 --seed 5 --label 7 --psi 0.5 --out samples"
+    )
+    assert wait_for_point(page, lambda point: True)["label"] == 7
+    seed = page.get_by_label("Seed of the gallery")
+    seed.fill("-3")
+    seed.press("Enter")
+    page.locator("#latent [role=alert]").get_by_text("The seed -3 is not a whole number").wait_for()
+    seed.fill("6")
+    seed.press("Enter")
+    assert wait_for_point(page, lambda point: point["seed"] == 6)["label"] == 7
+
+
+def test_walk_plays_and_is_saved(latent):
+    page = latent(viewport={"width": 390, "height": 844}, has_touch=True)
+    walk = "#latent canvas[aria-label='A walk from A to B, C, D and back']"
+    page.wait_for_function(f'() => document.querySelector("{walk}").width > 100')
+    still = page.evaluate(PIXELS, walk)
+    play = page.locator("#latent").get_by_role("button", name="Play", exact=True)
+    play.click()
+    page.wait_for_function(f'was => ({PIXELS})("{walk}") !== was', arg=still)
+    play.click()
+    with page.expect_download(timeout=READY) as saving:
+        page.locator("#latent").get_by_role("button", name="GIF", exact=True).click()
+    assert saving.value.suggested_filename == "dcgan-digits-walk.gif"
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_training_learns_stops_and_is_changed(new_page, address):
+    page = new_page()
+    page.goto(f"{address}/?tab=generate&room=training")
+    step = "document.querySelector('#training .gl-viewer')?.dataset.step"
+    page.wait_for_function(f"() => {step} === '0'", timeout=READY)
+    sheet = "#training canvas[aria-label='What the same noise gives by now']"
+    first = page.evaluate(PIXELS, sheet)
+    play = page.locator("#training .gl-play")
+    play.click()
+    page.wait_for_function(f"() => Number({step}) > 20", timeout=READY)
+    page.wait_for_function(f'was => ({PIXELS})("{sheet}") !== was', arg=first)
+    play.click()
+    page.locator("#training").get_by_role("button", name="Play", exact=True).wait_for()
+    page.locator("#training-labels").get_by_label("Both see the class").uncheck()  # other networks: a new start
+    page.wait_for_function(f"() => {step} === '0'", timeout=READY)
+    page.get_by_role("button", name="Training", exact=True).locator("visible=true").click()
+    rate = page.locator("#training-batch input")
+    rate.fill("2")
+    rate.press("Tab")
+    page.locator("#training-alert").get_by_text("batch 2 is outside 4 to 512").wait_for()

@@ -1,0 +1,81 @@
+"""What D sees is changed as documented, alike for a seed, and gradients pass."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from ganlab.errors import InputError
+from ganlab.generation.augment import (
+    AUGMENTATIONS,
+    augmented,
+    check_augmentations,
+    cutout,
+    flip,
+    intensity,
+    translation,
+)
+
+ALL = tuple(AUGMENTATIONS)
+
+
+def chance(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture
+def images():
+    return torch.rand((64, 1, 16, 16), generator=chance(7)) * 2 - 1
+
+
+@pytest.mark.parametrize("names", [*((name,) for name in ALL), ALL, ()], ids=str)
+def test_shapes_are_kept_gradients_flow_and_the_seed_decides(names, images):
+    images.requires_grad_()
+    found = augmented(images, names, chance())
+    assert found.shape == images.shape and found.dtype == images.dtype
+    assert torch.equal(found, augmented(images, names, chance()))
+    assert torch.equal(found, augmented(images, names, chance(1))) == (not names)
+    found.square().sum().backward()
+    assert (images.grad.flatten(1).norm(dim=1) > 0).all()
+
+
+def test_flipping_twice_alike_is_nothing_and_half_are_flipped(images):
+    once = flip(images, chance())
+    assert torch.equal(flip(once, chance()), images)
+    turned = (once != images).flatten(1).any(1)
+    assert torch.equal(once[turned], images[turned].flip(3)) and 20 < turned.sum() < 44
+
+
+def test_translation_shifts_by_what_was_drawn(images):
+    found = translation(images, chance())
+    y, x = torch.randint(-2, 3, (2, 64), generator=chance()).tolist()
+    assert set(y) == set(x) == {-2, -1, 0, 1, 2}  # an eighth of the side
+    for before, after, b, a in zip(images, found, y, x, strict=True):
+        rolled = F.pad(before, (2, 2, 2, 2)).roll((-b, -a), (1, 2))
+        assert torch.equal(after, rolled[:, 2:-2, 2:-2])
+
+
+def test_cutout_is_a_square_of_half_the_side_or_what_of_it_is_inside(images):
+    found = cutout(images, chance())
+    sides = set()
+    for before, after in zip(images[:, 0], found[:, 0], strict=True):
+        rows, columns = torch.where(after == 0)
+        box = slice(int(rows.min()), int(rows.max()) + 1), slice(int(columns.min()), int(columns.max()) + 1)
+        assert not after[box].any() and (after == before).sum() == 256 - after[box].numel()
+        sides.update(after[box].shape)
+    assert sides == {5, 6, 7, 8}
+
+
+def test_intensity_is_a_line_for_every_image(images):
+    found = intensity(images, chance())
+    middle = images.mean((1, 2, 3), keepdim=True)
+    shift = found.mean((1, 2, 3), keepdim=True) - middle
+    contrast = found.std((1, 2, 3), keepdim=True) / images.std((1, 2, 3), keepdim=True)
+    assert torch.allclose(found, (images - middle) * contrast + middle + shift, atol=1e-5)
+    for values, low, high in ((shift, -0.25, 0.25), (contrast, 0.75, 1.25)):
+        assert low <= values.min() < low + 0.05 and high - 0.05 < values.max() <= high
+
+
+def test_an_unknown_augmentation_is_refused():
+    check_augmentations(ALL)
+    with pytest.raises(InputError, match='"rotate" is not known; choose from flip'):
+        check_augmentations(("flip", "rotate"))

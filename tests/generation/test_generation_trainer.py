@@ -1,0 +1,139 @@
+"""A training writes what it says, resumes bit for bit, survives its own trouble, and loads as what it is."""
+
+import dataclasses
+import json
+import math
+
+import pytest
+import torch
+from PIL import Image
+
+from ganlab.checkpoints import PRETRAINED, load_tensors, read_card, save_tensors
+from ganlab.errors import InputError
+from ganlab.generation import trainer
+from ganlab.generation.data import Images, get_kind
+from ganlab.generation.game import Game, GanConfig
+from ganlab.generation.networks import NetworkConfig, noise
+from ganlab.generation.trainer import load_discriminator, load_generator, train, written_config
+
+TINY = GanConfig(
+    data="digits", network=NetworkConfig(size=16, z=10, width=4, classes=10), batch=8, steps=4, epoch=2, horizon=5,
+    augment=("flip",), r1=1.0,
+)  # fmt: skip
+FILES = ("model", "discriminator", "state")
+
+
+@pytest.fixture(scope="module")
+def images():
+    drawn = torch.rand((64, 1, 16, 16), generator=torch.Generator().manual_seed(0))
+    return Images(get_kind("digits"), drawn * 2 - 1, torch.arange(64) % 10)
+
+
+def losses(config, out, images, resume=False):
+    return [e.numbers for e in train(config, out, "cpu", resume, images) if e.kind == "step"]
+
+
+def tensors(folder, file):
+    return load_tensors(folder / f"{file}.safetensors")[0]
+
+
+def test_a_resumed_training_is_that_without_a_break(tmp_path, images):
+    whole = losses(TINY, tmp_path / "whole", images)
+    assert len(whole) == 4 and all(math.isfinite(v) for numbers in whole for v in numbers.values())
+    events = train(TINY, tmp_path / "cut", "cpu", images=images)
+    kinds = [next(events).kind for _ in range(5)]  # the last step is lost
+    assert kinds == ["step", "step", "checkpoint", "preview", "step"]
+    events.close()
+    assert losses(TINY, tmp_path / "cut", images, resume=True) == whole[2:]
+    for file in FILES:
+        a, b = (tensors(tmp_path / folder, file) for folder in ("whole", "cut"))
+        assert a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+    pictures = [(tmp_path / folder / "progress.png").read_bytes() for folder in ("whole", "cut")]
+    assert pictures[0] == pictures[1]
+    assert len(losses(dataclasses.replace(TINY, steps=5), tmp_path / "cut", images, resume=True)) == 1
+
+
+def test_what_a_training_leaves(tmp_path, images):
+    events = list(train(TINY, tmp_path / "mine", "cpu", images=images))
+    assert [(e.kind, e.step, e.steps) for e in events if e.kind != "step"] == [
+        (kind, step, 4) for step in (2, 4) for kind in ("checkpoint", "preview")
+    ]
+    assert all(e.path.is_file() for e in events if e.kind != "step")
+    card = read_card(tmp_path / "mine")
+    assert (card["name"], card["task"], card["steps"]) == ("mine", "generate", 4)
+    assert "64 images" in card["training_data"] and "not a medical device" in card["limits"]
+    assert written_config(card["config"]) == TINY
+    generator, config = load_generator(str(tmp_path / "mine"))
+    assert (
+        config == TINY
+        and not generator.training
+        and card["parameters"] == sum(p.numel() for p in generator.parameters())
+    )
+    discriminator = load_discriminator(str(tmp_path / "mine"))
+    assert not discriminator.training and not any(p.requires_grad for p in discriminator.parameters())
+    game = Game(TINY, images)
+    for _ in range(4):
+        game.step()
+    z, labels = noise(1, 5, TINY.network), torch.arange(5)
+    assert torch.allclose(generator(z, labels), game.sample(z, labels), atol=1e-6)
+    with Image.open(tmp_path / "mine" / "progress.png") as sheet:
+        assert sheet.size == (8 * 17 * 3, 8 * 17 * 3)
+
+
+def test_starting_over_a_training_or_changing_it_is_refused(tmp_path, images):
+    losses(dataclasses.replace(TINY, steps=2), tmp_path, images)
+    with pytest.raises(InputError, match="add --resume"):
+        losses(TINY, tmp_path, images)
+    for changes, name in (({"batch": 16}, "batch"), ({"network": dataclasses.replace(TINY.network, z=9)}, "network")):
+        with pytest.raises(InputError, match=rf"another configuration \({name}\)"):
+            losses(dataclasses.replace(TINY, **changes), tmp_path, images, resume=True)
+    with pytest.raises(InputError, match="not a readable"):
+        losses(TINY, tmp_path / "nothing", images, resume=True)
+    save_tensors(tmp_path / "state.safetensors", {"x": torch.zeros(1)}, {"task": "mr2ct"})
+    with pytest.raises(InputError, match="not a state of this training"):
+        losses(TINY, tmp_path, images, resume=True)
+
+
+def test_a_loss_that_is_no_number_is_said_and_the_last_checkpoint_stays(tmp_path, images, monkeypatch):
+    class Spoiled(Game):
+        def step(self):
+            if self.number == 3:
+                with torch.no_grad():
+                    next(self.generator.parameters()).fill_(math.nan)
+            return super().step()
+
+    whole = losses(TINY, tmp_path / "whole", images)
+    monkeypatch.setattr(trainer, "Game", Spoiled)
+    with pytest.raises(
+        InputError, match=r"At step 4 the loss of the discriminator is nan\. The last checkpoint .*kept"
+    ):
+        losses(TINY, tmp_path / "cut", images)
+    monkeypatch.undo()
+    for file in FILES:
+        assert all(v.isfinite().all() for v in tensors(tmp_path / "cut", file).values() if v.is_floating_point())
+    assert read_card(tmp_path / "cut")["steps"] == 2
+    assert losses(TINY, tmp_path / "cut", images, resume=True) == whole[2:]
+
+
+@pytest.mark.skipif(not (PRETRAINED / "mr2ct-unet").is_dir(), reason="no translation model here")
+def test_a_translation_model_is_no_generator_from_noise():
+    with pytest.raises(InputError, match='"mr2ct-unet" is no generator from noise'):
+        load_generator("mr2ct-unet")
+
+
+def test_what_is_no_generator_is_refused(tmp_path):
+    for name in ("weights.pt", "weights.ckpt", "/tmp/model.PKL"):
+        with pytest.raises(InputError, match="pickled"):
+            load_generator(name)
+    with pytest.raises(InputError, match="no model"):
+        load_generator(str(tmp_path))
+    written = json.loads(json.dumps(dataclasses.asdict(TINY)))
+    for network, sentence in (
+        ({"z": 10, "depth": 3}, "train it anew"),
+        ({"z": 10, "width": 1}, "width 1"),
+        (written["network"], "another architecture"),
+        ({"width": 4}, "no generator from noise"),
+    ):
+        save_tensors(tmp_path / "model.safetensors", {"x": torch.zeros(1)}, written | {"network": network})
+        with pytest.raises(InputError, match=sentence):
+            load_generator(str(tmp_path))

@@ -1,0 +1,182 @@
+"""Every size and switch of the networks is built as the papers say; labels and noise arrive."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from ganlab.errors import InputError
+from ganlab.generation.networks import (
+    NORMS,
+    SIZES,
+    NetworkConfig,
+    check_network,
+    levels,
+    make_networks,
+    network_config,
+    noise,
+)
+
+TINY = NetworkConfig(size=16, z=10, width=4)
+SWITCHES = (
+    *({name: False} for name in ("strided", "leaky", "relu", "squash", "convolutional", "small_start")),
+    *({"norm": norm} for norm in NORMS),
+    *({"norm_d": norm} for norm in NORMS),
+    {"spectral": True},
+    {"kind": "fc"},
+    {"kind": "fc", "squash": False},
+)
+LABELLED = ({"condition": "concat"}, {"condition": "projection"}, {"kind": "fc"})
+
+
+def count(net):
+    return sum(p.numel() for p in net.parameters())
+
+
+def of(net, *kinds):
+    return [m for m in net.modules() if isinstance(m, kinds)]
+
+
+def check_both(config):
+    """Shapes, ranges, and a gradient for every weight."""
+    generator, discriminator = make_networks(config)
+    z, labels = noise(0, 3, config), torch.tensor([0, 1, 1])
+    images = generator(z, labels)
+    assert images.shape == (3, 1, config.size, config.size)
+    assert not config.squash or images.abs().max() <= 1
+    logits = discriminator(images, labels)
+    assert logits.shape == (3,) and logits.isfinite().all()
+    logits.sum().backward()
+    for net in (generator, discriminator):
+        assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
+    generator.eval()
+    maps = generator.features(z, labels)
+    assert torch.equal(maps[-1], generator(z, labels))
+    assert all(len(m) == 3 for m in maps + discriminator.features(images, labels))
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("kind", ["dcgan", "fc"])
+def test_images_of_every_size(kind, size):
+    config = replace(TINY, kind=kind, size=size)
+    check_both(config)
+    side, ups = levels(size)
+    assert side in (4, 7) and side * 2**ups == size
+    if kind == "dcgan":
+        sides = [m.shape[-1] for m in make_networks(config)[0].features(noise(0, 2, config))]
+        assert sides == [side * 2**k for k in range(ups + 1)]
+
+
+@pytest.mark.parametrize("classes", [0, 3])
+@pytest.mark.parametrize("changes", SWITCHES, ids=str)
+def test_every_switch(changes, classes):
+    check_both(replace(TINY, classes=classes, **changes))
+
+
+@pytest.mark.parametrize("changes", LABELLED, ids=str)
+def test_labels_change_what_both_networks_say(changes):
+    config = replace(TINY, classes=3, **changes)
+    generator, discriminator = (net.eval() for net in make_networks(config))
+    z, x = noise(0, 1, config).expand(3, -1), torch.rand(1, 1, 16, 16).expand(3, -1, -1, -1)
+    for said in (generator(z, torch.arange(3)).flatten(1), discriminator(x, torch.arange(3))[:, None]):
+        assert torch.pdist(said).min() > 1e-6 * said.abs().max()
+    last = discriminator.features(x, torch.arange(3))[-1].flatten(1)
+    assert torch.equal(last[0], last[1]) == (config.condition == "projection" and config.kind == "dcgan")
+
+
+def test_networks_without_classes_are_told_no_labels():
+    generator, discriminator = make_networks(TINY)
+    assert not any("label" in k or "embed" in k for net in (generator, discriminator) for k in net.state_dict())
+    assert discriminator.eval()(generator(noise(0, 2, TINY))).shape == (2,)
+
+
+def test_dcgan_has_the_published_parameters():
+    """Radford et al. 2016, figure 1, with one channel for three: 100 -> 512 x 4 x 4 -> 256 -> 128 -> 64 -> image by 4x4
+    kernels, batch normalisation (a gain and a bias) everywhere but at the image, D in mirror image."""
+    generator, discriminator = make_networks(NetworkConfig(size=64, z=100, width=64))
+    wide = [512, 256, 128, 64]
+    kernels = 16 * sum(i * o for i, o in zip(wide, [*wide[1:], 1], strict=True))
+    assert count(generator) == 100 * 512 * 4 * 4 + kernels + 2 * sum(wide) + 1  # the image has a bias
+    assert count(generator) == 3_574_657
+    assert count(discriminator) == kernels + 2 * sum(wide[:3]) + 64 + 512 * 4 * 4 + 1  # 64: the first layer's bias
+    assert len(of(generator, nn.ReLU)) == 4 and len(of(discriminator, nn.LeakyReLU)) == 4
+    assert {(m.kernel_size, m.stride) for m in of(generator, nn.ConvTranspose2d)} == {((4, 4), (2, 2))}
+    for net in (generator, discriminator):
+        weights = torch.cat([m.weight.flatten() for m in of(net, nn.Conv2d, nn.ConvTranspose2d, nn.Linear)])
+        assert weights.std().item() == pytest.approx(0.02, rel=0.01)
+
+
+def test_switches_do_what_they_say():
+    def both(**changes):
+        return make_networks(replace(TINY, **changes))
+
+    generator, discriminator = both(strided=False)
+    assert len(of(generator, nn.Upsample)) == len(of(discriminator, nn.AvgPool2d)) == 2
+    assert not of(generator, nn.ConvTranspose2d)
+    for norm, kind in (("batch", nn.BatchNorm2d), ("layer", nn.GroupNorm)):
+        assert [len(of(net, kind)) for net in both(norm=norm)] == [2, 1]
+        assert [len(of(net, kind)) for net in both(norm="none", norm_d=norm)] == [0, 1]
+    assert not any(of(net, nn.BatchNorm2d, nn.GroupNorm) for net in both(norm="none"))
+    assert len(of(both(leaky=False)[1], nn.ReLU)) == 2 and not of(both(leaky=False)[1], nn.LeakyReLU)
+    assert not of(both(relu=False)[0], nn.ReLU)
+    for net, more in zip(both(), both(convolutional=False), strict=True):
+        assert len(of(more, nn.Linear)) == len(of(net, nn.Linear)) + 1
+    unsquashed = both(squash=False, small_start=False)[0]
+    assert (100 * unsquashed(noise(0, 8, TINY))).abs().max() > 1 and not of(unsquashed, nn.Tanh)
+    assert both(small_start=False)[0].project[0].weight.std() > 0.1
+
+
+def test_spectral_normalisation_holds_the_largest_singular_value_at_one():
+    discriminator = make_networks(replace(TINY, spectral=True))[1]
+    assert not of(discriminator, nn.BatchNorm2d)
+    for _ in range(30):
+        discriminator(torch.rand(2, 1, 16, 16))
+    weights = [m.weight.flatten(1) for m in of(discriminator, nn.Conv2d, nn.Linear)]
+    assert len(weights) == 3
+    assert all(torch.linalg.svdvals(w)[0].item() == pytest.approx(1, abs=0.02) for w in weights)
+
+
+def test_maxout_takes_the_largest_of_five_pieces():
+    discriminator = make_networks(replace(TINY, kind="fc"))[1].eval()
+    x = torch.rand(2, 1, 16, 16)
+    pieces = discriminator.first(x.flatten(1)).view(2, 32, 5)
+    assert torch.equal(discriminator.features(x)[0], pieces.max(2).values)
+    assert not torch.equal(discriminator.train()(x), discriminator(x))  # dropout
+
+
+def test_the_same_noise_begins_every_number_of_images():
+    config = replace(TINY, z=7)
+    many = noise(3, 500, config)
+    assert many.shape == (500, 7) and many.dtype == torch.float32
+    assert all(torch.equal(noise(3, n, config), many[:n]) for n in (1, 2, 64, 499))
+    assert abs(many.mean()) < 0.05 and many.std().item() == pytest.approx(1, abs=0.05)
+    assert not torch.equal(noise(4, 1, config), many[:1])
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"kind": "gan"}, 'kind "gan" is not known; choose from dcgan, fc.'),
+        ({"norm": "instance"}, 'norm "instance" is not known; choose from batch, layer, none.'),
+        ({"condition": "sum"}, 'condition "sum" is not known; choose from concat, projection.'),
+        ({"size": 48}, 'size "48" is not known; choose from 16, 28, 32, 56, 64, 128.'),
+        ({"z": 0}, "z 0 is outside 1-512."),
+        ({"z": math.nan}, "z nan is outside 1-512."),
+        ({"width": 3}, "width 3 is outside 4-256."),
+        ({"classes": -1}, "-1 classes are outside 0-100."),
+    ],
+)
+def test_what_cannot_be_built_is_said(changes, sentence):
+    for check in (check_network, make_networks):
+        with pytest.raises(InputError) as error:
+            check(replace(TINY, **changes))
+        assert str(error.value) == sentence
+
+
+def test_written_configurations_are_read_back_and_foreign_ones_refused():
+    assert network_config({"size": 16, "z": 10, "width": 4}) == TINY
+    for written in ({"depth": 3}, {"z": "many"}, {"z": None}):
+        with pytest.raises(InputError, match="train it anew"):
+            network_config(written)

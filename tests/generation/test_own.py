@@ -1,0 +1,120 @@
+"""A user's own images: what is read, what is refused and in which words."""
+
+import struct
+import zlib
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ganlab.errors import InputError
+from ganlab.generation.game import GanConfig
+from ganlab.generation.own import read_folder, read_image, read_picture
+from ganlab.generation.presets import get_preset, on_own
+
+
+def ramp(height, width):
+    return np.linspace(0, 255, height * width).reshape(height, width).astype(np.uint8)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Eighteen readable pictures of three sizes and kinds."""
+    for k in range(6):
+        Image.fromarray(ramp(40, 30 + k)).save(tmp_path / f"grey{k}.png")
+        Image.fromarray(np.stack([ramp(32, 32)] * 4, -1)).save(tmp_path / f"alpha{k}.png")
+        Image.fromarray(ramp(64, 64)).convert("RGB").save(tmp_path / f"photo{k}.jpg")
+    return tmp_path
+
+
+def test_folder_becomes_squares_of_one_size(folder):
+    images, notices = read_folder(folder, 28)
+    assert images.images.shape == (18, 1, 28, 28)
+    assert images.images.min() >= -1 and images.images.max() <= 1
+    assert len(notices) == 1 and "differ in size" in notices[0]
+    config = on_own(get_preset("dcgan-digits"), images)
+    assert config.data == "own-28" and config.network.classes == 0
+
+
+def test_sixteen_bits_are_kept(tmp_path):
+    values = (1000 + np.arange(1024).reshape(32, 32)).astype(np.uint16)
+    Image.fromarray(values).save(tmp_path / "deep.png")
+    found = read_picture(tmp_path / "deep.png")
+    np.testing.assert_allclose(found * 65535, values, atol=0.01)
+
+
+def test_transparent_is_black(tmp_path):
+    pixels = np.full((16, 16, 4), 255, np.uint8)
+    pixels[:8, :, 3] = 0
+    Image.fromarray(pixels).save(tmp_path / "half.png")
+    found = read_picture(tmp_path / "half.png")
+    assert (found[:8] == 0).all() and (found[8:] == 1).all()
+
+
+def test_resampling_keeps_the_mean(tmp_path):
+    Image.fromarray(ramp(96, 96)).save(tmp_path / "large.png")
+    images, shape = read_image(tmp_path / "large.png", 32)
+    assert shape == (96, 96)
+    assert images.mean().item() == pytest.approx(0, abs=0.01)
+
+
+def test_volume_gives_its_middle_slices_anterior_up(tmp_path):
+    import nibabel
+
+    array = np.zeros((20, 20, 12), np.float32)
+    array[:, 15:, :] = 100.0  # anterior
+    nibabel.save(nibabel.Nifti1Image(array, np.diag([10.0, 10.0, 10.0, 1.0])), tmp_path / "head.nii.gz")
+    images, _ = read_image(tmp_path / "head.nii.gz", 20)
+    assert images.shape == (6, 1, 20, 20)
+    assert images[:, :, :4].mean() > 0.9 > -0.9 > images[:, :, 10:].mean()
+
+
+def huge_png(path, width, height):
+    """A PNG whose header promises more than the file holds."""
+    chunks = (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)), (b"IDAT", zlib.compress(bytes(9)))
+    packed = [struct.pack(">I", len(b)) + a + b + struct.pack(">I", zlib.crc32(a + b)) for a, b in chunks]
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(packed))
+
+
+def test_what_cannot_be_read_is_said_and_the_rest_is_used(folder):
+    huge_png(folder / "wide.png", 100_000, 40)
+    (folder / "broken.jpg").write_bytes((folder / "photo0.jpg").read_bytes()[:200])
+    (folder / "words.png").write_text("no picture")
+    Image.fromarray(np.full((16, 16), 7, np.uint8)).save(folder / "flat.png")
+    Image.fromarray(ramp(4, 4)).save(folder / "tiny.png")
+    images, notices = read_folder(folder, 16)
+    assert len(images) == 18
+    said = " ".join(notices)
+    for words in ('"wide.png" has 100,000 x 40', '"broken.jpg" cannot', '"words.png" cannot', "single grey", "4 x 4"):
+        assert words in said
+
+
+def test_too_few_images_are_refused(tmp_path):
+    with pytest.raises(InputError, match="holds no images"):
+        read_folder(tmp_path, 16)
+    Image.fromarray(ramp(16, 16)).save(tmp_path / "one.png")
+    with pytest.raises(InputError, match="holds 1 readable images; 16 are the least"):
+        read_folder(tmp_path, 16)
+    with pytest.raises(InputError, match="is no folder"):
+        read_folder(tmp_path / "nowhere", 16)
+
+
+def test_training_on_own_images_leaves_a_model_that_generates(folder, tmp_path):
+    from dataclasses import replace
+
+    from ganlab.generation.sampling import generate
+    from ganlab.generation.trainer import train
+
+    torch.set_num_threads(1)
+    images, _ = read_folder(folder, 16)
+    config = on_own(get_preset("dcgan-digits", steps=2), images)
+    config = replace(config, batch=8, network=replace(config.network, width=4))
+    assert isinstance(config, GanConfig)
+    out = tmp_path / "out"
+    kinds = [event.kind for event in train(config, out, "cpu", images=images)]
+    assert kinds == ["step", "step", "checkpoint", "preview"]
+    assert generate(str(out), 3).images.shape == (3, 16, 16)
+    assert "18 images of the user's own" in (out / "card.md").read_text(encoding="utf-8")
+    with pytest.raises(InputError, match="give their folder again with --source"):
+        list(train(replace(config, steps=3), out, "cpu", resume=True))
