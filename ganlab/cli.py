@@ -330,6 +330,31 @@ def evaluate_models(
     say(results, as_json, "\n\n".join(tables))
 
 
+@app.command(name="evaluate-generator")
+def evaluate_generator(
+    model: Annotated[
+        list[str] | None, typer.Option(help="A generator's name or folder; all pretrained ones unless given.")
+    ] = None,
+    count: Annotated[int, typer.Option("--n", help="Images of each set, where there are as many.", min=10)] = 2000,
+    write_card: Annotated[bool, typer.Option(help="Write the figures into the models' cards.")] = False,
+    as_json: Json = False,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """How like real images a generator's are, how varied, whether copies; beside what other real images score."""
+    from ganlab.checkpoints import list_models
+    from ganlab.device import resolve
+    from ganlab.generation.quality import evaluate_generator as measure
+    from ganlab.generation.quality import format_quality, write_quality
+
+    results = {}
+    for name in model or [card["name"] for card in list_models("generate")]:
+        results[name] = measure(name, resolve(device), count, seed, progress_bar(name, as_json))
+        if write_card:
+            write_quality(name, results[name])
+    say(results, as_json, "\n\n".join(map(format_quality, results.values())))
+
+
 @app.command()
 def train(
     preset: Annotated[
@@ -354,6 +379,8 @@ def train(
     Several GPUs or machines: accelerate launch -m ganlab train ...
     """
     from ganlab.device import resolve
+    from ganlab.generation.data import get_kind
+    from ganlab.generation.features import FEATURES, train_features
     from ganlab.generation.own import read_folder
     from ganlab.generation.presets import PRESETS as GENERATORS
     from ganlab.generation.presets import get_preset as get_generator
@@ -367,6 +394,11 @@ def train(
     from ganlab.translation.trainer import train as run
 
     out, silent, unit = out or Path("runs") / preset, as_json or rank() > 0, ""
+    if preset.startswith(FEATURES):
+        kind = get_kind(preset.removeprefix(FEATURES))
+        card = train_features(kind, out, resolve(device), steps or 1200, progress=progress_bar(preset, silent))
+        say({"out": str(out), **card["metrics"]}, as_json)
+        return
     if preset in GENERATORS:
         if start or target:
             raise InputError(f"{preset} makes images from noise: leave --start and --target out.")
@@ -420,7 +452,7 @@ def experiment(
 
 @app.command()
 def benchmark(
-    name: Annotated[str, typer.Argument(help="translate, train, toy or live (the page in a browser).")],
+    name: Annotated[str, typer.Argument(help="translate, train, toy, dcgan or live (the page in a browser).")],
     slices: Annotated[int, typer.Option(help="translate: 256x256 slices per round.", min=1, max=512)] = 8,
     rounds: Annotated[int, typer.Option(help="Alternations of ours and the textbook way.", min=1, max=100)] = 3,
     as_json: Json = False,
@@ -440,13 +472,17 @@ def benchmark(
         from ganlab.toy.benchmark import benchmark_toy, format_benchmark
 
         result = benchmark_toy(device, rounds=rounds, seed=seed)
+    elif name == "dcgan":
+        from ganlab.generation.benchmark import benchmark_dcgan, format_benchmark
+
+        result = benchmark_dcgan(device, rounds, seed)
     elif name == "live":
         from ganlab.ui.benchmark import benchmark_live
         from ganlab.ui.benchmark import format_live as format_benchmark
 
         result = benchmark_live()
     else:
-        raise InputError(f'Benchmark "{name}" is not known; choose from translate, train, toy, live.')
+        raise InputError(f'Benchmark "{name}" is not known; choose from translate, train, toy, dcgan, live.')
     say(result, as_json, format_benchmark(result))
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from ganlab.errors import InputError
 from ganlab.generation.augment import augmented, check_augmentations
 from ganlab.generation.data import Images
-from ganlab.generation.networks import NetworkConfig, make_networks
+from ganlab.generation.networks import NetworkConfig, in_parts, make_networks
 from ganlab.objectives import get_objective, gradient_norm2, gradient_penalty, smoothed
 from ganlab.processes import average, rank
 from ganlab.training import Average, optimizer_tensors, restore_optimizer
@@ -156,11 +156,12 @@ class Game:
         return self.generator(z, labels), labels
 
     def _discriminate(self, real, labels, fake, fake_labels, chance) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """D's loss and its outputs on real and generated images. Each has a pass of its own, as DCGAN's batch
-        normalisation wants it."""
+        """D's loss and its outputs on real and generated images, which batch normalisation takes apart."""
         c = self.config
         real, fake = (augmented(images, c.augment, chance) for images in (real, fake))
-        outputs = self.discriminator(real, labels).float(), self.discriminator(fake, fake_labels).float()
+        both = in_parts(self.discriminator, 2)(torch.cat([real, fake]), torch.cat([labels, fake_labels]))
+        outputs = both.float().chunk(2)
+        in_parts(self.discriminator, 1)
         loss = self.objective.discriminator_loss(*outputs)
         if c.r1 and self.number % LAZY == 0:
             slope = gradient_norm2(lambda x: self.discriminator(x.view_as(real), labels), real.flatten(1))

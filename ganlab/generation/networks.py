@@ -18,7 +18,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from ganlab.errors import InputError
 
-LABEL = 0.3  # std of a label's embedding before training
+LABEL = 0.1  # std of a label's embedding before training
 NORMS = ("batch", "layer", "none")
 SIZES = (16, 28, 32, 56, 64, 128)
 
@@ -87,11 +87,31 @@ def channels(config: NetworkConfig) -> list[int]:
     return [config.width * min(2**k, 8) for k in range(levels(config.size)[1])]
 
 
+class BatchNorm(nn.BatchNorm2d):
+    """Batch normalisation of each of `parts` equal parts of a batch by its own statistics: real and generated images
+    in one pass through D, which is faster, come out as they do in two."""
+
+    parts = 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.parts == 1 or not self.training:
+            return super().forward(x)
+        return torch.cat([nn.BatchNorm2d.forward(self, part) for part in x.chunk(self.parts)])
+
+
+def in_parts(net: nn.Module, parts: int) -> nn.Module:
+    """The network, whose batches consist of so many parts from now on."""
+    for module in net.modules():
+        if isinstance(module, BatchNorm):
+            module.parts = parts
+    return net
+
+
 def normalised(config: NetworkConfig, count: int, discriminator: bool) -> list[nn.Module]:
     if discriminator and config.spectral:
         return []
     name = (config.norm_d if discriminator else "") or config.norm
-    return {"batch": [nn.BatchNorm2d(count)], "layer": [nn.GroupNorm(1, count)], "none": []}[name]
+    return {"batch": [BatchNorm(count)], "layer": [nn.GroupNorm(1, count)], "none": []}[name]
 
 
 class Generator(nn.Module):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 from ganlab.checkpoints import list_models
+from ganlab.ui.inverting import inversion_page
 from ganlab.ui.latents import explorer, generators
 from ganlab.ui.recipe import training_page
 from ganlab.ui.sessions import Store
@@ -13,6 +14,7 @@ from ganlab.ui.viewer import ASSETS
 
 TITLE, SLUG = "Generate", "generate"
 FIRST = "dcgan-nodules"
+ROOMS = ("latent", "inversion", "training")
 SCRIPTS = ("colour.js", "controls.js", "generate.js")
 QUIET = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 EXPLANATION = r"""
@@ -45,16 +47,18 @@ def latent_canvas() -> gr.HTML:
 
 
 def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
-    """Add the page, with its rooms, to the Blocks that are being built; ?room=training opens the second."""
+    """Add the page, with its rooms, to the Blocks that are being built; ?room=... opens one of them."""
     with gr.Tabs() as rooms:
         with gr.Tab("Latent space", id="latent"):
             latent_page(demo)
+        with gr.Tab("Inversion", id="inversion") as room:
+            inversion_page(store, room)
         with gr.Tab("Training", id="training"):
             training_page(store, demo)
 
     def open_room(request: gr.Request):
         wanted = request.query_params.get("room")
-        return gr.Tabs(selected=wanted) if wanted in ("latent", "training") else gr.skip()
+        return gr.Tabs(selected=wanted) if wanted in ROOMS else gr.skip()
 
     demo.load(open_room, None, rooms, **QUIET)
 

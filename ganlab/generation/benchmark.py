@@ -1,0 +1,90 @@
+"""A training step against the textbook's: the same networks, images and batch, alternating in one run."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from statistics import median
+
+import torch
+from torch import nn
+
+from ganlab.device import resolve
+from ganlab.generation.data import Images, get_kind
+from ganlab.generation.game import Game
+from ganlab.generation.networks import make_networks
+from ganlab.generation.presets import get_preset
+
+CASES = {  # title -> preset, batch
+    "16 x 16, batch 32": ("dcgan-digits", 32),
+    "56 x 56, batch 32": ("dcgan-nodules", 32),
+    "56 x 56, batch 64": ("dcgan-nodules", 64),
+}
+STEPS = 4  # a turn
+
+
+def textbook(config, images: Images, device: str):
+    """One step of the DCGAN tutorial's loop, as a function: D on real and D on generated images, each with its own
+    backward pass, then G through D, with cross-entropy on sigmoids and Adam as it comes."""
+    torch.manual_seed(config.seed)
+    generator, discriminator = (net.to(device) for net in make_networks(config.network))
+    adam_d = torch.optim.Adam(discriminator.parameters(), lr=config.rate_d, betas=(config.beta1, 0.999))
+    adam_g = torch.optim.Adam(generator.parameters(), lr=config.rate_g, betas=(config.beta1, 0.999))
+    criterion, n = nn.BCELoss(), config.batch
+    ones, zeros = torch.ones(n, device=device), torch.zeros(n, device=device)
+
+    def step() -> None:
+        rows = torch.randint(len(images), (n,))
+        real, labels = images.images[rows].to(device), images.labels[rows].to(device)
+        discriminator.zero_grad()
+        loss = criterion(torch.sigmoid(discriminator(real, labels)), ones)
+        loss.backward()
+        noise = torch.randn(n, config.network.z, device=device)
+        fake = generator(noise, labels)
+        lost = criterion(torch.sigmoid(discriminator(fake.detach(), labels)), zeros)
+        lost.backward()
+        adam_d.step()
+        generator.zero_grad()
+        fooled = criterion(torch.sigmoid(discriminator(fake, labels)), ones)
+        fooled.backward()
+        adam_g.step()
+        loss.item(), lost.item(), fooled.item()
+
+    return step
+
+
+def benchmark_dcgan(device: str = "auto", rounds: int = 3, seed: int = 0) -> dict:
+    """Images per second of both ways and their ratio, for each case; medians of the rounds' turns. Ours also averages
+    G's weights, measures both gradients and draws chance from the step's number."""
+    device, result = resolve(device), {"device": resolve(device), "cases": {}}
+    for title, (preset, batch) in CASES.items():
+        config = replace(get_preset(preset, seed=seed), batch=batch)
+        kind = get_kind(config.data)
+        generator = torch.Generator().manual_seed(seed)
+        pictures = torch.rand((256, 1, kind.size, kind.size), generator=generator) * 2 - 1
+        labels = torch.randint(max(1, config.network.classes), (256,), generator=generator)
+        images = Images(kind, pictures, labels)
+        ways = {"ours": Game(config, images, device).step, "textbook": textbook(config, images, device)}
+        spent = {name: [] for name in ways}
+        for k in range(rounds + 1):
+            for name, step in ways.items():
+                start = time.perf_counter()
+                for _ in range(STEPS):
+                    step()
+                if k:  # the first warms up
+                    spent[name].append((time.perf_counter() - start) / STEPS)
+        speed = {name: batch / median(times) for name, times in spent.items()}
+        result["cases"][title] = {
+            **{f"{name}_images_per_second": round(v, 1) for name, v in speed.items()},
+            "ratio": round(speed["ours"] / speed["textbook"], 2),
+        }
+    return result
+
+
+def format_benchmark(result: dict) -> str:
+    rows = "\n".join(
+        f"{title:<20} ours {case['ours_images_per_second']:>8,.1f}  "
+        f"textbook {case['textbook_images_per_second']:>8,.1f} images/s  {case['ratio']:.2f} times"
+        for title, case in result["cases"].items()
+    )
+    return f"a step of D and G, on {result['device']}\n{rows}"

@@ -1,0 +1,190 @@
+"""The Inversion room of the Generate page: which z makes this image, and what of it no z makes."""
+
+from __future__ import annotations
+
+import base64
+import io
+from html import escape
+from pathlib import Path
+
+import gradio as gr
+import numpy as np
+
+from ganlab.errors import Cancelled, InputError
+from ganlab.ui.latents import explorer, generators
+from ganlab.ui.recipe import said
+from ganlab.ui.sessions import Store
+
+HELD, UPLOAD = "Held-out image", "My picture"
+COUNT = 24  # held-out images to choose from
+SHOWN = 224  # CSS px of an image
+BALL = 0.13, (0.75, 0.25)  # radius and place (rows, columns) of the bright ball, in sides
+RESIDUAL = ("#0072B2", "#FFFFFF", "#D55E00")  # the reconstruction is brighter ... the image is brighter
+QUIET = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+PROGRESS = gr.Progress()
+WORDS = r"""
+**What am I looking at?** A generator has no way back, so $z$ is searched for: Adam goes down
+$(1-\lambda)\,|x-G(z)| + \lambda\,|f(x)-f(G(z))|$ from several draws at once, where $f$ are features of the
+discriminator and $|z|$ is kept near $\sqrt{100}$ (AnoGAN, [Schlegl et al. 2017](https://arxiv.org/abs/1703.05921)).
+What the training never had cannot be made: it stays in the residual, which is AnoGAN's map of the anomaly, and its
+size the anomaly's score. A weak generator leaves residuals everywhere, so look first at what it leaves of an ordinary
+image.
+"""
+
+
+def ball_mask(size: int) -> np.ndarray:
+    """(size, size) bool: where the bright ball is painted."""
+    radius, place = BALL
+    y, x = (np.arange(size) + 0.5) / size - np.array(place)[:, None]
+    return np.hypot(y[:, None], x[None]) < radius
+
+
+def image_of(name: str, number: int, painted: bool, path: str | None = None):
+    """(1, size, size) in -1..1: the picture at a path, or a held-out image by its number from 1 on; with the ball
+    painted in or not. Raises InputError."""
+    import torch
+
+    from ganlab.generation.data import load_images
+    from ganlab.generation.own import read_image
+
+    kind = explorer(name).kind
+    if path:
+        image = read_image(Path(path), kind.size)[0][0]
+    else:
+        image = load_images(kind, held_out=True, count=COUNT).images[int(number) - 1].clone()
+    if painted:
+        image[0, torch.from_numpy(ball_mask(kind.size))] = 1.0
+    return image
+
+
+_known: dict[tuple, str] = {}  # what was found of held-out images, for the next visitor
+
+
+def found_html(name: str, number: int, painted: bool, path: str | None = None, progress=None) -> str:
+    """Image, reconstruction and residual beside each other, and how large the residual is. Raises InputError."""
+    key = (name, int(number), painted)
+    if not path and key in _known:
+        return _known[key]
+    html = _search(name, image_of(name, number, painted, path), painted, progress)
+    if not path:
+        _known[key] = html
+    return html
+
+
+def _search(name: str, image, painted: bool, progress) -> str:
+    from ganlab.generation.export import grey
+    from ganlab.generation.inversion import invert
+
+    e = explorer(name)
+    found, kind = invert(e.net, image, None, e.judge, steps=150, progress=progress), e.kind
+    unit = f" {kind.unit}" if kind.unit else ""
+    window = next(iter(kind.windows.values()))
+    before, after = (kind.to_unit(x)[0] for x in (image[None], found.reconstruction))
+    residual, reach = before - after, (window[1] - window[0]) / 2
+    words = [f"Mean |residual| {np.abs(residual).mean():.3g}{unit}"]
+    if painted:
+        sides = [np.abs(residual[where]).mean() for where in (ball_mask(kind.size), ~ball_mask(kind.size))]
+        words.append(f"in the ball {sides[0]:.3g}{unit}, outside {sides[1]:.3g}{unit}")
+    words.append(f"|z| {found.z.norm():.1f}")
+    if e.config.network.classes:
+        words.append(f"found as {kind.classes[int(found.labels[0])]}")
+    tiles = {
+        "Image": grey(before, window),
+        "G(z)": grey(after, window),
+        "Residual": coloured(residual / reach),
+    }
+    figures = "".join(
+        f"<figure class='gl-figure'><img src='{picture(pixels)}' alt='{title}' width='{SHOWN}' height='{SHOWN}'>"
+        f"<figcaption>{title}</figcaption></figure>"
+        for title, pixels in tiles.items()
+    )
+    bar = (
+        f"<div class='gl-bar-signed'><span>\u2212{reach:.3g}{unit}</span><i style='background:linear-gradient(90deg,"
+        f"{','.join(RESIDUAL)})'></i><span>+{reach:.3g}{unit}, the image is brighter</span></div>"
+    )
+    return f"<div class='gl-tiles-row'>{figures}</div>{bar}<p>{escape('; '.join(words))}.</p>"
+
+
+def coloured(share: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8 of shares -1..1, from RESIDUAL's first colour to its last."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    shades = LinearSegmentedColormap.from_list("residual", RESIDUAL, 257)((np.clip(share, -1, 1) + 1) / 2)
+    return (shades[..., :3] * 255).round().astype(np.uint8)
+
+
+def picture(pixels: np.ndarray) -> str:
+    """A data address of a PNG, enlarged."""
+    from PIL import Image
+
+    stream = io.BytesIO()
+    image = Image.fromarray(pixels)
+    image.resize((2 * SHOWN, 2 * SHOWN), Image.Resampling.BICUBIC).save(stream, format="PNG")
+    return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"
+
+
+def inversion_page(store: Store, room: gr.Tab) -> None:
+    """Add the page to its room, which looks for the first image when it is opened."""
+    names = generators()
+    with gr.Row(elem_classes="gl-page"):
+        with gr.Column(scale=1, min_width=230, elem_classes="gl-controls"):
+            model = gr.Dropdown(names, value=names[0], label="Model", elem_id="inversion-model")
+            source = gr.Radio([HELD, UPLOAD], value=HELD, label="Image", elem_id="inversion-source")
+            number = gr.Slider(1, COUNT, 1, step=1, label="Which, none of the training", elem_id="inversion-number")
+            upload = gr.File(
+                label="PNG, JPEG or TIFF",
+                file_types=["image"],
+                type="filepath",
+                visible=False,
+                elem_id="inversion-file",
+            )
+            painted = gr.Checkbox(False, label="Paint a bright ball in", elem_id="inversion-ball")
+            go = gr.Button("Find z", variant="primary", elem_id="inversion-go")
+            stop = gr.Button("Cancel", visible=False, elem_id="inversion-stop")
+        with gr.Column(scale=4, elem_classes="gl-result"):
+            alert = gr.HTML("", elem_id="inversion-alert", apply_default_css=False)
+            shown = gr.HTML(
+                "<p class='gl-note'>A held-out image is looked for in the latent space.</p>",
+                elem_id="inversion-found", apply_default_css=False, min_height=60,
+            )  # fmt: skip
+            gr.Markdown(
+                WORDS, latex_delimiters=[{"left": "$", "right": "$", "display": False}], elem_id="inversion-explanation"
+            )
+
+    def run(name, source, number, path, painted, request: gr.Request, bar=PROGRESS):
+        mine = f"{request.session_hash} inversion"
+        event = store.start(mine)
+        yield "", gr.skip(), gr.update(visible=True)
+
+        def show(share: float) -> None:
+            if event.is_set():
+                raise Cancelled
+            bar(share, desc="Looking for z")
+
+        try:
+            if source == UPLOAD and not path:
+                raise InputError("Choose a picture first: PNG, JPEG or TIFF.")
+            html = found_html(name, number, painted, path if source == UPLOAD else None, show)
+        except InputError as error:
+            yield said(error), gr.skip(), gr.update(visible=False)
+        except Cancelled:
+            yield "<p class='gl-alert' role='alert'>Cancelled.</p>", gr.skip(), gr.update(visible=False)
+        else:
+            yield "", html, gr.update(visible=False)
+
+    def cancel(request: gr.Request):
+        store.cancel(f"{request.session_hash} inversion")
+
+    def hold(path: str | None, request: gr.Request):
+        if path:
+            store.hold(request.session_hash, path)
+
+    source.input(
+        lambda s: (gr.update(visible=s == HELD), gr.update(visible=s == UPLOAD)), source, [number, upload], **QUIET
+    )
+    upload.upload(hold, upload, None, **QUIET)
+    gr.on(
+        [go.click, room.select], run, [model, source, number, upload, painted], [alert, shown, stop],
+        show_progress_on=shown, concurrency_id="translation", concurrency_limit=1, api_visibility="private",
+    )  # fmt: skip
+    stop.click(cancel, None, None, **QUIET)
