@@ -112,6 +112,8 @@ function latentSpace(root, props, watch) {
   const large = canvasOf("The chosen image"), others = canvasOf("The same noise in every class");
   const strip = canvasOf("From A to B: on the great circle above, on the straight line below");
   const square = canvasOf("Between A, B, C and D"), film = canvasOf("A walk from A to B, C, D and back");
+  const near = canvasOf("The chosen image and the three training images most like it"), nearWords = tag("p", { class: "gl-note" });
+  const inside = tag("div", { class: "gl-inside" });
   const sum = canvasOf("A minus B plus C"), four = canvasOf("A, B, C and D");
   const about = tag("p", { class: "gl-note" }), norms = tag("p", { class: "gl-note" });
   const sliders = tag("div", { class: "gl-sliders" });
@@ -140,7 +142,9 @@ function latentSpace(root, props, watch) {
       panel("A, B, C, D", "Press A, B, C or D above to keep the chosen image there.", four),
       panel("Between the four", "Directions turn evenly along each edge and across.", square),
       panel("A walk", "A, B, C, D and back on great circles.", film, tag("span", { class: "gl-buttons" }, play, gif)),
+      panel("Nearest in the training set", "", near, nearWords),
       panel("A \u2212 B + C", "Difference of two, added to a third and brought to its length (Radford et al. 2016).", sum)),
+    panel("Inside G", "Feature maps on the way to the chosen image, at most 16 of a layer, each from its darkest to its brightest. Beside them channels x height x width.", inside),
     status);
 
   // What is shown
@@ -169,6 +173,9 @@ function latentSpace(root, props, watch) {
     if (shown.strip) drawTiles(strip, shown.strip, STEPS, grey);
     if (shown.four) drawTiles(four, shown.four, 4, grey, { marks: (k) => [LETTERS[k], ring] });
     if (shown.square) drawTiles(square, shown.square, SIDE, grey, { width: Math.min(square.parentElement.clientWidth, 420) });
+    if (shown.near) drawTiles(near, shown.near, 4, grey, { marks: (k) => (k ? null : ["", accent]) });
+    const plain = greyLook(0, 1, 0, 1);
+    for (const { canvas, maps } of shown.layers ?? []) drawTiles(canvas, maps, maps.shape[0], plain, { width: Math.min(canvas.parentElement.clientWidth, 48 * maps.shape[0]) });
     if (shown.sum) drawTiles(sum, shown.sum, 4, grey, { marks: (k) => [["A", "B", "C", "="][k], k < 3 ? ring : accent] });
     drawFrame();
   }
@@ -214,6 +221,35 @@ function latentSpace(root, props, watch) {
       about.textContent = `${classOf(point)}${classOf(point) ? ", " : ""}${which}: |z| ${head.norms[0].toFixed(1)}${says}`;
       redraw();
       large.dataset.point = JSON.stringify(point);
+    });
+    ask("layers", { what: "layers", points: [point] }, (head, found) => {
+      const rows = head.layers.map(({ shape }, k) => {
+        const canvas = canvasOf(`Feature maps of layer ${k + 1}`), maps = found[`layer${k}`];
+        inside.append(canvas);
+        const words = k === head.layers.length - 1 ? "image" : k ? `layer ${k + 1}` : "projected noise";
+        return { canvas, maps, row: tag("div", {}, tag("span", {}, `${words}, ${shape.join(" x ")}`), tag("div", {}, ...(maps ? [canvas] : []))) };
+      });
+      inside.replaceChildren(...rows.map(({ row }) => row));
+      state.shown.layers = rows.filter(({ maps }) => maps);
+      redraw();
+    });
+    neighbours(point);
+  }
+  function neighbours(point) {
+    ask("near", { what: "neighbours", points: [point] }, (head, found) => {
+      if (!found.images) {
+        nearWords.textContent = `The training images are being made: ${Math.round(100 * head.made)} %`;
+        setTimeout(() => root.isConnected && neighbours(moved()), 1500);
+        return;
+      }
+      const { shown } = state, count = shown.large?.data.length ?? 0;
+      if (!count) return;
+      const all = new Uint16Array(4 * count);
+      all.set(shown.large.data);
+      all.set(found.images.data, count);
+      shown.near = { shape: [4, ...found.images.shape.slice(1)], data: all };
+      nearWords.textContent = `Most like the chosen image among the ${head.count.toLocaleString("en")} it learned from: distance ${head.distances[0].toFixed(3)}; other real images have ${head.usual.toFixed(3)} to their nearest. A copy would have nearly 0.`;
+      redraw();
     });
   }
   function pick(i) {

@@ -7,6 +7,7 @@ import gradio as gr
 from ganlab.checkpoints import list_models
 from ganlab.ui.inverting import inversion_page
 from ganlab.ui.latents import explorer, generators
+from ganlab.ui.quality import quality_page
 from ganlab.ui.recipe import training_page
 from ganlab.ui.sessions import Store
 from ganlab.ui.settings import Settings
@@ -14,7 +15,7 @@ from ganlab.ui.viewer import ASSETS
 
 TITLE, SLUG = "Generate", "generate"
 FIRST = "dcgan-nodules"
-ROOMS = ("latent", "inversion", "training")
+ROOMS = ("latent", "inversion", "quality", "training")
 SCRIPTS = ("colour.js", "controls.js", "generate.js")
 QUIET = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 EXPLANATION = r"""
@@ -53,6 +54,8 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
             latent_page(demo)
         with gr.Tab("Inversion", id="inversion") as room:
             inversion_page(store, room)
+        with gr.Tab("How good?", id="quality"):
+            quality_page()
         with gr.Tab("Training", id="training"):
             training_page(store, demo)
 

@@ -20,6 +20,7 @@ from ganlab.checkpoints import has_discriminator, list_models
 from ganlab.device import one_thread
 from ganlab.errors import InputError
 from ganlab.lazy import Tensor, torch
+from ganlab.ui.making import images_of
 from ganlab.ui.wire import PRIVATE, pack_images, read_question
 
 ASK = "gradio_api/ganlab/generate"  # also where generate.js asks
@@ -27,6 +28,7 @@ MAX_REQUEST = 2**18  # bytes
 MOST = {"count": 144, "points": 16, "frames": 120, "index": 10_000, "side": 12, "steps": 21}
 DIRECTIONS = 8
 REACH = 5.0  # how far along a direction a slider goes
+HELD = 64  # held-out images whose distance to the training set is the usual one
 SHOWN_MAPS = 16  # feature maps of a layer
 
 
@@ -49,6 +51,7 @@ class Explorer:
         self.kind = get_kind(self.config.data)
         self.directions, self.share, _ = principal_directions(self.net, 0, 1000, layer=-1)
         self.judge = load_discriminator(name) if has_discriminator(name) else None
+        self.usual: float | None = None  # distance of held-out images to the training set, once it was asked for
         self.probability = get_objective(self.config.objective).probability
 
     def facts(self) -> dict:
@@ -212,6 +215,26 @@ def layers_of(e: Explorer, request: dict) -> tuple[dict, dict]:
     return {"layers": head}, arrays
 
 
+def neighbours_of(e: Explorer, request: dict) -> tuple[dict, dict]:
+    """The training images most like the first point's, their distances, and what distance held-out images have; the
+    share made, while these are in the making."""
+    from ganlab.generation.data import load_images
+    from ganlab.generation.quality import nearest
+
+    count = e.config.count or e.kind.count
+    future, share = images_of(e.config.data, count)
+    if not future.done():
+        return {"made": share[-1]}, {}
+    training = future.result().images
+    if e.usual is None:
+        held = load_images(e.kind, held_out=True, count=HELD).images
+        e.usual = round(float(np.median(nearest(held, training, 1)[1])), 4)
+    z, labels = points_of(e, request)
+    found, distances = nearest(e.images(z[:1], labels[:1]), training, 3)
+    head = {"distances": np.round(distances[0], 4).tolist(), "usual": e.usual, "count": count}
+    return head, {"images": training[torch.as_tensor(found[0].copy())]}
+
+
 def shares(images: Tensor) -> np.ndarray:
     """uint16 (N, H, W), 0 to 65535 for -1 to 1, of images (N, 1, H, W)."""
     return ((images[:, 0].clamp(-1, 1) + 1) * 32767.5).round().numpy().astype(np.uint16)
@@ -219,7 +242,7 @@ def shares(images: Tensor) -> np.ndarray:
 
 ANSWERS = {
     "gallery": gallery, "points": chosen, "between": between, "sheet": sheet_of, "walk": walk_of, "sum": sum_of,
-    "layers": layers_of,
+    "layers": layers_of, "neighbours": neighbours_of,
 }  # fmt: skip
 
 

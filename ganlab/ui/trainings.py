@@ -8,7 +8,7 @@ import copy
 import json
 import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from starlette.requests import Request
@@ -18,6 +18,7 @@ from starlette.routing import Route
 from ganlab.device import one_thread, resolve
 from ganlab.errors import InputError
 from ganlab.ui.latents import MAX_REQUEST, shares
+from ganlab.ui.making import images_of
 from ganlab.ui.wire import PRIVATE, Held, pack_images, read_question
 
 PULL = "gradio_api/ganlab/training"  # also where training.js asks
@@ -31,22 +32,6 @@ MOST, FORGET_AFTER = 60, 1800.0  # trainings held at once; s without a pull
 COUNTS = {"digits": 1500, "nodules": 1024}  # images to learn from, where a visitor waits for them
 COUNT = 600
 GONE = "This training is no longer on the server: it was forgotten after half an hour of rest. Start again."
-
-_making = ThreadPoolExecutor(1, "images", one_thread)
-_images: dict[str, tuple[Future, list[float]]] = {}
-_lock = threading.Lock()
-
-
-def images_of(name: str) -> tuple[Future, list[float]]:
-    """The training images of a name, made once for all visitors, and a list whose last number is the share made."""
-    from ganlab.generation.data import get_kind, load_images
-
-    with _lock:
-        if name not in _images:
-            kind, share = get_kind(name), [0.0]
-            count = COUNTS.get(name, COUNT)
-            _images[name] = (_making.submit(load_images, kind, False, count, share.append), share)
-        return _images[name]
 
 
 class Training:
@@ -64,7 +49,7 @@ class Training:
 
         check_network(check_game(config).network)
         self.config, self.game, self.playing, self.trouble, self.fresh = config, None, False, "", True
-        self.images, self.share = images_of(config.data)
+        self.images, self.share = images_of(config.data, COUNTS.get(config.data, COUNT))
         self.sheets: list[tuple[int, np.ndarray]] = []
         self.numbers: dict[str, float] = {}
         self.looked, self.good, self.error = 0.0, None, ""

@@ -12,6 +12,7 @@ from PIL import Image
 from ganlab.ui import latents
 from ganlab.ui.generate import asked_for
 from ganlab.ui.latents import answer, explorer, generators
+from ganlab.ui.making import images_of
 
 MODEL = "dcgan-digits"
 POINTS = [{"seed": 0, "index": k, "label": 3} for k in range(4)]
@@ -94,6 +95,17 @@ def test_layers_end_with_the_image():
     head, arrays = asked(what="layers", points=POINTS[:1])
     assert [layer["shape"] for layer in head["layers"]] == [[64, 4, 4], [32, 8, 8], [1, 16, 16]]
     assert arrays["layer0"].shape == (16, 4, 4)
+
+
+def test_neighbours_come_from_the_training_set_and_a_copy_would_show():
+    from ganlab.generation.data import get_kind, load_images
+
+    images_of("digits", 1500)[0].result()
+    head, arrays = asked(what="neighbours", points=POINTS[:1])
+    training = latents.shares(load_images(get_kind("digits")).images)
+    assert all((training == image).all((1, 2)).any() for image in arrays["images"])
+    assert head["distances"] == sorted(head["distances"])
+    assert head["distances"][0] > 0 and head["usual"] > 0 and head["count"] == 1500
 
 
 @pytest.mark.parametrize(
