@@ -205,6 +205,15 @@ def test_toy_trains_and_measures(run):
         ("benchmark", "nothing"),
         ("evaluate", "a.nii.gz", "b.nii.gz"),
         ("evaluate-models", "--model", "nothing"),
+        ("generate", "--model", "nothing", "--out", "x"),
+        ("generate", "--model", "mr2ct-unet", "--out", "x"),
+        ("generate", "--model", "dcgan-digits", "--label", "benign", "--out", "x"),
+        ("generate", "--model", "dcgan-digits", "--psi", "0", "--out", "x"),
+        ("generate", "--model", "dcgan-digits", "--seed", "-1", "--out", "x"),
+        ("evaluate-generator", "--model", "mr2ct-unet"),
+        ("train", "dcgan-digits", "--start", "dcgan-digits"),
+        ("train", "dcgan-digits", "--source", "nowhere"),
+        ("train", "features-nothing"),
     ],
 )
 def test_a_mistake_ends_in_one_sentence_and_exit_code_2(run, arguments, tmp_path, monkeypatch):
@@ -228,3 +237,30 @@ def test_nodules_come_with_their_truth_and_a_sheet(run, tmp_path):
         assert Path(result["files"][window]).read_bytes().startswith(b"\x89PNG")
     code, _, err = run("nodules", "--kind", "cystic", "--out", tmp_path)
     assert code == 2 and "benign, malignant" in err
+
+
+def test_generated_images_are_the_same_bytes_for_a_seed(run, tmp_path):
+    def made(name, *more):
+        code, out, err = run(
+            "generate", "--model", "dcgan-digits", "--n", 12, "--out", tmp_path / name, "--json", *more
+        )
+        assert code == 0, err
+        files = json.loads(out)["files"]
+        assert len(list(Path(files["images"]).iterdir())) == 12
+        return {p.relative_to(tmp_path / name): p.read_bytes() for p in (tmp_path / name).rglob("*") if p.is_file()}
+
+    first = made("a")
+    assert first == made("b") and first != made("c", "--seed", 1) and first != made("d", "--label", 3)
+
+
+def test_generator_takes_steps_resumes_and_is_measured(run, tmp_path):
+    out = tmp_path / "mine"
+    code, text, err = run("train", "dcgan-digits", "--steps", 2, "--out", out, "--json")
+    assert code == 0 and json.loads(text)["steps"] == 2, err
+    code, text, err = run("train", "dcgan-digits", "--steps", 3, "--out", out, "--resume")
+    assert code == 0 and "step 3/3" in text, err
+    code, text, err = run("evaluate-generator", "--model", out, "--n", 40, "--write-card", "--json")
+    assert code == 0, err
+    found = json.loads(text)[str(out)]
+    assert found["generated"]["fid"] > 5 * found["real"]["fid"]  # after three steps
+    assert "## Measured" in (out / "card.md").read_text(encoding="utf-8")
