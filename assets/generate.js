@@ -224,8 +224,7 @@ function latentSpace(root, props, watch) {
     });
     ask("layers", { what: "layers", points: [point] }, (head, found) => {
       const rows = head.layers.map(({ shape }, k) => {
-        const canvas = canvasOf(`Feature maps of layer ${k + 1}`), maps = found[`layer${k}`];
-        inside.append(canvas);
+        const canvas = canvasOf(`Feature maps of layer ${k + 1}`), maps = found[`layer${k}`]; // none of a vector
         const words = k === head.layers.length - 1 ? "image" : k ? `layer ${k + 1}` : "projected noise";
         return { canvas, maps, row: tag("div", {}, tag("span", {}, `${words}, ${shape.join(" x ")}`), tag("div", {}, ...(maps ? [canvas] : []))) };
       });

@@ -228,7 +228,7 @@ def nodules(
 @app.command()
 def generate(
     out: Annotated[Path, typer.Option(help="Folder for the images.")],
-    model: Annotated[str, typer.Option(help="A pretrained generator, or the folder of a training.")] = "dcgan-nodules",
+    model: Annotated[str, typer.Option(help="A pretrained generator, or the folder of a training.")] = "dcgan-digits",
     count: Annotated[int, typer.Option("--n", help="How many, 1 to 10,000.", min=1, max=10_000)] = 64,
     label: Annotated[str | None, typer.Option(help="One class, such as malignant; all in turn unless given.")] = None,
     psi: Annotated[float, typer.Option(help="Truncation: a factor of z, above 0, at most 1.")] = 1.0,

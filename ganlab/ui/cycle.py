@@ -277,9 +277,14 @@ def job_of(
     return CycleJob(seed=int(seed), spacing=spacing, **how)
 
 
+def trained_in_cycles(models: dict[str, list[str]]) -> dict[str, list[str]]:
+    """The models of each task, those first that a CycleGAN's training left: they know each other's output."""
+    return {task: sorted(names, key=lambda name: not name.endswith("cyclegan")) for task, names in models.items()}
+
+
 def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
     """Add the page to the Blocks that are being built."""
-    models = models_of()
+    models = trained_in_cycles(models_of())
     number = partial(gr.Number, min_width=60)
     with gr.Row(elem_classes="gl-page"):
         with gr.Column(scale=1, min_width=260, elem_classes="gl-controls"):

@@ -14,7 +14,7 @@ from ganlab.ui.settings import Settings
 from ganlab.ui.viewer import ASSETS
 
 TITLE, SLUG = "Generate", "generate"
-FIRST = "dcgan-nodules"
+FIRST = "dcgan-nodules"  # if it is there
 ROOMS = ("latent", "inversion", "quality", "training")
 SCRIPTS = ("colour.js", "controls.js", "generate.js")
 QUIET = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}

@@ -110,3 +110,17 @@ def test_training_learns_stops_and_is_changed(new_page, address):
     rate.fill("2")
     rate.press("Tab")
     page.locator("#training-alert").get_by_text("batch 2 is outside 4 to 512").wait_for()
+
+
+def test_inversion_opens_on_something_and_finds_what_is_asked(new_page, address):
+    page = new_page()
+    page.goto(f"{address}/?tab=generate&room=inversion")
+    page.locator("#inversion-found").get_by_text("Mean |residual|").wait_for(timeout=READY)
+    page.get_by_label("Paint a bright ball in").check()
+    page.locator("#inversion-go").click()
+    page.locator("#inversion-found").get_by_text("in the ball").wait_for(timeout=READY)
+    page.locator("#inversion-source").get_by_label("My picture").check()
+    page.locator("#inversion-go").click()
+    page.locator("#inversion-alert").get_by_text("Choose a picture first").wait_for(timeout=READY)
+    page.get_by_role("tab", name="How good?").click()
+    page.locator("#quality").get_by_text("dcgan-digits").wait_for()
