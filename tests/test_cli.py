@@ -253,14 +253,9 @@ def test_generated_images_are_the_same_bytes_for_a_seed(run, tmp_path):
     assert first == made("b") and first != made("c", "--seed", 1) and first != made("d", "--label", 3)
 
 
-def test_generator_takes_steps_resumes_and_is_measured(run, tmp_path):
+def test_generator_takes_steps_and_resumes(run, tmp_path):
     out = tmp_path / "mine"
     code, text, err = run("train", "dcgan-digits", "--steps", 2, "--out", out, "--json")
     assert code == 0 and json.loads(text)["steps"] == 2, err
     code, text, err = run("train", "dcgan-digits", "--steps", 3, "--out", out, "--resume")
     assert code == 0 and "step 3/3" in text, err
-    code, text, err = run("evaluate-generator", "--model", out, "--n", 40, "--write-card", "--json")
-    assert code == 0, err
-    found = json.loads(text)[str(out)]
-    assert found["generated"]["fid"] > 5 * found["real"]["fid"]  # after three steps
-    assert "## Measured" in (out / "card.md").read_text(encoding="utf-8")

@@ -105,7 +105,7 @@ def test_training_learns_stops_and_is_changed(new_page, address):
     page.locator("#training").get_by_role("button", name="Play", exact=True).wait_for()
     page.locator("#training-labels").get_by_label("Both see the class").uncheck()  # other networks: a new start
     page.wait_for_function(f"() => {step} === '0'", timeout=READY)
-    page.get_by_role("button", name="Training", exact=True).locator("visible=true").click()
+    page.get_by_role("button", name="Training").locator("visible=true").click()
     rate = page.locator("#training-batch input")
     rate.fill("2")
     rate.press("Tab")
