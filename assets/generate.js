@@ -7,6 +7,7 @@ const STEPS = 9; // between A and B
 const SIDE = 6; // of the sheet between four
 const COUNT = 64; // of the gallery
 const LARGE = 336; // CSS px of the chosen image, at most
+const SETTLED = 150; // ms
 const GAP = 2; // CSS px between tiles
 
 // An answer of the server: its header and arrays of 0..65535, for -1..1.
@@ -167,7 +168,7 @@ function latentSpace(root, props, watch) {
       return same(point, state.chosen) ? [letter ?? "", accent] : letter ? [letter, ring] : null;
     };
     if (shown.gallery) state.grid = { columns, ...drawTiles(gallery, shown.gallery, columns, grey, { marks }) };
-    if (shown.large) drawTiles(large, shown.large, 1, grey, { width: Math.min(large.parentElement.clientWidth, LARGE) });
+    drawLarge();
     others.hidden = !shown.others;
     if (shown.others) drawTiles(others, shown.others, Math.min(10, shown.others.shape[0]), grey, { marks: (k) => (k === state.chosen.label ? ["", accent] : null), width: Math.min(others.parentElement.clientWidth, 60 * Math.min(10, shown.others.shape[0])) });
     if (shown.strip) drawTiles(strip, shown.strip, STEPS, grey);
@@ -178,6 +179,9 @@ function latentSpace(root, props, watch) {
     for (const { canvas, maps } of shown.layers ?? []) drawTiles(canvas, maps, maps.shape[0], plain, { width: Math.min(canvas.parentElement.clientWidth, 48 * maps.shape[0]) });
     if (shown.sum) drawTiles(sum, shown.sum, 4, grey, { marks: (k) => [["A", "B", "C", "="][k], k < 3 ? ring : accent] });
     drawFrame();
+  }
+  function drawLarge() {
+    if (state.shown.large) drawTiles(large, state.shown.large, 1, look(), { width: Math.min(large.parentElement.clientWidth, LARGE) });
   }
   function drawFrame() {
     if (!state.walk || !root.clientWidth) return;
@@ -209,6 +213,7 @@ function latentSpace(root, props, watch) {
     const all = facts().classes.map((_, label) => ({ ...point, label }));
     if (all.length > 1) ask("others", { what: "points", points: all }, (_, found) => { state.shown.others = found.images; redraw(); });
     else state.shown.others = null;
+    redraw();
     move();
   }
   function move() {
@@ -219,9 +224,14 @@ function latentSpace(root, props, watch) {
       const says = head.scores ? `, D takes it for real with ${(100 * head.scores[0]).toFixed(0)} %` : "";
       const which = "seed" in point ? `draw ${point.index} of seed ${point.seed}` : "a point of your own";
       about.textContent = `${classOf(point)}${classOf(point) ? ", " : ""}${which}: |z| ${head.norms[0].toFixed(1)}${says}`;
-      redraw();
+      drawLarge();
       large.dataset.point = JSON.stringify(point);
     });
+    clearTimeout(state.settling); // what takes longer waits until the slider rests
+    state.settling = setTimeout(() => settle(point), SETTLED);
+  }
+  function settle(point) {
+    redraw();
     ask("layers", { what: "layers", points: [point] }, (head, found) => {
       const rows = head.layers.map(({ shape }, k) => {
         const canvas = canvasOf(`Feature maps of layer ${k + 1}`), maps = found[`layer${k}`]; // none of a vector
