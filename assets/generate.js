@@ -70,7 +70,7 @@ function drawTiles(canvas, images, columns, look, { marks = () => null, width = 
   return { tile, tall };
 }
 
-function latentSpace(root, props, watch) {
+function latentSpace(root, props, watch, trigger) {
   const facts = () => props.value;
   const state = { picks: [], chosen: null, moves: {}, label: null, psi: 1, seed: 0, window: null, shown: {}, walk: null, asked: {} };
   let drawing = null;
@@ -360,4 +360,12 @@ function latentSpace(root, props, watch) {
   }, 1000 / FPS);
   watch("value", open);
   open();
+  const linked = new URLSearchParams(location.search).get("tab") === "generate"; // then the page's load brings the value
+  whenSeen(root, () => facts()?.model || linked || trigger("input"));
+}
+
+// Calls `act` once, when an element is first on the screen.
+function whenSeen(element, act) {
+  const watching = new IntersectionObserver(([seen]) => { if (seen.isIntersecting) { watching.disconnect(); act(); } });
+  watching.observe(element);
 }

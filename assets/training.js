@@ -1,6 +1,6 @@
 // An image GAN that learns: pulls its samples and numbers from the server. Python's side: ganlab/ui/trainings.py.
 
-function imageTraining(root, props, watch) {
+function imageTraining(root, props, watch, trigger) {
   const state = { queue: [], busy: false, series: {}, shown: null, images: null, bins: null, again: true, look: null };
   const button = (text, title, onclick, more = {}) => tag("button", { type: "button", title, onclick, ...more }, text);
   const order = (...command) => { state.queue.push(command); pull(); };
@@ -87,4 +87,5 @@ function imageTraining(root, props, watch) {
   new MutationObserver(draw).observe(document.body, { attributeFilter: ["class"] });
   document.addEventListener("visibilitychange", () => root.isConnected && pull());
   watch("value", () => { state.again = true; pull(); });
+  whenSeen(root, () => props.value?.token || trigger("input"));
 }

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections import deque
 from pathlib import Path
-from statistics import mean
 from typing import Annotated
 
 import typer
 
+from ganlab.console import narrate, progress_bar, say
 from ganlab.errors import InputError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
@@ -31,57 +29,6 @@ def main() -> None:
         if message := error.format_message().rstrip("."):  # empty where the help was printed instead
             print(f"{message}.", file=sys.stderr)
     sys.exit(2)
-
-
-def say(result: dict, as_json: bool, text: str | None = None) -> None:
-    """Print a result as one JSON object, or as text for people."""
-    if as_json:
-        print(json.dumps(result))
-    else:
-        print(text if text is not None else "\n".join(f"{k}: {v}" for k, v in result.items()))
-
-
-def progress_bar(label: str, silent: bool):
-    """A callback for a share 0..1 that draws a bar on stderr when somebody is watching."""
-    if silent or not sys.stderr.isatty():
-        return None
-
-    def show(share: float) -> None:
-        filled = round(30 * share)
-        end = "\n" if share >= 1 else ""
-        print(f"\r{label} [{'#' * filled}{'.' * (30 - filled)}] {share:4.0%}", end=end, file=sys.stderr, flush=True)
-
-    return show
-
-
-def narrate(events, silent: bool, unit: str = "", log=None) -> dict[str, float]:
-    """Print what a training says as it goes: one line that moves where somebody is watching, else one every 20 steps.
-
-    log(event): hears of everything, too. Returns the mean losses of the last 100 steps.
-    """
-    recent: deque[dict[str, float]] = deque(maxlen=100)
-    average: dict[str, float] = {}
-    watched = sys.stdout.isatty()
-    for event in events:
-        if log:
-            log(event)
-        last = event.step == event.steps
-        if event.kind != "step":
-            if not silent:
-                print(f"saved {event.path}", flush=True)
-            continue
-        recent.append(event.numbers)
-        if event.step % 20 and not last:
-            continue
-        average = {name: mean(numbers[name] for numbers in recent) for name in event.numbers}
-        if not silent:
-            words = "  ".join(f"{k} {v:.4g}{' ' + unit if unit and k == 'l1' else ''}" for k, v in average.items())
-            filled = round(20 * event.step / event.steps)
-            bar = f"[{'#' * filled}{'.' * (20 - filled)}] " if watched else ""
-            print(
-                f"{bar}step {event.step}/{event.steps}  {words}", end="\r" if watched and not last else "\n", flush=True
-            )
-    return average
 
 
 @app.command()

@@ -14,6 +14,7 @@ FILES = sorted((ROOT / "ganlab").rglob("*.py"))
 GROUND = {"errors", "lazy", "device", "checkpoints", "objectives", "divergences", "processes", "training"}
 MAY_IMPORT = {
     "__init__": set(),
+    "console": set(),
     "errors": set(),
     "lazy": set(),
     **dict.fromkeys(GROUND - {"errors", "lazy"}, GROUND),

@@ -114,6 +114,11 @@ def normalised(config: NetworkConfig, count: int, discriminator: bool) -> list[n
     return {"batch": [BatchNorm(count)], "layer": [nn.GroupNorm(1, count)], "none": []}[name]
 
 
+def through(blocks: nn.ModuleList, x: Tensor) -> list[Tensor]:
+    """What comes out of each block, one after the other."""
+    return [x := block(x) for block in blocks]
+
+
 class Generator(nn.Module):
     """DCGAN's: noise and label projected to the coarsest map, doubled by fractionally strided 4x4 convolutions.
 
@@ -148,12 +153,8 @@ class Generator(nn.Module):
     def features(self, z: Tensor, labels: Tensor | None = None) -> list[Tensor]:
         """Every map on the way, the coarsest first; the last is the image."""
         x = self.project(z if self.label is None else torch.cat([z, self.label(labels)], 1))
-        maps = [x]
-        for block in self.blocks:
-            x = block(x)
-            maps.append(x)
-        maps[-1] = self.last(x)
-        return maps
+        *maps, image = [x, *through(self.blocks, x)]
+        return [*maps, self.last(image)]
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         return self.features(z, labels)[-1]
@@ -194,11 +195,7 @@ class Discriminator(nn.Module):
         if self.planes:
             said = F.one_hot(labels, self.planes)[:, :, None, None].to(x.dtype)
             x = torch.cat([x, said.expand(-1, -1, *x.shape[2:])], 1)
-        maps = []
-        for block in self.blocks:
-            x = block(x)
-            maps.append(x)
-        return maps
+        return through(self.blocks, x)
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         last = self.features(x, labels)[-1]
@@ -226,13 +223,8 @@ class DenseGenerator(nn.Module):
         self.last = nn.Tanh() if config.squash else nn.Identity()
 
     def features(self, z: Tensor, labels: Tensor | None = None) -> list[Tensor]:
-        x = z if self.label is None else torch.cat([z, self.label(labels)], 1)
-        maps = []
-        for block in self.blocks:
-            x = block(x)
-            maps.append(x)
-        maps[-1] = self.last(x)
-        return maps
+        *maps, image = through(self.blocks, z if self.label is None else torch.cat([z, self.label(labels)], 1))
+        return [*maps, self.last(image)]
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         return self.features(z, labels)[-1]

@@ -15,7 +15,7 @@ PIX2PIX = TrainingConfig(
 )  # fmt: skip
 BRAIN_WINDOW = UNetConfig(window=(0.035, 0.08))  # of CT in thousands of HU: W 160 L 35
 CYCLEGAN = TrainingConfig(
-    method="cyclegan", network=BRAIN_WINDOW, steps=3500, batch=2, size=160, rate=4e-4, decay=0.5, epoch=250
+    method="cyclegan", network=BRAIN_WINDOW, steps=9000, batch=2, size=160, rate=4e-4, decay=0.5, epoch=250
 )
 
 PRESETS = {

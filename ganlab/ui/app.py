@@ -9,9 +9,9 @@ import gradio as gr
 
 from ganlab import __doc__ as ABOUT
 from ganlab.ui import cycle, findings, generate, latents, live, toy, trainings, translate, viewer
+from ganlab.ui.parts import ASSETS
 from ganlab.ui.sessions import Store
 from ganlab.ui.settings import Settings
-from ganlab.ui.viewer import ASSETS
 
 PAGES = (toy, generate, translate, cycle)  # each has TITLE, SLUG, offered() and build(store, settings, demo)
 SYSTEM_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")

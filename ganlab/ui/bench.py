@@ -13,7 +13,7 @@ from ganlab.objectives import OBJECTIVES
 from ganlab.toy.densities import CENTRES, GRID, SHAPES, WIDTHS, Density, compare, terms
 from ganlab.toy.distributions import VIEW
 from ganlab.toy.dynamics import METHODS, TwoPlayers, bilinear, dirac_gan, eigenvalues, trajectory
-from ganlab.ui.viewer import ASSETS
+from ganlab.ui.parts import canvas
 
 BILINEAR, DIRAC = "Bilinear: f(x, y) = xy", "Dirac-GAN"
 STEPS = 400
@@ -105,21 +105,14 @@ def measured(request: dict) -> dict:
     }
 
 
-def canvas(scripts: tuple[str, ...], start: str, function, elem_id: str, value: dict) -> gr.HTML:
+def computing_canvas(scripts: tuple[str, ...], start: str, function, elem_id: str, value: dict) -> gr.HTML:
     """A canvas component that asks the server for numbers; `start` is its JavaScript function."""
 
     async def compute(request: dict) -> dict:
         return await asyncio.to_thread(function, request if isinstance(request, dict) else {})
 
-    script = "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in scripts)
-    return gr.HTML(
-        value,
-        elem_id=elem_id,
-        html_template="<div class='gl-viewer gl-toy'></div>",
-        js_on_load=f'"use strict";\n{script}\n{start}(element.firstElementChild, props, watch, server);',
-        server_functions=[compute],
-        apply_default_css=False,
-    )
+    call = f"{start}(element.firstElementChild, props, watch, server)"
+    return canvas(elem_id, scripts, call, value, "gl-viewer gl-toy", server_functions=[compute])
 
 
 def games_page(quiet: dict) -> None:
@@ -136,7 +129,7 @@ def games_page(quiet: dict) -> None:
             r1 = gr.Slider(0, 1, 0, step=0.05, label="R1 penalty (gamma)", visible=False, elem_id="games-r1")
         with gr.Column(scale=4, elem_classes="gl-result"):
             scripts = ("colour.js", "controls.js", "plane.js", "curves.js", "games.js")
-            picture = canvas(scripts, "twoPlayerGame", played, "games", usual)
+            picture = computing_canvas(scripts, "twoPlayerGame", played, "games", usual)
             gr.Markdown(ABOUT_GAMES, latex_delimiters=LATEX)
 
     def chosen(game: str, objective: str, r1: float, rate: float):
@@ -161,7 +154,7 @@ def densities_page(quiet: dict) -> None:
             scripts = ("colour.js", "controls.js", "plane.js", "curves.js", "densities.js")
             limits = {"centres": CENTRES, "widths": WIDTHS}
             start = {"p": "two humps", "q": "normal", "unit": "nats", **limits}
-            picture = canvas(scripts, "densityBench", measured, "densities", start)
+            picture = computing_canvas(scripts, "densityBench", measured, "densities", start)
             gr.Markdown(ABOUT_DENSITIES, latex_delimiters=LATEX)
 
     def chosen(p: str, q: str, unit: str):

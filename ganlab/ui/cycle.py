@@ -17,7 +17,8 @@ from ganlab.errors import Cancelled, InputError
 from ganlab.translation.tasks import REVERSE, get_task, phantom_pair
 from ganlab.ui import findings, report
 from ganlab.ui.cases import NAMES, PLANES, Case, read_scan, save_case, scan_names
-from ganlab.ui.phantoms import QUIET, SEED_LIMIT, is_seed
+from ganlab.ui.parts import QUIET
+from ganlab.ui.phantoms import SEED_LIMIT, is_seed
 from ganlab.ui.sessions import Store
 from ganlab.ui.settings import Settings
 from ganlab.ui.translate import (
@@ -277,14 +278,9 @@ def job_of(
     return CycleJob(seed=int(seed), spacing=spacing, **how)
 
 
-def trained_in_cycles(models: dict[str, list[str]]) -> dict[str, list[str]]:
-    """The models of each task, those first that a CycleGAN's training left: they know each other's output."""
-    return {task: sorted(names, key=lambda name: not name.endswith("cyclegan")) for task, names in models.items()}
-
-
 def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
     """Add the page to the Blocks that are being built."""
-    models = trained_in_cycles(models_of())
+    models = models_of()
     number = partial(gr.Number, min_width=60)
     with gr.Row(elem_classes="gl-page"):
         with gr.Column(scale=1, min_width=260, elem_classes="gl-controls"):

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from ganlab.ui.viewer import ASSETS
+from ganlab.ui.parts import ASSETS
 
 FINDINGS = ASSETS / "experiments"  # NAME/figure.png, result.md and more, as an experiment leaves them
 FIGURES = "gradio_api/ganlab/figures"  # relative, so that it holds behind a proxy's prefix

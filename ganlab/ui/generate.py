@@ -7,17 +7,16 @@ import gradio as gr
 from ganlab.checkpoints import list_models
 from ganlab.ui.inverting import inversion_page
 from ganlab.ui.latents import explorer, generators
+from ganlab.ui.parts import QUIET, canvas
 from ganlab.ui.quality import quality_page
 from ganlab.ui.recipe import training_page
 from ganlab.ui.sessions import Store
 from ganlab.ui.settings import Settings
-from ganlab.ui.viewer import ASSETS
 
 TITLE, SLUG = "Generate", "generate"
 FIRST = "dcgan-nodules"  # if it is there
 ROOMS = ("latent", "inversion", "quality", "training")
 SCRIPTS = ("colour.js", "controls.js", "generate.js")
-QUIET = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 EXPLANATION = r"""
 **What am I looking at?** A generator $G$ turns noise $z\sim\mathcal N(0,I)$, 100 numbers, into an image; nobody's scan
 is in it. The recipe is that of [Radford et al. 2016](https://arxiv.org/abs/1511.06434) (DCGAN): fractionally strided
@@ -35,18 +34,6 @@ def offered() -> bool:
     return bool(generators())
 
 
-def latent_canvas() -> gr.HTML:
-    """The latent space (assets/generate.js); its value is what `Explorer.facts` says."""
-    script = "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in SCRIPTS)
-    return gr.HTML(
-        {},
-        elem_id="latent",
-        html_template="<div class='gl-viewer'></div>",
-        js_on_load=f'"use strict";\n{script}\nlatentSpace(element.firstElementChild, props, watch);',
-        apply_default_css=False,
-    )
-
-
 def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
     """Add the page, with its rooms, to the Blocks that are being built; ?room=... opens one of them."""
     with gr.Tabs() as rooms:
@@ -57,7 +44,7 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
         with gr.Tab("How good?", id="quality"):
             quality_page()
         with gr.Tab("Training", id="training"):
-            training_page(store, demo)
+            training_page(store)
 
     def open_room(request: gr.Request):
         wanted = request.query_params.get("room")
@@ -78,7 +65,8 @@ def latent_page(demo: gr.Blocks) -> None:
             )
             words = gr.HTML(card_words(cards[first]), elem_id="latent-card", apply_default_css=False)
         with gr.Column(scale=5, elem_classes="gl-result"):
-            canvas = latent_canvas()
+            start = "latentSpace(element.firstElementChild, props, watch, trigger)"
+            picture = canvas("latent", SCRIPTS, start, classes="gl-viewer")  # its value: Explorer.facts
             gr.Markdown(
                 EXPLANATION, latex_delimiters=[{"left": "$", "right": "$", "display": False}],
                 elem_id="generate-explanation",
@@ -86,14 +74,16 @@ def latent_page(demo: gr.Blocks) -> None:
 
     def opened(request: gr.Request):
         query = request.query_params
-        name = query.get("model") if query.get("tab") == SLUG and query.get("model") in names else first
+        if query.get("tab") != SLUG:
+            return [gr.skip()] * 3
+        name = query.get("model") if query.get("model") in names else first
         return name, explorer(name).facts() | {"asked": asked_for(dict(query))}, card_words(cards[name])
 
-    def changed(name: str):
+    def shown(name: str):
         return explorer(name).facts(), card_words(cards[name])
 
-    demo.load(opened, None, [model, canvas, words], **QUIET)
-    model.input(changed, model, [canvas, words], **QUIET)
+    demo.load(opened, None, [model, picture, words], **QUIET)
+    gr.on([model.input, picture.input], shown, model, [picture, words], **QUIET)  # the latter when it is first seen
 
 
 def asked_for(query: dict[str, str]) -> dict:

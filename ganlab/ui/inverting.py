@@ -11,8 +11,9 @@ import gradio as gr
 import numpy as np
 
 from ganlab.errors import Cancelled, InputError
+from ganlab.ui import report
 from ganlab.ui.latents import explorer, generators
-from ganlab.ui.recipe import said
+from ganlab.ui.parts import QUIET
 from ganlab.ui.sessions import Store
 
 HELD, UPLOAD = "Held-out image", "My picture"
@@ -20,7 +21,6 @@ COUNT = 24  # held-out images to choose from
 SHOWN = 224  # CSS px of an image
 BALL = 0.13, (0.75, 0.25)  # radius and place (rows, columns) of the bright ball, in sides
 RESIDUAL = ("#0072B2", "#FFFFFF", "#D55E00")  # the reconstruction is brighter ... the image is brighter
-QUIET = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 PROGRESS = gr.Progress()
 WORDS = r"""
 **What am I looking at?** A generator has no way back, so $z$ is searched for: Adam goes down
@@ -166,9 +166,9 @@ def inversion_page(store: Store, room: gr.Tab) -> None:
                 raise InputError("Choose a picture first: PNG, JPEG or TIFF.")
             html = found_html(name, number, painted, path if source == UPLOAD else None, show)
         except InputError as error:
-            yield said(error), gr.skip(), gr.update(visible=False)
+            yield report.alert(str(error)), gr.skip(), gr.update(visible=False)
         except Cancelled:
-            yield "<p class='gl-alert' role='alert'>Cancelled.</p>", gr.skip(), gr.update(visible=False)
+            yield report.alert("Cancelled."), gr.skip(), gr.update(visible=False)
         else:
             yield "", html, gr.update(visible=False)
 

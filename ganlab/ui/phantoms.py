@@ -7,6 +7,7 @@ from typing import NamedTuple
 import gradio as gr
 
 from ganlab.ui.options import Options, seed_build
+from ganlab.ui.parts import QUIET
 
 # As ganlab.imaging.phantom has them; the page opens without loading it.
 LESIONS = {"none": "None", "tumour": "Tumour", "plaques": "Plaques", "bleed": "Bleed"}
@@ -27,7 +28,6 @@ SLIDERS = {  # label, what the seed has
 }
 MACHINE = {"scanner", "field"}  # options that are not the patient's
 SEED_LIMIT = 2**31
-QUIET = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 
 
 def is_seed(seed: float | None) -> bool:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import fields, replace
-from html import escape
 
 import gradio as gr
 
 from ganlab.errors import InputError
 from ganlab.objectives import OBJECTIVES
+from ganlab.ui import report
+from ganlab.ui.parts import QUIET, canvas
 from ganlab.ui.sessions import Store
 from ganlab.ui.trainings import Training, Trainings
-from ganlab.ui.viewer import ASSETS
 
 SCRIPTS = ("colour.js", "controls.js", "plane.js", "curves.js", "generate.js", "training.js")
-QUIET = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 WIDTH = {"digits": 32}  # channels beside the image, where a visitor waits; else:
 USUAL_WIDTH = 24
 NETWORKS = {"DCGAN": "dcgan", "Fully connected": "fc"}
@@ -96,19 +95,7 @@ def restart(training: Training, config) -> None:
     training.playing = playing
 
 
-def training_canvas() -> gr.HTML:
-    """The live canvas (assets/training.js); its value is {"token": ...}."""
-    script = "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in SCRIPTS)
-    return gr.HTML(
-        {},
-        elem_id="training",
-        html_template="<div class='gl-viewer gl-toy'></div>",
-        js_on_load=f'"use strict";\n{script}\nimageTraining(element.firstElementChild, props, watch);',
-        apply_default_css=False,
-    )
-
-
-def training_page(store: Store, demo: gr.Blocks) -> None:
+def training_page(store: Store) -> None:
     """Add the room to the Blocks that are being built."""
     trainings: Trainings = store.trainings
     first = usual()
@@ -160,7 +147,8 @@ def training_page(store: Store, demo: gr.Blocks) -> None:
                 )
         with gr.Column(scale=4, elem_classes="gl-result"):
             alert = gr.HTML("", elem_id="training-alert", apply_default_css=False)
-            canvas = training_canvas()
+            start = "imageTraining(element.firstElementChild, props, watch, trigger)"
+            picture = canvas("training", SCRIPTS, start, classes="gl-viewer gl-toy")  # its value: {"token": ...}
             gr.Markdown(
                 WORDS, latex_delimiters=[{"left": "$", "right": "$", "display": False}], elem_id="training-explanation"
             )
@@ -170,15 +158,15 @@ def training_page(store: Store, demo: gr.Blocks) -> None:
     def looked_at(token: str) -> dict:
         return {"token": token, "turn": time.monotonic()}
 
-    def opened(request: gr.Request):
-        token = trainings.open(config_of(first), request.session_hash)
+    def seen(token: str | None, request: gr.Request):
+        token = token or trainings.open(config_of(first), request.session_hash)
         return token, looked_at(token)
 
     def changed(token: str, *values):
         try:
             adopt(trainings.get(token), dict(zip(names, values, strict=True)))
         except InputError as error:
-            return said(error), gr.skip()
+            return report.alert(str(error)), gr.skip()
         return "", looked_at(token)
 
     def started(token: str, *values):
@@ -187,14 +175,10 @@ def training_page(store: Store, demo: gr.Blocks) -> None:
             with training.lock:
                 restart(training, config)
         except InputError as error:
-            return said(error), gr.skip()
+            return report.alert(str(error)), gr.skip()
         return "", looked_at(token)
 
-    demo.load(opened, None, [token, canvas], **QUIET)
+    picture.input(seen, token, [token, picture], **QUIET)  # nothing is made for who never comes here
     for component in c.values():
-        component.input(changed, [token, *c.values()], [alert, canvas], trigger_mode="always_last", **QUIET)
-    again.click(started, [token, *c.values()], [alert, canvas], **QUIET)
-
-
-def said(error: InputError) -> str:
-    return f"<p class='gl-alert' role='alert'>{escape(str(error))}</p>"
+        component.input(changed, [token, *c.values()], [alert, picture], trigger_mode="always_last", **QUIET)
+    again.click(started, [token, *c.values()], [alert, picture], **QUIET)

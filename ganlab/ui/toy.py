@@ -17,12 +17,13 @@ from ganlab.toy.files import PICTURES, TABLES, read_own
 from ganlab.toy.networks import ACTIVATIONS, Network
 from ganlab.toy.optimisers import OPTIMISERS
 from ganlab.toy.session import SHAPING, Session, from_link, load
+from ganlab.ui import report
 from ganlab.ui.bench import densities_page, games_page
 from ganlab.ui.lessons import CHANGES, EIGHT, LESSONS, ONE, TWINS, Lesson
 from ganlab.ui.live import Live, Lives
+from ganlab.ui.parts import QUIET, canvas
 from ganlab.ui.sessions import Store
 from ganlab.ui.settings import Settings
-from ganlab.ui.viewer import ASSETS
 
 TITLE, SLUG = "Live GAN", "toy"
 SCRIPTS = ("colour.js", "controls.js", "plane.js", "curves.js", "toy.js")
@@ -33,7 +34,6 @@ DATA_NAMES = {
     "checkerboard": "Checkerboard", "line": "Line", "square": "Square", "disjoint-pair": "Disjoint pair",
     "gaussians-1d": "Two humps in one dimension",
 }  # fmt: skip
-QUIET = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 EXPLANATION = r"""
 **What am I looking at?** A generator $G$ turns noise $z$ into points (orange); a discriminator $D$ says of every place
 in the plane whether points there look real (green) or generated (vermilion). They play
@@ -131,18 +131,6 @@ def offered() -> bool:
     return True
 
 
-def toy_canvas() -> gr.HTML:
-    """The live canvas (assets/toy.js); its value is {"token": ...}."""
-    script = "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in SCRIPTS)
-    return gr.HTML(
-        {},
-        elem_id="toy",
-        html_template="<div class='gl-viewer gl-toy'></div>",
-        js_on_load=f'"use strict";\n{script}\nliveToy(element.firstElementChild, props, watch, trigger);',
-        apply_default_css=False,
-    )
-
-
 def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
     """Add the page, with its three rooms, to the Blocks that are being built; ?room=... opens one of them."""
     lives = store.lives
@@ -232,15 +220,16 @@ def plane_page(store: Store, lives: Lives, demo: gr.Blocks) -> None:
         with gr.Column(scale=4, elem_classes="gl-result"):
             taught = gr.HTML("", elem_id="toy-taught", apply_default_css=False)
             alert = gr.HTML("", elem_id="toy-alert", apply_default_css=False)
-            canvas = toy_canvas()
+            start = "liveToy(element.firstElementChild, props, watch, trigger)"
+            picture = canvas("toy", SCRIPTS, start, classes="gl-viewer gl-toy")  # its value: {"token": ...}
             delimiters = [{"left": "$", "right": "$", "display": False}]
             gr.Markdown(EXPLANATION, elem_id="toy-explanation", latex_delimiters=delimiters)
 
     names, token = list(c), gr.State(None)
-    outputs = [alert, taught, lesson, canvas, *c.values()]
+    outputs = [alert, taught, lesson, picture, *c.values()]
 
     def looked_at(token: str) -> dict:
-        """The canvas's value; one that differs each time makes it ask for a frame."""
+        """The picture's value; one that differs each time makes it ask for a frame."""
         return {"token": token, "turn": time.monotonic()}
 
     def shown(live_token: str, problem: str = "", taught: Lesson | None = None) -> list:
@@ -259,7 +248,7 @@ def plane_page(store: Store, lives: Lives, demo: gr.Blocks) -> None:
         try:
             session = from_link(text) if text else Session(configs_of({**usual, **(taught.settings if taught else {})}))
         except InputError as error:
-            problem, session = said(error), Session((Config(),))
+            problem, session = report.alert(str(error)), Session((Config(),))
         token = lives.open(session, request.session_hash)
         return [token, *shown(token, problem, None if text else taught)]
 
@@ -267,7 +256,7 @@ def plane_page(store: Store, lives: Lives, demo: gr.Blocks) -> None:
         try:
             adopt(lives.get(token), dict(zip(names, values, strict=True)))
         except InputError as error:
-            return said(error), gr.skip()
+            return report.alert(str(error)), gr.skip()
         return "", looked_at(token)
 
     def restart(token: str, *values):
@@ -277,7 +266,7 @@ def plane_page(store: Store, lives: Lives, demo: gr.Blocks) -> None:
             with live.lock:
                 begin(live, configs, chosen, False)
         except InputError as error:
-            return said(error), gr.skip()
+            return report.alert(str(error)), gr.skip()
         return "", looked_at(token)
 
     def teach(token: str, title: str):
@@ -289,7 +278,7 @@ def plane_page(store: Store, lives: Lives, demo: gr.Blocks) -> None:
             with live.lock:
                 begin(live, configs_of(values), values, False)
         except InputError as error:
-            return [said(error), *[gr.skip()] * (len(outputs) - 1)]
+            return [report.alert(str(error)), *[gr.skip()] * (len(outputs) - 1)]
         return shown(token, "", chosen)
 
     def open_file(token: str, path: str, request: gr.Request):
@@ -299,7 +288,7 @@ def plane_page(store: Store, lives: Lives, demo: gr.Blocks) -> None:
             with live.lock:
                 opened_file(live, Path(path))
         except InputError as error:
-            return [said(error), *[gr.skip()] * (len(outputs) - 1)]
+            return [report.alert(str(error)), *[gr.skip()] * (len(outputs) - 1)]
         finally:
             store.release(request.session_hash, [Path(path)])  # it has been read
         return shown(token)
@@ -307,13 +296,9 @@ def plane_page(store: Store, lives: Lives, demo: gr.Blocks) -> None:
     demo.load(opened, None, [token, *outputs], **QUIET)
     for component in c.values():
         event = component.release if isinstance(component, gr.Slider) else component.input
-        event(changed, [token, *c.values()], [alert, canvas], trigger_mode="always_last", **QUIET)
+        event(changed, [token, *c.values()], [alert, picture], trigger_mode="always_last", **QUIET)
     c["view"].input(lambda view: gr.update(visible=view == TWINS), c["view"], c["twin"], **QUIET)
-    again.click(restart, [token, *c.values()], [alert, canvas], **QUIET)
+    again.click(restart, [token, *c.values()], [alert, picture], **QUIET)
     lesson.input(teach, [token, lesson], outputs, **QUIET)
-    canvas.input(shown, token, outputs, **QUIET)  # it was drawn on
+    picture.input(shown, token, outputs, **QUIET)  # it was drawn on
     upload.upload(open_file, [token, upload], outputs, **QUIET)
-
-
-def said(error: InputError) -> str:
-    return f"<p class='gl-alert' role='alert'>{escape(str(error))}</p>"

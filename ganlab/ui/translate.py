@@ -14,10 +14,11 @@ from ganlab.errors import Cancelled, InputError
 from ganlab.translation.tasks import TASKS, get_task
 from ganlab.ui import report, worth
 from ganlab.ui.cases import NAMES, PLANES, TASK, Case, Job, load_case, solve
-from ganlab.ui.phantoms import QUIET, SEED_LIMIT, is_seed, linked_options, options_of, sections, show_options
+from ganlab.ui.parts import ASSETS, QUIET
+from ganlab.ui.phantoms import SEED_LIMIT, is_seed, linked_options, options_of, sections, show_options
 from ganlab.ui.sessions import Store
 from ganlab.ui.settings import Settings
-from ganlab.ui.viewer import ASSETS, manifest, volume_viewer
+from ganlab.ui.viewer import manifest, volume_viewer
 
 TITLE, SLUG = "Translate", "translate"
 OPENING = ASSETS / "opening"  # made by `python -m ganlab.ui.opening`

@@ -17,10 +17,10 @@ from starlette.routing import Route
 
 from ganlab.translation.tasks import get_task
 from ganlab.ui.cases import ERROR_RANGES, NAMES, Case, load_case, load_layer
+from ganlab.ui.parts import canvas
 from ganlab.ui.sessions import Store
 from ganlab.ui.wire import PRIVATE
 
-ASSETS = Path(__file__).parents[2] / "assets"
 SCRIPTS = ("colour.js", "volume.js", "panes.js", "overlay.js", "profile.js", "controls.js", "gestures.js", "viewer.js")
 VOLUMES = "gradio_api/ganlab/volumes"  # relative, so that it holds behind a proxy's prefix
 GONE = "This result is no longer on the server: it is deleted when its page is closed. Translate again."
@@ -28,14 +28,7 @@ GONE = "This result is no longer on the server: it is deleted when its page is c
 
 def volume_viewer(value: dict, elem_id: str) -> gr.HTML:
     """A canvas viewer of registered volumes (assets/viewer.js); its value is a manifest, see `manifest`."""
-    script = "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in SCRIPTS)
-    return gr.HTML(
-        value,
-        elem_id=elem_id,
-        html_template="<div></div>",
-        js_on_load=f'"use strict";\n{script}\nvolumeViewer(element.firstElementChild, props, watch);',
-        apply_default_css=False,
-    )
+    return canvas(elem_id, SCRIPTS, "volumeViewer(element.firstElementChild, props, watch)", value)
 
 
 def manifest(case: Case, token: str) -> dict:

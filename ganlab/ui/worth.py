@@ -8,7 +8,7 @@ import gradio as gr
 
 from ganlab.checkpoints import list_models
 from ganlab.errors import Cancelled
-from ganlab.ui.phantoms import QUIET
+from ganlab.ui.parts import QUIET
 from ganlab.ui.report import alert
 from ganlab.ui.sessions import Store
 

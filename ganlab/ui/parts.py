@@ -1,0 +1,24 @@
+"""What the pages' gradio parts share: quiet events, and components that JavaScript draws."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gradio as gr
+
+ASSETS = Path(__file__).parents[2] / "assets"
+QUIET = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}  # of events that take no time
+
+
+def canvas(elem_id: str, scripts: tuple[str, ...], start: str, value: dict | None = None, classes: str = "", **more):
+    """A gr.HTML that assets/SCRIPTS draw, by the call `start` of a function of theirs: `element` is where to draw, and
+    `props.value` what."""
+    code = "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in scripts)
+    return gr.HTML(
+        value or {},
+        elem_id=elem_id,
+        html_template=f"<div class='{classes}'></div>" if classes else "<div></div>",
+        js_on_load=f'"use strict";\n{code}\n{start};',
+        apply_default_css=False,
+        **more,
+    )
