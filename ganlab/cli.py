@@ -372,7 +372,7 @@ def train(
 
 @app.command()
 def experiment(
-    name: Annotated[str, typer.Argument(help="paired-vs-unpaired or hallucination.")],
+    name: Annotated[str, typer.Argument(help="paired-vs-unpaired, hallucination or generators.")],
     out: Annotated[Path | None, typer.Option(help="Folder for trainings and result; runs/NAME unless given.")] = None,
     steps: Annotated[
         int | None, typer.Option(help="Of every training; the experiment's own unless given.", min=1)

@@ -1,4 +1,4 @@
-"""Questions of the lectures, put to phantoms: several trainings that differ in one thing, and what comes out."""
+"""Questions of the lectures, put to images whose truth is known: trainings that differ in one thing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from importlib import import_module
 
 from ganlab.errors import InputError
 
-EXPERIMENTS = {"paired-vs-unpaired": "alignment", "hallucination": "hallucination"}
+EXPERIMENTS = {"paired-vs-unpaired": "alignment", "hallucination": "hallucination", "generators": "generators"}
 
 
 def get_experiment(name: str):

@@ -9,6 +9,8 @@ from pathlib import Path
 from statistics import mean, stdev
 
 from ganlab.checkpoints import read_card, replacing
+from ganlab.generation import trainer
+from ganlab.generation.game import GanConfig
 from ganlab.training import Event
 from ganlab.translation.methods import TrainingConfig
 from ganlab.translation.networks import PatchGANConfig, UNetConfig
@@ -22,11 +24,12 @@ DISCRIMINATOR = PatchGANConfig(width=32, layers=2)  # sees 34 x 34 pixels, 68 mm
 
 @dataclass(frozen=True)
 class Arm:
-    """make(seed): its stream of (source, target) slices of 1 mm, in the network's units."""
+    """A translation, with make(seed), its stream of (source, target) slices of 1 mm in the network's units; or a
+    generator from noise."""
 
     title: str
-    config: TrainingConfig
-    make: Maker
+    config: TrainingConfig | GanConfig
+    make: Maker | None = None
 
 
 def trainings(arms: dict[str, Arm], out: Path, device: str, workers: int = 1) -> Iterator[tuple[str, Iterator[Event]]]:
@@ -35,13 +38,16 @@ def trainings(arms: dict[str, Arm], out: Path, device: str, workers: int = 1) ->
     for name, arm in arms.items():
         folder = Path(out) / name
         resume = (folder / "state.safetensors").exists()
-        yield arm.title, train(arm.config, folder, device, resume, workers, make=arm.make)
+        if isinstance(arm.config, GanConfig):
+            yield arm.title, trainer.train(arm.config, folder, device, resume)
+        else:
+            yield arm.title, train(arm.config, folder, device, resume, workers, make=arm.make)
 
 
 def spent(folder: Path) -> dict:
     """What a training's card says of its cost: steps, minutes, device."""
     card = read_card(Path(folder))
-    return {key: card[key] for key in ("steps", "minutes", "device")}
+    return {key: card[key] for key in ("steps", "minutes", "device", "parameters")}
 
 
 def summary(rows: list[dict[str, float]]) -> dict[str, list[float]]:

@@ -76,12 +76,17 @@ def write_sheet(images: np.ndarray, path: Path, window: tuple[float, float] = WI
     """A PNG of images (N, H, W), eight in a row, black to white over the window, nearest-neighbour enlarged."""
     from PIL import Image
 
+    enlarged = Image.fromarray(tiled(images, window).repeat(SCALE, 0).repeat(SCALE, 1))
+    with replacing(path) as partial:
+        enlarged.save(partial, format="PNG")
+
+
+def tiled(images: np.ndarray, window: tuple[float, float]) -> np.ndarray:
+    """Images (N, H, W) as one, eight in a row with a grey line between them, uint8."""
     count, h, w = images.shape
     rows = -(-count // ACROSS)
     sheet = np.full((rows * (h + 1), ACROSS * (w + 1)), 90, np.uint8)
     for k, image in enumerate(images):
         y, x = k // ACROSS * (h + 1), k % ACROSS * (w + 1)
         sheet[y : y + h, x : x + w] = grey(image, window)
-    enlarged = Image.fromarray(sheet.repeat(SCALE, 0).repeat(SCALE, 1))
-    with replacing(path) as partial:
-        enlarged.save(partial, format="PNG")
+    return sheet

@@ -9,6 +9,7 @@ Feature sets are (N, d) arrays; images (N, 1, size, size) tensors in -1..1.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -223,6 +224,8 @@ def evaluate_generator(
     z = noise(seed, len(labels), config.network)
     generated = Images(kind, torch.cat(list(batches(net, z, labels, device))), labels)
     sets = {"generated": generated, "real": second}
+    if not conditional:  # its images have no class, so likeness is over all
+        sets = {who: replace(images, labels=torch.zeros_like(images.labels)) for who, images in sets.items()}
     known = embed(features, reference.images)
     result = {
         "model": name,
@@ -277,7 +280,7 @@ WORDS = {
     "recall": "recall (higher)",
     "density": "density (higher)",
     "coverage": "coverage (higher)",
-    "ms_ssim": "MS-SSIM within a class (as real)",
+    "ms_ssim": "MS-SSIM within a class, or of all without labels (as real)",
 }
 
 

@@ -332,7 +332,7 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
                     chart = words("", "cycle-chart")
             delimiters = [{"left": "$$", "right": "$$", "display": True}, {"left": "$", "right": "$", "display": False}]
             gr.Markdown(Path(__file__).with_suffix(".md").read_text(encoding="utf-8"), latex_delimiters=delimiters)
-            for section in findings.found():
+            for section in findings.found(findings.CYCLE):
                 findings.build(section)
     controls = {
         "task": task, "source": source, "seed": seed, "spacing": spacing, "files": files, "there": there, "back": back,

@@ -28,17 +28,19 @@ class Finding(NamedTuple):
     words: str = ""
 
 
-SECTIONS = (
+CYCLE = (
     Finding("Consistent and wrong: a cycle that closes over a skull in the wrong place", "paired-vs-unpaired", "cycles",
             "cycles", "consistent-and-wrong"),
     Finding("Experiment: aligned pairs, misaligned pairs, no pairs", "paired-vs-unpaired"),
     Finding("Experiment: lesions that appear and vanish", "hallucination"),
 )  # fmt: skip
+GENERATE = (Finding("Experiment: fully connected, DCGAN, conditional", "generators"),)
+SECTIONS = CYCLE + GENERATE
 
 
-def found() -> list[Finding]:
-    """The sections whose results are here."""
-    return [s for s in SECTIONS if (FINDINGS / s.experiment / f"{s.figure}.png").is_file()]
+def found(sections: tuple[Finding, ...] = SECTIONS) -> list[Finding]:
+    """Those of the sections whose results are here."""
+    return [s for s in sections if (FINDINGS / s.experiment / f"{s.figure}.png").is_file()]
 
 
 def build(section: Finding) -> None:

@@ -7,6 +7,7 @@ from html import escape
 import gradio as gr
 
 from ganlab.checkpoints import list_models
+from ganlab.ui import findings
 
 ROWS = {  # key -> words, decimals, and which way is better
     "fid": ("Fréchet distance", 2, "lower"),
@@ -81,3 +82,5 @@ def quality_page() -> None:
             apply_default_css=False,
         )
         gr.Markdown(WORDS, elem_id="quality-explanation")
+        for section in findings.found(findings.GENERATE):
+            findings.build(section)
