@@ -42,6 +42,11 @@ class Kind:
     made: Callable[[int, int, Progress], tuple[np.ndarray, np.ndarray]] = field(repr=False)
     count: int
 
+    @property
+    def modality(self) -> str:
+        """ "ct" where values are HU, "fa", "t1", or "" for what no scanner made."""
+        return "ct" if self.unit == "HU" else self.name.split("-")[1] if self.name.startswith("brain-") else ""
+
     def to_network(self, values: np.ndarray | Tensor) -> Tensor:
         """(N, 1, size, size) in -1..1 from values (N, size, size) in the unit."""
         values = torch.as_tensor(values, dtype=torch.float32)

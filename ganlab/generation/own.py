@@ -1,8 +1,9 @@
-"""A user's own images to learn from: pictures and slices of volumes in a folder, brought to one size."""
+"""A user's own images: pictures and slices of volumes, to learn from or to look for in what a generator can make."""
 
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +13,18 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from ganlab.errors import InputError
-from ganlab.generation.data import OWN, Images, Progress, get_kind
+from ganlab.generation.data import OWN, Images, Kind, Progress, get_kind
+from ganlab.imaging.checks import looks_like_ct
 from ganlab.imaging.files import read_volume
+from ganlab.imaging.grid import canonical, model_grid, resample
+from ganlab.imaging.intensity import mr_gain
 from ganlab.imaging.wording import listed, quoted, times
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 VOLUMES = (".nii", ".nii.gz", ".mgz", ".mgh", ".nrrd", ".mha", ".dcm", ".zip")
 MAX_PIXELS, MAX_SIDE, LEAST_SIDE = 50_000_000, 20_000, 8
 LEAST, MOST = 16, 50_000  # images to learn from
+CROWN = 130.0  # mm below the top of a head, where its brain is
 
 
 def read_folder(folder: Path, size: int, progress: Progress = None) -> tuple[Images, list[str]]:
@@ -72,6 +77,43 @@ def read_image(path: Path, size: int) -> tuple[Tensor, tuple[int, ...]]:
         return _slices(path, size)
     grey = read_picture(path)
     return fitted(torch.from_numpy(grey)[None, None], size) * 2 - 1, grey.shape
+
+
+def read_as(path: Path, kind: Kind) -> Tensor:
+    """(N, 1, size, size) in -1..1: a user's picture or volume, as images of this kind are.
+
+    A picture is cut to a square, black -1 and white 1. Of a volume: axial slices with the kind's pixels and range,
+    from the bottom up; of a head those of the 130 mm below its top, with its middle in theirs; of nodules, patches
+    around the middle of the volume. Raises InputError, also for a CT where an MR is asked for and the reverse.
+    """
+    path = Path(path)
+    if not (kind.mm and path.name.lower().endswith(VOLUMES)):
+        return read_image(path, kind.size)[0]
+    volume = canonical(read_volume(path))
+    modality, air = kind.modality, kind.low
+    if (modality == "ct") != looks_like_ct(volume):
+        asked = "a CT in HU" if modality == "ct" else "an MR" if modality == "t1" else "a map of FA"
+        raise InputError(f"{quoted(path)} does not look like {asked}, which this model makes images of; give one.")
+    if modality == "fa" and not 0 <= float(volume.array.min()) <= float(volume.array.max()) <= 1.5:
+        raise InputError(f"{quoted(path)} holds values beyond 0 to 1, and FA has none; give a map of FA.")
+    array = volume.array.astype(np.float32) * (mr_gain(volume.array) if modality == "t1" else 1.0)
+    affine, shape = model_grid(volume, kind.mm)
+    array = resample(replace(volume, array=array), affine, shape, fill=air).array
+    middle, levels = [n // 2 for n in shape[:2]], slice(None)
+    if kind.name.startswith("brain"):
+        patient = array > air + 0.12 * (1000.0 if modality == "ct" else 1.0)
+        tops = np.flatnonzero(patient.any((0, 1)))
+        if not len(tops):
+            raise InputError(f"{quoted(path)} holds no head that could be told from air; give a scan of one.")
+        levels = slice(max(0, int(tops[-1] - CROWN / kind.mm)), int(tops[-1]) + 1)
+        for axis in (0, 1):
+            seen = np.flatnonzero(patient[:, :, levels].any((1 - axis, 2)))
+            middle[axis] = int(seen[0] + seen[-1] + 1) // 2
+    reach = kind.size // 2
+    padded = np.pad(array[:, :, levels], ((reach, reach), (reach, reach), (0, 0)), constant_values=air)
+    x, y = middle
+    cut = padded[x : x + kind.size, y : y + kind.size]
+    return kind.to_network(np.ascontiguousarray(cut.transpose(2, 1, 0)[:, ::-1, ::-1]))
 
 
 def read_picture(path: Path) -> np.ndarray:

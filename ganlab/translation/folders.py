@@ -19,11 +19,12 @@ from ganlab.errors import InputError
 from ganlab.imaging.checks import looks_like_ct, looks_skull_stripped
 from ganlab.imaging.files import read_volume
 from ganlab.imaging.grid import canonical, model_grid, resample
+from ganlab.imaging.intensity import mr_gain
 from ganlab.imaging.volume import Volume
 from ganlab.imaging.wording import megabytes, quoted, shown, times
 from ganlab.translation.pipeline import HEAD, MAX_VOXELS, PLANES, SPACING, air_of, source_units
 from ganlab.translation.preview import write_preview
-from ganlab.translation.tasks import Task, get_task, mr_gain
+from ganlab.translation.tasks import Task, get_task
 
 SUFFIXES = (".nii.gz", ".nii", ".mgz", ".mgh", ".nrrd", ".nhdr", ".mha", ".mhd", ".hdr", ".zip")
 HEADERS = (".nhdr", ".mhd", ".hdr")  # whose numbers lie in another file

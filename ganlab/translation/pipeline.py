@@ -18,9 +18,10 @@ from ganlab.device import resolve
 from ganlab.errors import Cancelled, InputError
 from ganlab.imaging.checks import looks_like_ct, looks_skull_stripped
 from ganlab.imaging.grid import canonical, model_grid, resample
+from ganlab.imaging.intensity import mr_gain
 from ganlab.imaging.volume import Volume
 from ganlab.translation.networks import folded, generator_config, make_generator
-from ganlab.translation.tasks import Task, get_task, mr_gain
+from ganlab.translation.tasks import Task, get_task
 
 PLANES = {"axial": 2, "coronal": 1, "sagittal": 0}  # the axis across each plane, in RAS
 SPACING = 1.0  # mm, what networks are trained on unless they say otherwise

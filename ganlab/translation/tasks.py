@@ -73,16 +73,3 @@ def phantom_pair(task: Task, **patient) -> tuple[Volume, Volume, np.ndarray | No
     volumes = make_patient(modalities=("t1", "ct", "labels"), **patient)
     t1, white = volumes["t1"].array, volumes["labels"].array == INDEX["white matter"]
     return volumes["ct"], replace(volumes["t1"], array=t1 / np.median(t1[white])), head_mask(volumes["ct"])
-
-
-def mr_gain(array: np.ndarray) -> float:
-    """Factor that brings a T1-weighted head to the range that networks are trained on, white matter near 1.
-
-    The 95th percentile of what is brighter than half of Otsu's threshold: white matter where fat is suppressed,
-    between white matter and fat where it is not; training covers both.
-    """
-    from skimage.filters import threshold_otsu
-
-    sample = array[::3, ::3, ::3]
-    foreground = sample[sample > 0.5 * threshold_otsu(sample)]
-    return 1.0 / float(np.percentile(foreground, 95))

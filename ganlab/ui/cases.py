@@ -214,8 +214,8 @@ def comparable(reference: Volume, source: Volume, task: Task) -> tuple[Volume, n
     """A reference on the scale of the task's output, and the mask to measure it in; None: the metrics' own."""
     if task.target != "t1":
         return reference, None
+    from ganlab.imaging.intensity import mr_gain
     from ganlab.imaging.metrics import head_mask
-    from ganlab.translation.tasks import mr_gain
 
     return replace(reference, array=reference.array * np.float32(mr_gain(reference.array))), head_mask(source)
 
@@ -297,7 +297,7 @@ def _head(volumes: dict[str, Volume], task: Task) -> np.ndarray:
     """Where the head is: a CT tells best, else what is bright on the T1."""
     if "ct" in (task.source, task.target):
         return volumes["input" if task.source == "ct" else "synthetic"].array > -200.0
-    from ganlab.translation.tasks import mr_gain
+    from ganlab.imaging.intensity import mr_gain
 
     return volumes["input"].array * mr_gain(volumes["input"].array) > 0.15
 

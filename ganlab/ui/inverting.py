@@ -16,7 +16,7 @@ from ganlab.ui.latents import explorer, generators
 from ganlab.ui.parts import QUIET
 from ganlab.ui.sessions import Store
 
-HELD, UPLOAD = "Held-out image", "My picture"
+HELD, UPLOAD = "Held-out image", "My image"
 COUNT = 24  # held-out images to choose from
 SHOWN = 224  # CSS px of an image
 BALL = 0.13, (0.75, 0.25)  # radius and place (rows, columns) of the bright ball, in sides
@@ -40,21 +40,29 @@ def ball_mask(size: int) -> np.ndarray:
 
 
 def image_of(name: str, number: int, painted: bool, path: str | None = None):
-    """(1, size, size) in -1..1: the picture at a path, or a held-out image by its number from 1 on; with the ball
-    painted in or not. Raises InputError."""
+    """(1, size, size) in -1..1: the picture at a path or a slice of the volume there, or a held-out image, by its
+    number from 1 on; with the ball painted in or not. Raises InputError."""
     import torch
 
     from ganlab.generation.data import load_images
-    from ganlab.generation.own import read_image
+    from ganlab.generation.own import read_as
 
     kind = explorer(name).kind
     if path:
-        image = read_image(Path(path), kind.size)[0][0]
+        images = read_as(Path(path), kind)
+        image = images[min(int(number), len(images)) - 1].clone()
     else:
         image = load_images(kind, held_out=True, count=COUNT).images[int(number) - 1].clone()
     if painted:
         image[0, torch.from_numpy(ball_mask(kind.size))] = 1.0
     return image
+
+
+def slices_in(path: str, name: str) -> int:
+    """How many images of a model's kind a user's file gives. Raises InputError."""
+    from ganlab.generation.own import read_as
+
+    return len(read_as(Path(path), explorer(name).kind))
 
 
 _known: dict[tuple, str] = {}  # what was found of held-out images, for the next visitor
@@ -132,11 +140,11 @@ def inversion_page(store: Store, room: gr.Tab) -> None:
             source = gr.Radio([HELD, UPLOAD], value=HELD, label="Image", elem_id="inversion-source")
             number = gr.Slider(1, COUNT, 1, step=1, label="Which, none of the training", elem_id="inversion-number")
             upload = gr.File(
-                label="PNG, JPEG or TIFF",
-                file_types=["image"],
-                type="filepath",
-                visible=False,
+                label="Picture, or scan (NIfTI, DICOM zip, NRRD)", type="filepath", visible=False,
                 elem_id="inversion-file",
+            )  # fmt: skip
+            level = gr.Slider(
+                1, 2, 1, step=1, label="Slice, from the bottom up", visible=False, elem_id="inversion-slice"
             )
             painted = gr.Checkbox(False, label="Paint a bright ball in", elem_id="inversion-ball")
             go = gr.Button("Find z", variant="primary", elem_id="inversion-go")
@@ -151,9 +159,8 @@ def inversion_page(store: Store, room: gr.Tab) -> None:
                 WORDS, latex_delimiters=[{"left": "$", "right": "$", "display": False}], elem_id="inversion-explanation"
             )
 
-    def run(name, source, number, path, painted, request: gr.Request, bar=PROGRESS):
-        mine = f"{request.session_hash} inversion"
-        event = store.start(mine)
+    def run(name, source, number, path, level, painted, request: gr.Request, bar=PROGRESS):
+        event = store.start(f"{request.session_hash} inversion")
         yield "", gr.skip(), gr.update(visible=True)
 
         def show(share: float) -> None:
@@ -163,8 +170,9 @@ def inversion_page(store: Store, room: gr.Tab) -> None:
 
         try:
             if source == UPLOAD and not path:
-                raise InputError("Choose a picture first: PNG, JPEG or TIFF.")
-            html = found_html(name, number, painted, path if source == UPLOAD else None, show)
+                raise InputError("Choose a picture or a scan first.")
+            mine = path if source == UPLOAD else None
+            html = found_html(name, level if mine else number, painted, mine, show)
         except InputError as error:
             yield report.alert(str(error)), gr.skip(), gr.update(visible=False)
         except Cancelled:
@@ -175,16 +183,23 @@ def inversion_page(store: Store, room: gr.Tab) -> None:
     def cancel(request: gr.Request):
         store.cancel(f"{request.session_hash} inversion")
 
-    def hold(path: str | None, request: gr.Request):
+    def looked_into(name: str, source: str, path: str | None, request: gr.Request):
+        """What there is to choose from: held-out images, or the slices of a volume."""
+        many = 0
         if path:
             store.hold(request.session_hash, path)
+        if path and source == UPLOAD:
+            try:
+                many = slices_in(path, name)
+            except InputError as error:
+                return gr.update(visible=False), gr.update(), gr.update(visible=False), report.alert(str(error))
+        levels = gr.update(visible=many > 1, maximum=max(2, many), value=many // 2 + 1)
+        return gr.update(visible=source == HELD), gr.update(visible=source == UPLOAD), levels, ""
 
-    source.input(
-        lambda s: (gr.update(visible=s == HELD), gr.update(visible=s == UPLOAD)), source, [number, upload], **QUIET
-    )
-    upload.upload(hold, upload, None, **QUIET)
+    asked, told = [model, source, upload], [number, upload, level, alert]
+    gr.on([source.input, upload.upload, model.input], looked_into, asked, told, **QUIET)
     gr.on(
-        [go.click, room.select], run, [model, source, number, upload, painted], [alert, shown, stop],
+        [go.click, room.select], run, [model, source, number, upload, level, painted], [alert, shown, stop],
         show_progress_on=shown, concurrency_id="translation", concurrency_limit=1, api_visibility="private",
     )  # fmt: skip
     stop.click(cancel, None, None, **QUIET)

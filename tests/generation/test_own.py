@@ -9,8 +9,9 @@ import torch
 from PIL import Image
 
 from ganlab.errors import InputError
+from ganlab.generation.data import get_kind
 from ganlab.generation.game import GanConfig
-from ganlab.generation.own import read_folder, read_image, read_picture
+from ganlab.generation.own import read_as, read_folder, read_image, read_picture
 from ganlab.generation.presets import get_preset, on_own
 
 
@@ -118,3 +119,49 @@ def test_training_on_own_images_leaves_a_model_that_generates(folder, tmp_path):
     assert "18 images of the user's own" in (out / "card.md").read_text(encoding="utf-8")
     with pytest.raises(InputError, match="give their folder again with --source"):
         list(train(replace(config, steps=3), out, "cpu", resume=True))
+
+
+def head(axes="RAS", air=-1000.0, tissue=40.0, mark=1200.0):
+    """A ball of a head, 80 mm in radius, 30 mm off the middle of its field of view, 2 mm voxels in this order; a mark
+    in front and to the patient's right."""
+    import nibabel as nib
+
+    at = (np.indices((110, 110, 100)) - 50).transpose(1, 2, 3, 0) * 2.0 - (30.0, 0.0, 0.0)
+    array = np.where(np.linalg.norm(at, axis=-1) < 80, tissue, air)
+    array[np.linalg.norm(at - (40.0, 30.0, 0.0), axis=-1) < 20] = mark
+    image = nib.Nifti1Image(array.astype(np.float32), np.diag([2.0, 2, 2, 1]))
+    turn = nib.orientations.ornt_transform(nib.orientations.axcodes2ornt("RAS"), nib.orientations.axcodes2ornt(axes))
+    return image.as_reoriented(turn)
+
+
+@pytest.mark.parametrize("axes", ["RAS", "LPS", "PIR"])
+def test_a_users_scan_is_shown_as_the_model_has_seen_heads(tmp_path, axes):
+    head(axes).to_filename(tmp_path / "ct.nii.gz")
+    kind = get_kind("brain-ct-64")
+    images = read_as(tmp_path / "ct.nii.gz", kind)
+    assert images.shape[1:] == (1, 64, 64) and abs(len(images) * kind.mm - 130) < 2 * kind.mm
+    hu = kind.to_unit(images)
+    y, x = np.argwhere(hu[len(hu) // 3] > -500).T
+    assert abs(x.mean() - 31.5) < 1.5 and abs(y.mean() - 31.5) < 1.5  # the head is in the middle
+    _, y, x = np.argwhere(hu > 800).T
+    assert x.mean() < 26 and y.mean() < 26  # the patient's right is on the left, the front is up
+
+
+def test_a_users_t1_has_the_models_intensities_and_ct_is_refused_for_it(tmp_path):
+    head(air=0.0, tissue=300.0, mark=320.0).to_filename(tmp_path / "t1.nii.gz")
+    kind = get_kind("brain-t1-64")
+    t1 = kind.to_unit(read_as(tmp_path / "t1.nii.gz", kind))
+    assert 0.85 < np.median(t1[t1 > 0.2]) < 1.05
+    head().to_filename(tmp_path / "ct.nii.gz")
+    with pytest.raises(InputError, match="does not look like an MR"):
+        read_as(tmp_path / "ct.nii.gz", kind)
+    with pytest.raises(InputError, match="does not look like a CT"):
+        read_as(tmp_path / "t1.nii.gz", get_kind("nodules"))
+    with pytest.raises(InputError, match="beyond 0 to 1"):
+        read_as(tmp_path / "t1.nii.gz", get_kind("brain-fa-64"))
+
+
+def test_a_picture_is_taken_as_it_is_by_every_kind(tmp_path):
+    Image.fromarray(ramp(40, 40)).save(tmp_path / "a.png")
+    assert read_as(tmp_path / "a.png", get_kind("nodules")).shape == (1, 1, 56, 56)
+    assert read_as(tmp_path / "a.png", get_kind("digits")).shape == (1, 1, 16, 16)
