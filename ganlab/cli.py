@@ -195,6 +195,24 @@ def generate(
 
 
 @app.command()
+def stimuli(
+    out: Annotated[Path, typer.Option(help="Folder: images/ for the readers, truth.csv to keep from them.")],
+    model: Annotated[str, typer.Option(help="A pretrained generator, or the folder of a training.")] = "dcgan-nodules",
+    count: Annotated[int, typer.Option("--n", help="How many, half of them real.", min=2, max=2000)] = 60,
+    as_json: Json = False,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Real and generated images for a visual Turing test, mixed, under codes."""
+    from ganlab.device import resolve
+    from ganlab.generation.stimuli import write_stimuli
+
+    files = write_stimuli(model, count, out, seed, resolve(device), progress_bar("stimuli", as_json))
+    result = {"model": model, "n": count, "seed": seed, "files": files}
+    say(result, as_json, "\n".join(files.values()))
+
+
+@app.command()
 def translate(
     source: Annotated[Path, typer.Argument(help="NIfTI, MGZ, NRRD, MHA, DICOM folder or zip.")],
     out: Annotated[Path, typer.Argument(help="OUT.nii.gz, on the input's grid and affine.")],

@@ -54,16 +54,16 @@ def write_samples(samples: Samples, folder: Path) -> dict[str, str]:
         write_sheet(samples.images, paths[name], window)
     paths["images"] = folder / "images"
     for k, image in enumerate(samples.images):
-        write_png(image, paths["images"] / f"{k:05d}.png", next(iter(kind.windows.values())))
+        save_png(grey(image, next(iter(kind.windows.values()))), paths["images"] / f"{k:05d}.png")
     return {what: str(path) for what, path in paths.items()}
 
 
-def write_png(image: np.ndarray, path: Path, window: tuple[float, float]) -> None:
-    """An 8-bit PNG of an image (H, W), black to white over the window."""
+def save_png(pixels: np.ndarray, path: Path, plain: bool = False) -> None:
+    """A PNG of pixels (H, W) uint8; plain: not compressed, so that its size tells nothing of what is on it."""
     from PIL import Image
 
     with replacing(path) as partial:
-        Image.fromarray(grey(image, window)).save(partial, format="PNG")
+        Image.fromarray(pixels).save(partial, format="PNG", compress_level=0 if plain else 6)
 
 
 def grey(image: np.ndarray, window: tuple[float, float]) -> np.ndarray:
@@ -74,11 +74,7 @@ def grey(image: np.ndarray, window: tuple[float, float]) -> np.ndarray:
 
 def write_sheet(images: np.ndarray, path: Path, window: tuple[float, float] = WINDOWS["lung"]) -> None:
     """A PNG of images (N, H, W), eight in a row, black to white over the window, nearest-neighbour enlarged."""
-    from PIL import Image
-
-    enlarged = Image.fromarray(tiled(images, window).repeat(SCALE, 0).repeat(SCALE, 1))
-    with replacing(path) as partial:
-        enlarged.save(partial, format="PNG")
+    save_png(tiled(images, window).repeat(SCALE, 0).repeat(SCALE, 1), path)
 
 
 def tiled(images: np.ndarray, window: tuple[float, float]) -> np.ndarray:

@@ -1,0 +1,63 @@
+"""A set for a visual Turing test: two arms that nothing but their pixels tells apart."""
+
+import csv
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ganlab.errors import InputError
+from ganlab.generation.data import get_kind, load_images
+from ganlab.generation.export import grey
+from ganlab.generation.sampling import generate
+from ganlab.generation.stimuli import write_stimuli
+
+MODEL = "dcgan-digits"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("set")
+    write_stimuli(MODEL, 60, folder, seed=4)
+    return folder, list(csv.DictReader((folder / "truth.csv").read_text(encoding="utf-8").splitlines()))
+
+
+def test_half_is_real_and_classes_are_as_frequent_in_either_arm(made):
+    folder, rows = made
+    assert sorted(row["code"] for row in rows) == sorted(p.stem for p in (folder / "images").iterdir())
+    arms = {arm: sorted(row["class"] for row in rows if row["arm"] == arm) for arm in ("real", "synthetic")}
+    assert len(arms["real"]) == 30 and arms["real"] == arms["synthetic"]
+
+
+def test_files_differ_in_their_pixels_only(made):
+    folder, rows = made
+    files = [(folder / "images" / f"{row['code']}.png").read_bytes() for row in rows]
+    assert len({len(data) for data in files}) == 1
+    heads = {data[: data.index(b"IDAT")] for data in files}
+    assert len(heads) == 1 and b"tEXt" not in next(iter(heads)) and b"tIME" not in next(iter(heads))
+    assert not any(word in row["code"] for row in rows for word in ("real", "synth"))
+
+
+def test_truth_names_the_image_that_the_file_shows(made):
+    folder, rows = made
+    kind = get_kind("digits")
+    real, synthetic = kind.to_unit(load_images(kind, held_out=True).images), generate(MODEL, 30, 4).images
+    for row in rows:
+        shown = np.asarray(Image.open(folder / "images" / f"{row['code']}.png"))
+        source = (real if row["arm"] == "real" else synthetic)[int(row["number"])]
+        np.testing.assert_array_equal(shown, grey(source, kind.windows["usual"]))
+
+
+def test_same_seed_same_set_and_another_seed_another(made, tmp_path):
+    folder, _ = made
+    write_stimuli(MODEL, 60, tmp_path / "a", seed=4)
+    write_stimuli(MODEL, 60, tmp_path / "b", seed=5)
+    assert (tmp_path / "a" / "truth.csv").read_bytes() == (folder / "truth.csv").read_bytes()
+    assert (tmp_path / "b" / "truth.csv").read_bytes() != (folder / "truth.csv").read_bytes()
+
+
+@pytest.mark.parametrize(("count", "words"), [(7, "even"), (0, "even"), (1000, "held out")])
+def test_sets_that_cannot_be_are_refused(tmp_path, count, words):
+    with pytest.raises(InputError, match=words):
+        write_stimuli(MODEL, count, tmp_path / "set")
+    assert not (tmp_path / "set").exists()
