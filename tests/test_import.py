@@ -20,7 +20,7 @@ MAY_IMPORT = {
     **dict.fromkeys(GROUND - {"errors", "lazy"}, GROUND),
     "imaging": {"imaging", "errors", "device"},
     **{room: {room, "imaging"} | GROUND for room in ("toy", "generation", "translation", "study")},
-    "experiments": {"experiments", "translation", "imaging"} | GROUND,
+    "experiments": {"experiments", "generation", "translation", "imaging"} | GROUND,
     "ui": {"ui", "toy", "generation", "translation", "study", "imaging"} | GROUND,
 }
 TOP = {"cli", "__main__"}  # may import everything

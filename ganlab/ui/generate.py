@@ -5,6 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 from ganlab.checkpoints import list_models
+from ganlab.ui.architecture import networks_html
 from ganlab.ui.inverting import inversion_page
 from ganlab.ui.latents import explorer, generators
 from ganlab.ui.parts import QUIET, canvas
@@ -71,19 +72,23 @@ def latent_page(demo: gr.Blocks) -> None:
                 EXPLANATION, latex_delimiters=[{"left": "$", "right": "$", "display": False}],
                 elem_id="generate-explanation",
             )  # fmt: skip
+            with gr.Accordion("Both networks, with the shapes of their maps", open=False):
+                networks = gr.HTML("", elem_id="latent-networks", apply_default_css=False)
 
     def opened(request: gr.Request):
         query = request.query_params
         if query.get("tab") != SLUG:
-            return [gr.skip()] * 3
+            return [gr.skip()] * 4
         name = query.get("model") if query.get("model") in names else first
-        return name, explorer(name).facts() | {"asked": asked_for(dict(query))}, card_words(cards[name])
+        facts = explorer(name).facts() | {"asked": asked_for(dict(query))}
+        return name, facts, card_words(cards[name]), networks_html(name)
 
     def shown(name: str):
-        return explorer(name).facts(), card_words(cards[name])
+        return explorer(name).facts(), card_words(cards[name]), networks_html(name)
 
-    demo.load(opened, None, [model, picture, words], **QUIET)
-    gr.on([model.input, picture.input], shown, model, [picture, words], **QUIET)  # the latter when it is first seen
+    demo.load(opened, None, [model, picture, words, networks], **QUIET)
+    # the latter when it is first seen
+    gr.on([model.input, picture.input], shown, model, [picture, words, networks], **QUIET)
 
 
 def asked_for(query: dict[str, str]) -> dict:

@@ -3,13 +3,16 @@
 import base64
 import io
 import json
+import re
 import struct
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from ganlab.ui import latents
+from ganlab.generation.networks import NetworkConfig
+from ganlab.ui import architecture, latents
 from ganlab.ui.generate import asked_for
 from ganlab.ui.latents import answer, explorer, generators
 from ganlab.ui.making import images_of
@@ -147,3 +150,24 @@ def test_link_is_read_where_it_can_be_understood():
     assert asked_for({"seed": "12", "psi": "0.5", "label": "benign"}) == {"seed": 12, "psi": 0.5, "label": "benign"}
     assert asked_for({"seed": "-1", "psi": "nan"}) == {}
     assert asked_for({"seed": "99999999999", "psi": "7"}) == {}
+
+
+def test_both_networks_are_drawn_with_the_shapes_that_they_have():
+    html = architecture.networks_html("dcgan-digits")
+    drawn = re.findall(r"<text [^>]*>([^<]+)</text>", html)
+    assert {"z: 100 + 100 of the class", "200", "image", "1 x 16 x 16", "D(x)"} <= set(drawn)
+    e = latents.explorer("dcgan-digits")
+    z, label = torch.zeros(1, 100), torch.zeros(1, dtype=torch.int64)
+    for maps in (e.net.features(z, label), e.judge.features(torch.zeros(1, 1, 16, 16), label)):
+        assert {" x ".join(map(str, x.shape[1:])) for x in maps} <= set(drawn)
+    assert html.count("<svg") == 2 and "<figcaption><b>D</b>" in html
+
+
+@pytest.mark.parametrize("changes", [{}, {"kind": "fc"}, {"strided": False, "norm": "none", "squash": False}])
+def test_words_between_the_maps_follow_the_recipe(changes):
+    config = NetworkConfig(size=16, **changes)
+    up, down = architecture.layers_up(config), architecture.layers_down(config)
+    assert ("convolution" in up) == ("convolution" in down) == (config.kind != "fc")
+    assert ("fractionally strided" in up) == (config.strided and config.kind == "dcgan")
+    assert ("batch normalisation" in up) == (config.norm == "batch" and config.kind == "dcgan")
+    assert ("tanh at the end" in up) == config.squash
