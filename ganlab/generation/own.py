@@ -28,24 +28,30 @@ CROWN = 130.0  # mm below the top of a head, where its brain is
 
 
 def read_folder(folder: Path, size: int, progress: Progress = None) -> tuple[Images, list[str]]:
-    """All images of a folder and its subfolders, (N, 1, size, size), and sentences about what was left out or changed.
-
-    Pictures are made grey, cut to a square and resampled; black is -1 and white 1, in 8 bits or 16. Of a volume every
-    axial slice of the middle half counts, from its 0.5th to its 99.5th percentile. A subfolder of DICOM slices is a
-    volume. Raises InputError if fewer than 16 images can be read.
-    """
+    """All images of a folder and its subfolders, as `read_files` reads them; a subfolder of DICOM slices is a volume.
+    Raises InputError."""
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f'"{folder}" is no folder; give one with at least {LEAST} images.')
     files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name.lower().endswith(PICTURES + VOLUMES))
     if not files:
         raise InputError(f"{quoted(folder)} holds no images; {', '.join(PICTURES + VOLUMES)} can be read.")
-    if len(files) > MOST:
-        raise InputError(f"{quoted(folder)} holds {len(files):,} files; at most {MOST:,} can be learned from.")
-    found, notices, sizes, skipped = [], [], {}, []
     slices = {p.parent for p in files if p.name.lower().endswith(".dcm")}
-    todo = [p for p in files if p.parent not in slices] + sorted(slices)
-    for k, path in enumerate(todo):
+    return read_files([p for p in files if p.parent not in slices] + sorted(slices), size, quoted(folder), progress)
+
+
+def read_files(files: list[Path], size: int, where: str, progress: Progress = None) -> tuple[Images, list[str]]:
+    """(images (N, 1, size, size), sentences about what was left out or changed) of pictures and volumes; where they
+    came from, for these sentences.
+
+    Pictures are made grey, cut to a square and resampled; black is -1 and white 1, in 8 bits or 16. Of a volume every
+    axial slice of the middle half counts, from its 0.5th to its 99.5th percentile. Raises InputError if fewer than 16
+    images can be read.
+    """
+    if len(files) > MOST:
+        raise InputError(f"{where} holds {len(files):,} files; at most {MOST:,} can be learned from.")
+    found, notices, sizes, skipped = [], [], {}, []
+    for k, path in enumerate(files):
         try:
             images, shape = read_image(path, size)
         except InputError as error:
@@ -56,11 +62,11 @@ def read_folder(folder: Path, size: int, progress: Progress = None) -> tuple[Ima
             found.append(images)
             sizes[shape] = path
         if progress:
-            progress((k + 1) / len(todo))
+            progress((k + 1) / len(files))
     count = sum(map(len, found))
     if count < LEAST:
         first = f" {notices[0]}" if notices else ""
-        raise InputError(f"{quoted(folder)} holds {count} readable images; {LEAST} are the least.{first}")
+        raise InputError(f"{where} holds {count} readable images; {LEAST} are the least.{first}")
     if len(skipped) > 5:
         notices.append(f"Left out as well: {listed(skipped[5:])}.")
     if len(sizes) > 1:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from html import escape
 from pathlib import Path
 
@@ -13,7 +11,7 @@ import numpy as np
 from ganlab.errors import Cancelled, InputError
 from ganlab.ui import report
 from ganlab.ui.latents import explorer, generators
-from ganlab.ui.parts import QUIET
+from ganlab.ui.parts import QUIET, data_address
 from ganlab.ui.sessions import Store
 
 HELD, UPLOAD = "Held-out image", "My image"
@@ -125,10 +123,7 @@ def picture(pixels: np.ndarray) -> str:
     """A data address of a PNG, enlarged."""
     from PIL import Image
 
-    stream = io.BytesIO()
-    image = Image.fromarray(pixels)
-    image.resize((2 * SHOWN, 2 * SHOWN), Image.Resampling.BICUBIC).save(stream, format="PNG")
-    return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"
+    return data_address(Image.fromarray(pixels).resize((2 * SHOWN, 2 * SHOWN), Image.Resampling.BICUBIC))
 
 
 def inversion_page(store: Store, room: gr.Tab) -> None:

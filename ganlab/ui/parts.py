@@ -1,13 +1,22 @@
-"""What the pages' gradio parts share: quiet events, and components that JavaScript draws."""
+"""What the pages' gradio parts share: quiet events, pictures, and components that JavaScript draws."""
 
 from __future__ import annotations
 
+import base64
+import io
 from pathlib import Path
 
 import gradio as gr
 
 ASSETS = Path(__file__).parents[2] / "assets"
 QUIET = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}  # of events that take no time
+
+
+def data_address(image) -> str:
+    """A data address of a Pillow image, as PNG."""
+    stream = io.BytesIO()
+    image.save(stream, format="PNG")
+    return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"
 
 
 def canvas(elem_id: str, scripts: tuple[str, ...], start: str, value: dict | None = None, classes: str = "", **more):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from dataclasses import fields, replace
+from html import escape
+from pathlib import Path
 
 import gradio as gr
 
 from ganlab.errors import InputError
 from ganlab.objectives import OBJECTIVES
 from ganlab.ui import report
-from ganlab.ui.parts import QUIET, canvas
+from ganlab.ui.parts import QUIET, canvas, data_address
 from ganlab.ui.sessions import Store
 from ganlab.ui.trainings import Training, Trainings
 
@@ -27,6 +29,8 @@ SWITCHES = {  # field of NetworkConfig -> the recipe's line
     "small_start": "Weights start as N(0, 0.02)",
 }
 AUGMENTATIONS = ("flip", "intensity", "translation", "cutout")
+OWN, OWN_SIZE = "own-64", 64  # a visitor's images, and the side they are brought to
+FEW, MOST = 500, 2000  # images that augmentation helps with, and that a visitor's training holds
 SLOW = "After each switch the game starts again."
 WORDS = r"""
 **What am I looking at?** The same 64 draws of noise at every look, as $G$ makes them by now: by weights averaged over
@@ -80,6 +84,8 @@ def adopt(training: Training, values: dict) -> None:
     from ganlab.generation.game import SHAPING
 
     wanted = config_of(values)
+    if wanted.data == OWN and not training.own:
+        return  # until there are files
     with training.lock:
         now = training.game.config if training.game else training.config
         if training.game and all(getattr(wanted, name) == getattr(now, name) for name in SHAPING):
@@ -87,6 +93,31 @@ def adopt(training: Training, values: dict) -> None:
             training.game.change(**rules)
         elif wanted != now:
             restart(training, wanted)
+
+
+def own_images(paths: list[str]):
+    """(Images, sentences) of a visitor's files. Raises InputError."""
+    from ganlab.generation.own import read_files
+
+    images, notices = read_files([Path(path) for path in paths], OWN_SIZE, "The upload")
+    if len(images) > MOST:
+        every = -(-len(images) // MOST)
+        notices.append(f"Of {len(images):,} images every {every} counts; python -m ganlab train --source takes all.")
+        images = replace(images, images=images.images[::every].clone(), labels=images.labels[::every])
+    if len(images) < FEW:
+        notices.append("These are few: D will know them by heart, unless differentiable augmentation is turned on.")
+    return images, notices
+
+
+def preview_html(images, notices: list[str]) -> str:
+    """The first images as they will be learned from, and what is to be said of them."""
+    from PIL import Image
+
+    from ganlab.generation.export import tiled
+
+    sheet = data_address(Image.fromarray(tiled(images.kind.to_unit(images.images[:32]), (0.0, 1.0))))
+    words = "".join(f"<p class='gl-note'>{escape(text)}</p>" for text in (f"{len(images):,} images.", *notices))
+    return f"<img src='{sheet}' alt='The first images' style='width:100%'>{words}"
 
 
 def restart(training: Training, config) -> None:
@@ -101,7 +132,7 @@ def training_page(store: Store) -> None:
     first = usual()
     kinds = [
         ("Handwritten digits", "digits"), ("Lung nodules, CT", "nodules"), ("Brain slices, T1", "brain-t1-64"),
-        ("Brain slices, CT", "brain-ct-64"), ("Brain slices, FA", "brain-fa-64"),
+        ("Brain slices, CT", "brain-ct-64"), ("Brain slices, FA", "brain-fa-64"), ("My images", OWN),
     ]  # fmt: skip
 
     def number(name: str, label: str, info: str | None = None) -> gr.Number:
@@ -111,6 +142,12 @@ def training_page(store: Store) -> None:
     with gr.Row(elem_classes="gl-page gl-live"):
         with gr.Column(scale=1, min_width=260, elem_classes="gl-controls"):
             c["data"] = gr.Dropdown(kinds, value=first["data"], label="Images", elem_id="training-data")
+            with gr.Column(visible=False) as own:
+                files = gr.File(
+                    label="Pictures or scans, 16 at least", file_count="multiple", type="filepath",
+                    elem_id="training-files",
+                )  # fmt: skip
+                preview = gr.HTML("", elem_id="training-preview", apply_default_css=False)
             c["kind"] = gr.Radio(list(NETWORKS.items()), value=first["kind"], label="Networks", elem_id="training-kind")
             c["labels"] = gr.Checkbox(first["labels"], label="Both see the class", elem_id="training-labels")
             c["objective"] = gr.Dropdown(
@@ -172,12 +209,35 @@ def training_page(store: Store) -> None:
     def started(token: str, *values):
         try:
             training, config = trainings.get(token), config_of(dict(zip(names, values, strict=True)))
+            if config.data == OWN and not training.own:
+                raise InputError("There are no images of yours yet; add 16 or more pictures, or a scan.")
             with training.lock:
                 restart(training, config)
         except InputError as error:
             return report.alert(str(error)), gr.skip()
         return "", looked_at(token)
 
+    def uploaded(request: gr.Request, token: str, paths: list[str] | None, *values):
+        """Learn from a visitor's files from now on; what cannot be read is said, and the old training goes on."""
+        if not paths:
+            return gr.skip(), gr.skip(), gr.skip()
+        store.hold(request.session_hash, *paths)
+        try:
+            training = trainings.get(token)
+            images, notices = own_images(paths)
+            config = config_of(dict(zip(names, values, strict=True)) | {"data": OWN})
+            with training.lock:
+                training.own = images
+                restart(training, config)
+        except InputError as error:
+            return report.alert(str(error)), "", gr.skip()
+        return "", preview_html(images, notices), looked_at(token)
+
+    c["data"].input(lambda data: gr.update(visible=data == OWN), c["data"], own, **QUIET)
+    files.upload(
+        uploaded, [token, files, *c.values()], [alert, preview, picture], show_progress_on=preview,
+        api_visibility="private",
+    )  # fmt: skip
     picture.input(seen, token, [token, picture], **QUIET)  # nothing is made for who never comes here
     for component in c.values():
         component.input(changed, [token, *c.values()], [alert, picture], trigger_mode="always_last", **QUIET)

@@ -8,7 +8,7 @@ import copy
 import json
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 from starlette.requests import Request
@@ -37,6 +37,8 @@ GONE = "This training is no longer on the server: it was forgotten after half an
 class Training:
     """A game on its way, with what the page shows of it."""
 
+    own = None  # a visitor's images
+
     def __init__(self, config):
         self.lock = threading.Lock()
         self.pulled = time.monotonic()
@@ -49,7 +51,11 @@ class Training:
 
         check_network(check_game(config).network)
         self.config, self.game, self.playing, self.trouble, self.fresh = config, None, False, "", True
-        self.images, self.share = images_of(config.data, COUNTS.get(config.data, COUNT))
+        if self.own and self.own.kind.name == config.data:
+            self.images, self.share = Future(), [1.0]
+            self.images.set_result(self.own)
+        else:
+            self.images, self.share = images_of(config.data, COUNTS.get(config.data, COUNT))
         self.sheets: list[tuple[int, np.ndarray]] = []
         self.numbers: dict[str, float] = {}
         self.looked, self.good, self.error = 0.0, None, ""

@@ -2,7 +2,9 @@
 
 import json
 
+import numpy as np
 import pytest
+from PIL import Image
 
 READY = 60_000  # ms, on a machine that is busy with other things
 
@@ -110,6 +112,26 @@ def test_training_learns_stops_and_is_changed(new_page, address):
     rate.fill("2")
     rate.press("Tab")
     page.locator("#training-alert").get_by_text("batch 2 is outside 4 to 512").wait_for()
+
+
+def test_training_learns_from_a_visitors_pictures(new_page, address, tmp_path):
+    draw = np.random.default_rng(0)
+    for k in range(17):
+        Image.fromarray(draw.integers(0, 255, (32, 32), np.uint8)).save(tmp_path / f"{k}.png")
+    page = new_page()
+    page.goto(f"{address}/?tab=generate&room=training")
+    step = "document.querySelector('#training .gl-viewer')?.dataset.step"
+    page.wait_for_function(f"() => {step} === '0'", timeout=READY)
+    page.locator("#training-data input").click()
+    page.get_by_role("option", name="My images").click()
+    files = sorted(tmp_path.iterdir())
+    page.locator("#training-files input[type=file]").set_input_files(files[:3])
+    page.locator("#training-alert").get_by_text("3 readable images; 16 are the least").wait_for(timeout=READY)
+    page.locator("#training-files").get_by_label("Clear").click()
+    page.locator("#training-files input[type=file]").set_input_files(files)
+    page.locator("#training-preview").get_by_text("17 images").wait_for(timeout=READY)
+    page.locator("#training .gl-play").click()
+    page.wait_for_function(f"() => Number({step}) > 1", timeout=READY)
 
 
 def test_inversion_opens_on_something_and_finds_what_is_asked(new_page, address):

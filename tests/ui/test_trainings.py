@@ -129,3 +129,41 @@ def test_controls_that_cannot_be_played_are_said(training, change, words):
     with pytest.raises(InputError, match=words):
         recipe.adopt(training, VALUES | change)
     assert training.game is not None
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    draw = np.random.default_rng(0)
+    for k in range(20):
+        Image.fromarray(draw.integers(0, 255, (40, 40 + k % 2), np.uint8)).save(tmp_path / f"{k}.png")
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    return [str(path) for path in sorted(tmp_path.iterdir())]
+
+
+def test_a_visitors_pictures_are_learned_from_and_what_cannot_be_read_is_said(pictures):
+    images, notices = recipe.own_images(pictures)
+    assert images.images.shape == (20, 1, 64, 64)
+    assert any("broken.png" in text for text in notices) and any("augmentation" in text for text in notices)
+    html = recipe.preview_html(images, notices)
+    assert html.startswith("<img src='data:image/png") and "20 images" in html
+    training = Training(SMALL)
+    training.own = images
+    training.start(recipe.config_of(VALUES | {"data": recipe.OWN, "batch": 8}))
+    assert training.ready()
+    training.advance(0.0, 1)
+    assert training.game.number == 1 and training.frame()[1].shape == (64, 64, 64)
+    assert training.game.config.network.classes == 0
+
+
+def test_many_of_a_visitors_pictures_are_thinned(pictures, monkeypatch):
+    monkeypatch.setattr(recipe, "MOST", 7)
+    images, notices = recipe.own_images(pictures)
+    assert len(images) == 7 and any("every 3" in text for text in notices)
+
+
+def test_too_few_pictures_are_refused_and_own_images_wait_for_files(pictures):
+    with pytest.raises(InputError, match="The upload holds 3 readable images"):
+        recipe.own_images(pictures[:3])
+    training = Training(SMALL)
+    recipe.adopt(training, VALUES | {"data": recipe.OWN})
+    assert training.config == SMALL
