@@ -214,6 +214,12 @@ def test_toy_trains_and_measures(run):
         ("train", "dcgan-digits", "--start", "dcgan-digits"),
         ("train", "dcgan-digits", "--source", "nowhere"),
         ("train", "features-nothing"),
+        ("stimuli", "--model", "dcgan-digits", "--n", "7", "--out", "x"),
+        ("study", "plan", "--readers", "1"),
+        ("study", "plan", "--margin", "0.6"),
+        ("study", "simulate", "--cases", "2", "--out", "x.csv"),
+        ("study", "report", "nothing.csv"),
+        ("study", "export", "nothing.csv", "--out", "x"),
     ],
 )
 def test_a_mistake_ends_in_one_sentence_and_exit_code_2(run, arguments, tmp_path, monkeypatch):
@@ -222,6 +228,20 @@ def test_a_mistake_ends_in_one_sentence_and_exit_code_2(run, arguments, tmp_path
     assert code == 2
     assert out == "" and err.strip().endswith(".") and "Traceback" not in err and len(err.strip().splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_a_study_is_simulated_reported_and_exported(run, tmp_path):
+    table, page = tmp_path / "readings.csv", tmp_path / "report.html"
+    code, out, err = run("study", "simulate", "--readers", 3, "--cases", 40, "--dprime", 2, "--out", table, "--json")
+    assert code == 0 and json.loads(out)["readings"] == 3 * 44, err
+    code, out, err = run("study", "report", table, "--out", page, "--title", "Ours", "--json")
+    assert code == 0, err
+    found = json.loads(out)
+    assert found["average"]["verdict"] == "distinguishable" and "Ours" in page.read_text(encoding="utf-8")
+    code, out, err = run("study", "export", table, "--out", tmp_path / "exports", "--json")
+    assert code == 0 and all(Path(path).is_file() for path in json.loads(out)["files"].values()), err
+    code, out, err = run("study", "plan", "--readers", 3, "--cases", 40, "--studies", 60, "--json")
+    assert code == 0 and sum(json.loads(out)["verdicts"].values()) == pytest.approx(1), err
 
 
 def test_nodules_come_with_their_truth_and_a_sheet(run, tmp_path):
