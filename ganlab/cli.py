@@ -424,6 +424,21 @@ Spread = Annotated[float, typer.Option(help="Standard deviation of d' among read
 Margin = Annotated[float, typer.Option(help="Areas within 0.5 +- this count as equivalent; set it beforehand.")]
 
 
+@study.command("audit")
+def study_audit(
+    images: Annotated[Path, typer.Argument(help="Folder of pictures, named by their codes.")],
+    truth: Annotated[Path, typer.Argument(help="CSV with the columns code and arm.")],
+    as_json: Json = False,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Whether files, or pixels that nobody looks at, give the truth of a study away."""
+    from ganlab.study.audit import audit, format_audit, read_truth
+
+    found = audit(images, read_truth(truth))
+    say(found, as_json, format_audit(found))
+
+
 @study.command("plan")
 def study_plan(
     readers: Readers = 4,
