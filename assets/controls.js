@@ -41,6 +41,12 @@ function save(href, name) {
   if (href.startsWith("blob:")) setTimeout(() => URL.revokeObjectURL(href), 10000);
 }
 
+// Calls `act` once, when an element is first on the screen.
+function whenSeen(element, act) {
+  const watching = new IntersectionObserver(([seen]) => { if (seen.isIntersecting) { watching.disconnect(); act(); } });
+  watching.observe(element);
+}
+
 // One choice of several, as radio buttons side by side: {element, fill(options), set(value)}; options: [value, text].
 function segmented(id, legend, options, choose) {
   const name = `${id}-${legend.toLowerCase()}`;

@@ -363,9 +363,3 @@ function latentSpace(root, props, watch, trigger) {
   const linked = new URLSearchParams(location.search).get("tab") === "generate"; // then the page's load brings the value
   whenSeen(root, () => facts()?.model || linked || trigger("input"));
 }
-
-// Calls `act` once, when an element is first on the screen.
-function whenSeen(element, act) {
-  const watching = new IntersectionObserver(([seen]) => { if (seen.isIntersecting) { watching.disconnect(); act(); } });
-  watching.observe(element);
-}

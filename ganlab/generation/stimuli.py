@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,20 +19,26 @@ SPARE = 8  # held-out images per image of a class that is needed, to choose from
 REAL, SYNTHETIC = "real", "synthetic"
 
 
-def write_stimuli(
-    name: str, count: int, folder: Path, seed: int = 0, device: str = "cpu", progress: Progress = None
-) -> dict[str, str]:
-    """folder/images/CODE.png, half generated and half held-out real images, and folder/truth.csv: a row a code, which
-    tells the arm, the class and the image's number in its source; {what: path}.
+@dataclass(frozen=True)
+class Stimuli:
+    """images (N, H, W) uint8 in the order in which they are to be shown; a row of truth for each: arm, class ("" where
+    there are none), source and number in the source."""
 
-    Classes are as frequent in either arm. Both go one way: clipped to the network's range, through the kind's first
-    window, to 8 bits, in PNG files of one size without a word in them; codes and order come from the seed, so who is to
-    be blind must not know it. Raises InputError for a count that is odd or not 2 to 2,000, or files that cannot be
-    written.
-    """
+    images: np.ndarray
+    truth: list[tuple[str, str, str, int]]
+
+    @property
+    def synthetic(self) -> np.ndarray:
+        return np.array([arm == SYNTHETIC for arm, *_ in self.truth])
+
+
+def mixed(name: str, count: int, seed: int = 0, device: str = "cpu", progress: Progress = None) -> Stimuli:
+    """Half generated, half held-out real images, mixed. Classes are as frequent in either arm. Both go one way: clipped
+    to the network's range, through the kind's first window, to 8 bits. What is drawn and its order come from the seed,
+    so who is to be blind must not know it. Raises InputError for a count that is odd or not 2 to 2,000."""
     if count % 2 or not 2 <= count <= MOST:
         raise InputError(f"{count} images cannot be halved between real and synthetic; ask for an even 2 to {MOST:,}.")
-    half, rng, folder = count // 2, np.random.default_rng(seed), Path(folder)
+    half, rng = count // 2, np.random.default_rng(seed)
     made = generate(name, half, seed, device=device)
     kind = made.kind
     fresh = load_images(kind, held_out=True, count=min(SPARE * half, kind.count), progress=progress)
@@ -45,16 +52,24 @@ def write_stimuli(
             )
         taken[wanted] = rng.permutation(there)[: len(wanted)]
     images = np.concatenate([made.images, kind.to_unit(fresh.images[taken])])
-    rows = [(SYNTHETIC, made.labels[k], k) for k in range(half)]
-    rows += [(REAL, made.labels[k], taken[k]) for k in range(half)]
-    codes = [f"{value:08x}" for value in rng.choice(2**32, count, replace=False)]
-    window = next(iter(kind.windows.values()))
-    for k in rng.permutation(count):  # the files' dates tell nothing
-        save_png(grey(images[k], window), folder / "images" / f"{codes[k]}.png", plain=True)
+    said = [kind.classes[label] if label >= 0 else "" for label in made.labels]
+    truth = [(SYNTHETIC, said[k], name, k) for k in range(half)]
+    truth += [(REAL, said[k], kind.name, int(taken[k])) for k in range(half)]
+    order = rng.permutation(count)
+    return Stimuli(grey(images[order], next(iter(kind.windows.values()))), [truth[k] for k in order])
+
+
+def write_stimuli(
+    name: str, count: int, folder: Path, seed: int = 0, device: str = "cpu", progress: Progress = None
+) -> dict[str, str]:
+    """`mixed` as folder/images/CODE.png, all of one size and without a word in them, and folder/truth.csv, a row a
+    code; {what: path}. Raises InputError as mixed does, and for files that cannot be written."""
+    stimuli, folder = mixed(name, count, seed, device, progress), Path(folder)
+    codes = [f"{value:08x}" for value in np.random.default_rng([seed, 1]).choice(2**32, count, replace=False)]
+    for code, image in zip(codes, stimuli.images, strict=True):  # mixed, so the files' dates tell nothing
+        save_png(image, folder / "images" / f"{code}.png", plain=True)
     with replacing(folder / "truth.csv") as partial, open(partial, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["code", "arm", "class", "source", "number"])
-        for code, (arm, label, number) in sorted(zip(codes, rows, strict=True)):
-            said = kind.classes[label] if label >= 0 else ""
-            writer.writerow([code, arm, said, kind.name if arm == REAL else name, number])
+        writer.writerows(sorted((code, *row) for code, row in zip(codes, stimuli.truth, strict=True)))
     return {"images": str(folder / "images"), "truth": str(folder / "truth.csv")}

@@ -38,7 +38,7 @@ def share(found: dict | None, digits: int = 2) -> str:
 
 
 def number(value: float | None, digits: int = 2) -> str:
-    return "\u2013" if value is None else f"{value:.{digits}f}".replace("-", "\u2212")
+    return "\u2013" if value is None else f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "\u2212")  # no -0
 
 
 def p_value(p: float | None) -> str:

@@ -8,12 +8,12 @@ import sys
 import gradio as gr
 
 from ganlab import __doc__ as ABOUT
-from ganlab.ui import cycle, findings, generate, latents, live, toy, trainings, translate, viewer
+from ganlab.ui import cycle, findings, generate, latents, live, toy, trainings, translate, trials, turing, viewer
 from ganlab.ui.parts import ASSETS
 from ganlab.ui.sessions import Store
 from ganlab.ui.settings import Settings
 
-PAGES = (toy, generate, translate, cycle)  # each has TITLE, SLUG, offered() and build(store, settings, demo)
+PAGES = (toy, generate, translate, cycle, turing)  # each has TITLE, SLUG, offered() and build(store, settings, demo)
 SYSTEM_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
 MONO_FONTS = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 HOUR = 3600  # s
@@ -62,7 +62,7 @@ def launch(settings: Settings | None = None, **overrides):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that a host's stop deletes the sessions' files too
     store = Store()
     routes = viewer.routes(store) + live.routes(store.lives) + findings.routes()
-    routes += latents.routes() + trainings.routes(store.trainings)
+    routes += latents.routes() + trainings.routes(store.trainings) + trials.routes(store.trials)
     demo = build(store, settings).queue(default_concurrency_limit=1, max_size=settings.queue)
     served = demo.launch(
         **{

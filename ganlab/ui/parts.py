@@ -12,10 +12,10 @@ ASSETS = Path(__file__).parents[2] / "assets"
 QUIET = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}  # of events that take no time
 
 
-def data_address(image) -> str:
+def data_address(image, compress_level: int = 6) -> str:
     """A data address of a Pillow image, as PNG."""
     stream = io.BytesIO()
-    image.save(stream, format="PNG")
+    image.save(stream, format="PNG", compress_level=compress_level)
     return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ganlab.ui.live import Lives
 from ganlab.ui.trainings import Trainings
+from ganlab.ui.trials import Trials
 
 CACHE = object()  # the holder of results that several sessions may share
 
@@ -25,11 +26,11 @@ class Store:
     """Held paths and the result folders among them; safe to use from several threads.
 
     shared: how many results that are nobody's secret (phantom patients) are kept for the next visitor. lives,
-    trainings: what browsers watch, on the plane and of images.
+    trainings, trials: what browsers watch, on the plane and of images, and the tests that visitors take.
     """
 
     def __init__(self, shared: int = 8):
-        self.lives, self.trainings = Lives(), Trainings()
+        self.lives, self.trainings, self.trials = Lives(), Trainings(), Trials()
         self._root = Path(tempfile.mkdtemp(prefix="ganlab-"))
         weakref.finalize(self, shutil.rmtree, self._root, ignore_errors=True)  # at the latest when Python ends
         self._holders: dict[Path, set[Hashable]] = {}
@@ -115,6 +116,7 @@ class Store:
         self.cancel(holder)
         self.lives.close(holder)
         self.trainings.close(holder)
+        self.trials.close(holder)
         self.release(holder)
 
     def _delete(self, path: Path) -> None:
