@@ -215,6 +215,7 @@ def test_toy_trains_and_measures(run):
         ("train", "dcgan-digits", "--source", "nowhere"),
         ("train", "features-nothing"),
         ("stimuli", "--model", "dcgan-digits", "--n", "7", "--out", "x"),
+        ("study", "audit", "nowhere", "truth.csv"),
         ("study", "plan", "--readers", "1"),
         ("study", "plan", "--margin", "0.6"),
         ("study", "simulate", "--cases", "2", "--out", "x.csv"),

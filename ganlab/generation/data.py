@@ -74,10 +74,15 @@ def _unmade(seed: int, count: int, progress: Progress = None):
     raise InputError("These images are a user's own, and not here; give their folder again with --source.")
 
 
-def load_images(kind: Kind, held_out: bool = False, count: int | None = None, progress: Progress = None) -> Images:
-    """The training set, or what is held out from it, of another seed: the same in every call."""
-    count = count or kind.count
-    values, labels = kind.made(HELD_OUT if held_out else TRAINING, count, progress)
+def load_images(
+    kind: Kind, held_out: bool = False, count: int | None = None, progress: Progress = None, draw: int = 0
+) -> Images:
+    """The training set, or what is held out from it, of another seed: the same in every call. draw: other held-out
+    images, where they are made; there are no other digits."""
+    count, seed = count or kind.count, TRAINING
+    if held_out:
+        seed = HELD_OUT + draw % (TRAINING // 2) if kind.modality else HELD_OUT
+    values, labels = kind.made(seed, count, progress)
     return Images(kind, kind.to_network(values), torch.as_tensor(labels, dtype=torch.int64))
 
 

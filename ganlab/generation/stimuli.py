@@ -15,7 +15,7 @@ from ganlab.generation.export import grey, save_png
 from ganlab.generation.sampling import generate
 
 MOST = 2000
-SPARE = 8  # held-out images per image of a class that is needed, to choose from
+SPARE = 4  # held-out images made for each that is shown, so that there are enough of every class
 REAL, SYNTHETIC = "real", "synthetic"
 
 
@@ -41,7 +41,8 @@ def mixed(name: str, count: int, seed: int = 0, device: str = "cpu", progress: P
     half, rng = count // 2, np.random.default_rng(seed)
     made = generate(name, half, seed, device=device)
     kind = made.kind
-    fresh = load_images(kind, held_out=True, count=min(SPARE * half, kind.count), progress=progress)
+    spare = SPARE if kind.modality else kind.count  # what is made is new for each set
+    fresh = load_images(kind, True, min(spare * half, kind.count), progress, draw=2 + seed)
     labels = fresh.labels.numpy() if made.labels.max() >= 0 else np.full(len(fresh), -1)
     taken = np.empty(half, int)
     for label in np.unique(made.labels):

@@ -10,7 +10,7 @@ from ganlab.errors import InputError
 from ganlab.generation.data import get_kind, load_images
 from ganlab.generation.export import grey
 from ganlab.generation.sampling import generate
-from ganlab.generation.stimuli import write_stimuli
+from ganlab.generation.stimuli import mixed, write_stimuli
 
 MODEL = "dcgan-digits"
 
@@ -61,3 +61,10 @@ def test_sets_that_cannot_be_are_refused(tmp_path, count, words):
     with pytest.raises(InputError, match=words):
         write_stimuli(MODEL, count, tmp_path / "set")
     assert not (tmp_path / "set").exists()
+
+
+def test_every_set_has_real_images_of_its_own_where_they_are_made():
+    sets = [mixed("dcgan-nodules", 8, seed=seed) for seed in (0, 1)]
+    real = [{image.tobytes() for image in each.images[~each.synthetic]} for each in sets]
+    assert len(real[0] | real[1]) == 8
+    assert np.array_equal(mixed("dcgan-nodules", 8, seed=1).images, sets[1].images)
