@@ -1,4 +1,4 @@
-"""Short Turing tests that a visitor takes for himself: one image at a time, told after each answer. Nothing is kept.
+"""Short Turing tests that a visitor takes alone: one image at a time, told after each answer. Nothing is kept.
 
 What a browser gets before an answer is the picture alone, by a token that nobody can guess; the truth follows the
 answer, which is taken once and in its turn.
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import threading
 import time
-from html import escape
 
 import numpy as np
 from starlette.requests import Request
@@ -35,6 +35,7 @@ class Trial:
         self.stimuli, self.pulled = stimuli, time.monotonic()
         self.answers: list[tuple[bool, int, float]] = []  # synthetic, confidence, seconds
         self.shown = time.monotonic()
+        self.lock = threading.Lock()  # an answer that is sent twice comes by two threads
 
     def answer(self, position: int, synthetic: bool, confidence: int) -> None:
         """Take the answer to an image, if it is its turn; one that was taken already stays. Raises InputError."""
@@ -94,7 +95,7 @@ class Trial:
 def words(mine: dict) -> str:
     """What one reader's numbers may be said to mean."""
     if mine["chance_p"] < 0.05:
-        return escape("more or less often right than a coin would be. You, and these images; others may differ.")
+        return "a coin would hardly do that. So much for you and these images; other readers and others may differ."
     return "a coin might do as well, which is no proof that you cannot tell: so few images could not show it."
 
 
@@ -124,11 +125,12 @@ class Trials(Held):
         try:
             trial = self.get(request.get("token"))
             trial.pulled = time.monotonic()
-            if "position" in request:
-                if not isinstance(request.get("synthetic"), bool):
-                    raise InputError("Say real or synthetic.")
-                trial.answer(int(request["position"]), request["synthetic"], int(request["confidence"]))
-            return trial.frame()
+            with trial.lock:
+                if "position" in request:
+                    if not isinstance(request.get("synthetic"), bool):
+                        raise InputError("Say real or synthetic.")
+                    trial.answer(int(request["position"]), request["synthetic"], int(request["confidence"]))
+                return trial.frame()
         except InputError as error:
             return {"error": str(error)}
         except (KeyError, TypeError, ValueError):

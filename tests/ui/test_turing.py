@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -75,6 +76,13 @@ def test_an_answer_counts_once_and_in_its_turn(opened):
         {"position": 1, "synthetic": 1},
     ):
         assert held.ask({"token": token, **broken})["error"]
+    assert len(held.get(token).answers) == 1
+
+
+def test_answers_that_come_at_once_count_once(opened):
+    held, token = opened
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: answer(held, token, 0), range(64)))
     assert len(held.get(token).answers) == 1
 
 
