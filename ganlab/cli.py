@@ -513,7 +513,7 @@ def study_export(
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
-    """Readings as files for iMRMC and for MRMCaov."""
+    """Readings as files for iMRMC and MRMCaov, and as BIDS events."""
     from ganlab.study.export import write_exports
     from ganlab.study.readings import read_readings
 

@@ -123,6 +123,26 @@ def test_other_programs_get_scores_and_truth(readings, tmp_path):
     assert {abs(int(row["rating"])) for row in rated} <= set(range(1, 7))
 
 
+def test_bids_has_every_reading_in_its_order(readings, tmp_path):
+    files = write_exports(readings, tmp_path)
+    sidecar = json.loads((tmp_path / "task-turing_events.json").read_text())
+    for name in readings.readers:
+        with open(files[f"bids {name}"], newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file, delimiter="\t"))
+        mine = readings.of(name)
+        assert set(rows[0]) == set(sidecar) and len(rows) == len(mine)
+        assert [row["case"] for row in rows] == mine.case[np.argsort(mine.position)].tolist()
+        assert float(rows[-1]["onset"]) == pytest.approx(sum(float(row["duration"]) for row in rows[:-1]), abs=0.1)
+        assert sum(row["repeat"] == "1" for row in rows) == mine.repeat.sum()
+    unknown = dataclasses.replace(readings, seconds=np.full(len(readings), np.nan))
+    path = write_exports(unknown, tmp_path / "b")["bids R01"]
+    with open(path, encoding="utf-8") as file:
+        assert file.read().count("n/a\tn/a") == len(readings.of("R01"))
+    twins = dataclasses.replace(readings, reader=np.where(readings.reader == "R02", "R-01", readings.reader))
+    with pytest.raises(InputError, match="both called sub-R01"):
+        write_exports(twins, tmp_path / "c")
+
+
 def test_a_small_study_is_told_that_it_can_support_no_equivalence():
     small = plan(Readers(2, 20, dprime=0.0), 0.1, 100)
     assert small["verdicts"]["equivalent"] < 0.1 and "too few to claim equivalence" in format_plan(small)
