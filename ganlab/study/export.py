@@ -29,7 +29,8 @@ EVENTS = {  # column of events.tsv -> what its sidecar says
 def write_exports(readings: Readings, folder: Path) -> dict[str, str]:
     """Of all readings, folder/sub-READER_task-turing_events.tsv with its sidecar, as BIDS has them; of first readings
     folder/imrmc.csv (FDA's iMRMC: readerID, caseID, modalityID, score, with the truth as reader "truth") and
-    folder/mrmcaov.csv (for the R package MRMCaov: reader, test, case, truth, rating); {what: path}. Scores are signed confidences, higher for synthetic. Raises InputError if they cannot be written."""
+    folder/mrmcaov.csv (for the R package MRMCaov: reader, test, case, truth, rating); {what: path}. Scores are signed
+    confidences, higher for synthetic. Raises InputError if they cannot be written."""
     first, folder = readings.first(), Path(folder)
     truth = dict(zip(first.case.tolist(), first.synthetic.tolist(), strict=True))
     scored = list(zip(first.reader.tolist(), first.case.tolist(), first.scores.tolist(), strict=True))
