@@ -88,6 +88,8 @@ def test_generators_are_compared_over_seeds(tmp_path, monkeypatch):
         return found | {"generated": found["generated"] | {"fid": found["generated"]["fid"] + int(run)}}
 
     monkeypatch.setattr(generators, "evaluate_generator", once)
+    two = {name: generators.NETWORKS[name] for name in ("fc", "conditional")}
+    monkeypatch.setattr(generators, "NETWORKS", two)
     monkeypatch.setattr(generators, "SEEDS", 2)
     monkeypatch.setattr(generators, "COUNT", 40)
     found = generators.arms(2, seed=5)
@@ -97,8 +99,8 @@ def test_generators_are_compared_over_seeds(tmp_path, monkeypatch):
         assert sum(event.kind == "step" for event in events) == 2
     result = generators.measure(2, tmp_path, "cpu")
     known = result["networks"]
-    assert [len(network["runs"]) for network in known.values()] == [2, 2, 2]
-    assert "classifier" in known["conditional"]["summary"] and "classifier" not in known["dcgan"]["summary"]
+    assert [len(network["runs"]) for network in known.values()] == [2, 2]
+    assert "classifier" in known["conditional"]["summary"] and "classifier" not in known["fc"]["summary"]
     runs = [run["fid"] for run in known["fc"]["runs"].values()]
     assert runs[1] == pytest.approx(runs[0] + 1) and known["fc"]["summary"]["fid"][0] == pytest.approx(
         sum(runs) / 2, rel=1e-3
