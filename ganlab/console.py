@@ -1,4 +1,4 @@
-"""What commands print: a result, a bar while somebody watches, the story of a training."""
+"""What commands share: their options, and what they print: a result, a bar, the story of a training."""
 
 from __future__ import annotations
 
@@ -6,6 +6,13 @@ import json
 import sys
 from collections import deque
 from statistics import mean
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Seed = Annotated[int, typer.Option(help="Same seed, same result on a CPU.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 
 
 def say(result: dict, as_json: bool, text: str | None = None) -> None:
