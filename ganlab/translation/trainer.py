@@ -34,6 +34,7 @@ from ganlab.translation import folders
 from ganlab.translation.cards import write_new_card
 from ganlab.translation.folders import Folders, Prepared
 from ganlab.translation.methods import METHODS, SOURCE_TO_TARGET, TARGET_TO_SOURCE, Method, TrainingConfig
+from ganlab.translation.networks import generator_config
 from ganlab.translation.preview import slices_to_show, write_progress
 from ganlab.translation.tasks import REVERSE, get_task
 
@@ -189,7 +190,11 @@ def _take_step(
 def starting_weights(config: TrainingConfig) -> dict:
     """The weights of config.start. Raises InputError if that network is not of config's shape."""
     tensors, saved = load_tensors(model_folder(config.start) / "model.safetensors")
-    if saved.get("network") != as_config(config)["network"]:
+    try:
+        same = generator_config(saved["network"]) == config.network  # what a newer option was not written for is usual
+    except (LookupError, TypeError):
+        same = False
+    if not same:
         raise InputError(f'"{config.start}" is a network of another shape; start from one of the same preset.')
     return tensors
 

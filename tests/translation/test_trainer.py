@@ -20,8 +20,8 @@ from ganlab.translation.folders import Folders
 from ganlab.translation.methods import TrainingConfig
 from ganlab.translation.networks import PatchGANConfig, ResNetConfig, UNet, UNetConfig
 from ganlab.translation.pipeline import load_network
-from ganlab.translation.presets import get_preset
-from ganlab.translation.trainer import batches, freeze_statistics, train
+from ganlab.translation.presets import PRESETS, get_preset
+from ganlab.translation.trainer import batches, freeze_statistics, starting_weights, train
 
 TINY = TrainingConfig(network=UNetConfig(widths=(4, 6)), steps=4, batch=2, size=32, epoch=2)
 
@@ -286,3 +286,14 @@ def test_pixels_of_two_millimetres_are_means_of_four(tmp_path):
     assert source[0, 0, 0, 0] == fine[0, 0, :2, :2].mean() and target[1, 0, 31, 31] == fine[1, 0, 62:, 62:].mean()
     losses(config, tmp_path / "coarse")
     assert load_network(str(tmp_path / "coarse"), "cpu").spacing == 2
+
+
+@pytest.mark.parametrize("name", [name for name, config in PRESETS.items() if config.start])
+def test_a_preset_finds_the_weights_that_it_starts_from(name):
+    assert len(starting_weights(PRESETS[name])) > 50
+
+
+def test_a_network_of_another_shape_is_no_start():
+    for other in ("dcgan-digits", "ct2mr-unet"):
+        with pytest.raises(InputError, match="another shape"):
+            starting_weights(dataclasses.replace(PRESETS["mr2ct-pix2pix"], start=other))
