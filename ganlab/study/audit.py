@@ -7,7 +7,7 @@ curve on images that it was not fitted to belongs beside that of the readers.
 
 from __future__ import annotations
 
-import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +16,10 @@ from scipy import stats
 
 from ganlab.errors import InputError
 from ganlab.imaging.wording import quoted
-from ganlab.study.readings import REAL, SYNTHETIC
 from ganlab.study.statistics import area
+from ganlab.study.stimuli import LEAST, is_synthetic, read_rows
 
 FOLDS, ROUNDS = 5, 4
-LEAST = 10  # images of either kind
 MAX_PIXELS = 50_000_000
 ALPHA = 0.01  # of a test that a file's property goes with the kind
 PROPERTIES = {
@@ -36,21 +35,7 @@ FEATURES = {
 
 def read_truth(path: Path) -> dict[str, bool]:
     """{code: synthetic} of a CSV with the columns code and arm (real or synthetic). Raises InputError."""
-    path = Path(path)
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{quoted(path)} cannot be read ({str(error)[:80]}); give the truth as CSV.") from error
-    rows = csv.DictReader(lines)
-    if not {"code", "arm"} <= set(rows.fieldnames or ()):
-        raise InputError(f"{quoted(path)} has no columns code and arm; write a row per image.")
-    truth = {}
-    for row in rows:
-        arm = (row["arm"] or "").strip().lower()
-        if arm not in (REAL, SYNTHETIC):
-            raise InputError(f'{quoted(path)}: the arm of "{row["code"]}" is "{arm[:20]}"; say real or synthetic.')
-        truth[row["code"]] = arm == SYNTHETIC
-    return truth
+    return {row["code"]: is_synthetic(row, path) for row in read_rows(path)}
 
 
 def audit(folder: Path, truth: dict[str, bool]) -> dict:
@@ -77,15 +62,20 @@ def audit(folder: Path, truth: dict[str, bool]) -> dict:
         if other != code:
             raise InputError(f'"{code}" and "{other}" are the same picture; take one out.')
     files = {name: property_of([facts[name] for facts, _ in known], synthetic) for name in PROPERTIES}
-    table = np.array([[features(grey)[name] for name in FEATURES] for _, grey in known])
     return {
         "images": len(codes),
         "synthetic": int(synthetic.sum()),
         "files": files,
         "leaks": [name for name, found in files.items() if found["leak"]],
-        "features": {name: area(table[:, k], synthetic) for k, name in enumerate(FEATURES)},
-        "machine": machine(table, synthetic),
+        **inspect([grey for _, grey in known], synthetic),
     }
+
+
+def inspect(images: Sequence[np.ndarray], synthetic: np.ndarray) -> dict:
+    """What pixels alone tell of images (H, W) uint8: the area of each of "features", and of the "machine"."""
+    table = np.array([list(features(image).values()) for image in images])
+    areas = {name: area(table[:, k], synthetic) for k, name in enumerate(FEATURES)}
+    return {"features": areas, "machine": machine(table, synthetic)}
 
 
 def look(path: Path) -> tuple[dict, np.ndarray]:

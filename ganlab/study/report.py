@@ -52,9 +52,10 @@ def write_report(found: dict, path: Path, title: str = "Visual Turing test") -> 
         partial.write_text(report_html(found, title), encoding="utf-8")
 
 
-def report_html(found: dict, title: str) -> str:
+def report_html(found: dict, title: str, more: str = "", design: str = "yes-no") -> str:
+    """Of what `analyse` found; more: HTML about the study, before the drafts; design: as protocols name it."""
     average = found["average"]
-    parts = [f"<h1>{escape(title)}</h1>", f"<p>{overview(found)}</p>"]
+    parts = [f"<p>{overview(found)}</p>"]
     if average:
         parts.append(f"<p class='verdict'><b>{average['verdict'].capitalize()}.</b> {verdict_words(found)}</p>")
     parts += [
@@ -67,18 +68,24 @@ def report_html(found: dict, title: str) -> str:
     sure = figure(draw_calibration(found), "Right answers by confidence with 95 % Wilson intervals; grey: too few.")
     parts += ["<h2>How sure, how right</h2>", sure]
     parts += ["<h2>Agreement, learning, time</h2>", agreement_words(found), sessions_table(found)]
+    parts.append(more)
     check = "<p class='note'>A draft: hold every sentence against what was done.</p>"
-    parts += ["<h2>Draft for a paper</h2>", check, f"<p>{methods(found)}</p>", f"<p>{results(found)}</p>"]
-    parts += ["<h2>Reporting reliability and agreement (GRRAS)</h2>", grras(found)]
+    parts += ["<h2>Draft for a paper</h2>", check, f"<p>{methods(found, design)}</p>", f"<p>{results(found)}</p>"]
+    parts += ["<h2>Reporting reliability and agreement (GRRAS)</h2>", grras(found, design)]
     parts.append(
         "<p class='note'>A Turing test asks whether images look real, not whether they are various: a generator that "
         "made one good image would pass. Put precision and recall of the generator beside this. Not a medical "
         "device.</p>"
     )
+    return page(title, parts)
+
+
+def page(title: str, parts: list[str]) -> str:
+    """One HTML page that needs nothing else."""
     return (
         f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{escape(title)}</title>"
         f"<meta name='viewport' content='width=device-width'><style>{STYLE}</style></head><body>"
-        f"{''.join(parts)}</body></html>"
+        f"<h1>{escape(title)}</h1>{''.join(parts)}</body></html>"
     )
 
 
@@ -172,13 +179,26 @@ def sessions_table(found: dict) -> str:
     return rows(heads, body)
 
 
-def methods(found: dict) -> str:
-    average = found["average"]
+RATED = {  # how readers judged an image, and what its score is
+    "yes-no": (f"rated one at a time as real or synthetic with a confidence from 1 to {STEPS}",
+               "Confidence, signed by the answer, gave"),
+    "ordinal": (f"rated one at a time for how real they look, from 1 to {STEPS} (1 to {STEPS // 2} counted as called "
+                "synthetic)", "These ratings gave"),
+    "mosaic": ("shown in panels, in which readers marked those that they took for synthetic", "Marks gave"),
+    "staircase": ("shown one at a time for a moment, shorter after a right answer and longer after a wrong one, and "
+                  f"rated as real or synthetic with a confidence from 1 to {STEPS}",
+                  "Confidence, signed by the answer, gave"),
+    "diagnose": ("read for lesions first and then, in another order, rated as real or synthetic with a confidence "
+                 f"from 1 to {STEPS}", "Confidence, signed by the answer, gave"),
+}  # fmt: skip
+
+
+def methods(found: dict, design: str = "yes-no") -> str:
+    average, (rated, scored) = found["average"], RATED[design]
     text = (
-        f"{len(found['readers'])} readers rated {found['cases']} images ({found['synthetic']} synthetic) one at a "
-        f"time as real or synthetic with a confidence from 1 to {STEPS}, blind to the truth. Sensitivity, specificity "
-        "and accuracy are given with Wilson intervals, d\u2032 and c with a log-linear correction. Confidence, signed "
-        "by the answer, gave empirical ROC curves."
+        f"{found['cases']} images ({found['synthetic']} synthetic) were {rated}, by {len(found['readers'])} readers "
+        "who were blind to the truth. Sensitivity, specificity and accuracy are given with Wilson intervals, d\u2032 "
+        f"and c with a log-linear correction. {scored} empirical ROC curves."
     )
     if average:
         text += (
@@ -202,14 +222,14 @@ def results(found: dict) -> str:
     return text
 
 
-def grras(found: dict) -> str:
+def grras(found: dict, design: str = "yes-no") -> str:
     """Items of Kottner et al., J Clin Epidemiol 64:96, 2011, with what the data answer; the rest is the author's."""
     a = found["agreement"]
     items = [
         ("3. Subjects", f"{found['cases']} images, {found['synthetic']} synthetic; say where the real ones are from."),
         ("4. Raters", f"{len(found['readers'])}; say their training and years of experience."),
         ("6. Sampling", "Say how images and readers were chosen."),
-        ("7. Rating process", f"One image at a time, real or synthetic, confidence 1 to {STEPS}, blind."),
+        ("7. Rating process", f"Images were {RATED[design][0]}; readers were blind."),
         ("8. Independence", "Say that readers did not confer."),
         (
             "9. Statistical analysis",

@@ -8,7 +8,20 @@ import sys
 import gradio as gr
 
 from ganlab import __doc__ as ABOUT
-from ganlab.ui import cycle, findings, generate, latents, live, toy, trainings, translate, trials, turing, viewer
+from ganlab.ui import (
+    cycle,
+    findings,
+    generate,
+    latents,
+    live,
+    rating,
+    toy,
+    trainings,
+    translate,
+    trials,
+    turing,
+    viewer,
+)
 from ganlab.ui.parts import ASSETS
 from ganlab.ui.sessions import Store
 from ganlab.ui.settings import Settings
@@ -63,6 +76,7 @@ def launch(settings: Settings | None = None, **overrides):
     store = Store()
     routes = viewer.routes(store) + live.routes(store.lives) + findings.routes()
     routes += latents.routes() + trainings.routes(store.trainings) + trials.routes(store.trials)
+    routes += rating.routes(rating.Desk(), settings.host_secret)
     demo = build(store, settings).queue(default_concurrency_limit=1, max_size=settings.queue)
     served = demo.launch(
         **{

@@ -18,6 +18,7 @@ class Settings:
     max_upload_mb: the largest file a visitor may upload, GANLAB_MAX_UPLOAD_MB.
     queue: how many may wait for a translation at once, GANLAB_QUEUE.
     phantom_mm: edge of a phantom's voxels unless the visitor chooses, GANLAB_PHANTOM_MM.
+    host_secret: by which reader studies may be created over the web, GANLAB_HOST_SECRET; nobody may without one.
     """
 
     host: str = "127.0.0.1"
@@ -25,6 +26,7 @@ class Settings:
     max_upload_mb: int = 512
     queue: int = 64
     phantom_mm: float = 1.0
+    host_secret: str = ""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -49,4 +51,5 @@ class Settings:
             max_upload_mb=number("GANLAB_MAX_UPLOAD_MB", cls.max_upload_mb, int, 1, 65536),
             queue=number("GANLAB_QUEUE", cls.queue, int, 1, 10_000),
             phantom_mm=number("GANLAB_PHANTOM_MM", cls.phantom_mm, float, 0.5, 8.0),
+            host_secret=environment.get("GANLAB_HOST_SECRET", cls.host_secret),
         )

@@ -11,8 +11,9 @@ from PIL import Image
 from ganlab.errors import InputError
 from ganlab.generation.data import get_kind
 from ganlab.generation.game import GanConfig
-from ganlab.generation.own import read_as, read_folder, read_image, read_picture
+from ganlab.generation.own import read_as, read_folder, read_image
 from ganlab.generation.presets import get_preset, on_own
+from ganlab.imaging.pictures import read_picture
 
 
 def ramp(height, width):

@@ -1,0 +1,106 @@
+"""The pages of a study, each a page of its own: /rate for readers and /organise for whoever runs it.
+
+They are plain pages, so that nothing of the app's other tabs, no component's value and no listed endpoint is near a
+reader. Readers send their invitation with every request; organisers the study's name and secret.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from ganlab.ui.parts import ASSETS
+from ganlab.ui.wire import PRIVATE, read_question
+
+MAX_REQUEST = 2**13  # bytes of a reader's request
+FILES = {
+    "rate.css": "text/css",
+    "controls.js": "text/javascript",
+    "reading.js": "text/javascript",
+    "rate.js": "text/javascript",
+    "organise.js": "text/javascript",
+}
+GUARDED = PRIVATE | {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src data: blob:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class Desk:
+    """The studies' database, opened when it is first needed."""
+
+    def __init__(self, url: str | None = None):
+        self._url, self._engine, self._lock = url, None, threading.Lock()
+
+    @property
+    def engine(self):
+        from ganlab.study.archive import open_archive
+
+        with self._lock:
+            if self._engine is None:
+                self._engine = open_archive(self._url)
+            return self._engine
+
+
+def page(name: str) -> Callable:
+    """Serves one of the pages."""
+
+    async def serve(request: Request) -> Response:
+        return FileResponse(ASSETS / name, media_type="text/html", headers=GUARDED)
+
+    return serve
+
+
+async def file(request: Request) -> Response:
+    """A script or the style of the pages."""
+    name = request.path_params["name"]
+    if name not in FILES:
+        return Response("Not found.", 404)
+    return FileResponse(ASSETS / name, media_type=FILES[name], headers={"Cache-Control": "no-cache"})
+
+
+def answering(answer: Callable[[dict], dict], most: int) -> Callable:
+    """Answers JSON with JSON, in a thread."""
+
+    async def serve(request: Request) -> Response:
+        wanted = await read_question(request, most)
+        if isinstance(wanted, Response):
+            return wanted
+        found = await asyncio.to_thread(answer, wanted)
+        return JSONResponse(found, status_code=503 if found.get("again") else 200, headers=GUARDED)
+
+    return serve
+
+
+def routes(desk: Desk, host: str = "") -> list[Route]:
+    """GET and POST /rate and /organise, and their files. host: the secret by which studies may be created here."""
+    from ganlab.study.sitting import handle
+    from ganlab.ui.organising import Counter
+
+    counter = Counter(desk, host)
+    return [
+        Route("/rate", page("rate.html"), methods=["GET"]),
+        Route("/rate", answering(lambda wanted: handle(desk.engine, wanted), MAX_REQUEST), methods=["POST"]),
+        Route("/organise", page("organise.html"), methods=["GET"]),
+        Route("/organise", answering(counter.ask, counter.MAX_REQUEST), methods=["POST"]),
+        Route("/rate/{name}", file, methods=["GET"]),
+    ]
+
+
+def serve(desk: Desk, host: str, port: int, secret: str) -> None:
+    """Serve the two pages, and nothing else, until stopped; no request is logged with its address."""
+    import uvicorn
+    from starlette.applications import Starlette
+    from starlette.responses import RedirectResponse
+
+    first = Route("/", lambda request: RedirectResponse("rate"), methods=["GET"])
+    uvicorn.run(
+        Starlette(routes=[first, *routes(desk, secret)]), host=host, port=port, access_log=False, log_level="warning"
+    )
