@@ -107,7 +107,7 @@
     const m = found.machine;
     show(tag("h1", {}, found.title), tag("p", { class: "note" }, `Study ${found.study}, ${found.design}${found.race ? ", a race" : ""}, created ${found.created.slice(0, 16).replace("T", " ")} UTC. Invitations until ${found.expires}; answers are kept until ${found.keep_until}.`),
       ...(fresh ? [tag("p", {}, "Write this down, it is shown once. The study's secret: ", tag("strong", { class: "code", id: "fresh" }, known.secret))] : []),
-      tag("p", {}, tag("strong", { id: "status" }, found.status), ` Refused requests: ${found.refused}.`),
+      tag("p", {}, "This study is ", tag("strong", { id: "status" }, found.status), `. Requests refused so far: ${found.refused}.`),
       tag("p", { class: "note" }, `Seal, to be published before the first answer: `, tag("span", { class: "code", id: "seal" }, found.seal)),
       tag("p", { class: "note" }, `A machine that sees no anatomy tells the kinds with an area of ${m.area.toFixed(2)} (${m.low.toFixed(2)} to ${m.high.toFixed(2)}); report it beside the readers'.`),
       tag("div", { class: "bar" }, ...steps, button("Refresh", () => watch(), { id: "refresh" }), button("Another study", () => { sessionStorage.removeItem("ganlab-organiser"); delete known.study; delete known.secret; begin(); })),

@@ -195,7 +195,6 @@
     };
     onblur = () => { clock.away += 1; };
 
-    const was = state.told;
     const bar = tag("progress", { max: found.total, value: found.position, "aria-label": "Progress" });
     const hint = [...KEYS[asks], ...COMMON].flatMap(([key, does]) => [tag("kbd", {}, key), ` ${does}  `]);
     show(tag("div", { class: "bar" }, tag("strong", {}, found.title), bar, tag("span", { class: "note", id: "position" }, `${found.position + 1} of ${found.total}`)),
@@ -206,6 +205,7 @@
     refresh();
     shown[0].canvas.focus({ preventScroll: true });
     page.dataset.position = found.position;
+    page.toggleAttribute("data-many", images.length > 1);
     await new Promise((painted) => requestAnimationFrame(() => requestAnimationFrame(painted)));
     clock.onset = performance.now();
     if (found.limit_ms) setTimeout(() => { clock.hidden = performance.now(); shown.forEach((each) => each.hide()); }, found.limit_ms);

@@ -1,0 +1,75 @@
+"""A small study, and readers who go through it."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from ganlab.study import archive, organise, sitting
+from ganlab.study.protocol import Protocol
+from ganlab.study.stimuli import Lesion, Stimuli
+
+
+def made_stimuli(count=40, side=24, seed=0):
+    rng = np.random.default_rng(seed)
+    lesions = [Lesion(8.0, 9.0, 4.0) if k % 3 == 0 else None for k in range(count)]
+    images = rng.integers(0, 256, (count, side, side)).astype(np.uint8)
+    return Stimuli(images, np.arange(count) % 2 == 0, ["a" if k % 4 < 2 else "b" for k in range(count)],
+                   [f"file {k}" for k in range(count)], lesions)  # fmt: skip
+
+
+@pytest.fixture
+def engine(tmp_path):
+    made = archive.open_archive(f"sqlite:///{tmp_path}/studies.db")
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def new_study(engine):
+    """new_study(**protocol): a stored study, with `row()` and `ask(reader, **request)`."""
+
+    def make(stimuli=None, **protocol):
+        return Running(engine, organise.create(engine, Protocol(**protocol), stimuli or made_stimuli()))
+
+    return make
+
+
+@dataclasses.dataclass
+class Running:
+    engine: object
+    created: organise.Created
+
+    def row(self):
+        return organise.open_study(self.engine, self.created.study, self.created.secret)
+
+    def ask(self, reader=0, **request):
+        return sitting.handle(self.engine, {"code": self.created.invitations[reader], **request})
+
+    def sealed(self):
+        return archive.unsealed(self.row()["sealed"])
+
+    def read(self, reader=0, most=None, said=None):
+        """Go on to the end, or for `most` answers; the last frame."""
+        frame = self.ask(reader)
+        if frame["stage"] == "consent":
+            frame = self.ask(reader, do="consent", experience=(frame["groups"] or [""])[0])
+        while frame["stage"] == "question" and (most is None or most > 0):
+            words = (said or anything)(frame)
+            frame = self.ask(reader, do="answer", token=frame["token"], said=words)
+            assert "error" not in frame
+            most = None if most is None else most - 1
+        return frame
+
+    def close(self):
+        organise.lock(self.engine, self.row())
+        organise.unblind(self.engine, self.row())
+
+
+def anything(frame):
+    """An answer that suits every question, other ones in turn."""
+    k = frame["position"]
+    return {
+        "synthetic": k % 2 == 0, "confidence": 1 + k % 6, "chosen": k % 2, "realism": 1 + k % 6, "marked": [0],
+        "place": [3.0, 4.0], "ms": 1000.0 + k,
+    }  # fmt: skip

@@ -1,0 +1,258 @@
+"""The organiser's side: no result before unblinding, the seal holds, receipts bring back what a database lost."""
+
+import copy
+import csv
+import hashlib
+import json
+
+import numpy as np
+import pytest
+from sqlalchemy import delete, update
+
+from ganlab.errors import InputError
+from ganlab.study import archive, organise
+from ganlab.study.protocol import DESIGNS, plan
+from ganlab.study.readings import read_readings
+from tests.study.conftest import anything, made_stimuli
+
+SMALL = {"practice": 2, "catch": 1, "repeats": 0.1, "readers": 3}
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_a_study_ends_in_a_report_and_files(new_study, design, tmp_path):
+    study = new_study(design=design, groups=("student",), title="Are they real?", **SMALL)
+    for reader in range(3):
+        study.read(reader)
+    study.close()
+    page = organise.report(study.engine, study.row())
+    assert "Are they real?" in page
+    assert study.created.seal in page
+    files = organise.export(study.engine, study.row(), tmp_path / "out")
+    assert {"readings", "protocol", "answers", "certificate", "log", "report", "imrmc", "mrmcaov", "bids"} <= set(files)
+    table = read_readings(files["readings"])
+    assert table.readers == ["reader-01", "reader-02", "reader-03"]
+    first = table.first().of("reader-01")
+    assert len(first) == 38  # all images of the test, once
+    cases = study.sealed().by_code()
+    assert all(cases[case].synthetic == synthetic for case, synthetic in zip(first.case, first.synthetic, strict=True))
+
+
+def test_readings_say_what_was_answered(new_study):
+    study = new_study(**SMALL)
+    study.read(0, said=lambda frame: {"synthetic": True, "confidence": 5, "ms": 1234.5})
+    study.close()
+    table, _ = organise.results(study.engine, study.row())
+    assert table.called.all()
+    assert (table.confidence == 5).all()
+    np.testing.assert_allclose(table.seconds, 1.2345)
+    assert len(table.first()) == 38
+
+
+def test_no_result_before_the_study_is_unblinded(new_study, tmp_path):
+    study = new_study(**SMALL)
+    study.read(0)
+    engine = study.engine
+    for act in (lambda: organise.report(engine, study.row()), lambda: organise.export(engine, study.row(), tmp_path)):
+        with pytest.raises(InputError, match="unblinded"):
+            act()
+    with pytest.raises(InputError, match="lock it"):
+        organise.unblind(engine, study.row())
+    organise.lock(engine, study.row())
+    with pytest.raises(InputError, match="unblinded"):
+        organise.report(engine, study.row())
+    with pytest.raises(InputError, match="locked already"):
+        organise.lock(engine, study.row())
+    assert {path.name.split("-")[0] for path in tmp_path.iterdir()} == {"studies.db"}
+
+
+def test_progress_tells_how_far_and_nothing_of_right_or_wrong(new_study):
+    study = new_study(groups=("student", "radiologist"), **SMALL)
+    study.read(1, most=4)
+    found = organise.progress(study.engine, study.row())
+    assert [reader["answers"] for reader in found["readers"]] == [0, 4, 0]
+    assert [reader["state"] for reader in found["readers"]] == ["invited", "reading", "invited"]
+    text = json.dumps(found)
+    assert study.sealed().nonce not in text
+    assert not any(case.code in text for case in study.sealed().cases)
+
+
+def test_the_seal_is_the_hash_of_what_unblinding_tells(new_study):
+    study = new_study(**SMALL)
+    organise.lock(study.engine, study.row())
+    text = organise.unblind(study.engine, study.row())
+    assert hashlib.sha256(text.encode()).hexdigest() == study.created.seal
+    assert organise.unblind(study.engine, study.row()) == text  # told again
+
+
+@pytest.mark.parametrize("secret", ["", "wrong", None, 5, "x" * 10_000])
+def test_a_wrong_secret_opens_nothing(new_study, secret):
+    study = new_study(**SMALL)
+    with pytest.raises(InputError, match="secret"):
+        organise.open_study(study.engine, study.created.study, secret)
+
+
+def test_the_secret_is_nowhere_in_the_database(new_study, tmp_path):
+    study = new_study(**SMALL)
+    study.engine.dispose()
+    stored = b"".join(path.read_bytes() for path in tmp_path.glob("studies.db*"))
+    assert study.created.secret.encode() not in stored
+    assert study.created.seal.encode() in stored
+
+
+def test_readers_who_have_not_finished_are_left_out_by_name(new_study):
+    study = new_study(**SMALL)
+    study.read(0)
+    study.read(1)
+    study.read(2, most=5)
+    study.close()
+    table, beside = organise.results(study.engine, study.row())
+    assert table.readers == ["reader-01", "reader-02"]
+    assert beside["left_out"] == {"reader-03": (5, len(plan(study.sealed(), 2)))}
+    assert "reader-03 (5 of" in organise.report(study.engine, study.row())
+
+
+def test_a_study_that_nobody_finished_says_so(new_study):
+    study = new_study(**SMALL)
+    study.read(0, most=3)
+    study.close()
+    with pytest.raises(InputError, match="No reader has finished"):
+        organise.results(study.engine, study.row())
+
+
+def test_a_race_is_never_analysed_as_a_study(new_study):
+    study = new_study(race=True, **SMALL)
+    study.read(0)
+    study.close()
+    with pytest.raises(InputError, match="race"):
+        organise.results(study.engine, study.row())
+
+
+def test_one_reader_alone_is_reported(new_study):
+    study = new_study(**SMALL | {"readers": 1})
+    study.read(0)
+    study.close()
+    assert "agreement wants two" in organise.report(study.engine, study.row())
+
+
+def test_the_certificate_finds_what_was_changed_since(new_study):
+    study = new_study(**SMALL)
+    study.read(0)
+    good = organise.certificate(study.engine, study.row())
+    assert good["seal_matches"]
+    assert good["images_changed"] == good["links_broken"] == []
+    assert not good["bytes_sent"]["leak"]
+    assert good["bytes_sent"]["values"] == 1
+    code = study.sealed().cases[0].code
+    with archive.writing(study.engine) as connection:
+        third = (archive.ANSWERS.c.reader == 0) & (archive.ANSWERS.c.position == 3)
+        connection.execute(update(archive.ANSWERS).where(third).values(said='{"synthetic":true,"confidence":6}'))
+        connection.execute(
+            update(archive.PICTURES).where(archive.PICTURES.c.code == code).values(greys=b"\0" * 24 * 24)
+        )
+        connection.execute(update(archive.STUDIES).values(sealed=study.row()["sealed"].replace('"seed":', '"seed":1')))
+    archive.picture.cache_clear()
+    bad = organise.certificate(study.engine, study.row())
+    assert not bad["seal_matches"]
+    assert bad["images_changed"] == [code]
+    assert "reader-01, 3" in bad["links_broken"]
+
+
+def test_an_answer_taken_out_breaks_the_chain(new_study):
+    study = new_study(**SMALL)
+    study.read(0)
+    with archive.writing(study.engine) as connection:
+        connection.execute(delete(archive.ANSWERS).where(archive.ANSWERS.c.position == 7))
+    assert organise.certificate(study.engine, study.row())["links_broken"] == ["reader-01, 8"]
+
+
+def test_a_receipt_brings_back_what_a_database_lost(new_study):
+    study = new_study(groups=("student",), **SMALL)
+    study.read(0)
+    receipt = study.ask(0, do="receipt")["receipt"]
+    before = organise.answers(study.engine, study.row())
+    with archive.writing(study.engine) as connection:
+        connection.execute(delete(archive.ANSWERS).where(archive.ANSWERS.c.position >= 9))
+    lost = len(before) - 9
+    assert organise.take_receipt(study.engine, study.row(), json.loads(json.dumps(receipt))) == lost
+    assert organise.answers(study.engine, study.row()) == before
+    assert organise.take_receipt(study.engine, study.row(), receipt) == 0
+    assert organise.certificate(study.engine, study.row())["links_broken"] == []
+
+
+@pytest.mark.parametrize("what", ["answer", "reader", "nothing", "list", "unsigned", "other study"])
+def test_a_receipt_that_was_changed_gives_nothing(new_study, what):
+    study = new_study(**SMALL)
+    study.read(0)
+    receipt = copy.deepcopy(study.ask(0, do="receipt")["receipt"])
+    if what == "answer":
+        receipt["answers"][4]["said"] = '{"synthetic":true,"confidence":6}'
+    if what == "reader":
+        receipt["reader"] = 1
+    if what == "unsigned":
+        del receipt["signature"]
+    if what == "other study":
+        other = new_study(**SMALL)
+        other.read(0)
+        receipt = other.ask(0, do="receipt")["receipt"]
+    receipt = {"nothing": {}, "list": [receipt]}.get(what, receipt)
+    before = organise.answers(study.engine, study.row())
+    with pytest.raises(InputError, match="receipt"):
+        organise.take_receipt(study.engine, study.row(), receipt)
+    assert organise.answers(study.engine, study.row()) == before
+
+
+def test_deleted_answers_do_not_come_back_by_a_receipt(new_study):
+    study = new_study(**SMALL)
+    study.read(0)
+    receipt = study.ask(0, do="receipt")["receipt"]
+    study.ask(0, do="forget", sure=True)
+    with pytest.raises(InputError, match="deleted"):
+        organise.take_receipt(study.engine, study.row(), receipt)
+
+
+def test_what_is_overdue_is_deleted_when_the_archive_is_opened(new_study, tmp_path):
+    old, young = new_study(**SMALL), new_study(**SMALL)
+    old.read(0, most=3)
+    young.read(0, most=3)
+    text = old.row()["sealed"]
+    kept = old.sealed().protocol.keep_until
+    with archive.writing(old.engine) as connection:
+        where = archive.STUDIES.c.id == old.created.study
+        connection.execute(update(archive.STUDIES).where(where).values(sealed=text.replace(kept, "2020-01-01")))
+    again = archive.open_archive(f"sqlite:///{tmp_path}/studies.db")
+    assert [row["id"] for row in archive.all_studies(again)] == [young.created.study]
+    assert len(organise.answers(again, young.row())) == 3
+    with archive.reading(again) as connection:
+        assert archive.answers_of(connection, old.created.study) == []
+    again.dispose()
+
+
+def test_simulated_answers_come_out_of_the_whole_way_as_they_went_in(new_study, tmp_path):
+    """A reader who is right four times in five is reported with that accuracy."""
+    study = new_study(made_stimuli(120), **SMALL | {"readers": 2, "repeats": 0})
+    cases = study.sealed().by_code()
+    for reader in range(2):
+        trials = plan(study.sealed(), reader)
+
+        def say(frame, trials=trials):
+            truth = cases[trials[frame["position"]].codes[0]].synthetic
+            return {"synthetic": truth == (frame["position"] % 5 != 0), "confidence": 4, "ms": 900.0}
+
+        study.read(reader, said=say)
+    study.close()
+    table, beside = organise.results(study.engine, study.row())
+    assert abs((table.called == table.synthetic).mean() - 0.8) < 0.02
+    files = organise.export(study.engine, study.row(), tmp_path / "files")
+    with open(files["imrmc"], newline="", encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    assert sum(line["readerID"] == "truth" for line in lines) == 118
+    assert beside["attention"].keys() == {"reader-01", "reader-02"}
+
+
+def test_answers_of_another_kind_are_refused_in_words(new_study):
+    study = new_study(**SMALL)
+    frame = study.read(0, most=0)
+    for wrong in ({}, None, [], {"synthetic": 1, "confidence": 3}, anything(frame) | {"confidence": 7}):
+        found = study.ask(0, do="answer", token=frame["token"], said=wrong)
+        assert set(found) == {"error"}
+    assert organise.answers(study.engine, study.row()) == []
