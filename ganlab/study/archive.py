@@ -309,7 +309,7 @@ def delete_overdue(engine: Engine) -> list[str]:
 def counts(connection: Connection, study: str) -> dict[int, int]:
     """How many answers each reader has given."""
     wanted = select(ANSWERS.c.reader, func.count()).where(ANSWERS.c.study == study).group_by(ANSWERS.c.reader)
-    return {reader: many for reader, many in connection.execute(wanted)}
+    return dict(connection.execute(wanted).all())
 
 
 def log_of(connection: Connection, study: str) -> list[dict]:
