@@ -418,7 +418,7 @@ app.add_typer(study, name="study")
 
 @app.command()
 def benchmark(
-    name: Annotated[str, typer.Argument(help="translate, train, toy, dcgan or live (the page in a browser).")],
+    name: Annotated[str, typer.Argument(help="translate, train, toy, dcgan, live (the page in a browser) or study.")],
     slices: Annotated[int, typer.Option(help="translate: 256x256 slices per round.", min=1, max=512)] = 8,
     rounds: Annotated[int, typer.Option(help="Alternations of ours and the textbook way.", min=1, max=100)] = 3,
     as_json: Json = False,
@@ -447,8 +447,15 @@ def benchmark(
         from ganlab.ui.benchmark import format_live as format_benchmark
 
         result = benchmark_live()
+    elif name == "study":
+        import os
+
+        from ganlab.ui.benchmark_study import benchmark_study
+        from ganlab.ui.benchmark_study import format_study as format_benchmark
+
+        result = benchmark_study(url=os.environ.get("GANLAB_DATABASE_URL"), seed=seed)
     else:
-        raise InputError(f'Benchmark "{name}" is not known; choose from translate, train, toy, dcgan, live.')
+        raise InputError(f'Benchmark "{name}" is not known; choose from translate, train, toy, dcgan, live, study.')
     say(result, as_json, format_benchmark(result))
 
 

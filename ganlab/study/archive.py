@@ -31,6 +31,7 @@ from sqlalchemy import (
     func,
     insert,
     inspect,
+    make_url,
     select,
     update,
 )
@@ -105,10 +106,13 @@ def open_archive(url: str | None = None) -> Engine:
         url = "postgresql://" + url.removeprefix("postgres://")
     url = url.replace("postgresql://", "postgresql+psycopg://", 1)
     try:
-        engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"), pool_size=20, max_overflow=40)
+        address = make_url(url)
+        if address.get_backend_name() == "sqlite" and address.database in (None, "", ":memory:"):
+            raise InputError(f"{VARIABLE} names no file; answers must outlive the server.")
+        engine = create_engine(
+            address, pool_pre_ping=address.get_backend_name() != "sqlite", pool_size=20, max_overflow=40
+        )
         if engine.dialect.name == "sqlite":
-            if not engine.url.database or engine.url.database == ":memory:":
-                raise InputError(f"{VARIABLE} names no file; answers must outlive the server.")
             Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
             _prepare_sqlite(engine)
         _migrate(engine)
