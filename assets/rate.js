@@ -36,7 +36,7 @@
   }
   const alert = tag("p", { class: "alert", role: "alert" });
   const tell = (words) => { alert.textContent = words ?? ""; };
-  const show = (...parts) => page.replaceChildren(...parts, alert);
+  const show = (...parts) => { onkeydown = onblur = null; page.replaceChildren(...parts, alert); }; // keys are a question's own
   const button = (text, act, more = {}) => tag("button", { type: "button", onclick: act, ...more }, text);
 
   async function next(request) {
@@ -174,6 +174,14 @@
       };
       if (!(await next({ do: "answer", token: found.token, said }))) { delete go.dataset.sent; await next({ do: "look" }); }
     }
+
+    const bar = tag("progress", { max: found.total, value: found.position, "aria-label": "Progress" });
+    const hint = [...KEYS[asks], ...COMMON].flatMap(([key, does]) => [tag("kbd", {}, key), ` ${does}  `]);
+    show(tag("div", { class: "bar" }, tag("strong", {}, found.title), bar, tag("span", { class: "note", id: "position" }, `${found.position + 1} of ${found.total}`)),
+      ...(found.told ? [tag("p", { class: "note", id: "told" }, told(found.told))] : []),
+      ...(found.first && introduced(found) ? [tag("p", {}, introduced(found))] : []),
+      stage, tag("p", {}, tag("strong", {}, QUESTION[asks])), ...rows.map((parts) => tag("div", { class: "bar" }, ...parts)),
+      tag("div", { class: "bar" }, go, button("Take back", undo)), tag("p", { class: "note keys" }, ...hint), forgetting());
     onkeydown = (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName)) return;
       const key = event.key.length === 1 ? event.key.toLowerCase() : event.key, digit = Number(key);
@@ -194,14 +202,6 @@
       event.preventDefault();
     };
     onblur = () => { clock.away += 1; };
-
-    const bar = tag("progress", { max: found.total, value: found.position, "aria-label": "Progress" });
-    const hint = [...KEYS[asks], ...COMMON].flatMap(([key, does]) => [tag("kbd", {}, key), ` ${does}  `]);
-    show(tag("div", { class: "bar" }, tag("strong", {}, found.title), bar, tag("span", { class: "note", id: "position" }, `${found.position + 1} of ${found.total}`)),
-      ...(found.told ? [tag("p", { class: "note", id: "told" }, told(found.told))] : []),
-      ...(found.first && introduced(found) ? [tag("p", {}, introduced(found))] : []),
-      stage, tag("p", {}, tag("strong", {}, QUESTION[asks])), ...rows.map((parts) => tag("div", { class: "bar" }, ...parts)),
-      tag("div", { class: "bar" }, go, button("Take back", undo)), tag("p", { class: "note keys" }, ...hint), forgetting());
     refresh();
     shown[0].canvas.focus({ preventScroll: true });
     page.dataset.position = found.position;

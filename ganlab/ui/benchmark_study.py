@@ -86,17 +86,23 @@ class Reader:
         raise InputError(f"no acknowledgement for {PATIENCE:g} s")
 
 
-def _serve(url: str, port: int) -> None:
+def _serve(url: str, port: int, secret: str) -> None:
     from ganlab.ui.rating import Desk, serve
 
-    serve(Desk(url), HOST, port, "")
+    serve(Desk(url), HOST, port, secret)
 
 
-def start(url: str, port: int) -> multiprocessing.Process:
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind((HOST, 0))
+        return free.getsockname()[1]
+
+
+def start(url: str, port: int, secret: str = "") -> multiprocessing.Process:
     """A server of its own process, quick to start since it forks from one that has imported all; it listens."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOAD)
-    server = context.Process(target=_serve, args=(url, port), daemon=True)
+    server = context.Process(target=_serve, args=(url, port, secret), daemon=True)
     server.start()
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until and server.is_alive():
@@ -124,10 +130,7 @@ def studied(readers: int, images: int, url: str | None) -> Iterator[tuple]:
         url = url or f"sqlite:///{folder}/studies.db"
         engine = open_archive(url)
         made = create(engine, Protocol(readers=readers, practice=0, catch=0, repeats=0), stimuli)
-        with socket.socket() as free:
-            free.bind((HOST, 0))
-            port = free.getsockname()[1]
-        yield url, engine, made, port
+        yield url, engine, made, free_port()
         engine.dispose()
 
 

@@ -101,6 +101,6 @@ def serve(desk: Desk, host: str, port: int, secret: str) -> None:
     from starlette.responses import RedirectResponse
 
     first = Route("/", lambda request: RedirectResponse("rate"), methods=["GET"])
-    uvicorn.run(
-        Starlette(routes=[first, *routes(desk, secret)]), host=host, port=port, access_log=False, log_level="warning"
-    )
+    app = Starlette(routes=[first, *routes(desk, secret)])
+    quiet = {"access_log": False, "log_level": "warning", "date_header": False, "server_header": False}
+    uvicorn.run(app, host=host, port=port, **quiet)

@@ -1,0 +1,288 @@
+"""Readers and an organiser at their pages, in a real browser."""
+
+import dataclasses
+import json
+import shutil
+
+import pytest
+from sqlalchemy import update
+
+from ganlab.study import archive, organise
+from ganlab.study.protocol import Protocol, plan
+from ganlab.ui.benchmark_study import free_port, start
+from tests.study.conftest import made_stimuli
+
+SMALL = {"practice": 2, "catch": 0, "repeats": 0, "readers": 2, "rest": 5}
+SECRET = "the host's secret"
+KEYS = {
+    "authenticate": ["s", "4"],
+    "choose": ["b", "2"],
+    "rate": ["5"],
+    "mark": ["1", "2"],
+    "diagnose": ["ArrowLeft", "6"],
+}
+
+
+@dataclasses.dataclass
+class Place:
+    """A database, the server on it, and what was created there."""
+
+    url: str
+    port: int
+    engine: object
+
+    @property
+    def address(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    def create(self, count=24, **protocol):
+        return organise.create(self.engine, Protocol(**{**SMALL, **protocol}), made_stimuli(count, 32))
+
+    def answers(self, made):
+        return organise.answers(self.engine, organise.open_study(self.engine, made.study, made.secret))
+
+
+@pytest.fixture
+def place(tmp_path):
+    url, port = f"sqlite:///{tmp_path}/studies.db", free_port()
+    engine = archive.open_archive(url)
+    server = start(url, port, SECRET)
+    yield Place(url, port, engine)
+    server.kill()
+    server.join()
+    engine.dispose()
+
+
+def begin(page, place, made, reader=0):
+    """Open an invitation and consent, by keyboard."""
+    page.goto(f"{place.address}/rate#{made.invitations[reader]}")
+    page.wait_for_selector("#consent")
+    page.focus("#consent")
+    page.keyboard.press("Space")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("main[data-position='0']")
+
+
+def read_on(page, trials, first=0, last=None):
+    """Answer questions by keyboard, from one position to before another; breaks are ended by Enter."""
+    for position in range(first, last or len(trials)):
+        at = page.wait_for_selector(f"main[data-position='{position}'] #next, button:text('Go on')")
+        if at.inner_text() == "Go on":
+            page.keyboard.press("Enter")
+        page.wait_for_selector(f"main[data-position='{position}'] .stage canvas")
+        for key in KEYS[trials[position].asks]:
+            page.keyboard.press(key)
+        page.wait_for_selector("#next:not([disabled])")
+        page.wait_for_function(
+            "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"
+        )
+        page.keyboard.press("Enter")
+
+
+@pytest.mark.parametrize("design", ["yes-no", "2afc", "ordinal", "mosaic", "diagnose"])
+def test_a_whole_session_by_keyboard(new_page, place, design):
+    made = place.create(design=design)
+    trials = plan(archive.unsealed(organise.open_study(place.engine, made.study, made.secret)["sealed"]), 0)
+    page = new_page()
+    begin(page, place, made)
+    read_on(page, trials)
+    page.wait_for_selector("text=Thank you")
+    with page.expect_download() as saved:
+        page.click("text=Save the receipt")
+    receipt = json.loads(saved.value.path().read_text())
+    rows = place.answers(made)
+    assert [answer["hash"] for answer in receipt["answers"]] == [row["hash"] for row in rows]
+    assert len(rows) == len(trials)
+    said = [json.loads(row["said"]) for row in rows]
+    assert all(0 < each["ms"] < 60_000 and each["screen"] == 1400 for each in said)
+    asked = {trial.asks for trial in trials}
+    if "diagnose" in asked:
+        assert said[2]["place"] == [14.0, 16.0]  # from the middle one step to the left
+    if "authenticate" in asked:
+        assert said[-1]["synthetic"] is True and said[-1]["confidence"] == 4
+
+
+def test_a_reload_another_device_and_a_new_server_go_on_at_the_same_question(new_page, place):
+    made = place.create()
+    trials = plan(archive.unsealed(organise.open_study(place.engine, made.study, made.secret)["sealed"]), 0)
+    page = new_page()
+    begin(page, place, made)
+    read_on(page, trials, 0, 3)
+    page.wait_for_selector("main[data-position='3']")
+    page.reload()
+    page.wait_for_selector("main[data-position='3']")
+    phone = new_page(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    phone.goto(f"{place.address}/rate")
+    phone.fill("#code", made.invitations[0].lower().replace("-", " "))
+    phone.click("text=Enter")
+    phone.wait_for_selector("main[data-position='3']")
+    assert phone.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    phone.tap("button:text-is('Synthetic')")
+    phone.tap(".sure button:nth-child(2)")
+    phone.tap("#next")
+    phone.wait_for_selector("main[data-position='4']")
+    page.keyboard.press("r")  # the first device, which does not know
+    page.keyboard.press("6")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("main[data-position='4']")
+    assert [json.loads(row["said"])["confidence"] for row in place.answers(made)][3] == 2
+
+
+def test_an_answer_can_be_taken_back_until_it_is_given(new_page, place):
+    made = place.create()
+    page = new_page()
+    begin(page, place, made)
+    page.keyboard.press("s")
+    page.keyboard.press("6")
+    page.keyboard.press("Backspace")
+    assert page.is_disabled("#next")
+    page.keyboard.press("Enter")  # nothing to give
+    page.keyboard.press("r")
+    page.keyboard.press("1")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("main[data-position='1']")
+    said = json.loads(place.answers(made)[0]["said"])
+    assert (said["synthetic"], said["confidence"], said["changes"]) == (False, 1, 1)
+
+
+def test_window_and_zoom_change_what_is_seen_and_go_back(new_page, place):
+    made = place.create()
+    page = new_page()
+    begin(page, place, made)
+    shown = "document.querySelector('.stage canvas').toDataURL()"
+    first = page.evaluate(shown)
+    box = page.locator(".stage canvas").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x - 80, y + 30, steps=4)
+    page.mouse.up()
+    darker = page.evaluate(shown)
+    page.keyboard.press("+")
+    larger = page.evaluate(shown)
+    page.keyboard.press("0")
+    assert len({first, darker, larger}) == 3
+    assert page.evaluate(shown) == first
+
+
+def test_an_answer_whose_acknowledgement_is_lost_is_sent_again_and_counts_once(browser, place):
+    made = place.create()
+    context = browser.new_context()
+    page, cut = context.new_page(), []
+
+    def lose(route):
+        request = json.loads(route.request.post_data)
+        if request["do"] == "answer" and len(cut) < 2:
+            cut.append(request)
+            if len(cut) == 2:
+                route.fetch()  # it arrives, and the answer to it is lost
+            route.abort()
+        else:
+            route.continue_()
+
+    begin(page, place, made)
+    page.route("**/rate", lose)
+    page.keyboard.press("s")
+    page.keyboard.press("3")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("text=is kept here")
+    page.wait_for_selector("main[data-position='1']")
+    assert cut[0] == cut[1]
+    assert len(place.answers(made)) == 1
+    context.close()
+
+
+def test_nothing_that_reaches_the_browser_depends_on_the_truth(browser, place, tmp_path):
+    """The same keys in two sessions on the same images, key and seeds, the truth of the test turned round: every byte
+    of every answer of the server, and every header, is the same."""
+    made = place.create(practice=2)
+    row = organise.open_study(place.engine, made.study, made.secret)
+    sealed = archive.unsealed(row["sealed"])
+    place.engine.dispose()
+    shutil.copy(tmp_path / "studies.db", tmp_path / "turned.db")
+    url, port = f"sqlite:///{tmp_path}/turned.db", free_port()
+    engine = archive.open_archive(url)
+    cases = tuple(dataclasses.replace(c, synthetic=c.synthetic != (c.role == "test")) for c in sealed.cases)
+    with archive.writing(engine) as connection:
+        connection.execute(update(archive.STUDIES).values(sealed=dataclasses.replace(sealed, cases=cases).text()))
+    server = start(url, port, SECRET)
+    sessions = [session(browser, where, made, plan(sealed, 0)) for where in (place, Place(url, port, engine))]
+    server.kill()
+    server.join()
+    engine.dispose()
+    assert len(sessions[0]) == len(plan(sealed, 0)) + 7  # page, style, three scripts, look, consent
+    for one, other in zip(*sessions, strict=True):
+        assert one == other
+
+
+def session(browser, where, made, trials):
+    """(path, status, headers, body) of all that a browser gets in a session."""
+    context = browser.new_context(viewport={"width": 1400, "height": 900})
+    page, got = context.new_page(), []
+    page.on("response", lambda response: got.append(response))
+    begin(page, where, made)
+    read_on(page, trials)
+    page.wait_for_selector("text=Thank you")
+    found = [(r.url.split(str(where.port))[1], r.status, sorted(r.all_headers().items()), r.body()) for r in got]
+    context.close()
+    return sorted(found[:5]) + found[5:]  # style and scripts come in any order
+
+
+def test_an_organiser_creates_watches_closes_and_reports(new_page, place):
+    page = new_page()
+    page.goto(f"{place.address}/organise")
+    page.fill("#host", SECRET)
+    page.select_option("#model", "dcgan-digits")
+    page.fill("#count", "30")
+    page.fill("#readers", "1")
+    page.fill("#title", "Are these digits real?")
+    page.click("#create")
+    secret = page.inner_text("#fresh")
+    code = page.inner_text("td.code a")
+    study = code[:6]
+    row = organise.open_study(place.engine, study, secret)
+    assert page.inner_text("#seal") == row["seal"]
+    reader = new_page()
+    made = organise.Created(study, secret, [code], row["seal"], {})
+    begin(reader, place, made)
+    read_on(reader, plan(archive.unsealed(row["sealed"]), 0))
+    reader.wait_for_selector("text=Thank you")
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.click("#refresh")
+    page.wait_for_selector("td:text-is('done')")
+    page.click("#lock")
+    page.click("#unblind")
+    with page.expect_download() as saved:
+        page.click("#report")
+    assert "Are these digits real?" in saved.value.path().read_text()
+    with page.expect_download() as packed:
+        page.click("#export")
+    assert packed.value.suggested_filename == f"study-{study}.zip"
+
+
+def test_a_race_tells_and_ranks(new_page, place):
+    made = place.create(race=True, practice=0)
+    sealed = archive.unsealed(organise.open_study(place.engine, made.study, made.secret)["sealed"])
+    page = new_page()
+    begin(page, place, made)
+    read_on(page, plan(sealed, 0), 0, 1)
+    page.wait_for_selector("#told")
+    read_on(page, plan(sealed, 0), 1)
+    page.wait_for_selector("text=Leaderboard")
+    page.wait_for_selector("td:has-text('(you)')")
+
+
+def test_a_reader_deletes_what_was_answered(new_page, place):
+    made = place.create()
+    page = new_page()
+    begin(page, place, made)
+    page.keyboard.press("s")
+    page.keyboard.press("3")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("main[data-position='1']")
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.click("summary")
+    page.click("text=Delete all my answers")
+    page.wait_for_selector("text=1 answers were deleted")
+    assert place.answers(made) == []
