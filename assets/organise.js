@@ -11,16 +11,16 @@
   const number = (id, value, min, max, step = 1) => tag("input", { type: "number", id, value, min, max, step });
   const DESIGNS = { "yes-no": "Real or synthetic, and how sure", "2afc": "Two images: which is synthetic", ordinal: "How real, 1 to 6", mosaic: "Panels: mark the synthetic", staircase: "Shown for a moment (staircase)" };
 
-  async function ask(request) {
-    tell("");
+  async function ask(request, quiet = false) {
+    if (!quiet) tell("");
     page.setAttribute("aria-busy", "true");
     try {
       const response = await fetch("organise", { method: "POST", body: JSON.stringify({ study: known.study, secret: known.secret, ...request }) });
       const found = response.status < 500 || response.status === 503 ? await response.json() : { error: "The server has trouble; look at its terminal." };
-      if (found.error) { tell(found.error); return null; }
+      if (found.error && !quiet) { tell(found.error); return null; }
       return found;
     } catch {
-      tell("The server does not answer; nothing was changed. Try again.");
+      if (!quiet) tell("The server does not answer; nothing was changed. Try again.");
       return null;
     } finally {
       page.removeAttribute("aria-busy");
@@ -53,9 +53,9 @@
     const files = { real: tag("input", { type: "file", multiple: true, id: "real" }), synthetic: tag("input", { type: "file", multiple: true, id: "synthetic" }) };
     const own = tag("div", { class: "grid" }, field("Real images", files.real), field("Synthetic images", files.synthetic), field("Resample all to N x N pixels (empty: as they are)", of.size));
     const choose = () => { own.hidden = Boolean(model.value); of.count.parentElement.hidden = !model.value; };
+    const value = (name) => Number(of[name].value);
     const create = async (event) => {
       event.preventDefault();
-      const value = (name) => Number(of[name].value);
       const protocol = {
         title: of.title.value, design: design.value, instructions: instructions.value, readers: value("readers"), practice: value("practice"), catch: value("catch"), repeats: value("repeats"), rest: value("rest"),
         limit_s: value("limit_s"), margin: value("margin"), prevalence: prevalence.checked, race: race.checked, groups: groups.value.split(",").map((name) => name.trim()).filter(Boolean),
@@ -68,10 +68,20 @@
       field("Host's secret", of.host), field("Title", of.title), field("Design", design), field("Instructions (empty: the usual ones)", instructions), field("Groups of experience, with commas between (empty: not asked)", groups),
       tag("div", { class: "grid" }, field("Readers", of.readers), field("Practice images", of.practice), field("Catch images", of.catch), field("Share shown twice", of.repeats), field("Break after", of.rest), field("Seconds shown, 0: no limit", of.limit_s), field("Margin about 0.5", of.margin)),
       tag("label", { class: "check" }, prevalence, "Tell readers the share of synthetic images"), tag("label", { class: "check" }, race, "A race for a class: feedback and a leaderboard, no research"),
-      field("Images", model), field("How many, half of them real", of.count), own, tag("p", { id: "planned", class: "note" }, "What such a number of readers and images can support: the Turing test tab, Plan a study, or python -m ganlab study plan."),
+      field("Images", model), field("How many, half of them real", of.count), own, tag("p", { id: "planned", class: "words", "aria-live": "polite" }),
       tag("div", { class: "bar" }, tag("button", { class: "go", id: "create" }, "Create and seal")));
     model.addEventListener("change", choose);
     choose();
+    let waiting;
+    const plan = async () => {
+      const count = model.value ? value("count") : Math.min(files.real.files.length, files.synthetic.files.length) * 2;
+      if (!count) return;
+      const found = await ask({ do: "plan", readers: value("readers"), count, margin: value("margin") }, true);
+      if (found) made.querySelector("#planned").textContent = found.words ?? found.error;
+    };
+    const planSoon = () => { clearTimeout(waiting); waiting = setTimeout(plan, 300); };
+    for (const input of [of.readers, of.count, of.margin, model, files.real, files.synthetic]) input.addEventListener("change", planSoon);
+    planSoon();
     return made;
   }
   const read = (input) => Promise.all([...input.files].map((file) => new Promise((resolve, reject) => {

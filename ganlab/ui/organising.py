@@ -16,6 +16,7 @@ from ganlab.errors import InputError
 
 MAX_BYTES = 2**27  # of a request: a study's images in base64
 MOST_FILES = 2000
+STUDIES = 200  # simulated for a plan
 NO_HOST = (
     "Studies are created over the web only where the host has set GANLAB_HOST_SECRET; create this one on the server "
     "with python -m ganlab study create."
@@ -33,11 +34,14 @@ class Counter:
 
     def ask(self, request: dict) -> dict:
         """request: `do` with progress, lock, unblind, report, export, receipt (`receipt`), `study` and `secret`; or
-        options or create (`host`, `protocol`, and `model` with `count`, or `real` and `synthetic` files)."""
+        options, plan (`readers`, `count`, `margin`) or create (`host`, `protocol`, and `model` with `count`, or `real`
+        and `synthetic` files)."""
         do = request.get("do")
         try:
             if do == "options":
                 return {"models": [card["name"] for card in list_models("generate")], "web": bool(self._host)}
+            if do == "plan":
+                return planned(request)
             if do == "create":
                 return self._create(request)
             if do not in ("progress", "lock", "unblind", "report", "export", "receipt"):
@@ -79,6 +83,16 @@ class Counter:
             found = stimuli_of(request, Path(folder))
         created = organise.create(self._desk.engine, protocol, found)
         return {"study": created.study, "secret": created.secret, "seal": created.seal}
+
+
+def planned(request: dict) -> dict:
+    """What so many readers and images could conclude if readers cannot tell, in sentences. Raises InputError."""
+    from ganlab.study.simulate import Readers, format_plan, plan
+
+    readers, count, margin = (request.get(name) for name in ("readers", "count", "margin"))
+    if type(readers) is not int or type(count) is not int or not isinstance(margin, int | float):
+        raise InputError("Readers and images are whole numbers, the margin is a number.")
+    return {"words": format_plan(plan(Readers(readers, count - count % 2, 0.0), float(margin), STUDIES))}
 
 
 def zipped(folder: Path, files) -> bytes:

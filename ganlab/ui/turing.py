@@ -10,6 +10,7 @@ import gradio as gr
 
 from ganlab.checkpoints import list_models
 from ganlab.errors import InputError
+from ganlab.study.protocol import DESIGNS
 from ganlab.ui import report, trials
 from ganlab.ui.latents import generators
 from ganlab.ui.parts import QUIET, canvas
@@ -17,7 +18,7 @@ from ganlab.ui.sessions import Store
 from ganlab.ui.settings import Settings
 
 TITLE, SLUG = "Turing test", "turing"
-ROOMS = ("try", "plan", "report")
+ROOMS = ("try", "plan", "run", "report")
 FIRST = "dcgan-nodules"  # if it is there
 SCRIPTS = ("controls.js", "turing.js")
 STUDIES = 400  # simulated for a plan
@@ -36,6 +37,32 @@ PLAN = r"""
 of more (Obuchowski and Rockette 1995), so neither many readers nor many images alone are enough. *Equivalent* needs the
 90 % interval of the mean area under the ROC curve inside the margin; a large p is no evidence, and two readers with
 twenty images can support no such claim.
+"""
+DESIGNS_TOLD = "".join(f"<li><b>{name}</b>: {escape(words)}</li>" for name, words in DESIGNS.items())
+RUN = f"""
+<div class='gl-page gl-run'>
+<p><a class='gl-link' href='organise' target='_blank'>Organiser's page</a>
+<a class='gl-link' href='rate' target='_blank'>Readers' page</a></p>
+<ol>
+<li><b>Create.</b> Images of a generator or your own real and synthetic ones, all through one window to the same
+files. Protocol, truth and seeds are sealed: publish the seal, a SHA-256, before the first answer. A machine that sees
+no anatomy is tried on the images, and a study that file formats would solve does not start.</li>
+<li><b>Invite.</b> Every reader gets a signed code, without a name. The readers' page is apart from this app: one
+question at a time, window and zoom, the whole session by keyboard. After a break, on another device, when the server
+has started anew: the same question, and every answer counts once.</li>
+<li><b>Watch</b> how far readers are; nobody sees a result.</li>
+<li><b>Lock, unblind, report, export</b>: readings, iMRMC, MRMCaov, BIDS, the sealed protocol, a certificate of the
+blinding.</li>
+</ol>
+<p>Designs:</p><ul>{DESIGNS_TOLD}</ul>
+<p>A race for a class tells after each image and ranks; it is never analysed as a study. Without this app around it,
+on a server of its own:</p>
+<pre class='gl-commands'>python -m ganlab study create --model dcgan-nodules --n 60 --readers 4
+python -m ganlab study serve --host 0.0.0.0</pre>
+<p class='gl-note'>Studies are in studies/studies.db, or in the database that GANLAB_DATABASE_URL names. They are
+created over the web where the host has set GANLAB_HOST_SECRET. No names, no addresses; answers are deleted by the
+reader's code, and after the day that the protocol names. Not a medical device.</p>
+</div>
 """
 REPORTED = r"""
 **What am I looking at?** A table of readings with the columns `reader`, `case`, `truth` and `answer` (real or
@@ -56,6 +83,8 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
             try_page(store)
         with gr.Tab("Plan a study", id="plan") as plan_room:
             plan_page(plan_room)
+        with gr.Tab("Run a study", id="run"):
+            gr.HTML(RUN, elem_id="run-study", apply_default_css=False)
         with gr.Tab("Report", id="report") as report_room:
             report_page(store, report_room)
 

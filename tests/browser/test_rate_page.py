@@ -237,6 +237,7 @@ def test_an_organiser_creates_watches_closes_and_reports(new_page, place):
     page.fill("#count", "30")
     page.fill("#readers", "1")
     page.fill("#title", "Are these digits real?")
+    page.wait_for_selector("#planned:has-text('One reader is no sample of readers')")
     page.click("#create")
     secret = page.inner_text("#fresh")
     code = page.inner_text("td.code a")
