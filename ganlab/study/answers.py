@@ -50,7 +50,7 @@ def check_answer(trial: Trial, said: dict, shape: tuple[int, int]) -> dict:
             raise InputError("You say there is a lesion: click where.")
     for name, (low, high) in NUMBERS.items():
         value = said.get(name)
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        if isinstance(value, int | float) and not isinstance(value, bool) and -math.inf < value < math.inf:
             found[name] = round(min(max(value, low), high), 3)
     return found
 
@@ -162,12 +162,14 @@ def choices(sealed: Sealed, rows: list[dict]) -> dict | None:
         readers[name] = {"right": count, "of": of, "share": share.estimate, "low": share.low, "high": share.high,
                          "d_prime": float(d)}  # fmt: skip
     common = sorted(set.intersection(*(set(good) for good in tables.values())), key=sorted) if tables else []
-    average = None
+    average = found = None
     if len(tables) > 1 and len(common) > 1:
         table = np.array([[good[pair] for pair in common] for good in tables.values()], float)
         covariances = np.cov(table) / len(common)
         cov2 = float(covariances[~np.eye(len(table), dtype=bool)].mean())
         found = reader_average(table.mean(1), cov2)
+    # two readers with equal shares by chance have no SE, which would claim anything
+    if found and (found.se or found.area in (0.0, 1.0)):
         wide, narrow = found.interval(), found.interval(0.9)
         average = {"share": found.area, "low": wide.low, "high": wide.high, "low_90": narrow.low,
                    "high_90": narrow.high, "p": found.p, "pairs": len(common),

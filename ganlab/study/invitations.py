@@ -50,6 +50,7 @@ def study_of(code) -> str:
 
 def number_of(code, key: str, study: str) -> int:
     """The reader that a code invites. Raises InputError if the study's key has not signed it."""
+    study_of(code)
     text = plain(code)
     high, low = (LETTERS.index(c) for c in text[STUDY : STUDY + NUMBER])
     number = 32 * high + low
@@ -71,4 +72,4 @@ def new_secret() -> tuple[str, str]:
 
 def is_secret(secret, kept: str) -> bool:
     salt, digest = map(bytes.fromhex, kept.split(":"))
-    return hmac.compare_digest(hashlib.scrypt(str(secret)[:100].encode(), salt=salt, **SCRYPT), digest)
+    return hmac.compare_digest(hashlib.scrypt(str(secret)[:100].encode(errors="replace"), salt=salt, **SCRYPT), digest)

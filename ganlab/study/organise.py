@@ -60,7 +60,7 @@ def create(engine: Engine, protocol: Protocol, stimuli: Stimuli) -> Created:
 
 def authorised(connection: Connection, study, secret) -> dict:
     """The study's row. Raises InputError unless the secret is its organiser's; that is logged."""
-    row = archive.find_study(connection, str(study)[:8].upper())
+    row = archive.find_study(connection, str(study).encode("ascii", "replace").decode()[:8].upper())
     if row is None or not is_secret(secret, row["organiser"]):
         raise InputError(WRONG)
     return row

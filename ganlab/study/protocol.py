@@ -124,7 +124,7 @@ def read_sealed(text: str) -> Sealed:
         )
         written = found["protocol"] | {"groups": tuple(found["protocol"]["groups"])}
         return Sealed(Protocol(**written), cases, found["pixels"], found["seed"], found["nonce"])
-    except (ValueError, LookupError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
         words = str(error)[:80]
         raise InputError(f"This is no sealed protocol ({words}); give the file that unblinding wrote.") from error
 
@@ -143,6 +143,10 @@ def check_protocol(protocol: Protocol) -> Protocol:
     for name, most in (("title", 120), ("instructions", 4000)):
         if len(getattr(protocol, name)) > most:
             raise InputError(f"{name} has {len(getattr(protocol, name)):,} characters, more than {most:,}.")
+    try:
+        "".join([protocol.title, protocol.instructions, *protocol.groups]).encode()
+    except UnicodeEncodeError:
+        raise InputError("Title, instructions or groups hold what is no letter; write them anew.") from None
     if len(protocol.groups) > 8 or any(not 0 < len(group) <= 60 for group in protocol.groups):
         raise InputError("groups are at most 8, of 1 to 60 characters each.")
     if protocol.race and protocol.design != "yes-no":
@@ -153,10 +157,16 @@ def check_protocol(protocol: Protocol) -> Protocol:
     for name, text in dates.items():
         try:
             day = date.fromisoformat(text)
+            if str(day) != text:
+                raise ValueError
         except ValueError:
             raise InputError(f'{name} is "{text[:20]}"; give a date such as {today + timedelta(days[name])}.') from None
         if day < today:
             raise InputError(f"{name} is {text}, which is past.")
+    if dates["keep_until"] < dates["expires"]:
+        raise InputError(
+            f"keep_until {dates['keep_until']} lies before expires {dates['expires']}; keep answers longer."
+        )
     written = {field.name: getattr(protocol, field.name) for field in fields(Protocol)}
     return Protocol(**written | dates)
 
@@ -177,15 +187,17 @@ def build(protocol: Protocol, stimuli: Stimuli) -> tuple[Sealed, dict[str, np.nd
     rng = np.random.default_rng([seed, 0])
     order = rng.permutation(len(stimuli))
     sides = [[k for k in order if stimuli.synthetic[k] == arm] for arm in (False, True)]
-    practice = [sides[k % 2].pop() for k in range(protocol.practice)]
-    if min(map(len, sides)) < 5:
+    if any(len(side) - (protocol.practice + 1 - k) // 2 < 5 for k, side in enumerate(sides)):
         raise InputError(f"{len(stimuli)} images less {protocol.practice} for practice are too few; give more images.")
+    practice = [sides[k % 2].pop() for k in range(protocol.practice)]
+    if protocol.design == "diagnose" and len({stimuli.lesions[k] is None for side in sides for k in side}) < 2:
+        raise InputError("Practice would take the last image with a lesion, or without; give more, or less practice.")
     codes = iter(_codes(rng, len(stimuli) + protocol.catch))
     cases, images = [], {}
     for k in sorted(range(len(stimuli))):
         case = Case(
             next(codes), bool(stimuli.synthetic[k]), PRACTICE if k in practice else TEST, stimuli.strata[k],
-            stimuli.sources[k], stimuli.lesions[k],
+            stimuli.sources[k], stimuli.lesions[k] if stimuli.lesions else None,
         )  # fmt: skip
         cases.append(case)
         images[case.code] = stimuli.images[k]
@@ -262,11 +274,13 @@ def permuted(cases: list[Case], rng: np.random.Generator) -> list[Case]:
     rng.shuffle(a)
     rng.shuffle(b)
     order: list[Case] = []
+    share, luck, taken = len(a) / max(1, len(cases)), rng.random(), 0
     while a or b:
         size = min(int(rng.choice(BLOCKS)), len(a) + len(b))
-        share = size * len(a) / (len(a) + len(b))
-        many = min(int(share) + int(rng.random() < share % 1), len(a))
-        block = [a.pop() for _ in range(many)] + [b.pop() for _ in range(min(size - many, len(b)))]
+        many = int((len(order) + size) * share + luck) - taken
+        many = max(size - len(b), min(many, len(a), size))
+        taken += many
+        block = [a.pop() for _ in range(many)] + [b.pop() for _ in range(size - many)]
         order += [block[k] for k in rng.permutation(len(block))]
     return order
 

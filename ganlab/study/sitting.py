@@ -172,7 +172,7 @@ def _position(seat: Seat, shown, done: int, total: int) -> int:
     """The question that a token is of: the next, or one that is answered. Raises Refused for any other."""
     if isinstance(shown, str):
         for position in range(min(done, total - 1), -1, -1):
-            if hmac.compare_digest(token(seat.key, seat.number, position), shown):
+            if hmac.compare_digest(token(seat.key, seat.number, position).encode(), shown.encode(errors="replace")):
                 return position
     raise Refused("This is not the question that is yours to answer now; reload the page.")
 

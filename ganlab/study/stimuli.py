@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,6 +76,8 @@ def from_folders(
     if not 1 <= slices <= 100:
         raise InputError(f"{slices} slices of a volume are not 1 to 100.")
     listed = [(path, arm) for folder, arm in ((real, False), (synthetic, True)) for path in _files(Path(folder))]
+    if len(listed) > MOST:
+        raise InputError(f"{len(listed):,} files are more than {MOST:,} images; nobody reads so many.")
     found = []
     for k, (path, arm) in enumerate(listed):
         if path.suffix.lower() in PICTURES:
@@ -129,7 +132,7 @@ def render(found: list[Found], window: tuple[float, float] | None = None, size: 
     """
     check_kinds(np.array([each.synthetic for each in found], bool))
     kinds = {arm: sorted({each.kind for each in found if each.synthetic == arm}) for arm in (False, True)}
-    if kinds[False] != kinds[True]:
+    if len(set(kinds[False] + kinds[True])) > 1:
         raise InputError(
             f"Real images are {' and '.join(kinds[False])}, synthetic ones {' and '.join(kinds[True])}: that leaves "
             "traces in the pixels; save both in one format."
@@ -154,7 +157,8 @@ def render(found: list[Found], window: tuple[float, float] | None = None, size: 
     for k, image in enumerate(images):
         other = seen.setdefault(image.tobytes(), k)
         if other != k:
-            raise InputError(f"{found[k].source} and {found[other].source} are the same picture; take one out.")
+            a, b = (f"{found[n].source} ({SYNTHETIC if found[n].synthetic else REAL})" for n in (k, other))
+            raise InputError(f"{a} and {b} are the same picture; take one out.")
     lesions = [each.lesion and _moved(each.lesion, each.values.shape, (h, w)) for each in found]
     return Stimuli(
         images, np.array([each.synthetic for each in found], bool), [each.stratum for each in found],
@@ -191,27 +195,39 @@ def _picture(path: Path, synthetic: bool, stratum: str = "", lesion: Lesion | No
 
 
 def _slices(path: Path, synthetic: bool, count: int, plane: str) -> list[Found]:
+    """As radiologists see them: superior, or anterior in axial slices, up; the patient's right, or the nose, on the
+    left. Pixels are made square, of the finer side."""
     volume = canonical(read_volume(path))
     axis = PLANES[plane]
     depth = volume.shape[axis]
     first = depth * (1 - MIDDLE) / 2
-    places = sorted({round(first + (k + 0.5) * depth * MIDDLE / count) for k in range(count)})
+    places = sorted({min(round(first + (k + 0.5) * depth * MIDDLE / count), depth - 1) for k in range(count)})
+    across, up = (volume.spacing[k] for k in range(3) if k != axis)
     found = []
     for place in places:
-        cut = np.take(volume.array, min(place, depth - 1), axis)  # then superior or anterior up, first axis to the left
-        values = np.ascontiguousarray(np.rot90(cut[::-1] if axis else cut), np.float32)
-        found.append(Found(values, "volumes", f"{path.name}, slice {place}", synthetic))
+        cut = np.take(volume.array, place, axis).T[::-1, ::-1]
+        shape = tuple(round(n * side / min(across, up)) for n, side in zip(cut.shape, (up, across), strict=True))
+        values = cut if shape == cut.shape else _resampled(np.asarray(cut, np.float32), shape)
+        found.append(
+            Found(np.ascontiguousarray(values, np.float32), "volumes", f"{path.name}, slice {place}", synthetic)
+        )
     return found
 
 
 def _range(found: list[Found], window: tuple[float, float] | None) -> tuple[float, float]:
+    if found[0].kind != "volumes":
+        if window:
+            raise InputError("A window is for volumes; pictures keep their greys.")
+        return 0.0, 1.0
     if window:
         centre, width = window
+        if not (math.isfinite(centre) and math.isfinite(width)):
+            raise InputError(
+                f"A window of {centre:g},{width:g} is no pair of numbers; give CENTRE,WIDTH such as 40,400."
+            )
         if not width > 0:
             raise InputError(f"A window's width of {width:g} is not above 0.")
         return centre - width / 2, centre + width / 2
-    if found[0].kind != "volumes":
-        return 0.0, 1.0
     some = np.concatenate([each.values.ravel()[:: max(1, each.values.size // 4096)] for each in found])
     low, high = (float(v) for v in np.percentile(some, (0.5, 99.5)))
     if not high > low:
@@ -233,6 +249,8 @@ def _lesion(row: dict[str, str], code: str) -> Lesion | None:
         lesion = Lesion(*map(float, words))
     except ValueError:
         raise InputError(f'The lesion of "{code}" is {", ".join(words)}; give x, y and radius in pixels.') from None
+    if not all(map(math.isfinite, map(float, words))):
+        raise InputError(f'The lesion of "{code}" is {", ".join(words)}; give x, y and radius in pixels.')
     if not lesion.radius > 0:
         raise InputError(f'The lesion of "{code}" has a radius of {lesion.radius:g}; it must be above 0.')
     return lesion

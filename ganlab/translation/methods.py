@@ -6,12 +6,13 @@ Images are (N, 1, H, W), source and target in the network's units.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ganlab.errors import InputError
 from ganlab.objectives import get_objective
 from ganlab.processes import average
 from ganlab.translation.networks import (
@@ -20,9 +21,13 @@ from ganlab.translation.networks import (
     ResNetConfig,
     UNetConfig,
     make_generator,
+    outlined,
+    smooth,
 )
+from ganlab.translation.tasks import get_task
 
 SOURCE_TO_TARGET, TARGET_TO_SOURCE = "generator", "back"
+HEAD = {"t1": 0.15, "flair": 0.15, "ct": -0.5, "fa": 0.05}  # what is above is head, in the network's units
 
 
 @dataclass(frozen=True)
@@ -30,8 +35,10 @@ class TrainingConfig:
     """One training; the defaults are the preset `mr2ct-unet`.
 
     Weights of losses: `pixel` of the L1 distance to the target (pix2pix: lambda = 100), `cycle` of the L1 distance
-    after both generators (CycleGAN: 10), `identity` of a generator's change of what is already in its target domain
-    (5 in CycleGAN's code), `structure` of the distance between descriptors before and after (see `mind`).
+    after both generators (CycleGAN: 10), `cycle_source` the same where it begins at the source, if that is to be
+    another (an MR holds what no CT shows, and is not to be hidden in it), `identity` of a generator's change of what is
+    already in its target domain (5 in CycleGAN's code), `structure` of the distance between descriptors before and
+    after (see `mind`).
     """
 
     task: str = "mr2ct"
@@ -49,11 +56,15 @@ class TrainingConfig:
     frozen: float = 0.0625  # last share of the steps, trained with the batch statistics of inference
     pixel: float = 1.0
     cycle: float = 10.0
+    cycle_source: float | None = None
     identity: float = 0.0
     structure: float = 0.0
     pool: int = 50  # generated images that a discriminator may be shown again (Shrivastava et al., CVPR 2017)
     seed: int = 0
     start: str = ""  # a model whose weights the training starts from; chance unless given
+    prior: int = 0  # first steps in which a CycleGAN is drawn to what is known of both contrasts (see `priors`)
+    pace: float = 1.0  # a discriminator's rate over a generator's
+    filled: float = 0.0  # least share of a slice that the head fills, where slices are no pairs
 
 
 class Method:
@@ -114,16 +125,24 @@ class Adversarial(Method):
         # On a CPU instance normalisation wants channels first: an eighth of D's time.
         self.layout = torch.channels_last if device == "cuda" else torch.contiguous_format
         for name in self.discriminators:
-            net = PatchGAN(config.discriminator)
+            net = PatchGAN(self.sight(name))
             for p in net.parameters():
                 if p.dim() > 1:
                     nn.init.normal_(p, 0, 0.02)  # as the papers start
             self.nets[name] = net.to(device, memory_format=self.layout)
         for side, names in (("generator", self.generators), ("discriminator", self.discriminators)):
             parameters = [p for name in names for p in self.nets[name].parameters()]
-            self.optimizers[side] = torch.optim.Adam(
-                parameters, lr=config.rate, betas=(0.5, 0.999), fused=device == "cuda"
-            )
+            pace = config.pace if side == "discriminator" else 1.0
+            groups = [{"params": parameters, "pace": pace}]
+            self.optimizers[side] = torch.optim.Adam(groups, lr=config.rate, betas=(0.5, 0.999), fused=device == "cuda")
+
+    def sight(self, name: str) -> PatchGANConfig:
+        """What a discriminator sees of the kind of image that it judges: the outline by that kind's own threshold, the
+        windows if it is CT."""
+        task, seen = get_task(self.config.task), self.config.discriminator
+        kind = task.source if name.startswith("back") else task.target
+        outline = None if seen.outline is None else HEAD[kind]
+        return replace(seen, windows=seen.windows if kind == "ct" else (), outline=outline)
 
     def look(self, name: str, images: Tensor, learn: bool) -> Tensor:
         """A discriminator's answer; unless it is to learn, no gradient reaches its weights."""
@@ -172,11 +191,11 @@ class CycleGAN(Adversarial):
     def step(self, source: Tensor, target: Tensor, number: int) -> dict[str, Tensor]:
         c, forth, back = self.config, self.nets[SOURCE_TO_TARGET], self.nets[TARGET_TO_SOURCE]
         made, unmade = forth(source).float(), back(target).float()
-        cycle = F.l1_loss(back(made).float(), source) + F.l1_loss(forth(unmade).float(), target)
+        there, here = F.l1_loss(back(made).float(), source), F.l1_loss(forth(unmade).float(), target)
         fooled = self.objective.generator_loss(self.look("discriminator", made, False))
         fooled_back = self.objective.generator_loss(self.look("back_discriminator", unmade, False))
-        loss = fooled + fooled_back + c.cycle * cycle
-        numbers = {"cycle": cycle.detach() / 2, "g": fooled.detach(), "g_back": fooled_back.detach()}
+        loss = fooled + fooled_back + c.cycle * here + (c.cycle if c.cycle_source is None else c.cycle_source) * there
+        numbers = {"cycle": (there + here).detach() / 2, "g": fooled.detach(), "g_back": fooled_back.detach()}
         if c.identity:
             kept = F.l1_loss(forth(target).float(), target) + F.l1_loss(back(source).float(), source)
             loss = loss + c.identity * kept
@@ -184,6 +203,10 @@ class CycleGAN(Adversarial):
             kept = structure_loss(source, made) + structure_loss(target, unmade)
             loss = loss + c.structure * kept
             numbers["structure"] = kept.detach() / 2
+        if number < c.prior:  # all of it for half of the time, then less and less
+            ct, mr = priors(c.task, source, target)
+            drawn = min(1.0, 2 - 2 * number / c.prior)
+            loss = loss + 10 * drawn * (F.l1_loss(made, ct) + F.l1_loss(unmade, mr))
         self.learn("generator", loss)
         d = torch.zeros((), device=source.device)
         for name, real, fake in (("discriminator", target, made), ("back_discriminator", source, unmade)):
@@ -210,6 +233,23 @@ class Pool:
                 self.images[k], image = image, self.images[k]
             shown.append(image)
         return torch.stack(shown)
+
+
+@torch.no_grad()
+def priors(task: str, mr: Tensor, ct: Tensor) -> tuple[Tensor, Tensor]:
+    """(a CT from an MR, an MR from a CT) by what everyone knows of the two contrasts, with no pair: within the head
+    what is dark on T1 is bone and what is bright is fat; in the network's units, both (N, 1, H, W).
+
+    Far from good, for fluid and air within the head are dark on T1 too. But whether dark or bright becomes bone is a
+    choice that a CycleGAN makes in its first steps and never takes back. Raises InputError for a task without one.
+    """
+    if task != "mr2ct":
+        raise InputError(f"What is known of contrasts is known for mr2ct, not for {task}: leave prior at 0.")
+    inside = smooth(outlined(mr, HEAD["t1"]), 3)
+    hu = torch.where(mr > 1.15, -0.1, torch.where(mr > 0.4, 0.04, torch.where(mr > 0.22, 0.01, 0.8)))
+    made = torch.where(inside > 0.6, hu, torch.where(mr > 0.25, 0.0, -1.0))
+    t1 = torch.where(ct > 0.2, 0.1, torch.where(ct > 0.016, 0.75, torch.where(ct > -0.02, 0.3, 1.2)))
+    return made, torch.where(ct < -0.35, 0.0, t1)
 
 
 def mind(images: Tensor, distance: int = 2, sigma: float = 1.5) -> Tensor:

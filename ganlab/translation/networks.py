@@ -125,11 +125,19 @@ class ResNet(nn.Module):
 
 @dataclass(frozen=True)
 class PatchGANConfig:
-    """channels: 1, or 2 where the discriminator sees the source beside the target. width: of the first layer."""
+    """channels: 1, or 2 where the discriminator sees the source beside the target. width: of the first layer.
+
+    What it is shown besides the image, the last channel: windows, each a centre and half-width as a generator's
+    `window`; and how deep every pixel lies under the outline of what is above `outline`, blurred by boxes of `depths`
+    pixels. Without it a skull in the scalp's fat looks, to patches, as good as one below it.
+    """
 
     channels: int = 1
     width: int = 64
     layers: int = 3
+    windows: tuple[tuple[float, float], ...] = ()
+    outline: float | None = None
+    depths: tuple[int, ...] = ()
 
 
 class PatchGAN(nn.Module):
@@ -142,14 +150,37 @@ class PatchGAN(nn.Module):
         super().__init__()
         self.config = config
         w = [config.width * min(2**k, 8) for k in range(config.layers + 1)]
-        layers: list[nn.Module] = [nn.Conv2d(config.channels, w[0], 4, 2, 1), nn.LeakyReLU(0.2)]
+        self.depths = config.depths if config.outline is not None else ()
+        seen = config.channels + len(config.windows) + len(self.depths)
+        layers: list[nn.Module] = [nn.Conv2d(seen, w[0], 4, 2, 1), nn.LeakyReLU(0.2)]
         for k, (i, o) in enumerate(itertools.pairwise(w)):
             stride = 2 if k < config.layers - 1 else 1
             layers += [nn.Conv2d(i, o, 4, stride, 1), nn.InstanceNorm2d(o), nn.LeakyReLU(0.2)]
         self.body = nn.Sequential(*layers, nn.Conv2d(w[-1], 1, 4, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.body(x)
+        image = x[:, -1:]
+        parts = [x, *(((image - centre) / half).clamp(-1, 1) for centre, half in self.config.windows)]
+        if self.depths:
+            inside = outlined(image.detach(), self.config.outline)
+            parts += [smooth(inside, side) for side in self.depths]
+        return self.body(torch.cat(parts, 1) if len(parts) > 1 else x)
+
+
+def outlined(images: Tensor, threshold: float) -> Tensor:
+    """1 where something above a threshold lies to the left and to the right, above and below, else 0: an object without
+    its holes. Images (N, 1, H, W), their mean over 3 x 3 pixels is what counts."""
+    above = (F.avg_pool2d(images, 3, 1, 1, count_include_pad=False) > threshold).float()
+    ways = [above.cummax(axis).values for axis in (2, 3)]
+    ways += [above.flip(axis).cummax(axis).values.flip(axis) for axis in (2, 3)]
+    return torch.stack(ways).amin(0)
+
+
+def smooth(images: Tensor, side: int) -> Tensor:
+    """Twice the mean over boxes of an odd side, the edge's pixels going on beyond it."""
+    for _ in range(2):
+        images = F.avg_pool2d(F.pad(images, (side // 2,) * 4, mode="replicate"), side, 1)
+    return images
 
 
 GENERATORS = {"unet": (UNet, UNetConfig), "resnet": (ResNet, ResNetConfig)}

@@ -33,8 +33,8 @@ from ganlab.training import (
 from ganlab.translation import folders
 from ganlab.translation.cards import write_new_card
 from ganlab.translation.folders import Folders, Prepared
-from ganlab.translation.methods import METHODS, SOURCE_TO_TARGET, TARGET_TO_SOURCE, Method, TrainingConfig
-from ganlab.translation.networks import generator_config
+from ganlab.translation.methods import HEAD, METHODS, SOURCE_TO_TARGET, TARGET_TO_SOURCE, Method, TrainingConfig
+from ganlab.translation.networks import PatchGAN, PatchGANConfig, generator_config, outlined
 from ganlab.translation.preview import slices_to_show, write_progress
 from ganlab.translation.tasks import REVERSE, get_task
 
@@ -67,10 +67,22 @@ class Slices(IterableDataset):
 
 def slices_of(config: TrainingConfig, device: str, data: Prepared | None) -> Maker:
     """make(seed): endless (source, target) slices of 1 mm in the network's units, of phantoms or the user's volumes."""
-    task, size = get_task(config.task), config.size * config.spacing
+    task, size, paired = get_task(config.task), config.size * config.spacing, METHODS[config.method].paired
     if data:
-        return partial(folders.slices, size=size, prepared=data)
-    return partial(scaled_pairs, size=size, device=device, task=task.name, paired=METHODS[config.method].paired)
+        make = partial(folders.slices, size=size, prepared=data)
+    else:
+        make = partial(scaled_pairs, size=size, device=device, task=task.name, paired=paired)
+    if paired or not config.filled:
+        return make
+    return partial(filled, make=make, least=config.filled, above=(HEAD[task.source], HEAD[task.target]))
+
+
+def filled(seed: int, make: Maker, least: float, above: tuple[float, float]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Those pairs of make(seed) in which the head fills at least a share of both: on a slice beside it, or of a cut
+    field of view, a discriminator learns nothing."""
+    for images in make(seed):
+        if all(outlined(image[None], level).mean() >= least for image, level in zip(images, above, strict=True)):
+            yield images
 
 
 def scaled_pairs(seed: int, task: str, **how) -> Iterator[tuple[Tensor, Tensor]]:
@@ -128,6 +140,7 @@ def train(
     method = kind(config, device)
     if config.start and not resume:
         fill(method.nets[SOURCE_TO_TARGET], starting_weights(config), config.start)
+        _fill_others(config, method)
     averages = {name: Average(method.nets[name]) for name in method.generators}
     step, minutes = 0, 0.0
     if resume:
@@ -178,7 +191,7 @@ def _take_step(
     rate = learning_rate(step, config.steps, config.rate, decay=config.decay)
     for optimizer in method.optimizers.values():
         for group in optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("pace", 1.0)
     with autocast(device):
         numbers = method.step(*batch, step)
     for name, average in averages.items():
@@ -197,6 +210,21 @@ def starting_weights(config: TrainingConfig) -> dict:
     if not same:
         raise InputError(f'"{config.start}" is a network of another shape; start from one of the same preset.')
     return tensors
+
+
+def _fill_others(config: TrainingConfig, method: Method) -> None:
+    """The rest of the game from config.start, where it has nets of the same shapes: so stages follow one another."""
+    for name, net in method.nets.items():
+        path = model_folder(config.start) / FILES[name]
+        if name == SOURCE_TO_TARGET or not path.is_file():
+            continue
+        tensors, saved = load_tensors(path)
+        if name in method.generators:
+            same = generator_config(saved["network"]) == config.network
+        else:
+            same = as_config(PatchGANConfig(**saved["discriminator"])) == as_config(net.config)
+        if same:
+            fill(net, tensors, path)
 
 
 def freeze_statistics(net: torch.nn.Module) -> None:
@@ -220,6 +248,8 @@ def _save(
     for name, net in method.nets.items():
         file = FILES[name]
         facts = written | {"task": REVERSE.get(config.task, "")} if file.startswith(BACK) else written
+        if isinstance(net, PatchGAN):
+            facts = facts | {"discriminator": as_config(net.config)}
         save_tensors(out / file, averages[name].state if name in averages else net.state_dict(), facts)
 
 
@@ -228,7 +258,7 @@ def _restore(
 ) -> tuple[int, float]:
     meta, parts = load_state(path, device)
     try:
-        saved, step, minutes = meta["config"], meta["step"], meta["minutes"]
+        saved, step, minutes = as_config(TrainingConfig()) | meta["config"], meta["step"], meta["minutes"]
         mine = as_config(replace(config, steps=saved["steps"]))
         if saved != mine:
             differing = ", ".join(k for k in mine if saved.get(k) != mine[k])

@@ -26,7 +26,7 @@ async def read_question(request: Request, most: int) -> dict | Response:
             return Response("Too long.", 413)
     try:
         wanted = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         wanted = None
     return wanted if isinstance(wanted, dict) else Response("Not a request of this page.", 400)
 

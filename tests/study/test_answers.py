@@ -397,7 +397,12 @@ def test_other_designs_have_no_choices(design):
 def test_the_average_is_over_readers_and_pairs_as_obuchowski_and_rockette_have_it():
     sealed = built(60, design="2afc", practice=0)
     rng = np.random.default_rng(0)
-    rows = rows_of(sealed, range(4), lambda *which: (truly if rng.random() < 0.7 else falsely)(*which))
+    clear = {case.code: rng.choice([0.4, 1.0]) for case in sealed.cases}  # to all readers, of a pair's lesser code
+
+    def say(trial, cases, position):
+        return (truly if rng.random() < clear[min(trial.codes)] else falsely)(trial, cases, position)
+
+    rows = rows_of(sealed, range(4), say)
     cases, tables = sealed.by_code(), {}
     for row in rows:
         trial = plan(sealed, row["reader"])[row["position"]]
@@ -407,8 +412,8 @@ def test_the_average_is_over_readers_and_pairs_as_obuchowski_and_rockette_have_i
     table = np.array([[tables[reader, pair] for pair in pairs] for reader in range(4)], float)
     cov2 = np.mean([np.cov(table[i], table[j])[0, 1] for i in range(4) for j in range(i)]) / 30
     ms = table.mean(1).var(ddof=1)
-    se = math.sqrt(ms / 4 + max(cov2, 0))
-    df = (ms + 4 * max(cov2, 0)) ** 2 / (ms**2 / 3)
+    assert cov2 > 1e-4 and ms > 1e-4
+    se, df = math.sqrt(ms / 4 + cov2), (ms + 4 * cov2) ** 2 / (ms**2 / 3)
     found = choices(sealed, rows)["average"]
     assert found["pairs"] == 30 and found["share"] == pytest.approx(table.mean())
     assert found["high"] - found["share"] == pytest.approx(stats.t.ppf(0.975, df) * se)

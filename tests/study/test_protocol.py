@@ -123,7 +123,7 @@ def test_the_seal_is_broken_by_any_truth():
 def test_the_seal_is_broken_by_any_pixel_and_by_the_seed():
     sealed = built(images=24)
     for code, found in sealed.pixels.items():
-        pixels = sealed.pixels | {code: ("0" if found[0] != "0" else "1") + found[1:]}
+        pixels = sealed.pixels | {code: found[:-1] + ("0" if found[-1] != "0" else "1")}
         assert replace(sealed, pixels=pixels).seal() != sealed.seal()
         assert replace(sealed, pixels=pixels).design_hash() != sealed.design_hash()
     assert replace(sealed, seed=sealed.seed + 1).seal() != sealed.seal()
@@ -301,8 +301,9 @@ def test_smallest_pictures_are_shuffled_too():
     assert (protocol.shuffled_tiles(image, np.random.default_rng(0)) != image).any()
 
 
-def test_every_study_has_codes_and_an_order_of_its_own():
+def test_every_study_has_codes_roles_and_an_order_of_its_own():
     one, two = (build(Protocol(), made_stimuli())[0] for _ in range(2))
+    assert len({tuple(sorted(c.source for c in s.cases if c.role == PRACTICE)) for s in (one, two)}) == 2
     assert not {case.code for case in one.cases} & {case.code for case in two.cases}
     sources = [[s.by_code()[t.codes[0]].source for t in plan(s, 0)] for s in (one, two)]
     assert sources[0] != sources[1]

@@ -1,10 +1,12 @@
 import dataclasses
+from dataclasses import replace
 
 import pytest
 import torch
 
-from ganlab.translation.methods import CycleGAN, Pix2Pix, Pool, TrainingConfig, mind, structure_loss
-from ganlab.translation.networks import PatchGANConfig, UNetConfig
+from ganlab.errors import InputError
+from ganlab.translation.methods import CycleGAN, Pix2Pix, Pool, TrainingConfig, mind, priors, structure_loss
+from ganlab.translation.networks import PatchGANConfig, UNetConfig, outlined
 
 TINY = TrainingConfig(network=UNetConfig(widths=(4, 6)), batch=2, size=32, rate=1e-3)
 PIX2PIX = dataclasses.replace(TINY, discriminator=PatchGANConfig(2, 4, 1), objective="non-saturating", pixel=10.0)
@@ -68,3 +70,74 @@ def test_mind_sees_edges_and_not_contrast():
 @pytest.mark.parametrize("distance", [1, 2, 3])
 def test_mind_of_a_flat_image_is_one(distance):
     torch.testing.assert_close(mind(torch.full((1, 1, 16, 16), 3.0), distance), torch.ones(1, 4, 16, 16))
+
+
+def test_what_a_head_encloses_is_inside():
+    ring = torch.zeros(1, 1, 24, 24)
+    ring[..., 4:20, 4:20] = 1
+    ring[..., 6:18, 6:18] = 0  # dark within, as bone and fluid are on T1
+    inside = outlined(ring, 0.5)
+    assert inside[..., 5:19, 5:19].all()
+    assert inside.sum() <= 16 * 16
+    assert outlined(ring.flip(2, 3), 0.5).equal(inside.flip(2, 3))
+
+
+def test_a_skull_in_the_fat_is_known_as_dark_on_t1():
+    """The priors: dark within the head becomes bone and back, bright becomes fat and back, outside stays air."""
+    mr = torch.zeros(1, 1, 40, 40)
+    mr[..., 4:36, 4:36] = 1.4  # fat
+    mr[..., 8:32, 8:32] = 0.05  # bone
+    mr[..., 12:28, 12:28] = 0.8  # brain
+    ct, _ = priors("mr2ct", mr, torch.full_like(mr, -1.0))
+    assert ct[0, 0, 20, 20] == pytest.approx(0.04) and ct[0, 0, 20, 10] == pytest.approx(0.8)
+    assert ct[0, 0, 20, 6] == pytest.approx(-0.1) and ct[0, 0, 1, 1] == -1
+    _, again = priors("mr2ct", mr, ct)
+    dark, bright = again[0, 0, 20, 10], again[0, 0, 20, 6]
+    assert dark < 0.2 < again[0, 0, 20, 20] < bright
+    with pytest.raises(InputError, match="leave prior at 0"):
+        priors("t1fa", mr, ct)
+
+
+def test_discriminators_see_outline_and_windows_of_their_own_kind():
+    seen = PatchGANConfig(width=4, layers=1, windows=((0.035, 0.08),), outline=-0.5, depths=(3, 9))
+    method = CycleGAN(TrainingConfig(method="cyclegan", network=UNetConfig(widths=(4, 6)), discriminator=seen), "cpu")
+    of_ct, of_mr = method.nets["discriminator"], method.nets["back_discriminator"]
+    assert (of_ct.body[0].in_channels, of_mr.body[0].in_channels) == (4, 3)
+    assert (of_ct.config.outline, of_mr.config.outline) == (-0.5, 0.15)
+    image = torch.full((1, 1, 32, 32), -1.0)
+    image[..., 8:24, 8:24] = 0.03
+    moved = image.clone().requires_grad_()
+    of_ct(moved).sum().backward()
+    assert moved.grad.abs().sum() > 0
+    shifted = image.clone()
+    shifted[..., 16, 16] = 0.3  # the outline is the same, the image is not
+    assert outlined(shifted, -0.5).equal(outlined(image, -0.5))
+    assert not of_ct(shifted).equal(of_ct(image))
+
+
+def test_a_cyclegan_is_drawn_to_the_priors_in_its_first_steps_only():
+    torch.manual_seed(0)
+    config = TrainingConfig(method="cyclegan", network=UNetConfig(widths=(4, 6)), prior=2,
+                            discriminator=PatchGANConfig(width=4, layers=1))  # fmt: skip
+    mr, ct = torch.rand(2, 1, 32, 32), torch.rand(2, 1, 32, 32) - 0.5
+    weights = []
+    for prior, number in ((2, 0), (0, 0), (2, 2), (0, 2)):
+        torch.manual_seed(1)
+        method = CycleGAN(replace(config, prior=prior), "cpu")
+        method.step(mr, ct, number)
+        weights.append(torch.cat([p.detach().flatten() for p in method.nets["generator"].parameters()]))
+    assert not weights[0].equal(weights[1])
+    assert weights[2].equal(weights[3])
+
+
+def test_the_cycle_from_the_source_may_weigh_less():
+    config = TrainingConfig(method="cyclegan", network=UNetConfig(widths=(4, 6)),
+                            discriminator=PatchGANConfig(width=4, layers=1))  # fmt: skip
+    mr, ct, found = torch.rand(2, 1, 32, 32), torch.rand(2, 1, 32, 32), []
+    for weight in (None, 10.0, 1.0):
+        torch.manual_seed(1)
+        method = CycleGAN(replace(config, cycle_source=weight), "cpu")
+        method.step(mr, ct, 0)
+        found.append(torch.cat([p.detach().flatten() for p in method.nets["generator"].parameters()]))
+    assert found[0].equal(found[1])
+    assert not found[0].equal(found[2])

@@ -17,11 +17,11 @@ from ganlab.imaging.files import read_volume, write_volume
 from ganlab.imaging.volume import Volume
 from ganlab.training import learning_rate
 from ganlab.translation.folders import Folders
-from ganlab.translation.methods import TrainingConfig
+from ganlab.translation.methods import METHODS, TrainingConfig
 from ganlab.translation.networks import PatchGANConfig, ResNetConfig, UNet, UNetConfig
 from ganlab.translation.pipeline import load_network
 from ganlab.translation.presets import PRESETS, get_preset
-from ganlab.translation.trainer import batches, freeze_statistics, starting_weights, train
+from ganlab.translation.trainer import FILES, _fill_others, batches, filled, freeze_statistics, starting_weights, train
 
 TINY = TrainingConfig(network=UNetConfig(widths=(4, 6)), steps=4, batch=2, size=32, epoch=2)
 
@@ -147,7 +147,7 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint(tmp_path, volumes):
 import os, signal
 from pathlib import Path
 from ganlab.translation.folders import Folders
-from ganlab.translation.methods import TrainingConfig
+from ganlab.translation.methods import METHODS, TrainingConfig
 from ganlab.translation.networks import PatchGANConfig, UNetConfig
 from ganlab.translation.trainer import train
 data = Folders(Path({str(volumes.source)!r}), Path({str(volumes.target)!r}))
@@ -297,3 +297,25 @@ def test_a_network_of_another_shape_is_no_start():
     for other in ("dcgan-digits", "ct2mr-unet"):
         with pytest.raises(InputError, match="another shape"):
             starting_weights(dataclasses.replace(PRESETS["mr2ct-pix2pix"], start=other))
+
+
+def test_unpaired_slices_can_be_asked_to_hold_something():
+    head, air = torch.ones(1, 32, 32), torch.full((1, 32, 32), -1.0)
+    given = [(head, head), (head, air), (air, head), (head * 0.5, head)]
+    kept = list(filled(0, lambda seed: iter(given), 0.12, (0.15, -0.5)))
+    assert len(kept) == 2 and kept[1] is given[3]
+
+
+def test_a_stage_takes_the_whole_game_from_the_one_before(tmp_path):
+    first = dataclasses.replace(TINIES["cyclegan"], steps=2)
+    losses(first, tmp_path / "first")
+    second = dataclasses.replace(first, start=str(tmp_path / "first"), steps=2)
+    method = METHODS["cyclegan"](second, "cpu")
+    _fill_others(second, method)
+    for name, file in FILES.items():
+        if name != "generator":
+            tensors, _ = load_tensors(tmp_path / "first" / file)
+            state = method.nets[name].state_dict()
+            assert all(state[key].equal(value) for key, value in tensors.items())
+    other = dataclasses.replace(second, discriminator=dataclasses.replace(D, width=6))
+    assert losses(other, tmp_path / "other")  # what does not fit begins from chance

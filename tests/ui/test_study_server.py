@@ -21,6 +21,7 @@ from ganlab.ui.rating import Desk, routes
 
 POSTGRES = "GANLAB_TEST_POSTGRES"
 HOST = "the host's secret"
+ODD = '{"do": "progress", "study": "\\ud800", "secret": "\\ud800", "code": "\\ud800"}'
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -174,7 +175,7 @@ def test_without_a_hosts_secret_nobody_creates_over_the_web(tmp_path):
     assert not (tmp_path / "s.db").exists()
 
 
-@pytest.mark.parametrize("body", ["", "[]", "5", "{", '{"do": "reveal"}', "\xff"])
+@pytest.mark.parametrize("body", ["", "[]", "5", "{", "[" * 8000, '{"do": "reveal"}', "\xff", ODD])
 @pytest.mark.parametrize("place", ["/rate", "/organise"])
 def test_requests_of_no_page_get_a_sentence(client, place, body):
     found = client.post(place, content=body.encode("latin-1"))
