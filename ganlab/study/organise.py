@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy import Connection, Engine
 
-from ganlab.checkpoints import replacing
+from ganlab.checkpoints import list_models, replacing
 from ganlab.errors import InputError
 from ganlab.study import archive
 from ganlab.study.answers import attention, choices, findings, reader_name, readings, staircase
@@ -138,9 +138,19 @@ def results(engine: Engine, row: dict) -> tuple[Readings, dict]:
     beside = {
         "design": sealed.protocol.design, "seal": row["seal"], "machine": json.loads(row["audit"])["machine"],
         "left_out": left_out, "attention": attention(sealed, rows), "experience": experience(engine, row),
+        "diversity": diversity([case.source for case in sealed.cases if case.synthetic and case.role == TEST]),
         "choices": choices(sealed, rows), "findings": findings(sealed, rows), "staircase": staircase(sealed, rows),
     }  # fmt: skip
     return readings(sealed, rows), beside
+
+
+def diversity(sources: list[str]) -> dict | None:
+    """{"model", "precision", "recall"} from the card of the pretrained generator that all synthetic images are of,
+    where there is one: how real and how various its images are, measured by no reader."""
+    models = {source.rpartition(" ")[0] for source in sources}
+    cards = {card["name"]: card for card in list_models("generate")}
+    measured = cards.get(models.pop(), {}).get("metrics", {}).get("generated") if len(models) == 1 else None
+    return measured and {"model": sources[0].rpartition(" ")[0], **{k: measured[k] for k in ("precision", "recall")}}
 
 
 def report(engine: Engine, row: dict) -> str:

@@ -47,6 +47,12 @@ def beside_html(beside: dict, found: dict | None) -> str:
         f"and seeds <code>{beside['seal']}</code>. A machine that sees eleven trivial features and no anatomy has an "
         f"area of {m['area']:.2f} ({m['low']:.2f} to {m['high']:.2f}) on these images.</p>",
     ]
+    if d := beside["diversity"]:
+        parts.append(
+            f"<p>{escape(d['model'])} has a precision of {d['precision']:.2f} and a recall of {d['recall']:.2f}: how "
+            "much of what it makes lies among real images, and how much of these it reaches. Readers judge the first "
+            "alone.</p>"
+        )
     if beside["left_out"]:
         words = ", ".join(f"{name} ({done} of {of})" for name, (done, of) in beside["left_out"].items())
         parts.append(f"<p>Left out, for they have not finished: {words}.</p>")

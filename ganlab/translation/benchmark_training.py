@@ -24,7 +24,7 @@ from ganlab.translation.presets import get_preset
 from ganlab.translation.tasks import get_task
 from ganlab.translation.trainer import freeze_statistics
 
-PRESETS = ("mr2ct-pix2pix", "mr2ct-cyclegan")
+PRESETS = ("mr2ct-pix2pix", "mr2ct-cyclegan-structure")
 RATE, BETAS = 2e-4, (0.5, 0.999)  # of both papers
 
 

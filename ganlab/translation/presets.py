@@ -34,6 +34,7 @@ PRESETS = {
     "ct2mr-pix2pix": replace(PIX2PIX, task="ct2mr", network=BRAIN_WINDOW, start="ct2mr-unet"),
     "t1fa-pix2pix": replace(PIX2PIX, task="t1fa", start="t1fa-unet"),
     "mr2ct-cyclegan": CYCLEGAN_2MM,
+    "mr2ct-cyclegan-structure": replace(CYCLEGAN, structure=5.0),
     "mr2ct-cyclegan-plain": CYCLEGAN,
     "t1fa-cyclegan": replace(CYCLEGAN, task="t1fa", network=UNetConfig(), structure=1.0),
     # Wolterink et al. 2017: CT clipped to [-600, 1400] HU, slices of 256 x 256, 100 + 100 epochs

@@ -14,6 +14,7 @@ from tests.study.conftest import made_stimuli
 
 SMALL = {"practice": 2, "catch": 0, "repeats": 0, "readers": 2, "rest": 5}
 SECRET = "the host's secret"
+PAINTED = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"
 KEYS = {
     "authenticate": ["s", "4"],
     "choose": ["b", "2"],
@@ -74,9 +75,7 @@ def read_on(page, trials, first=0, last=None):
         for key in KEYS[trials[position].asks]:
             page.keyboard.press(key)
         page.wait_for_selector("#next:not([disabled])")
-        page.wait_for_function(
-            "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"
-        )
+        page.evaluate(PAINTED)
         page.keyboard.press("Enter")
 
 
@@ -164,6 +163,24 @@ def test_window_and_zoom_change_what_is_seen_and_go_back(new_page, place):
     page.keyboard.press("0")
     assert len({first, darker, larger}) == 3
     assert page.evaluate(shown) == first
+
+
+def test_an_image_is_hidden_when_its_time_is_over(new_page, place):
+    made = place.create(limit_s=0.3)
+    page = new_page()
+    begin(page, place, made)
+    grey = "[...document.querySelector('.stage canvas').getContext('2d').getImageData(5, 5, 1, 1).data]"
+    for _ in range(200):
+        if page.evaluate(grey) == [102, 102, 102, 255]:
+            break
+        page.evaluate(PAINTED)
+    assert page.evaluate(grey) == [102, 102, 102, 255]
+    page.keyboard.press("r")
+    page.keyboard.press("1")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("main[data-position='1']")
+    said = json.loads(place.answers(made)[0]["said"])
+    assert 300 <= said["shown_ms"] < said["ms"]
 
 
 def test_an_answer_whose_acknowledgement_is_lost_is_sent_again_and_counts_once(browser, place):

@@ -13,6 +13,7 @@ from ganlab.errors import InputError
 from ganlab.study import archive, organise
 from ganlab.study.protocol import DESIGNS, plan
 from ganlab.study.readings import read_readings
+from ganlab.ui.organising import from_generator
 from tests.study.conftest import anything, made_stimuli
 
 SMALL = {"practice": 2, "catch": 1, "repeats": 0.1, "readers": 3}
@@ -256,3 +257,18 @@ def test_answers_of_another_kind_are_refused_in_words(new_study):
         found = study.ask(0, do="answer", token=frame["token"], said=wrong)
         assert set(found) == {"error"}
     assert organise.answers(study.engine, study.row()) == []
+
+
+def test_the_report_says_how_various_a_pretrained_generator_is():
+    found = organise.diversity(["dcgan-nodules 3", "dcgan-nodules 17"])
+    assert found["model"] == "dcgan-nodules"
+    assert 0 < found["recall"] < found["precision"] < 1
+    assert organise.diversity(["a.png", "b.png"]) is None
+    assert organise.diversity(["dcgan-nodules 3", "dcgan-digits 3"]) is None
+
+
+def test_a_study_of_a_generator_reports_its_diversity(new_study):
+    study = new_study(from_generator("dcgan-digits", 40), **SMALL)
+    study.read(0)
+    study.close()
+    assert "dcgan-digits has a precision of" in organise.report(study.engine, study.row())

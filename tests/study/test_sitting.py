@@ -285,6 +285,33 @@ def test_nothing_that_is_sent_depends_on_the_truth(new_study, design):
     assert told_before_the_reveal(study, False) == told_before_the_reveal(study, True)
 
 
+@pytest.mark.parametrize("told", [False, True])
+def test_the_share_of_synthetic_images_is_told_if_the_protocol_says_so(new_study, told):
+    study = new_study(prevalence=told, **SMALL)
+    assert study.ask()["prevalence"] == (0.5 if told else None)
+
+
+def test_a_break_comes_where_the_protocol_says(new_study):
+    study = new_study(rest=5, **SMALL)
+    study.ask(do="consent")
+    rests = [study.read(most=1).get("rest") for _ in range(12)]
+    assert [k + 1 for k, rest in enumerate(rests) if rest] == [5, 10]
+
+
+def test_a_staircase_shows_images_shorter_when_right_and_longer_when_wrong(new_study):
+    study = new_study(design="staircase", **SMALL | {"practice": 0, "repeats": 0, "catch": 0})
+    cases, trials = study.sealed().by_code(), plan(study.sealed(), 0)
+    shown = [study.ask(do="consent")["limit_ms"]]
+
+    def say(frame):
+        truth = cases[trials[frame["position"]].codes[0]].synthetic
+        return {"synthetic": truth == (frame["position"] < 3), "confidence": 2}  # three right, then wrong
+
+    for _ in range(5):
+        shown.append(study.read(most=1, said=say)["limit_ms"])
+    assert shown == [500, 490, 480, 470, 500, 530]
+
+
 def test_a_race_tells_and_ranks(new_study):
     study = new_study(race=True, **SMALL)
     cases, trials = study.sealed().by_code(), {k: plan(study.sealed(), k) for k in range(2)}
