@@ -316,6 +316,12 @@ def counts(connection: Connection, study: str) -> dict[int, int]:
     return dict(connection.execute(wanted).all())
 
 
+def many(connection: Connection, study: str, kind: str) -> int:
+    """How many events of a kind the study's log has."""
+    wanted = select(func.count()).where(EVENTS.c.study == study, EVENTS.c.kind == kind)
+    return connection.execute(wanted).scalar_one()
+
+
 def log_of(connection: Connection, study: str) -> list[dict]:
     wanted = select(EVENTS).where(EVENTS.c.study == study).order_by(EVENTS.c.id)
     return [dict(row) for row in connection.execute(wanted).mappings()]

@@ -27,7 +27,7 @@ from ganlab.study.invitations import UNKNOWN, number_of, signed, study_of, token
 from ganlab.study.protocol import DESIGNS, PRACTICE, TEST, Sealed, Trial, canonical_json, exposure_ms, plan
 
 GRAIN = 1 / 64  # share of pixels whose last bit is turned, others in every showing
-REFUSED = "refused"
+REFUSED, MOST_REFUSALS = "refused", 10_000  # in a log, which nobody shall fill the disk with
 COLOURS = ("Blue", "Amber", "Green", "Copper", "Violet", "Silver", "Crimson", "Ivory")
 ANIMALS = (
     "Otter", "Heron", "Lynx", "Badger", "Finch", "Marten", "Stork", "Hare", "Newt", "Raven", "Seal", "Wren", "Mole",
@@ -83,7 +83,7 @@ def handle(engine: Engine, request: dict) -> dict:
 def _log(engine: Engine, study: str, words: str) -> None:
     try:
         with archive.writing(engine) as connection:
-            if archive.find_study(connection, study):
+            if archive.find_study(connection, study) and archive.many(connection, study, REFUSED) < MOST_REFUSALS:
                 archive.note(connection, study, REFUSED, words)
     except archive.Unavailable:
         return  # the refusal stands, whether it could be written down or not

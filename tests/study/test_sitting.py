@@ -114,6 +114,14 @@ def test_forged_invitations_open_nothing(new_study):
         assert "not known" in found["error"]
 
 
+def test_forgers_cannot_fill_the_log(new_study, monkeypatch):
+    monkeypatch.setattr(sitting, "MOST_REFUSALS", 3)
+    study = new_study(**SMALL)
+    for _ in range(6):
+        study.ask(do="reveal")
+    assert len(refusals(study)) == 3
+
+
 def test_a_reader_beyond_the_invited_is_refused(new_study):
     study = new_study(**SMALL)
     found = sitting.handle(study.engine, {"code": invitation(study.row()["key"], study.created.study, 2)})
