@@ -201,8 +201,8 @@ the L1 loss leaves open it fills with what looks likely. That is sharper, and no
         "trained as a CycleGAN",
         "two generators and two adversaries on images that are not pairs (Zhu et al. 2017)",
         """No pairs: slices of some patients here, of others there. Two generators, two PatchGANs with least squares,
-and `{cycle:g} (E |F(G(x)) - x| + E |G(F(y)) - y|)`, after Wolterink et al. 2017.{structure} Nothing here forbids a
-mapping that is consistent and wrong.""",
+and `{cycle_source:g} E |F(G(x)) - x| + {cycle:g} E |G(F(y)) - y|`, after Wolterink et al. 2017.{structure}{helped}
+Nothing here forbids a mapping that is consistent and wrong.""",
     ),
 }
 
@@ -252,7 +252,7 @@ def write_new_card(
             if unet
             else f"ResNet, {config.network.blocks} blocks, width {config.network.width}, instance normalisation"
         )
-        + ", 2-D slices of 1 mm in three planes",
+        + f", 2-D slices of {config.spacing} mm in three planes",
         "config": as_config(config),
         "parameters": sum(p.numel() for p in net.parameters()),
         "training_data": (
@@ -271,16 +271,24 @@ def write_new_card(
         if config.structure
         else ""
     )
-    names = {"name": name, "task": task, "limits": LIMITS[task], "volumes": volumes}
+    helped = PRIOR.format(steps=config.prior) if config.prior else ""
+    helped += OUTLINE if config.discriminator.outline is not None else ""
+    source = config.cycle if config.cycle_source is None else config.cycle_source
+    names = {"name": name, "task": task, "limits": LIMITS[task], "volumes": volumes, "spacing": config.spacing}
     way = ", whose way back this is" if back else ""
     trained = (OWN if volumes else PHANTOMS).format(name=preset, volumes=volumes, back=way)
     names |= {"trained": trained, "knows": OWN_KNOWS if volumes else KNOWS}
     words = {"task": task, "target": kind.target.upper(), "pixel": config.pixel, "cycle": config.cycle}
-    text = text.format(**words, structure=structure)
+    words |= {"cycle_source": source, "structure": structure, "helped": helped}
+    text = text.format(**words)
     head = f"{kind.title}: {'U-Net' if unet else 'ResNet'} {title}"
     write_card(folder, front, CARD.format(title=head, text=text, size=config.size, **names))
 
 
+PRIOR = """ The first {steps} steps draw both generators to what everyone knows of
+the two contrasts: within the head what is dark on T1 is bone and what is bright is fat."""
+OUTLINE = """ The discriminators are shown how deep under the
+outline of the head every pixel lies, and CT through the windows of brain and bone as well."""
 PHANTOMS = """phantom patients that are made while training:
 every anatomy new, field of view and defacing random, contrast, noise and resolution of the source drawn anew; one
 patient in seven has a lesion, some have fillings or a bone flap. No patient's data was used. Train it again with
@@ -303,7 +311,7 @@ CARD = """
 
 ## Training
 
-Slices of {size} x {size} pixels at 1 mm, in all three planes, of {trained}
+Slices of {size} x {size} pixels at {spacing} mm, in all three planes, of {trained}
 
 ## Held-out phantom patients
 
