@@ -15,8 +15,9 @@
     if (!quiet) tell("");
     page.setAttribute("aria-busy", "true");
     try {
-      const response = await fetch("organise", { method: "POST", body: JSON.stringify({ study: known.study, secret: known.secret, ...request }) });
-      const found = response.status < 500 || response.status === 503 ? await response.json() : { error: "The server has trouble; look at its terminal." };
+      const headers = request.host ? { "X-Ganlab-Host": request.host } : {};
+      const response = await fetch("organise", { method: "POST", headers, body: JSON.stringify({ study: known.study, secret: known.secret, ...request }) });
+      const found = response.status === 413 ? { error: "That is too much for one request; give fewer or smaller images, or create the study on the server." } : response.status < 500 || response.status === 503 ? await response.json() : { error: "The server has trouble; look at its terminal." };
       if (found.error && !quiet) { tell(found.error); return null; }
       return found;
     } catch {

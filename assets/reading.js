@@ -59,10 +59,12 @@ async function readable(address, side, label, act) {
   shown.level = (dc, dw) => { view.centre = Math.min(255, Math.max(0, view.centre + dc)); view.width = Math.min(510, Math.max(2, view.width + dw)); refresh(); };
   shown.put = (x, y) => { shown.place = [Math.min(w, Math.max(0, x)), Math.min(h, Math.max(0, y))]; shown.draw(); };
 
+  const across = () => canvas.getBoundingClientRect().width / w; // CSS pixels of a pixel, however the page is laid out
   let drag = null;
   canvas.addEventListener("contextmenu", (event) => event.preventDefault());
   canvas.addEventListener("pointerdown", (event) => {
     act("touched");
+    if (drag) { drag = null; return; } // a second finger is no window
     canvas.setPointerCapture(event.pointerId);
     drag = { x: event.clientX, y: event.clientY, moved: 0, pan: event.button === 1 || event.shiftKey };
   });
@@ -72,16 +74,17 @@ async function readable(address, side, label, act) {
     drag.moved += Math.abs(dx) + Math.abs(dy);
     drag.x = event.clientX; drag.y = event.clientY;
     if (drag.moved < 4) return;
-    if (drag.pan) { view.x -= dx / (scale * view.zoom); view.y -= dy / (scale * view.zoom); shown.draw(); }
+    if (drag.pan) { view.x -= dx / (across() * view.zoom); view.y -= dy / (across() * view.zoom); shown.draw(); }
     else shown.level(dy * 0.6, dx * 1.2);
   });
   canvas.addEventListener("pointerup", (event) => {
     const clicked = drag && drag.moved < 4;
     drag = null;
     if (!clicked) return;
-    const box = canvas.getBoundingClientRect(), k = scale * view.zoom;
+    const box = canvas.getBoundingClientRect(), k = across() * view.zoom;
     act("clicked", (event.clientX - box.left - box.width / 2) / k + view.x, (event.clientY - box.top - box.height / 2) / k + view.y);
   });
+  canvas.addEventListener("pointercancel", () => { drag = null; });
   canvas.addEventListener("wheel", (event) => { event.preventDefault(); act("touched"); shown.zoom(event.deltaY < 0 ? 1.2 : 1 / 1.2); }, { passive: false });
   canvas.addEventListener("dblclick", shown.reset);
   refresh();

@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from ganlab.errors import InputError
-from ganlab.study.protocol import FINDING, TEST, Case, Sealed, Trial, exposure_ms, plan
+from ganlab.study.protocol import FINDING, LONGEST_MS, SHORTEST_MS, TEST, Case, Sealed, Trial, exposure_ms, plan
 from ganlab.study.readings import STEPS, Readings, checked
 
 NUMBERS = {  # what a browser reports beside the answer -> the least and the most of it
@@ -168,13 +168,17 @@ def choices(sealed: Sealed, rows: list[dict]) -> dict | None:
         covariances = np.cov(table) / len(common)
         cov2 = float(covariances[~np.eye(len(table), dtype=bool)].mean())
         found = reader_average(table.mean(1), cov2)
-    # two readers with equal shares by chance have no SE, which would claim anything
-    if found and (found.se or found.area in (0.0, 1.0)):
+    if found:
         wide, narrow = found.interval(), found.interval(0.9)
         average = {"share": found.area, "low": wide.low, "high": wide.high, "low_90": narrow.low,
                    "high_90": narrow.high, "p": found.p, "pairs": len(common),
                    "verdict": verdict(found, sealed.protocol.margin)}  # fmt: skip
-    return {"readers": readers, "average": average}
+    pairs = [
+        (name, *sorted(pair, key=lambda code: not cases[code].synthetic), int(hit))
+        for name, good in tables.items()
+        for pair, hit in sorted(good.items(), key=lambda item: sorted(item[0]))
+    ]
+    return {"readers": readers, "average": average, "pairs": pairs}
 
 
 def findings(sealed: Sealed, rows: list[dict]) -> dict | None:
@@ -215,19 +219,28 @@ def _hit(lesion, confidence: int, place: list[float] | None) -> bool:
     return math.hypot(place[0] - lesion.x, place[1] - lesion.y) <= lesion.radius
 
 
-def staircase(sealed: Sealed, rows: list[dict]) -> dict[str, float]:
-    """Of a staircase: the mean exposure of each reader at its turns after the first two, in ms: about that at which
-    three answers of four are right."""
+def staircase(sealed: Sealed, rows: list[dict]) -> dict[str, dict]:
+    """Of a staircase, by reader: the "share" of right answers in its last half, and "ms", the mean exposure at its
+    turns there, if that share is what a staircase settles at, 0.65 to 0.85, and no exposure was at its bounds; else
+    None: who guesses, or is right at any exposure, has no threshold. Repeats do not count."""
     cases, found = sealed.by_code(), {}
     if sealed.protocol.design != "staircase":
         return found
     for number in sorted({row["reader"] for row in rows}):
-        trials, good = plan(sealed, number), []
+        trials, good, told = plan(sealed, number), [], []
         for row in (row for row in rows if row["reader"] == number):
-            if trials[row["position"]].block == TEST:
-                good.append(right(trials[row["position"]], json.loads(row["said"]), cases))
+            trial = trials[row["position"]]
+            if trial.block == TEST:
+                good.append(right(trial, json.loads(row["said"]), cases))
+                told.append(not trial.repeat)
         shown = [exposure_ms(sealed.protocol, good[:k]) for k in range(len(good))]
-        turns = [shown[k] for k in range(1, len(good)) if good[k] != good[k - 1]]
-        if len(turns) > 3:
-            found[reader_name(number)] = float(np.mean(turns[2:]))
+        last = range(len(good) // 2, len(good))
+        counted = [good[k] for k in last if told[k]]
+        turns = [shown[k] for k in last if k and good[k] != good[k - 1]]
+        if not counted:
+            continue
+        share = sum(counted) / len(counted)
+        inside = all(SHORTEST_MS < shown[k] < LONGEST_MS for k in last)
+        settled = 0.65 <= share <= 0.85 and inside and len(turns) > 3
+        found[reader_name(number)] = {"share": share, "ms": float(np.mean(turns)) if settled else None}
     return found

@@ -128,7 +128,13 @@ def _prepare_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def settle(connection, record):
         connection.isolation_level = None  # transactions begin where we say
-        for pragma in (f"busy_timeout={WAIT_MS}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        for pragma in (
+            f"busy_timeout={WAIT_MS}",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "secure_delete=ON",
+        ):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
@@ -204,8 +210,10 @@ def add_study(engine: Engine, row: dict, images: dict[str, np.ndarray], readers:
         note(connection, row["id"], "created", row["seal"])
 
 
-def find_study(connection: Connection, study: str) -> dict | None:
-    found = connection.execute(select(STUDIES).where(STUDIES.c.id == study)).mappings().first()
+def find_study(connection: Connection, study: str, hold: bool = False) -> dict | None:
+    """hold: its status stays as it is until the transaction ends."""
+    wanted = select(STUDIES).where(STUDIES.c.id == study)
+    found = connection.execute(wanted.with_for_update(read=True) if hold else wanted).mappings().first()
     return dict(found) if found else None
 
 
@@ -291,8 +299,20 @@ def forget_reader(connection: Connection, study: str, number: int) -> int:
     return many
 
 
-def set_status(connection: Connection, study: str, status: str) -> None:
-    connection.execute(update(STUDIES).where(STUDIES.c.id == study).values(status=status))
+def wipe(engine: Engine) -> None:
+    """Leave nothing of what was deleted in SQLite's log beside the database."""
+    if engine.dialect.name == "sqlite":
+        with reading(engine) as connection:
+            connection.exec_driver_sql("COMMIT")
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            connection.exec_driver_sql("BEGIN")
+
+
+def set_status(connection: Connection, study: str, before: str, status: str) -> None:
+    """From one status to the next. Raises InputError if another was faster."""
+    where = (STUDIES.c.id == study) & (STUDIES.c.status == before)
+    if not connection.execute(update(STUDIES).where(where).values(status=status)).rowcount:
+        raise InputError(f"The study is not {before} any more; reload the page.")
     note(connection, study, status)
 
 
@@ -307,6 +327,8 @@ def delete_overdue(engine: Engine) -> list[str]:
             for table in (ANSWERS, READERS, PICTURES, EVENTS):
                 connection.execute(delete(table).where(table.c.study == study))
             connection.execute(delete(STUDIES).where(STUDIES.c.id == study))
+    if gone:
+        wipe(engine)
     return gone
 
 

@@ -59,7 +59,7 @@ def create(engine: Engine, protocol: Protocol, stimuli: Stimuli) -> Created:
 
 
 def authorised(connection: Connection, study, secret) -> dict:
-    """The study's row. Raises InputError unless the secret is its organiser's; that is logged."""
+    """The study's row. Raises InputError unless the secret is its organiser's."""
     row = archive.find_study(connection, str(study).encode("ascii", "replace").decode()[:8].upper())
     if row is None or not is_secret(secret, row["organiser"]):
         raise InputError(WRONG)
@@ -103,7 +103,7 @@ def lock(engine: Engine, row: dict) -> None:
     if row["status"] != archive.OPEN:
         raise InputError(f"The study is {row['status']} already.")
     with archive.writing(engine) as connection:
-        archive.set_status(connection, row["id"], archive.LOCKED)
+        archive.set_status(connection, row["id"], archive.OPEN, archive.LOCKED)
 
 
 def unblind(engine: Engine, row: dict) -> str:
@@ -112,7 +112,7 @@ def unblind(engine: Engine, row: dict) -> str:
         raise InputError("The study still takes answers; lock it before it is unblinded.")
     if row["status"] == archive.LOCKED:
         with archive.writing(engine) as connection:
-            archive.set_status(connection, row["id"], archive.UNBLINDED)
+            archive.set_status(connection, row["id"], archive.LOCKED, archive.UNBLINDED)
     return row["sealed"]
 
 
@@ -137,7 +137,8 @@ def results(engine: Engine, row: dict) -> tuple[Readings, dict]:
         raise InputError("No reader has finished; there is nothing to analyse.")
     beside = {
         "design": sealed.protocol.design, "seal": row["seal"], "machine": json.loads(row["audit"])["machine"],
-        "left_out": left_out, "attention": attention(sealed, rows), "experience": experience(engine, row),
+        "left_out": left_out, "flow": flow(engine, row, len(done) - len(left_out)),
+        "attention": attention(sealed, rows), "experience": experience(engine, row),
         "diversity": diversity([case.source for case in sealed.cases if case.synthetic and case.role == TEST]),
         "choices": choices(sealed, rows), "findings": findings(sealed, rows), "staircase": staircase(sealed, rows),
     }  # fmt: skip
@@ -165,6 +166,15 @@ def write_report(engine: Engine, row: dict, path: Path) -> dict[str, str]:
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8")
     return {"report": str(path)}
+
+
+def flow(engine: Engine, row: dict, finished: int) -> dict[str, int]:
+    """How many readers were invited, consented, finished, and had their answers deleted."""
+    many = archive.unsealed(row["sealed"]).protocol.readers
+    with archive.reading(engine) as connection:
+        people = [archive.find_reader(connection, row["id"], k) for k in range(many)]
+    counts = {key: sum(bool(person[key]) for person in people) for key in ("consented", "deleted")}
+    return {"invited": many, "consented": counts["consented"], "finished": finished, "deleted": counts["deleted"]}
 
 
 def experience(engine: Engine, row: dict) -> dict[str, str]:
@@ -203,13 +213,18 @@ def certificate(engine: Engine, row: dict) -> dict:
 
 
 def export(engine: Engine, row: dict, folder: Path) -> dict[str, str]:
-    """All of an unblinded study as files: readings.csv with iMRMC, MRMCaov and BIDS beside it, answers.json with all
-    that was recorded, protocol.json whose SHA-256 is the seal, report.html,
-    certificate.json and log.csv; {what: path}."""
+    """All of an unblinded study as files: readings.csv with iMRMC, MRMCaov and BIDS beside it (of pairs: pairs.csv),
+    answers.json with all that was recorded, protocol.json whose SHA-256 is the seal, report.html, certificate.json and
+    log.csv; {what: path}."""
     table, beside = results(engine, row)
     folder = Path(folder)
-    files = write_exports(table, folder)
-    write_readings(table, folder / "readings.csv")
+    if beside["choices"]:  # two images of a pair are one answer, and no program for single images may take them for two
+        files = {"pairs": str(folder / "pairs.csv")}
+        with replacing(folder / "pairs.csv") as partial, open(partial, "w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([("reader", "synthetic", "real", "right"), *beside["choices"]["pairs"]])
+    else:
+        files = {"readings": str(folder / "readings.csv"), **write_exports(table, folder)}
+        write_readings(table, folder / "readings.csv")
     rows = [answer | {"said": json.loads(answer["said"])} for answer in answers(engine, row)]
     with archive.reading(engine) as connection:
         log = archive.log_of(connection, row["id"])
@@ -228,7 +243,7 @@ def export(engine: Engine, row: dict, folder: Path) -> dict[str, str]:
         writer.writerows(log)
     told = {name: str(folder / f"{name}.json") for name in texts}
     told["report"] = str(folder / "report.html")
-    return {"readings": str(folder / "readings.csv"), **told, "log": str(folder / "log.csv"), **files}
+    return {**told, "log": str(folder / "log.csv"), **files}
 
 
 def take_receipt(engine: Engine, row: dict, receipt: dict) -> int:

@@ -174,7 +174,8 @@ def check_protocol(protocol: Protocol) -> Protocol:
 def build(protocol: Protocol, stimuli: Stimuli) -> tuple[Sealed, dict[str, np.ndarray]]:
     """(what is to be sealed, code -> image) of a study. Codes, seed and roles are new random ones in each.
 
-    Practice takes images of both kinds in turn. A catch image is a real one of the test in shuffled tiles.
+    Practice takes images of both kinds in turn. A catch image is one of practice, whose truth is told anyway, in
+    shuffled tiles; without practice it is any of the test, for who knows its tiles again must not know its kind.
     Raises InputError if too few images are left for the test, or none has a lesion in a study that asks for them.
     """
     protocol = check_protocol(protocol)
@@ -201,10 +202,11 @@ def build(protocol: Protocol, stimuli: Stimuli) -> tuple[Sealed, dict[str, np.nd
         )  # fmt: skip
         cases.append(case)
         images[case.code] = stimuli.images[k]
+    pool = practice or [int(k) for k in order]
     for k in range(protocol.catch if protocol.design in ("yes-no", "ordinal", "diagnose") else 0):
         case = Case(next(codes), True, "catch")
         cases.append(case)
-        images[case.code] = shuffled_tiles(stimuli.images[sides[0][k % len(sides[0])]], rng)
+        images[case.code] = shuffled_tiles(stimuli.images[pool[k % len(pool)]], rng)
     cases.sort(key=lambda case: case.code)
     pixels = {code: digest(image) for code, image in images.items()}
     return Sealed(protocol, tuple(cases), pixels, seed, nonce), images
@@ -226,7 +228,9 @@ def shuffled_tiles(image: np.ndarray, rng: np.random.Generator, tiles: int = 6) 
 
 
 def _codes(rng: np.random.Generator, count: int) -> list[str]:
-    return [f"{value:08x}" for value in rng.choice(2**32, count, replace=False)]
+    return [
+        f"c{value:07x}" for value in rng.choice(2**28, count, replace=False)
+    ]  # no spreadsheet takes it for a number
 
 
 def plan(sealed: Sealed, reader: int) -> list[Trial]:
@@ -253,7 +257,8 @@ def plan(sealed: Sealed, reader: int) -> list[Trial]:
         found.reverse()
     if protocol.design == "diagnose":
         order = rng.permutation(len(tested))
-        trials += [Trial("diagnose", FINDING, (tested[k].code,)) for k in (order[::-1] if mirrored else order)]
+        finding = [Trial("diagnose", FINDING, (tested[k].code,)) for k in (order[::-1] if mirrored else order)]
+        trials = finding + trials  # nobody is primed by what is real before lesions are looked for
     return trials + with_extras(found, [case for case in cases if case.role == "catch"], protocol.repeats, rng)
 
 

@@ -58,15 +58,19 @@ def report_html(found: dict, title: str, more: str = "", design: str = "yes-no")
     parts = [f"<p>{overview(found)}</p>"]
     if average:
         parts.append(f"<p class='verdict'><b>{average['verdict'].capitalize()}.</b> {verdict_words(found)}</p>")
+    rated = design == "ordinal"  # a scale has no right and wrong: its cut in the middle is nobody's answer
     parts += [
-        "<h2>Readers</h2>", readers_table(found), figure(draw_roc(found), "Empirical ROC curves; the line is chance."),
+        "<h2>Readers</h2>", areas_table(found) if rated else readers_table(found),
+        figure(draw_roc(found), "Empirical ROC curves; the line is chance."),
         figure(draw_areas(found), "Area under the ROC curve with its 95 % interval; the band is the margin."),
-        "<h2>Answers as Chuquicusma et al. 2018 table them</h2>", recognition_table(found),
     ]  # fmt: skip
+    if not rated:
+        parts += ["<h2>Answers as Chuquicusma et al. 2018 table them</h2>", recognition_table(found)]
     if average:
         parts += ["<h2>Readers and cases at large</h2>", average_words(found)]
     sure = figure(draw_calibration(found), "Right answers by confidence with 95 % Wilson intervals; grey: too few.")
-    parts += ["<h2>How sure, how right</h2>", sure]
+    if design not in ("ordinal", "mosaic"):  # a mark has no confidence
+        parts += ["<h2>How sure, how right</h2>", sure]
     parts += ["<h2>Agreement, learning, time</h2>", agreement_words(found), sessions_table(found)]
     parts.append(more)
     check = "<p class='note'>A draft: hold every sentence against what was done.</p>"
@@ -126,6 +130,11 @@ def readers_table(found: dict) -> str:
         for name, r in found["readers"].items()
     ]  # fmt: skip
     return rows(heads, body)
+
+
+def areas_table(found: dict) -> str:
+    body = [[escape(name), share(r["area"])] for name, r in found["readers"].items()]
+    return rows(["reader", "area (95 %)"], body)
 
 
 def recognition_table(found: dict) -> str:

@@ -16,6 +16,8 @@ def study_html(table: Readings, beside: dict, protocol: Protocol) -> str:
     if protocol.design == "2afc":
         return page(protocol.title, [choices_html(beside["choices"], protocol.margin), beside_html(beside, None)])
     found = analyse(table, protocol.margin)
+    if protocol.design == "staircase":
+        found["average"] = None
     return report_html(found, protocol.title, beside_html(beside, found), protocol.design)
 
 
@@ -53,6 +55,11 @@ def beside_html(beside: dict, found: dict | None) -> str:
             "much of what it makes lies among real images, and how much of these it reaches. Readers judge the first "
             "alone.</p>"
         )
+    f = beside["flow"]
+    parts.append(
+        f"<p>{f['invited']} readers were invited, {f['consented']} consented, {f['finished']} finished, "
+        f"{f['deleted']} had their answers deleted.</p>"
+    )
     if beside["left_out"]:
         words = ", ".join(f"{name} ({done} of {of})" for name, (done, of) in beside["left_out"].items())
         parts.append(f"<p>Left out, for they have not finished: {words}.</p>")
@@ -68,11 +75,19 @@ def beside_html(beside: dict, found: dict | None) -> str:
         ]
         parts += [
             "<h2>Lesions, read before</h2>",
-            rows(["images", "mean area", "lesions found and placed", "readers"], body),
+            rows(["images", "mean area", "lesions found and placed, all readers", "readers"], body),
         ]
     if beside["staircase"]:
-        words = ", ".join(f"{name} {ms:.0f} ms" for name, ms in beside["staircase"].items())
-        parts.append(f"<p>Exposure at which about three of four answers are right: {words}.</p>")
+        body = [
+            [escape(name), number(s["share"]), f"{s['ms']:.0f} ms" if s["ms"] else "not reached"]
+            for name, s in beside["staircase"].items()
+        ]
+        heads = ["reader", "right in the last half", "exposure at which three of four are right"]
+        parts += ["<h2>Exposure</h2>", rows(heads, body)]
+        parts.append(
+            "<p>Exposures follow the answers, so areas above are of other exposures in every reader, and no verdict is "
+            "drawn from them. Who is right too seldom or too often has no threshold here.</p>"
+        )
     return "".join(parts)
 
 

@@ -27,7 +27,8 @@ from ganlab.study.invitations import UNKNOWN, number_of, signed, study_of, token
 from ganlab.study.protocol import DESIGNS, PRACTICE, TEST, Sealed, Trial, canonical_json, exposure_ms, plan
 
 GRAIN = 1 / 64  # share of pixels whose last bit is turned, others in every showing
-REFUSED, MOST_REFUSALS = "refused", 10_000  # in a log, which nobody shall fill the disk with
+REFUSED, AGAIN = "refused", "shown again"  # a timed image, after a reload
+MOST_NOTES = 10_000  # of a kind in a log, which nobody shall fill the disk with
 COLOURS = ("Blue", "Amber", "Green", "Copper", "Violet", "Silver", "Crimson", "Ivory")
 ANIMALS = (
     "Otter", "Heron", "Lynx", "Badger", "Finch", "Marten", "Stork", "Hare", "Newt", "Raven", "Seal", "Wren", "Mole",
@@ -71,27 +72,30 @@ def handle(engine: Engine, request: dict) -> dict:
         wanted = request.get("do", "look")
         if not isinstance(wanted, str) or wanted not in do:
             raise Refused("That is nothing that can be asked here; reload the page.")
-        return do[wanted](engine, request, study)
+        found = do[wanted](engine, request, study)
+        if wanted == "look" and found.get("limit_ms"):
+            _log(engine, study, f"position {found['position']}", AGAIN)
+        return found
     except archive.Unavailable as error:
         return {"error": str(error), "again": True}
     except InputError as error:
         if isinstance(error, Refused) and study:
-            _log(engine, study, str(error))
+            _log(engine, study, str(error), REFUSED)
         return {"error": str(error)}
 
 
-def _log(engine: Engine, study: str, words: str) -> None:
+def _log(engine: Engine, study: str, words: str, kind: str) -> None:
     try:
         with archive.writing(engine) as connection:
-            if archive.find_study(connection, study) and archive.many(connection, study, REFUSED) < MOST_REFUSALS:
-                archive.note(connection, study, REFUSED, words)
+            if archive.find_study(connection, study) and archive.many(connection, study, kind) < MOST_NOTES:
+                archive.note(connection, study, kind, words)
     except archive.Unavailable:
         return  # the refusal stands, whether it could be written down or not
 
 
 def admit(connection: Connection, code, study: str, lock: bool = False) -> Seat:
     """The seat that an invitation opens. Raises Refused if it is forged, void or expired."""
-    row = archive.find_study(connection, study)
+    row = archive.find_study(connection, study, hold=lock)
     if row is None:
         raise InputError(UNKNOWN)
     try:
@@ -121,6 +125,8 @@ def agree(engine: Engine, request: dict, study: str) -> dict:
     """Consent, and the reader's group of experience."""
     with archive.writing(engine) as connection:
         seat = admit(connection, request["code"], study, lock=True)
+        if seat.study["status"] != archive.OPEN:
+            raise InputError(CLOSED[seat.study["status"]])
         groups, chosen = seat.sealed.protocol.groups, request.get("experience", "")
         if groups and chosen not in groups:
             raise InputError(f"Choose your experience: {', '.join(groups)}.")
@@ -251,6 +257,7 @@ def forget(engine: Engine, request: dict, study: str) -> dict:
     with archive.writing(engine) as connection:
         seat = admit(connection, request["code"], study, lock=True)
         many = archive.forget_reader(connection, study, seat.number)
+    archive.wipe(engine)
     return {"stage": "forgotten", "words": f"{many} answers were deleted, and the invitation is void."}
 
 

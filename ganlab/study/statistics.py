@@ -245,6 +245,8 @@ def verdict(found: ReaderAverage, margin: float, level: float = 0.95) -> str:
     if not 0 < margin < CHANCE:
         raise InputError(f"A margin of {margin:g} is outside 0 to 0.5; 0.1 calls areas from 0.4 to 0.6 equivalent.")
     inner, outer = found.interval(2 * level - 1), found.interval(level)
+    if not found.se and found.area not in (0.0, 1.0):
+        return INCONCLUSIVE  # readers who all pressed one key have no spread, and that is no evidence
     if CHANCE - margin < inner.low and inner.high < CHANCE + margin:
         return EQUIVALENT
     return INCONCLUSIVE if outer.low <= CHANCE <= outer.high else DISTINGUISHABLE

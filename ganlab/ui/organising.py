@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hmac
 import io
 import tempfile
@@ -14,7 +13,9 @@ from pathlib import Path
 from ganlab.checkpoints import list_models
 from ganlab.errors import InputError
 
-MAX_BYTES = 2**27  # of a request: a study's images in base64
+MAX_BYTES = 2**27  # of a request with the host's secret: a study's images in base64
+MAX_REQUEST = 2**20  # of any other: a reader's receipt
+MOST_READERS, MOST_CASES = 20, 400  # of a plan that is simulated while somebody waits
 MOST_FILES = 2000
 STUDIES = 200  # simulated for a plan
 NO_HOST = (
@@ -27,10 +28,15 @@ class Counter:
     """Answers the organiser. desk: has the studies' database; host: the secret by which studies may be created here,
     "" where nobody may."""
 
-    MAX_REQUEST = MAX_BYTES
-
     def __init__(self, desk, host: str = ""):
         self._desk, self._host = desk, host
+
+    def most(self, request) -> int:
+        """Bytes that are read of a request: many only of one that brings the host's secret along."""
+        return MAX_BYTES if self._host and self._is_host(request.headers.get("x-ganlab-host", "")) else MAX_REQUEST
+
+    def _is_host(self, secret) -> bool:
+        return hmac.compare_digest(str(secret).encode(errors="replace"), self._host.encode())
 
     def ask(self, request: dict) -> dict:
         """request: `do` with progress, lock, unblind, report, export, receipt (`receipt`), `study` and `secret`; or
@@ -76,7 +82,7 @@ class Counter:
 
         if not self._host:
             raise InputError(NO_HOST)
-        if not hmac.compare_digest(str(request.get("host")).encode(), self._host.encode()):
+        if not self._is_host(request.get("host")):
             raise InputError("This is not the host's secret.")
         protocol = protocol_of(request.get("protocol"))
         with tempfile.TemporaryDirectory(prefix="ganlab-") as folder:
@@ -92,6 +98,11 @@ def planned(request: dict) -> dict:
     readers, count, margin = (request.get(name) for name in ("readers", "count", "margin"))
     if type(readers) is not int or type(count) is not int or not isinstance(margin, int | float):
         raise InputError("Readers and images are whole numbers, the margin is a number.")
+    if readers > MOST_READERS or count > MOST_CASES or not 0 < margin < 1:
+        raise InputError(
+            f"More than {MOST_READERS} readers or {MOST_CASES} images take long to simulate: python -m ganlab study "
+            "plan."
+        )
     return {"words": format_plan(plan(Readers(readers, count - count % 2, 0.0), float(margin), STUDIES))}
 
 
@@ -145,7 +156,7 @@ def from_generator(model: str, count) -> object:
 
     if type(count) is not int:
         raise InputError(f'"{str(count)[:20]}" is no number of images.')
-    made = mixed(model, count, secrets.randbits(31))
+    made = mixed(model, count, secrets.randbits(32))
     sources = [f"{source} {number}" for _, _, source, number in made.truth]
     return Stimuli(made.images, made.synthetic, [label for _, label, *_ in made.truth], sources, [None] * count)
 
@@ -157,6 +168,6 @@ def _write(files, folder: Path) -> None:
     for k, file in enumerate(files):
         try:
             name, data = Path(str(file["name"])).name, base64.b64decode(file["data"], validate=True)
-        except (KeyError, TypeError, binascii.Error):
-            raise InputError("A file did not arrive whole; try again.") from None
-        (folder / f"{k:04d}-{name[-80:]}").write_bytes(data)
+            (folder / f"{k:04d}-{name[-80:]}").write_bytes(data)
+        except (KeyError, TypeError, ValueError, OSError):
+            raise InputError("A file did not arrive whole, or its name is none; try again.") from None

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
@@ -41,11 +43,15 @@ class Desk:
 
     @property
     def engine(self):
-        from ganlab.study.archive import open_archive
+        from ganlab.study.archive import delete_overdue, open_archive
 
         with self._lock:
+            today = datetime.now(UTC).date()
             if self._engine is None:
-                self._engine = open_archive(self._url)
+                self._engine, self._day = open_archive(self._url), today
+            if self._day != today:  # a server that runs for months deletes on the day as well
+                delete_overdue(self._engine)
+                self._day = today
             return self._engine
 
 
@@ -66,14 +72,14 @@ async def file(request: Request) -> Response:
     return FileResponse(ASSETS / name, media_type=FILES[name], headers={"Cache-Control": "no-cache"})
 
 
-def answering(answer: Callable[[dict], dict], most: int) -> Callable:
-    """Answers JSON with JSON, in a thread."""
+def answering(answer: Callable[[dict], dict], threads: ThreadPoolExecutor, most: Callable[[Request], int]) -> Callable:
+    """Answers JSON of most(request) bytes with JSON, in a thread of its own kind: readers never wait for organisers."""
 
     async def serve(request: Request) -> Response:
-        wanted = await read_question(request, most)
+        wanted = await read_question(request, most(request))
         if isinstance(wanted, Response):
             return wanted
-        found = await asyncio.to_thread(answer, wanted)
+        found = await asyncio.get_running_loop().run_in_executor(threads, answer, wanted)
         return JSONResponse(found, status_code=503 if found.get("again") else 200, headers=GUARDED)
 
     return serve
@@ -85,11 +91,14 @@ def routes(desk: Desk, host: str = "") -> list[Route]:
     from ganlab.ui.organising import Counter
 
     counter = Counter(desk, host)
+    reading, organising = ThreadPoolExecutor(8, "readers"), ThreadPoolExecutor(2, "organisers")
+    ask = answering(lambda wanted: handle(desk.engine, wanted), reading, lambda request: MAX_REQUEST)
+    organise = answering(counter.ask, organising, counter.most)
     return [
         Route("/rate", page("rate.html"), methods=["GET"]),
-        Route("/rate", answering(lambda wanted: handle(desk.engine, wanted), MAX_REQUEST), methods=["POST"]),
+        Route("/rate", ask, methods=["POST"]),
         Route("/organise", page("organise.html"), methods=["GET"]),
-        Route("/organise", answering(counter.ask, counter.MAX_REQUEST), methods=["POST"]),
+        Route("/organise", organise, methods=["POST"]),
         Route("/rate/{name}", file, methods=["GET"]),
     ]
 

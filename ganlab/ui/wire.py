@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 import struct
@@ -19,13 +20,14 @@ PRIVATE = {"Cache-Control": "no-store"}
 
 async def read_question(request: Request, most: int) -> dict | Response:
     """The JSON object that a canvas sent, or the answer to what is none or has more than `most` bytes."""
-    body = b""
+    body = bytearray()
     async for chunk in request.stream():
-        body += chunk
+        body.extend(chunk)
         if len(body) > most:
             return Response("Too long.", 413)
     try:
-        wanted = json.loads(body)
+        wanted = await asyncio.to_thread(json.loads, body)
+        json.dumps(wanted, ensure_ascii=False).encode()  # halves of surrogate pairs are no text, and no file's name
     except (ValueError, RecursionError):
         wanted = None
     return wanted if isinstance(wanted, dict) else Response("Not a request of this page.", 400)

@@ -145,6 +145,42 @@ def test_an_answer_can_be_taken_back_until_it_is_given(new_page, place):
     assert (said["synthetic"], said["confidence"], said["changes"]) == (False, 1, 1)
 
 
+def test_a_key_that_is_held_gives_no_answers(new_page, place):
+    made = place.create(design="mosaic", practice=0)
+    page = new_page()
+    begin(page, place, made)
+    for _ in range(20):
+        page.keyboard.down("Enter")  # from the second on a repeat
+    page.keyboard.up("Enter")
+    page.keyboard.press("n")
+    page.wait_for_selector("#next:not([disabled])")
+    for _ in range(20):
+        page.keyboard.down("Enter")
+    page.keyboard.up("Enter")
+    page.wait_for_selector("main[data-position='1']")
+    assert [json.loads(row["said"])["marked"] for row in place.answers(made)] == [[]]
+
+
+def test_enter_presses_the_button_that_has_the_focus(new_page, place):
+    made = place.create()
+    page = new_page()
+    begin(page, place, made)
+    page.keyboard.press("s")
+    page.keyboard.press("6")
+    page.focus("button:text-is('Take back')")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#next[disabled]")
+    assert place.answers(made) == []
+
+
+def test_another_invitation_in_the_same_tab_is_another_reader(new_page, place):
+    made = place.create()
+    page = new_page()
+    begin(page, place, made)
+    page.evaluate("code => { location.hash = code; }", made.invitations[1])
+    page.wait_for_selector("#consent")
+
+
 def test_window_and_zoom_change_what_is_seen_and_go_back(new_page, place):
     made = place.create()
     page = new_page()

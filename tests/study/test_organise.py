@@ -29,7 +29,15 @@ def test_a_study_ends_in_a_report_and_files(new_study, design, tmp_path):
     assert "Are they real?" in page
     assert study.created.seal in page
     files = organise.export(study.engine, study.row(), tmp_path / "out")
-    assert {"readings", "protocol", "answers", "certificate", "log", "report", "imrmc", "mrmcaov", "bids"} <= set(files)
+    assert {"protocol", "answers", "certificate", "log", "report"} <= set(files)
+    if design == "2afc":
+        with open(files["pairs"], newline="", encoding="utf-8") as file:
+            pairs = list(csv.DictReader(file))
+        assert len(pairs) == 3 * 19 and "imrmc" not in files
+        cases = study.sealed().by_code()
+        assert all(cases[pair["synthetic"]].synthetic and not cases[pair["real"]].synthetic for pair in pairs)
+        return
+    assert {"readings", "imrmc", "mrmcaov", "bids"} <= set(files)
     table = read_readings(files["readings"])
     assert table.readers == ["reader-01", "reader-02", "reader-03"]
     first = table.first().of("reader-01")
@@ -272,3 +280,56 @@ def test_a_study_of_a_generator_reports_its_diversity(new_study):
     study.read(0)
     study.close()
     assert "dcgan-digits has a precision of" in organise.report(study.engine, study.row())
+
+
+def test_readers_who_all_press_one_key_are_no_evidence(new_study):
+    study = new_study(**SMALL)
+    for reader in range(3):
+        study.read(reader, said=lambda frame: {"synthetic": False, "confidence": 1})
+    study.close()
+    page = organise.report(study.engine, study.row())
+    assert "<b>Inconclusive.</b>" in page
+    assert "Equivalent" not in page
+
+
+def test_the_report_counts_everybody(new_study):
+    study = new_study(**SMALL | {"readers": 4})
+    study.read(0)
+    study.read(1, most=4)
+    study.read(2, most=2)
+    study.ask(2, do="forget", sure=True)
+    study.close()
+    page = organise.report(study.engine, study.row())
+    assert "4 readers were invited, 3 consented, 1 finished, 1 had their answers deleted" in page
+
+
+def test_a_staircase_and_a_scale_claim_no_more_than_they_can(new_study):
+    stairs, scale = new_study(design="staircase", **SMALL), new_study(design="ordinal", **SMALL)
+    for study in (stairs, scale):
+        for reader in range(3):
+            study.read(reader)
+        study.close()
+    assert "class='verdict'" not in organise.report(stairs.engine, stairs.row())
+    page = organise.report(scale.engine, scale.row())
+    assert "class='verdict'" in page and "sensitivity</th>" not in page
+
+
+def test_what_was_deleted_is_gone_from_the_disk(new_study, tmp_path):
+    study = new_study(**SMALL)
+    study.read(0, most=5, said=lambda frame: {"synthetic": True, "confidence": 5, "ms": 7654.321})
+
+    def on_disk():
+        return b"".join(path.read_bytes() for path in tmp_path.glob("studies.db*"))
+
+    assert b"7654.321" in on_disk()
+    study.ask(0, do="forget", sure=True)
+    assert b"7654.321" not in on_disk()
+
+
+def test_a_late_second_lock_does_not_take_back_the_unblinding(new_study):
+    study = new_study(**SMALL)
+    stale = study.row()
+    study.close()
+    with pytest.raises(InputError, match="not open any more"):
+        organise.lock(study.engine, stale)
+    assert study.row()["status"] == "unblinded"

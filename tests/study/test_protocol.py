@@ -273,16 +273,32 @@ def test_practice_is_of_both_kinds_and_shown_in_the_test_no_more(practice):
         assert len(shown[PRACTICE]) == practice and not shown[PRACTICE] & shown[TEST]
 
 
-def test_catch_images_are_test_images_in_shuffled_tiles():
+@pytest.mark.parametrize("practice", [0, 4])
+def test_catch_images_are_shuffled_tiles_of_practice_or_of_any_image(practice):
+    """Whoever knows the tiles again learns nothing: practice is told anyway, and without it both kinds are cut up."""
     stimuli = made_stimuli(24)  # 24 x 24 pixels are 6 x 6 tiles without a rest
-    sealed, images = build(Protocol(catch=20), stimuli)
-    real = [images[case.code] for case in sealed.cases if case.role == TEST and not case.synthetic]
+    sealed, images = build(Protocol(catch=20, practice=practice), stimuli)
     catches = [case for case in sealed.cases if case.role == "catch"]
     assert len(catches) == 20 and all(case.synthetic and case.lesion is None for case in catches)
+    role = PRACTICE if practice else TEST
+    sources = {case.code: tiles(images[case.code]) for case in sealed.cases if case.role == role}
+    cut = [[code for code, pieces in sources.items() if pieces == tiles(images[case.code])] for case in catches]
+    assert all(len(found) == 1 for found in cut)
+    assert {sealed.by_code()[found[0]].synthetic for found in cut} == {False, True}
     for case in catches:
         assert not any((images[case.code] == image).all() for image in stimuli.images)
-        assert any((np.sort(images[case.code], axis=None) == np.sort(image, axis=None)).all() for image in real)
     assert len({sealed.pixels[case.code] for case in catches}) == 20
+
+
+def test_what_is_built_depends_on_the_truth_in_practice_only(monkeypatch):
+    """The same images with opposite truths: the same catch images, codes and pixels."""
+    stimuli = made_stimuli(40)
+    found = []
+    for synthetic in (stimuli.synthetic, ~stimuli.synthetic):
+        monkeypatch.setattr(protocol.secrets, "randbits", lambda bits: 5)
+        sealed, _ = build(Protocol(practice=0, catch=5), replace(stimuli, synthetic=synthetic))
+        found.append((sealed.pixels, [(case.code, case.role) for case in sealed.cases], plan(sealed, 0)))
+    assert found[0] == found[1]
 
 
 def tiles(image, size=4):
@@ -385,7 +401,7 @@ def test_what_is_asked(design, asks):
 
 def test_lesions_are_looked_for_before_anyone_is_asked_what_is_real():
     blocks = [t.block for t in plan(built(design="diagnose", repeats=0.3), 1)]
-    assert blocks == sorted(blocks, key=[PRACTICE, FINDING, TEST].index) and set(blocks) == {PRACTICE, FINDING, TEST}
+    assert blocks == sorted(blocks, key=[FINDING, PRACTICE, TEST].index) and set(blocks) == {PRACTICE, FINDING, TEST}
 
 
 @pytest.mark.parametrize("design", [*SINGLE, "2afc"])

@@ -115,7 +115,7 @@ def test_forged_invitations_open_nothing(new_study):
 
 
 def test_forgers_cannot_fill_the_log(new_study, monkeypatch):
-    monkeypatch.setattr(sitting, "MOST_REFUSALS", 3)
+    monkeypatch.setattr(sitting, "MOST_NOTES", 3)
     study = new_study(**SMALL)
     for _ in range(6):
         study.ask(do="reveal")
@@ -339,3 +339,12 @@ def test_a_race_tells_and_ranks(new_study):
     assert found["board"][0]["right"] == found["board"][0]["of"]
     assert found["me"] == found["board"][1]["name"]
     assert len({row["name"] for row in found["board"]}) == 2
+
+
+def test_a_timed_image_that_is_shown_again_is_noted(new_study):
+    study = new_study(limit_s=0.5, **SMALL)
+    study.read(most=2)
+    study.ask()
+    with archive.reading(study.engine) as connection:
+        log = archive.log_of(connection, study.created.study)
+    assert [event["words"] for event in log if event["kind"] == "shown again"] == ["position 2"]

@@ -87,7 +87,8 @@ def client(tmp_path):
 
 
 def ask(client, **request):
-    return client.post("/organise", content=json.dumps(request)).json()
+    headers = {"X-Ganlab-Host": HOST} if request.get("host") == HOST else {}
+    return client.post("/organise", content=json.dumps(request), headers=headers).json()
 
 
 def png(seed, deep=False):
@@ -158,6 +159,8 @@ def test_a_study_of_a_generator_is_created_over_the_web(client):
         ({"real": uploaded(100)}, "same picture"),
         ({"real": [*uploaded(0), {"name": "x.png", "data": "bm8gcGljdHVyZQ=="}]}, "cannot be read"),
         ({"real": [{"name": "a.png", "data": png(k, deep=True)} for k in range(12)]}, "16 bits"),
+        ({"real": [{"name": "\0.png", "data": png(0)}]}, "did not arrive"),
+        ({"real": [{"name": "x.png", "data": "\u00e9"}]}, "did not arrive"),
         ({"size": "big"}, "number of pixels"),
     ],
 )  # fmt: skip
@@ -186,6 +189,13 @@ def test_requests_of_no_page_get_a_sentence(client, place, body):
 
 def test_requests_that_are_too_long_are_cut(client):
     assert client.post("/rate", content="x" * 9000).status_code == 413
+    assert client.post("/organise", content="x" * 2**21).status_code == 413  # only who has the host's secret sends more
+    assert client.post("/organise", content="x" * 2**21, headers={"X-Ganlab-Host": HOST}).status_code == 400
+
+
+@pytest.mark.parametrize("values", [(60, 1000, 0.1), (4, 10**400, 0.1), (4, 60, 10**400), (4, 60, 0), ("4", 60, 0.1)])
+def test_plans_that_would_stop_the_server_are_refused(client, values):
+    assert "error" in ask(client, do="plan", **dict(zip(("readers", "count", "margin"), values, strict=True)))
 
 
 def test_pages_come_with_guards_and_unlisted_places_are_not_there(client):
