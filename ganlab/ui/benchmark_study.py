@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -68,10 +68,10 @@ class Reader:
         body, until = json.dumps({"code": self.code, **request}), time.monotonic() + PATIENCE
         while time.monotonic() < until:
             try:
-                line = http.client.HTTPConnection(HOST, self.port, timeout=PATIENCE)
-                line.request("POST", "/rate", body)
-                found = json.loads(line.getresponse().read())
-                line.close()
+                with closing(http.client.HTTPConnection(HOST, self.port, timeout=PATIENCE)) as line:
+                    line.request("POST", "/rate", body)
+                    with line.getresponse() as response:
+                        found = json.loads(response.read())
             except (OSError, http.client.HTTPException, ValueError):
                 self.sent_again += 1
                 time.sleep(0.02)

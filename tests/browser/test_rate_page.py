@@ -206,10 +206,7 @@ def test_an_image_is_hidden_when_its_time_is_over(new_page, place):
     page = new_page()
     begin(page, place, made)
     grey = "[...document.querySelector('.stage canvas').getContext('2d').getImageData(5, 5, 1, 1).data]"
-    for _ in range(200):
-        if page.evaluate(grey) == [102, 102, 102, 255]:
-            break
-        page.evaluate(PAINTED)
+    page.wait_for_selector("text=The time is over")
     assert page.evaluate(grey) == [102, 102, 102, 255]
     page.keyboard.press("r")
     page.keyboard.press("1")
