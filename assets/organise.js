@@ -120,7 +120,7 @@
       ...(fresh ? [tag("p", {}, "Write this down, it is shown once. The study's secret: ", tag("strong", { class: "code", id: "fresh" }, known.secret))] : []),
       tag("p", {}, "This study is ", tag("strong", { id: "status" }, found.status), `. Requests refused so far: ${found.refused}.`),
       tag("p", { class: "note" }, `Seal, to be published before the first answer: `, tag("span", { class: "code", id: "seal" }, found.seal)),
-      tag("p", { class: "note" }, `A machine that sees no anatomy tells the kinds with an area of ${m.area.toFixed(2)} (${m.low.toFixed(2)} to ${m.high.toFixed(2)}); report it beside the readers'.`),
+      tag("p", { class: "note" }, `A machine that sees no anatomy tells the kinds with an area of ${m.area.toFixed(2)} (${m.low.toFixed(2)} to ${m.high.toFixed(2)}); report it beside the readers'. ${found.warning}`),
       tag("div", { class: "bar" }, ...steps, button("Refresh", () => watch(), { id: "refresh" }), button("Another study", () => { sessionStorage.removeItem("ganlab-organiser"); delete known.study; delete known.secret; begin(); })),
       tag("div", { class: "scroll" }, tag("table", {}, tag("thead", {}, tag("tr", {}, ...heads.map((head) => tag("th", {}, head)))), tag("tbody", {}, ...found.readers.map(line)))),
       tag("details", {}, tag("summary", { class: "note" }, "Put answers back from a reader's receipt"), receipt), tag("div", { id: "result" }));

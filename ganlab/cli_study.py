@@ -154,6 +154,7 @@ def study_create(
 ) -> None:
     """Build, seal and store a study; prints its secret and its readers' invitations, once."""
     from ganlab.study.archive import open_archive
+    from ganlab.study.audit import EASY, TOLD
     from ganlab.study.organise import create
     from ganlab.study.protocol import Protocol
     from ganlab.study.stimuli import from_folders, from_truth
@@ -183,6 +184,7 @@ def study_create(
         f"Seal, to be published before the first answer: {made.seal}",
         f"A machine that sees no anatomy tells the kinds with an area of {m['area']:.2f} ({m['low']:.2f} to "
         f"{m['high']:.2f}).",
+        *([TOLD] if m["low"] > EASY else []),
         "Invitations, each for one reader, at /rate:",
         *made.invitations,
     ]

@@ -17,7 +17,7 @@ from ganlab.checkpoints import list_models, replacing
 from ganlab.errors import InputError
 from ganlab.study import archive
 from ganlab.study.answers import attention, choices, findings, reader_name, readings, staircase
-from ganlab.study.audit import inspect, property_of
+from ganlab.study.audit import EASY, TOLD, inspect, property_of
 from ganlab.study.export import write_exports
 from ganlab.study.invitations import invitation, is_secret, new_secret, new_study, signed
 from ganlab.study.protocol import TEST, Protocol, build, canonical_json, digest, plan
@@ -95,6 +95,7 @@ def progress(engine: Engine, row: dict) -> dict:
         "race": sealed.protocol.race, "created": row["created"], "expires": sealed.protocol.expires,
         "keep_until": sealed.protocol.keep_until, "seal": row["seal"], "hash": sealed.design_hash(), "readers": readers,
         "refused": sum(event["kind"] == "refused" for event in log), "machine": json.loads(row["audit"])["machine"],
+        "warning": TOLD if json.loads(row["audit"])["machine"]["low"] > EASY else "",
     }  # fmt: skip
 
 

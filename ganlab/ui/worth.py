@@ -27,7 +27,8 @@ def table(task: str, results: dict[str, dict]) -> str:
     from ganlab.translation.cards import format_comparison, lesion_note
 
     return (
-        "The same generator on the same phantom patients, none of them trained on; only the loss differs. Mean ± "
+        "The same generator on the same phantom patients, none of them trained on; only the loss "
+        "differs, and a CycleGAN, which sees no pairs, reads pixels of 2 mm. Mean ± "
         "standard deviation over patients. Sharpness is the mean gradient relative to the reference: 1 is as sharp, "
         "below 1 is blurred. Flicker is the step between neighbouring slices relative to the reference, in the worst "
         "of three directions: slices that are translated one by one do not fit each other, and the mean of three "

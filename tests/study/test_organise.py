@@ -2,6 +2,7 @@
 
 import copy
 import csv
+import dataclasses
 import hashlib
 import json
 
@@ -333,3 +334,12 @@ def test_a_late_second_lock_does_not_take_back_the_unblinding(new_study):
     with pytest.raises(InputError, match="not open any more"):
         organise.lock(study.engine, stale)
     assert study.row()["status"] == "unblinded"
+
+
+def test_images_that_noise_alone_tells_apart_are_warned_of(new_study):
+    smooth = made_stimuli()
+    images = smooth.images.copy()
+    images[smooth.synthetic] = images[smooth.synthetic] // 8 + 100
+    told = new_study(dataclasses.replace(smooth, images=images), **SMALL)
+    assert "Think twice" in organise.progress(told.engine, told.row())["warning"]
+    assert organise.progress(told.engine, new_study(**SMALL).row())["warning"] == ""
