@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
 from ganlab.checkpoints import list_models, replacing
 from ganlab.errors import InputError
@@ -23,7 +23,7 @@ from ganlab.study.invitations import invitation, is_secret, new_secret, new_stud
 from ganlab.study.protocol import TEST, Protocol, build, canonical_json, digest, plan
 from ganlab.study.readings import Readings, write_readings
 from ganlab.study.session_report import study_html
-from ganlab.study.sitting import Seat, root, shown
+from ganlab.study.sitting import REFUSED, Seat, root, shown, write_down
 from ganlab.study.stimuli import Stimuli, check_kinds
 
 WRONG = "No study of this name with this secret is here; the secret was shown once, when the study was created."
@@ -58,17 +58,15 @@ def create(engine: Engine, protocol: Protocol, stimuli: Stimuli) -> Created:
     return Created(study, secret, codes, row["seal"], found)
 
 
-def authorised(connection: Connection, study, secret) -> dict:
-    """The study's row. Raises InputError unless the secret is its organiser's."""
-    row = archive.find_study(connection, str(study).encode("ascii", "replace").decode()[:8].upper())
+def open_study(engine: Engine, study, secret) -> dict:
+    """The study's row, for its organiser. Raises InputError for any other, which its log keeps."""
+    name = str(study).encode("ascii", "replace").decode()[:8].upper()
+    with archive.reading(engine) as connection:
+        row = archive.find_study(connection, name)
     if row is None or not is_secret(secret, row["organiser"]):
+        write_down(engine, name, "a wrong secret of the organiser", REFUSED)
         raise InputError(WRONG)
     return row
-
-
-def open_study(engine: Engine, study, secret) -> dict:
-    with archive.reading(engine) as connection:
-        return authorised(connection, study, secret)
 
 
 def progress(engine: Engine, row: dict) -> dict:

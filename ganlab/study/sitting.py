@@ -74,17 +74,18 @@ def handle(engine: Engine, request: dict) -> dict:
             raise Refused("That is nothing that can be asked here; reload the page.")
         found = do[wanted](engine, request, study)
         if wanted == "look" and found.get("limit_ms"):
-            _log(engine, study, f"position {found['position']}", AGAIN)
+            write_down(engine, study, f"position {found['position']}", AGAIN)
         return found
     except archive.Unavailable as error:
         return {"error": str(error), "again": True}
     except InputError as error:
         if isinstance(error, Refused) and study:
-            _log(engine, study, str(error), REFUSED)
+            write_down(engine, study, str(error), REFUSED)
         return {"error": str(error)}
 
 
-def _log(engine: Engine, study: str, words: str, kind: str) -> None:
+def write_down(engine: Engine, study: str, words: str, kind: str) -> None:
+    """Into the log of a study, if there is one of this name, up to MOST_NOTES of a kind."""
     try:
         with archive.writing(engine) as connection:
             if archive.find_study(connection, study) and archive.many(connection, study, kind) < MOST_NOTES:

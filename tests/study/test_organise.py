@@ -99,6 +99,7 @@ def test_a_wrong_secret_opens_nothing(new_study, secret):
     study = new_study(**SMALL)
     with pytest.raises(InputError, match="secret"):
         organise.open_study(study.engine, study.created.study, secret)
+    assert organise.progress(study.engine, study.row())["refused"] == 1
 
 
 def test_the_secret_is_nowhere_in_the_database(new_study, tmp_path):

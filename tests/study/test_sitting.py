@@ -84,7 +84,16 @@ def test_tokens_are_bound_to_reader_and_question(new_study):
     study = new_study(**SMALL)
     mine, other = study.read(0, most=2), study.read(1, most=4)
     later = sitting.token(study.row()["key"], 0, 3)
-    for wrong in (other["token"], later, "", None, 7, "\u00e9\ud800", mine["token"][:-1] + "0", mine["token"] + "0"):
+    for wrong in (
+        other["token"],
+        later,
+        "",
+        None,
+        7,
+        "\u00e9\ud800",
+        mine["token"][:-1] + ("0" if mine["token"][-1] != "0" else "1"),
+        mine["token"] + "0",
+    ):
         found = study.ask(do="answer", token=wrong, said=anything(mine))
         assert "not the question" in found["error"], wrong
     assert len(stored(study)) == 2
