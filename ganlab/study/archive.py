@@ -242,6 +242,12 @@ def find_reader(connection: Connection, study: str, number: int, lock: bool = Fa
     return dict(found) if found else None
 
 
+def readers_of(connection: Connection, study: str) -> list[dict]:
+    """All invited readers, by number."""
+    wanted = select(READERS).where(READERS.c.study == study).order_by(READERS.c.number)
+    return [dict(row) for row in connection.execute(wanted).mappings()]
+
+
 def answers_of(connection: Connection, study: str, reader: int | None = None) -> list[dict]:
     """Rows of answers of a reader, or of all, in order."""
     wanted = select(ANSWERS).where(ANSWERS.c.study == study).order_by(ANSWERS.c.reader, ANSWERS.c.position)

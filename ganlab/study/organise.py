@@ -76,7 +76,7 @@ def progress(engine: Engine, row: dict) -> dict:
     with archive.reading(engine) as connection:
         done = archive.counts(connection, row["id"])
         log = archive.log_of(connection, row["id"])
-        people = [archive.find_reader(connection, row["id"], k) for k in range(sealed.protocol.readers)]
+        people = archive.readers_of(connection, row["id"])
     readers = [
         {
             "reader": reader_name(k), "invitation": invitation(row["key"], row["id"], k),
@@ -169,19 +169,22 @@ def write_report(engine: Engine, row: dict, path: Path) -> dict[str, str]:
 
 def flow(engine: Engine, row: dict, finished: int) -> dict[str, int]:
     """How many readers were invited, consented, finished, and had their answers deleted."""
-    many = archive.unsealed(row["sealed"]).protocol.readers
     with archive.reading(engine) as connection:
-        people = [archive.find_reader(connection, row["id"], k) for k in range(many)]
+        people = archive.readers_of(connection, row["id"])
     counts = {key: sum(bool(person[key]) for person in people) for key in ("consented", "deleted")}
-    return {"invited": many, "consented": counts["consented"], "finished": finished, "deleted": counts["deleted"]}
+    return {
+        "invited": len(people),
+        "consented": counts["consented"],
+        "finished": finished,
+        "deleted": counts["deleted"],
+    }
 
 
 def experience(engine: Engine, row: dict) -> dict[str, str]:
     """The group that each reader has named."""
-    many = archive.unsealed(row["sealed"]).protocol.readers
     with archive.reading(engine) as connection:
-        people = [archive.find_reader(connection, row["id"], k) for k in range(many)]
-    return {reader_name(k): person["experience"] for k, person in enumerate(people) if person["experience"]}
+        people = archive.readers_of(connection, row["id"])
+    return {reader_name(person["number"]): person["experience"] for person in people if person["experience"]}
 
 
 def certificate(engine: Engine, row: dict) -> dict:

@@ -87,12 +87,16 @@ def answering(answer: Callable[[dict], dict], threads: ThreadPoolExecutor, most:
 
 def routes(desk: Desk, host: str = "") -> list[Route]:
     """GET and POST /rate and /organise, and their files. host: the secret by which studies may be created here."""
-    from ganlab.study.sitting import handle
     from ganlab.ui.organising import Counter
+
+    def read(wanted: dict) -> dict:
+        from ganlab.study.sitting import handle  # with the first reader, not with the app: it brings SQLAlchemy
+
+        return handle(desk.engine, wanted)
 
     counter = Counter(desk, host)
     reading, organising = ThreadPoolExecutor(8, "readers"), ThreadPoolExecutor(2, "organisers")
-    ask = answering(lambda wanted: handle(desk.engine, wanted), reading, lambda request: MAX_REQUEST)
+    ask = answering(read, reading, lambda request: MAX_REQUEST)
     organise = answering(counter.ask, organising, counter.most)
     return [
         Route("/rate", page("rate.html"), methods=["GET"]),
