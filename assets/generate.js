@@ -121,7 +121,7 @@ function latentSpace(root, props, watch, trigger) {
   const reset = button("Back", "All directions to 0", () => { state.moves = {}; [...sliders.querySelectorAll("input")].forEach((s) => (s.value = 0)); move(); });
   const keep = LETTERS.map((letter, i) => button(letter, `Keep the chosen image as ${letter} (key ${letter.toLowerCase()})`, () => pick(i)));
   const play = button("Play", "Play the walk", () => { state.playing = !state.playing; play.setAttribute("aria-pressed", String(state.playing)); }, { "aria-pressed": "false" });
-  const gif = button("GIF", "The walk as a moving picture", () => ask("film", { what: "walk", points: picked(), frames: FRAMES, film: true, window: state.window }, (head) => save(`data:image/gif;base64,${head.film}`, `${facts().model}-walk.gif`)));
+  const filmAs = (form, type) => button(form.toUpperCase(), `The walk as a moving picture, ${form.toUpperCase()}`, () => ask("film", { what: "walk", points: picked(), frames: FRAMES, film: form, window: state.window }, (head) => save(`data:${type};base64,${head.film}`, `${facts().model}-walk.${form}`)));
   const png = button("PNG", "The gallery", () => save(gallery.toDataURL("image/png"), `${facts().model}-seed${state.seed}.png`));
   const copyLink = button("Copy link", "A link that reopens this gallery", () => navigator.clipboard?.writeText(link()).then(() => (status.textContent = "Link copied.")));
   const command = tag("pre", { class: "gl-commands" });
@@ -142,7 +142,7 @@ function latentSpace(root, props, watch, trigger) {
       panel("From A to B", "", strip, norms),
       panel("A, B, C, D", "Press A, B, C or D above to keep the chosen image there.", four),
       panel("Between the four", "Directions turn evenly along each edge and across.", square),
-      panel("A walk", "A, B, C, D and back on great circles.", film, tag("span", { class: "gl-buttons" }, play, gif)),
+      panel("A walk", "A, B, C, D and back on great circles.", film, tag("span", { class: "gl-buttons" }, play, filmAs("gif", "image/gif"), filmAs("mp4", "video/mp4"))),
       panel("Nearest in the training set", "", near, nearWords),
       panel("A \u2212 B + C", "Difference of two, added to a third and brought to its length (Radford et al. 2016).", sum)),
     panel("Inside G", "Feature maps on the way to the chosen image, at most 16 of a layer, each from its darkest to its brightest. Beside them channels x height x width.", inside),

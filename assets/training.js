@@ -7,7 +7,8 @@ function imageTraining(root, props, watch, trigger) {
   const play = button("Play", "Train on and on (space)", () => order(state.shown?.playing ? "pause" : "play"), { "aria-pressed": "false", class: "gl-play" });
   const more = [
     button("Step", "One step of D and one of G", () => order("step")),
-    button("GIF", "The samples so far as a moving picture", () => order("film")),
+    button("GIF", "The samples so far as a moving picture", () => order("film", "gif")),
+    button("MP4", "The same for slides, smaller", () => order("film", "mp4")),
     button("PNG", "The samples", () => save(sheet.toDataURL("image/png"), "samples.png")),
     button("Save G", "The generator's averaged weights, as safetensors", () => order("save")),
   ];
@@ -58,7 +59,7 @@ function imageTraining(root, props, watch, trigger) {
   function take({ head, found }) {
     if (head.gone) { tell(head.error); state.shown = null; return; }
     tell(head.error ?? head.trouble ?? "");
-    if (head.film) save(`data:image/gif;base64,${head.film}`, "training.gif");
+    if (head.film) save(`data:${head.form === "gif" ? "image/gif" : "video/mp4"};base64,${head.film}`, `training.${head.form}`);
     if (head.saved) save(`data:application/octet-stream;base64,${head.saved}`, "generator.safetensors");
     if (head.fresh) state.series = {};
     if (state.shown && head.step < state.shown.step) forget(state.series, head.step);

@@ -10,6 +10,7 @@ from torch import Tensor
 from ganlab.errors import InputError
 
 SHIFT, CUT = 0.125, 0.5  # of the side
+STD = 0.1  # of white noise; images are in -1..1
 
 
 def intensity(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -45,7 +46,13 @@ def flip(images: Tensor, generator: torch.Generator) -> Tensor:
     return torch.where(chosen.to(images.device), images.flip(3), images)
 
 
-AUGMENTATIONS = {"flip": flip, "intensity": intensity, "translation": translation, "cutout": cutout}
+def noise(images: Tensor, generator: torch.Generator) -> Tensor:
+    """White noise, so that D does not tell the two apart by the finest texture alone (instance noise: Sønderby et al.,
+    Amortised MAP inference for image super-resolution, ICLR 2017)."""
+    return images + STD * torch.randn(images.shape, generator=generator).to(images.device)
+
+
+AUGMENTATIONS = {"flip": flip, "intensity": intensity, "translation": translation, "cutout": cutout, "noise": noise}
 
 
 def augmented(images: Tensor, names: tuple[str, ...], generator: torch.Generator) -> Tensor:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from ganlab.errors import InputError
+from ganlab.filters import binomial
 
 LABEL = 0.1  # std of a label's embedding before training
 NORMS = ("batch", "layer", "none")
@@ -55,6 +56,7 @@ class NetworkConfig:
     small_start: bool = True
     norm_d: str = ""
     spectral: bool = False
+    grain: int = 0
 
 
 def check_network(config: NetworkConfig) -> NetworkConfig:
@@ -71,6 +73,8 @@ def check_network(config: NetworkConfig) -> NetworkConfig:
     for name, value, low, high in (("z", config.z, 1, 512), ("width", config.width, 4, 256)):
         if not low <= value <= high:
             raise InputError(f"{name} {value} is outside {low}-{high}.")
+    if not 0 <= config.grain <= 32:
+        raise InputError(f"grain {config.grain} is outside 0-32.")
     if not 0 <= config.classes <= 100:
         raise InputError(f"{config.classes} classes are outside 0-100.")
     return config
@@ -119,6 +123,37 @@ def through(blocks: nn.ModuleList, x: Tensor) -> list[Tensor]:
     return [x := block(x) for block in blocks]
 
 
+class Grain(nn.Module):
+    """Noise of a scanner, (N, 1, size, size): white noise through learned kernels, each as strong as learned from z.
+
+    A hundred numbers do not draw three thousand pixels of noise, and convolutions that have to make it from them make
+    the same amount in every image. The white noise is a fixed random projection of z, of about unit variance,
+    so that an image is still a smooth function of z alone. It starts as noise of several sharpnesses and of a strength
+    that varies from image to image: what starts at nothing stays there, for the other layers make noise before it does.
+    """
+
+    SIDE = 9  # of a kernel, pixels
+    WIDTHS = (0.3, 2.0)  # std of the Gaussians that kernels start as, pixels
+    STRENGTH = 0.02  # of all kernels at first, in units of the image
+
+    def __init__(self, config: NetworkConfig, seen: int):
+        super().__init__()
+        self.side = config.size + self.SIDE - 1  # a border for the kernels, so that noise is the same up to the edge
+        self.register_buffer("pattern", torch.randn(config.z, self.side**2) / math.sqrt(config.z))
+        at = torch.arange(self.SIDE) - self.SIDE // 2
+        widths = torch.logspace(*(math.log10(w) for w in self.WIDTHS), config.grain)
+        rows = torch.exp(-0.5 * (at / widths[:, None]) ** 2)
+        kernels = rows[:, None, :, None] * rows[:, None, None, :]
+        self.kernels = nn.Parameter(kernels / kernels.square().sum((2, 3), keepdim=True).sqrt())
+        self.log_strength = nn.Linear(seen, config.grain)
+        self.strength = self.STRENGTH / math.sqrt(config.grain)
+
+    def forward(self, z: Tensor, seen: Tensor) -> Tensor:
+        white = (z @ self.pattern).view(-1, 1, self.side, self.side)
+        strength = self.strength * torch.exp(self.log_strength(seen))
+        return (F.conv2d(white, self.kernels) * strength[:, :, None, None]).sum(1, keepdim=True)
+
+
 class Generator(nn.Module):
     """DCGAN's: noise and label projected to the coarsest map, doubled by fractionally strided 4x4 convolutions.
 
@@ -147,14 +182,22 @@ class Generator(nn.Module):
             )
             blocks.append(nn.Sequential(*normalised(config, i, False), act(), *up))
         self.blocks = nn.ModuleList(blocks)
+        self.grain = Grain(config, seen) if config.grain else None
         self.last = nn.Tanh() if config.squash else nn.Identity()
         start(self, config)
+        if self.grain is not None:
+            nn.init.normal_(self.grain.log_strength.weight, 0.0, 0.7 / math.sqrt(seen))
 
     def features(self, z: Tensor, labels: Tensor | None = None) -> list[Tensor]:
         """Every map on the way, the coarsest first; the last is the image."""
-        x = self.project(z if self.label is None else torch.cat([z, self.label(labels)], 1))
+        seen = z if self.label is None else torch.cat([z, self.label(labels)], 1)
+        x = self.project(seen)
         *maps, image = [x, *through(self.blocks, x)]
-        return [*maps, self.last(image)]
+        image = self.last(image)
+        if self.grain is not None:
+            # through a scanner's point spread: what convolutions draw has no noise of its own
+            image = (binomial(image) + self.grain(z, seen)).clamp(-1, 1)
+        return [*maps, image]
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         return self.features(z, labels)[-1]

@@ -12,21 +12,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganlab.errors import InputError
 from ganlab.objectives import get_objective
-from ganlab.processes import average
+from ganlab.processes import average, rank
+from ganlab.translation.contrasts import examples
 from ganlab.translation.networks import (
     PatchGAN,
     PatchGANConfig,
     ResNetConfig,
     UNetConfig,
     make_generator,
-    outlined,
-    smooth,
 )
 from ganlab.translation.tasks import get_task
 
 SOURCE_TO_TARGET, TARGET_TO_SOURCE = "generator", "back"
+EASY = 4  # of so many steps one shows the way back as well, which is little more than a table
+PRIOR_PACE = 4.0  # of the learning rate, while generators learn from what is known
+STREAMS = 64  # processes at most, each with examples of its own
 HEAD = {"t1": 0.15, "flair": 0.15, "ct": -0.5, "fa": 0.05}  # what is above is head, in the network's units
 
 
@@ -62,7 +63,8 @@ class TrainingConfig:
     pool: int = 50  # generated images that a discriminator may be shown again (Shrivastava et al., CVPR 2017)
     seed: int = 0
     start: str = ""  # a model whose weights the training starts from; chance unless given
-    prior: int = 0  # first steps in which a CycleGAN is drawn to what is known of both contrasts (see `priors`)
+    prior: int = 0  # first steps, in which a CycleGAN learns from what is known of both contrasts alone (`contrasts`)
+    known: float = 0.0  # weight of the same in the steps after them
     pace: float = 1.0  # a discriminator's rate over a generator's
     filled: float = 0.0  # least share of a slice that the head fills, where slices are no pairs
 
@@ -189,6 +191,12 @@ class CycleGAN(Adversarial):
             self.pools[name].images = list(images)
 
     def step(self, source: Tensor, target: Tensor, number: int) -> dict[str, Tensor]:
+        if number < self.config.prior:
+            for group in self.optimizers["generator"].param_groups:  # a regression bears more than a game
+                group["lr"] *= PRIOR_PACE
+            known = self.known(source, target, number)
+            self.learn("generator", known)
+            return {"known": known.detach()}
         c, forth, back = self.config, self.nets[SOURCE_TO_TARGET], self.nets[TARGET_TO_SOURCE]
         made, unmade = forth(source).float(), back(target).float()
         there, here = F.l1_loss(back(made).float(), source), F.l1_loss(forth(unmade).float(), target)
@@ -203,10 +211,10 @@ class CycleGAN(Adversarial):
             kept = structure_loss(source, made) + structure_loss(target, unmade)
             loss = loss + c.structure * kept
             numbers["structure"] = kept.detach() / 2
-        if number < c.prior:  # all of it for half of the time, then less and less
-            ct, mr = priors(c.task, source, target)
-            drawn = min(1.0, 2 - 2 * number / c.prior)
-            loss = loss + 10 * drawn * (F.l1_loss(made, ct) + F.l1_loss(unmade, mr))
+        if c.known:
+            known = self.known(source, target, number)
+            loss = loss + c.known * known
+            numbers["known"] = known.detach()
         self.learn("generator", loss)
         d = torch.zeros((), device=source.device)
         for name, real, fake in (("discriminator", target, made), ("back_discriminator", source, unmade)):
@@ -214,6 +222,14 @@ class CycleGAN(Adversarial):
             d = d + self.objective.discriminator_loss(*answers.chunk(2)) / 2
         self.learn("discriminator", d)
         return numbers | {"d": d.detach()}
+
+    def known(self, source: Tensor, target: Tensor, number: int) -> Tensor:
+        """The L1 distance to what examples made by textbooks' contrasts ask for (see `contrasts`)."""
+        seed = (self.config.seed * 10**6 + number) * STREAMS + rank()
+        with torch.no_grad():
+            made = examples(self.config.task, source, target, seed)
+        made = made if number % EASY == 0 else made[:1]
+        return sum(F.l1_loss(self.nets[name](given).float(), wanted) for name, given, wanted in made)
 
 
 class Pool:
@@ -233,23 +249,6 @@ class Pool:
                 self.images[k], image = image, self.images[k]
             shown.append(image)
         return torch.stack(shown)
-
-
-@torch.no_grad()
-def priors(task: str, mr: Tensor, ct: Tensor) -> tuple[Tensor, Tensor]:
-    """(a CT from an MR, an MR from a CT) by what everyone knows of the two contrasts, with no pair: within the head
-    what is dark on T1 is bone and what is bright is fat; in the network's units, both (N, 1, H, W).
-
-    Far from good, for fluid and air within the head are dark on T1 too. But whether dark or bright becomes bone is a
-    choice that a CycleGAN makes in its first steps and never takes back. Raises InputError for a task without one.
-    """
-    if task != "mr2ct":
-        raise InputError(f"What is known of contrasts is known for mr2ct, not for {task}: leave prior at 0.")
-    inside = smooth(outlined(mr, HEAD["t1"]), 3)
-    hu = torch.where(mr > 1.15, -0.1, torch.where(mr > 0.4, 0.04, torch.where(mr > 0.22, 0.01, 0.8)))
-    made = torch.where(inside > 0.6, hu, torch.where(mr > 0.25, 0.0, -1.0))
-    t1 = torch.where(ct > 0.2, 0.1, torch.where(ct > 0.016, 0.75, torch.where(ct > -0.02, 0.3, 1.2)))
-    return made, torch.where(ct < -0.35, 0.0, t1)
 
 
 def mind(images: Tensor, distance: int = 2, sigma: float = 1.5) -> Tensor:

@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from ganlab.filters import smooth
+
 
 @dataclass(frozen=True)
 class UNetConfig:
@@ -174,13 +176,6 @@ def outlined(images: Tensor, threshold: float) -> Tensor:
     ways = [above.cummax(axis).values for axis in (2, 3)]
     ways += [above.flip(axis).cummax(axis).values.flip(axis) for axis in (2, 3)]
     return torch.stack(ways).amin(0)
-
-
-def smooth(images: Tensor, side: int) -> Tensor:
-    """Twice the mean over boxes of an odd side, the edge's pixels going on beyond it."""
-    for _ in range(2):
-        images = F.avg_pool2d(F.pad(images, (side // 2,) * 4, mode="replicate"), side, 1)
-    return images
 
 
 GENERATORS = {"unet": (UNet, UNetConfig), "resnet": (ResNet, ResNetConfig)}

@@ -17,13 +17,13 @@ BRAIN_WINDOW = UNetConfig(window=(0.035, 0.08))  # of CT in thousands of HU: W 1
 CYCLEGAN = TrainingConfig(
     method="cyclegan", network=BRAIN_WINDOW, steps=9000, batch=2, size=160, rate=4e-4, decay=0.5, epoch=250
 )
-# What keeps the skull out of the scalp's fat: it starts from what is known of both contrasts, and discriminators see
-# how deep under the outline of the head every pixel lies, CT through the windows of brain and bone as well. Pixels of
-# 2 mm, so that a patch is most of a head; the way from MR is not asked to come back whole, for CT does not hold it.
-CYCLEGAN_2MM = replace(
-    CYCLEGAN, spacing=2, size=96, batch=4, steps=6000, decay=0.3, structure=1.0, cycle_source=1.0, prior=400, pace=3.0,
+# What keeps the skull out of the scalp's fat: it starts from MR that textbooks' signals make of CT, and discriminators
+# see how deep under the outline of the head every pixel lies, CT through the windows of brain and bone as well. The way
+# from MR is not asked to come back whole, for CT does not hold it.
+CYCLEGAN_KNOWN = replace(
+    CYCLEGAN, batch=4, steps=7000, decay=0.3, cycle_source=1.0, prior=3500, known=5.0, pace=2.0,
     filled=0.12,
-    discriminator=PatchGANConfig(width=32, windows=((0.035, 0.08), (0.3, 0.5)), outline=-0.5, depths=(5, 13)),
+    discriminator=PatchGANConfig(width=32, windows=((0.035, 0.08), (0.3, 0.5)), outline=-0.5, depths=(9, 25)),
 )  # fmt: skip
 
 PRESETS = {
@@ -33,10 +33,14 @@ PRESETS = {
     "mr2ct-pix2pix": replace(PIX2PIX, start="mr2ct-unet", steps=1000),
     "ct2mr-pix2pix": replace(PIX2PIX, task="ct2mr", network=BRAIN_WINDOW, start="ct2mr-unet"),
     "t1fa-pix2pix": replace(PIX2PIX, task="t1fa", start="t1fa-unet"),
-    "mr2ct-cyclegan": CYCLEGAN_2MM,
+    "mr2ct-cyclegan": CYCLEGAN_KNOWN,
     "mr2ct-cyclegan-structure": replace(CYCLEGAN, structure=5.0),
     "mr2ct-cyclegan-plain": CYCLEGAN,
-    "t1fa-cyclegan": replace(CYCLEGAN, task="t1fa", network=UNetConfig(), structure=1.0),
+    "t1fa-cyclegan": replace(
+        CYCLEGAN, task="t1fa", network=UNetConfig(), spacing=2, size=112, batch=4, steps=3000, decay=0.3, prior=200,
+        known=1.0, pace=2.0, filled=0.12,
+        discriminator=PatchGANConfig(width=32, outline=0.05, depths=(5, 13)),
+    ),
     # Wolterink et al. 2017: CT clipped to [-600, 1400] HU, slices of 256 x 256, 100 + 100 epochs
     "mr2ct-wolterink": TrainingConfig(
         method="cyclegan", network=ResNetConfig(low=-0.6, high=1.4), discriminator=PatchGANConfig(width=64),

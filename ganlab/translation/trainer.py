@@ -33,7 +33,15 @@ from ganlab.training import (
 from ganlab.translation import folders
 from ganlab.translation.cards import write_new_card
 from ganlab.translation.folders import Folders, Prepared
-from ganlab.translation.methods import HEAD, METHODS, SOURCE_TO_TARGET, TARGET_TO_SOURCE, Method, TrainingConfig
+from ganlab.translation.methods import (
+    HEAD,
+    METHODS,
+    SOURCE_TO_TARGET,
+    STREAMS,
+    TARGET_TO_SOURCE,
+    Method,
+    TrainingConfig,
+)
 from ganlab.translation.networks import PatchGAN, PatchGANConfig, generator_config, outlined
 from ganlab.translation.preview import slices_to_show, write_progress
 from ganlab.translation.tasks import REVERSE, get_task
@@ -45,7 +53,6 @@ FILES = {  # network -> where a training leaves it
     "back": f"{BACK}/model.safetensors",
     "back_discriminator": f"{BACK}/{DISCRIMINATOR}",
 }
-STREAMS = 64  # at most so many at once: workers of all processes
 STREAM = 10**9  # sampler streams start here, so that no training patient is a patient that a user's seed can make
 
 
@@ -269,7 +276,7 @@ def _restore(
         for name, net in method.nets.items():
             fill(net, parts[f"net {name}"], path)
         for name, optimizer in method.optimizers.items():
-            restore_optimizer(optimizer, parts[f"optimizer {name}"])
+            restore_optimizer(optimizer, parts.get(f"optimizer {name}", {}))  # none if it has not stepped yet
         for name, average in averages.items():
             average.restore(parts[f"average {name}"])
         method.recall(parts.get("method", {}))

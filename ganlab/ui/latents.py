@@ -174,7 +174,7 @@ def sheet_of(e: Explorer, request: dict) -> tuple[dict, dict]:
 
 
 def walk_of(e: Explorer, request: dict) -> tuple[dict, dict]:
-    """A closed walk through the points; the class is the first's. With "film" as a GIF as well."""
+    """A closed walk through the points; the class is the first's. With "film" as a film of that form as well."""
     from ganlab.generation.latent import walk
 
     z, labels = points_of(e, request, 2)
@@ -186,8 +186,8 @@ def walk_of(e: Explorer, request: dict) -> tuple[dict, dict]:
         from ganlab.generation.films import film
 
         window = e.kind.windows.get(request.get("window"), next(iter(e.kind.windows.values())))
-        scale = max(1, 224 // e.kind.size)
-        head["film"] = base64.b64encode(film(grey(e.kind.to_unit(images), window), 20, scale)).decode()
+        pictures, scale = grey(e.kind.to_unit(images), window), max(1, 224 // e.kind.size)
+        head["film"] = base64.b64encode(film(pictures, 20, scale, str(request["film"]))).decode()
     return head, {"images": images}
 
 

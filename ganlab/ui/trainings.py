@@ -110,7 +110,7 @@ class Training:
 
     def do(self, command: list) -> dict:
         """What a button asks for; returns what it asked to have. Raises InputError."""
-        name = command[0]
+        name, *rest = command
         if name == "play":
             self.playing, self.trouble = True, ""
         elif name == "pause":
@@ -120,7 +120,8 @@ class Training:
             self.advance(0.0, 1)
             self.look()
         elif name == "film" and self.ready():
-            return {"film": base64.b64encode(self.film()).decode()}
+            form = str(rest[0]) if rest else "gif"
+            return {"film": base64.b64encode(self.film(form)).decode(), "form": form}
         elif name == "save" and self.ready():
             from safetensors.torch import save
 
@@ -131,8 +132,8 @@ class Training:
             return {"saved": base64.b64encode(save(weights, facts)).decode()}
         return {}
 
-    def film(self) -> bytes:
-        """The sheets so far as a GIF."""
+    def film(self, form: str = "gif") -> bytes:
+        """The sheets so far as a moving picture (see `films.film`)."""
         from ganlab.generation.export import grey
         from ganlab.generation.films import film
 
@@ -142,7 +143,7 @@ class Training:
             tiles = grey(kind.low + sheet / 65535 * (kind.high - kind.low), window)
             tiles = tiles.reshape(SHOWN // COLUMNS, COLUMNS, size, size).transpose(0, 2, 1, 3)
             frames.append(tiles.reshape(-1, COLUMNS * size))
-        return film(np.stack(frames), 12, max(1, 448 // (COLUMNS * size)))
+        return film(np.stack(frames), 12, max(1, 448 // (COLUMNS * size)), form)
 
     def frame(self) -> tuple[dict, np.ndarray | None]:
         """Where the training stands, and the sheet of samples."""

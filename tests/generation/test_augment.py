@@ -7,11 +7,13 @@ import torch.nn.functional as F
 from ganlab.errors import InputError
 from ganlab.generation.augment import (
     AUGMENTATIONS,
+    STD,
     augmented,
     check_augmentations,
     cutout,
     flip,
     intensity,
+    noise,
     translation,
 )
 
@@ -73,6 +75,12 @@ def test_intensity_is_a_line_for_every_image(images):
     assert torch.allclose(found, (images - middle) * contrast + middle + shift, atol=1e-5)
     for values, low, high in ((shift, -0.25, 0.25), (contrast, 0.75, 1.25)):
         assert low <= values.min() < low + 0.05 and high - 0.05 < values.max() <= high
+
+
+def test_noise_is_white_and_of_its_strength(images):
+    added = noise(images, chance()) - images
+    assert abs(float(added.std()) - STD) < 0.02 * STD and abs(float(added.mean())) < 0.02 * STD
+    assert abs(float((added[..., 1:] * added[..., :-1]).mean())) < 0.02 * STD**2
 
 
 def test_an_unknown_augmentation_is_refused():

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ganlab.errors import Cancelled, InputError
-from ganlab.generation.films import film, strip
+from ganlab.generation.films import enlarged, film, strip
 from ganlab.generation.inversion import invert
 from ganlab.generation.latent import (
     arithmetic,
@@ -219,6 +219,23 @@ def test_a_search_can_be_cancelled_and_refuses_other_sizes():
         invert(generator, torch.zeros(1, 16, 16), steps=100, progress=stop)
     with pytest.raises(InputError, match="1 x 16 x 16"):
         invert(generator, torch.zeros(1, 28, 28))
+
+
+def test_a_film_for_slides_plays_as_it_was_drawn():
+    """H.264 of even sides and the asked speed; greys come back within what the eye does not see."""
+    import av
+
+    at = np.linspace(0, 2 * np.pi, 9)
+    pictures = np.stack([np.uint8(120 + 60 * np.sin(at[None] + k) * np.cos(at[:, None])) for k in range(5)])
+    with av.open(io.BytesIO(film(pictures, fps=20, scale=5, form="mp4"))) as shown:
+        stream = shown.streams.video[0]
+        assert (stream.codec_context.name, stream.average_rate) == ("h264", 20)
+        frames = [frame.to_ndarray(format="gray") for frame in shown.decode(stream)]
+    assert len(frames) == 5 and frames[0].shape == (46, 46)  # 9 pixels, five times, and one more
+    for frame, picture in zip(frames, pictures, strict=True):
+        assert np.abs(frame[:45, :45] - np.float32(enlarged(picture, 5))).mean() < 2
+    with pytest.raises(InputError, match='cannot be a "webp"; choose from gif, mp4'):
+        film(pictures, form="webp")
 
 
 def test_a_film_starts_over_and_a_strip_has_its_columns():

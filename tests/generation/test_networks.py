@@ -180,3 +180,47 @@ def test_written_configurations_are_read_back_and_foreign_ones_refused():
     for written in ({"depth": 3}, {"z": "many"}, {"z": None}):
         with pytest.raises(InputError, match="train it anew"):
             network_config(written)
+
+
+GRAINY = NetworkConfig(size=56, width=4, z=100, classes=2, grain=6)
+
+
+def grainy(count=64):
+    torch.manual_seed(0)
+    generator = make_networks(GRAINY)[0].eval()
+    return generator, noise(3, count, GRAINY), torch.zeros(count, dtype=torch.long)
+
+
+def test_grain_is_noise_as_strong_in_the_corner_as_in_the_middle():
+    generator, z, labels = grainy(400)
+    with torch.inference_mode():
+        grain = generator.grain(z, torch.cat([z, generator.label(labels)], 1))
+    assert grain.shape == (400, 1, 56, 56)
+    spread, rim = grain.std(0)[0], torch.ones(56, 56, dtype=torch.bool)
+    rim[4:-4, 4:-4] = False
+    assert abs(float(spread[rim].mean() / spread[~rim].mean()) - 1) < 0.05
+    strengths = grain.std((1, 2, 3))
+    assert strengths.max() > 2 * strengths.min()  # it varies from image to image
+
+
+def test_an_image_with_grain_is_a_smooth_function_of_z_alone():
+    generator, z, labels = grainy()
+    with torch.inference_mode():
+        image, again, near = (generator(v, labels) for v in (z, z, z + 1e-4))
+    assert image.equal(again) and image.abs().max() <= 1
+    assert (image - near).abs().max() < 1e-2
+
+
+def test_without_grain_what_convolutions_draw_has_no_checkerboard():
+    generator, z, labels = grainy()
+    generator.grain.strength = 0.0
+    with torch.inference_mode():
+        image = generator(z, labels)
+    at = torch.arange(56)
+    board = 1.0 - 2.0 * ((at[:, None] + at) % 2)
+    assert ((image - image.mean((2, 3), keepdim=True)) * board)[..., 1:-1, 1:-1].mean((1, 2, 3)).abs().max() < 1e-4
+
+
+def test_more_grain_than_is_known_is_refused():
+    with pytest.raises(InputError, match="grain 33 is outside 0-32"):
+        check_network(replace(GRAINY, grain=33))

@@ -4,8 +4,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from ganlab.errors import InputError
-from ganlab.translation.methods import CycleGAN, Pix2Pix, Pool, TrainingConfig, mind, priors, structure_loss
+from ganlab.translation.methods import CycleGAN, Pix2Pix, Pool, TrainingConfig, mind, structure_loss
 from ganlab.translation.networks import PatchGANConfig, UNetConfig, outlined
 
 TINY = TrainingConfig(network=UNetConfig(widths=(4, 6)), batch=2, size=32, rate=1e-3)
@@ -82,22 +81,6 @@ def test_what_a_head_encloses_is_inside():
     assert outlined(ring.flip(2, 3), 0.5).equal(inside.flip(2, 3))
 
 
-def test_a_skull_in_the_fat_is_known_as_dark_on_t1():
-    """The priors: dark within the head becomes bone and back, bright becomes fat and back, outside stays air."""
-    mr = torch.zeros(1, 1, 40, 40)
-    mr[..., 4:36, 4:36] = 1.4  # fat
-    mr[..., 8:32, 8:32] = 0.05  # bone
-    mr[..., 12:28, 12:28] = 0.8  # brain
-    ct, _ = priors("mr2ct", mr, torch.full_like(mr, -1.0))
-    assert ct[0, 0, 20, 20] == pytest.approx(0.04) and ct[0, 0, 20, 10] == pytest.approx(0.8)
-    assert ct[0, 0, 20, 6] == pytest.approx(-0.1) and ct[0, 0, 1, 1] == -1
-    _, again = priors("mr2ct", mr, ct)
-    dark, bright = again[0, 0, 20, 10], again[0, 0, 20, 6]
-    assert dark < 0.2 < again[0, 0, 20, 20] < bright
-    with pytest.raises(InputError, match="leave prior at 0"):
-        priors("t1fa", mr, ct)
-
-
 def test_discriminators_see_outline_and_windows_of_their_own_kind():
     seen = PatchGANConfig(width=4, layers=1, windows=((0.035, 0.08),), outline=-0.5, depths=(3, 9))
     method = CycleGAN(TrainingConfig(method="cyclegan", network=UNetConfig(widths=(4, 6)), discriminator=seen), "cpu")
@@ -115,19 +98,33 @@ def test_discriminators_see_outline_and_windows_of_their_own_kind():
     assert not of_ct(shifted).equal(of_ct(image))
 
 
-def test_a_cyclegan_is_drawn_to_the_priors_in_its_first_steps_only():
+def test_a_cyclegan_learns_what_is_known_before_the_game_begins():
     torch.manual_seed(0)
-    config = TrainingConfig(method="cyclegan", network=UNetConfig(widths=(4, 6)), prior=2,
+    config = TrainingConfig(method="cyclegan", network=UNetConfig(widths=(4, 6)), prior=8, known=2.0, rate=1e-3,
                             discriminator=PatchGANConfig(width=4, layers=1))  # fmt: skip
     mr, ct = torch.rand(2, 1, 32, 32), torch.rand(2, 1, 32, 32) - 0.5
-    weights = []
-    for prior, number in ((2, 0), (0, 0), (2, 2), (0, 2)):
-        torch.manual_seed(1)
-        method = CycleGAN(replace(config, prior=prior), "cpu")
+    method = CycleGAN(config, "cpu")
+    judge = [p.clone() for p in method.nets["discriminator"].parameters()]
+    way_back = [p.clone() for p in method.nets["back"].parameters()]
+    first = method.step(mr, ct, 1)
+    assert set(first) == {"known"}
+    assert all(a.equal(b) for a, b in zip(way_back, method.nets["back"].parameters(), strict=True))  # not in this step
+    method.step(mr, ct, 4)
+    assert not all(a.equal(b) for a, b in zip(way_back, method.nets["back"].parameters(), strict=True))
+    assert all(a.equal(b) for a, b in zip(judge, method.nets["discriminator"].parameters(), strict=True))
+    assert {"known", "cycle", "d", "g"} <= set(method.step(mr, ct, 8))
+    assert not all(a.equal(b) for a, b in zip(judge, method.nets["discriminator"].parameters(), strict=True))
+
+
+def test_the_prior_learns_faster_than_the_game():
+    config = replace(CYCLEGAN, prior=2, method="cyclegan")
+    mr, ct = torch.rand(2, 1, 32, 32), torch.rand(2, 1, 32, 32) - 0.5
+    rates = []
+    for number in (0, 2):
+        method = CycleGAN(config, "cpu")
         method.step(mr, ct, number)
-        weights.append(torch.cat([p.detach().flatten() for p in method.nets["generator"].parameters()]))
-    assert not weights[0].equal(weights[1])
-    assert weights[2].equal(weights[3])
+        rates.append(method.optimizers["generator"].param_groups[0]["lr"])
+    assert rates == [pytest.approx(4 * config.rate), pytest.approx(config.rate)]
 
 
 def test_the_cycle_from_the_source_may_weigh_less():

@@ -81,7 +81,7 @@ def test_sheet_has_the_four_at_its_corners():
 
 
 def test_walk_begins_at_a_and_its_film_has_every_frame():
-    head, arrays = asked(what="walk", points=POINTS, frames=12, film=True)
+    head, arrays = asked(what="walk", points=POINTS, frames=12, film="gif")
     first = asked(what="points", points=POINTS[:1])[1]["images"]
     assert np.abs(arrays["images"][:1].astype(int) - first).max() <= 2
     assert Image.open(io.BytesIO(base64.b64decode(head["film"]))).n_frames == 12

@@ -67,7 +67,7 @@ def test_film_and_generator_can_be_taken_away(training, tmp_path):
 
     training.advance(0.0, 3)
     training.look()
-    assert Image.open(io.BytesIO(base64.b64decode(training.do(["film"])["film"]))).n_frames == 2
+    assert Image.open(io.BytesIO(base64.b64decode(training.do(["film", "gif"])["film"]))).n_frames == 2
     path = tmp_path / "model.safetensors"
     path.write_bytes(base64.b64decode(training.do(["save"])["saved"]))
     with safe_open(path, "pt") as file:

@@ -1,0 +1,25 @@
+"""Filters of images (N, 1, H, W), the edge's pixels going on beyond it."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def binomial(images: Tensor) -> Tensor:
+    """Through (1, 2, 1) x (1, 2, 1) / 16: nothing of the finest checkerboard is left."""
+    row = images.new_tensor((1.0, 2.0, 1.0)) / 4
+    return F.conv2d(F.pad(images, (1,) * 4, mode="replicate"), (row[:, None] * row)[None, None])
+
+
+def smooth(images: Tensor, side: int) -> Tensor:
+    """Twice the mean over boxes of an odd side."""
+    for _ in range(2):
+        images = F.avg_pool2d(F.pad(images, (side // 2,) * 4, mode="replicate"), side, 1)
+    return images
+
+
+def extremes(images: Tensor, side: int) -> tuple[Tensor, Tensor]:
+    """Lowest and highest value within a box of an odd side."""
+    padded = F.pad(images, (side // 2,) * 4, mode="replicate")
+    return -F.max_pool2d(-padded, side, 1), F.max_pool2d(padded, side, 1)

@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ganlab.errors import InputError
+from ganlab.imaging.phantom.sampler import pairs
+from ganlab.translation.contrasts import CT, CURVES, T1, curve, examples, synthetic_t1, t1_of
+
+FLAT = torch.tensor([[*T1]])
+
+
+def block(value, around=-1.0, side=24):
+    image = torch.full((1, 1, side, side), around)
+    image[..., 6:18, 6:18] = value
+    return image
+
+
+@pytest.mark.parametrize(
+    ("hu", "signal"),
+    [(-1000, 0.0), (-95, 1.56), (28, 1.0), (38, 0.68), (10, 0.15), (1350, 0.0), (2000, 0.0), (3071, 0.0)],
+)
+def test_every_tissue_has_its_signal(hu, signal):
+    made = t1_of(torch.full((1, 1, 8, 8), hu / 1000), FLAT)
+    torch.testing.assert_close(made, torch.full_like(made, signal), atol=1e-5, rtol=0)
+
+
+def test_an_edge_is_a_mixture_of_its_two_sides_and_no_third_tissue():
+    """Between brain and bone HU pass through those of marrow, between air and skin through those of fat."""
+    for low, high in ((0.038, 1.35), (-1.0, 0.05), (-1.0, -0.095)):
+        ct = block(high, low)
+        ct[..., 6:18, 5] = ct[..., 6:18, 18] = (low + high) / 2
+        made, ends = t1_of(ct, FLAT), curve(torch.tensor([low, high]).view(2, 1, 1, 1), CT, T1).flatten()
+        assert made[0, 0, 12, 5] == pytest.approx(float(ends.mean()), abs=0.02)
+        assert ends.min() - 1e-5 <= made.min() and made.max() <= ends.max() + 1e-5
+
+
+@given(st.lists(st.floats(-2, 4), min_size=1, max_size=20))
+def test_a_curve_passes_its_points_and_stays_between_them(values):
+    x = torch.tensor(values).view(1, 1, 1, -1)
+    torch.testing.assert_close(
+        curve(x, CT, T1).flatten().numpy(), np.interp(values, CT, T1).astype("f4"), atol=1e-5, rtol=0
+    )
+    at = torch.tensor(CT).view(1, 1, 1, -1)
+    torch.testing.assert_close(curve(at, CT, T1).flatten(), torch.tensor(T1))
+
+
+def test_a_synthetic_scan_is_one_of_the_seed_and_none_like_another():
+    ct = block(0.03).expand(3, -1, -1, -1).contiguous()
+    made = synthetic_t1(ct, 5)
+    assert made.shape == ct.shape and made.isfinite().all() and made.min() >= 0
+    assert made.equal(synthetic_t1(ct, 5)) and not made.equal(synthetic_t1(ct, 6))
+    assert not made[0].equal(made[1])
+
+
+def test_the_t1_of_a_ct_is_like_the_scan_of_the_same_patient():
+    t1, ct = next(pairs(9, size=128, wild=False))
+    made, head = t1_of(ct[None] / 1000, FLAT)[0], ct > -300
+    assert head.float().mean() > 0.2
+    assert torch.corrcoef(torch.stack([made[head], t1[head]]))[0, 1] > 0.6
+
+
+def test_examples_lie_on_what_they_are_made_of():
+    mr, ct = torch.rand(2, 1, 16, 16) * 1.5, torch.rand(2, 1, 16, 16) - 0.5
+    (forth, given_mr, wanted), (back, given_ct, _) = examples("mr2ct", mr, ct, 1)
+    assert (forth, back) == ("generator", "back") and wanted is ct and given_ct is ct and not given_mr.equal(mr)
+    for task in ("t1fa", "t1flair"):
+        (_, source, fa), (_, target, t1) = examples(task, mr, ct.abs(), 1)
+        assert source is mr and fa.shape == mr.shape and t1.shape == target.shape
+        values = CURVES[task.removeprefix("t1")][1]
+        assert values[0] <= fa.min() and fa.max() <= max(values)
+    with pytest.raises(InputError, match="leave prior at 0"):
+        examples("ct2mr", ct, mr, 1)
