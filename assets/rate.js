@@ -215,12 +215,12 @@
     };
     onblur = () => { clock.away += 1; };
     refresh();
-    shown[0].canvas.focus({ preventScroll: true });
     page.dataset.position = found.position;
     page.toggleAttribute("data-many", images.length > 1);
     const frame = () => new Promise(requestAnimationFrame);
     await frame();
     stage.style.visibility = "visible"; // from this frame on
+    shown[0].canvas.focus({ preventScroll: true }); // what is hidden takes no focus
     clock.onset = await frame();
     if (!found.limit_ms) return;
     setTimeout(async () => {

@@ -5,7 +5,8 @@ After Cohen, Luck and Honari, Distribution matching losses can hallucinate featu
 what its domain looks like, so the translator adds tumours, or takes them away, and the cycle does not forbid it.
 
 Here: axial slices of phantoms, T1-weighted and FLAIR. `one-sided` is trained on healthy T1 and ill FLAIR, `balanced` on
-both domains half ill, half healthy.
+both domains half ill, half healthy. Both start from what a pixel's value says of the other contrast (see
+`translation.contrasts`), for from chance neither turned the contrast of grey and white matter around.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from ganlab.translation.pipeline import predict
 from ganlab.translation.preview import WINDOWS, show_slice
 from ganlab.translation.trainer import FILES
 
-STEPS = 2000
+STEPS, PRIOR = 1200, 200
 PLAIN = replace(NETWORK, window=None)  # there is no CT here
 SIZE = 112  # pixels of 2 mm, a whole head
 PATIENTS = tuple(range(HELD_OUT[0], HELD_OUT[0] + 24))
@@ -97,7 +98,7 @@ def tumour_slices(seed: int, size: int, ill: tuple[float, float]) -> Iterator[tu
 def arms(steps: int = STEPS, seed: int = 0) -> dict[str, Arm]:
     config = TrainingConfig(
         task="t1flair", method="cyclegan", network=PLAIN, discriminator=DISCRIMINATOR, steps=steps, batch=4,
-        size=SIZE, spacing=PIXEL, rate=4e-4, decay=0.5, epoch=250, seed=seed,
+        size=SIZE, spacing=PIXEL, rate=4e-4, decay=0.5, epoch=200, seed=seed, prior=PRIOR,
     )  # fmt: skip
     make = partial(tumour_slices, size=SIZE * PIXEL)
     return {

@@ -185,6 +185,7 @@ def test_window_and_zoom_change_what_is_seen_and_go_back(new_page, place):
     made = place.create()
     page = new_page()
     begin(page, place, made)
+    page.wait_for_selector(".stage canvas:focus")  # keys and arrows are for the image from the first one on
     shown = "document.querySelector('.stage canvas').toDataURL()"
     first = page.evaluate(shown)
     box = page.locator(".stage canvas").bounding_box()
