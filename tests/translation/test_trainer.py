@@ -33,6 +33,8 @@ TINIES = {
     "ct2mr": dataclasses.replace(TINY, task="ct2mr"),
     "pix2pix": dataclasses.replace(TINY, method="pix2pix", discriminator=dataclasses.replace(D, channels=2)),
     "cyclegan": dataclasses.replace(TINY, method="cyclegan", discriminator=D, pool=3, structure=1.0, identity=1.0),
+    "known": dataclasses.replace(TINY, method="cyclegan", discriminator=D, prior=2, known=1.0),  # cut before the game
+    "known fa": dataclasses.replace(TINY, task="t1fa", method="cyclegan", discriminator=D, prior=1, known=1.0),
     "resnet": dataclasses.replace(TINY, network=ResNetConfig(width=4, blocks=1)),
 }
 
@@ -54,7 +56,7 @@ def test_a_resumed_run_has_the_losses_of_an_uninterrupted_one(tmp_path, kind):
     assert losses(config, tmp_path / "cut", resume=True) == whole[2:]
     whole_files = (tmp_path / "whole").rglob("*.safetensors")
     files = {str(f.relative_to(tmp_path / "whole")) for f in whole_files} - {"state.safetensors"}
-    assert ("back/model.safetensors" in files) == (kind == "cyclegan")
+    assert ("back/model.safetensors" in files) == (config.method == "cyclegan")
     for file in files:
         a, b = (load_tensors(tmp_path / d / file)[0] for d in ("whole", "cut"))
         assert all(torch.equal(a[k], b[k]) for k in a)
