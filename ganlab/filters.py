@@ -1,4 +1,4 @@
-"""Filters of images (N, 1, H, W), the edge's pixels going on beyond it."""
+"""Filters of images (N, 1, H, W)."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from torch import Tensor
 
 
 def binomial(images: Tensor) -> Tensor:
-    """Through (1, 2, 1) x (1, 2, 1) / 16: nothing of the finest checkerboard is left."""
+    """Through (1, 2, 1) x (1, 2, 1) / 16: nothing is left of the finest checkerboard, nor at the edge, where
+    images are mirrored."""
     row = images.new_tensor((1.0, 2.0, 1.0)) / 4
-    return F.conv2d(F.pad(images, (1,) * 4, mode="replicate"), (row[:, None] * row)[None, None])
+    return F.conv2d(F.pad(images, (1,) * 4, mode="reflect"), (row[:, None] * row)[None, None])
 
 
 def smooth(images: Tensor, side: int) -> Tensor:
-    """Twice the mean over boxes of an odd side."""
+    """Twice the mean over boxes of an odd side, the edge's pixels going on beyond it."""
     for _ in range(2):
         images = F.avg_pool2d(F.pad(images, (side // 2,) * 4, mode="replicate"), side, 1)
     return images

@@ -127,16 +127,18 @@ class Grain(nn.Module):
     """Noise of a scanner, (N, 1, size, size): white noise through learned kernels, each as strong as learned from z.
 
     A hundred numbers do not draw three thousand pixels of noise, and convolutions that have to make it from them make
-    the same amount in every image. The white noise is a fixed random projection of z, of about unit variance,
-    so that an image is still a smooth function of z alone. It starts as noise of several sharpnesses and of a strength
-    that varies from image to image: what starts at nothing stays there, for the other layers make noise before it does.
+    the same amount in every image. Trained on noise that is new every time, in use the white noise is a fixed random
+    projection of z, of about unit variance, so that an image is a smooth function of z alone; a discriminator would
+    learn that projection by heart. The strength knows no label: noise says nothing of a class. It starts as noise of
+    several sharpnesses and of a strength that varies from image to image: what starts at nothing stays there, for the
+    other layers make noise before it does.
     """
 
     SIDE = 9  # of a kernel, pixels
     WIDTHS = (0.3, 2.0)  # std of the Gaussians that kernels start as, pixels
     STRENGTH = 0.02  # of all kernels at first, in units of the image
 
-    def __init__(self, config: NetworkConfig, seen: int):
+    def __init__(self, config: NetworkConfig):
         super().__init__()
         self.side = config.size + self.SIDE - 1  # a border for the kernels, so that noise is the same up to the edge
         self.register_buffer("pattern", torch.randn(config.z, self.side**2) / math.sqrt(config.z))
@@ -145,13 +147,22 @@ class Grain(nn.Module):
         rows = torch.exp(-0.5 * (at / widths[:, None]) ** 2)
         kernels = rows[:, None, :, None] * rows[:, None, None, :]
         self.kernels = nn.Parameter(kernels / kernels.square().sum((2, 3), keepdim=True).sqrt())
-        self.log_strength = nn.Linear(seen, config.grain)
+        self.log_strength = nn.Linear(config.z, config.grain)
         self.strength = self.STRENGTH / math.sqrt(config.grain)
 
-    def forward(self, z: Tensor, seen: Tensor) -> Tensor:
-        white = (z @ self.pattern).view(-1, 1, self.side, self.side)
-        strength = self.strength * torch.exp(self.log_strength(seen))
-        return (F.conv2d(white, self.kernels) * strength[:, :, None, None]).sum(1, keepdim=True)
+    def forward(self, z: Tensor) -> Tensor:
+        white = torch.randn(len(z), self.side**2, device=z.device, dtype=z.dtype) if self.training else z @ self.pattern
+        white = white.view(-1, 1, self.side, self.side)
+        strength = self.strength * torch.exp(self.log_strength(z))
+        return (F.conv2d(white, alike(self.kernels)) * strength[:, :, None, None]).sum(1, keepdim=True)
+
+
+def alike(kernels: Tensor) -> Tensor:
+    """The mean over mirrored and turned kernels (K, 1, side, side): a scanner's noise has no direction of its own."""
+    kernels = (kernels + kernels.transpose(2, 3)) / 2
+    for axis in (2, 3):
+        kernels = (kernels + kernels.flip(axis)) / 2
+    return kernels
 
 
 class Generator(nn.Module):
@@ -182,11 +193,11 @@ class Generator(nn.Module):
             )
             blocks.append(nn.Sequential(*normalised(config, i, False), act(), *up))
         self.blocks = nn.ModuleList(blocks)
-        self.grain = Grain(config, seen) if config.grain else None
+        self.grain = Grain(config) if config.grain else None
         self.last = nn.Tanh() if config.squash else nn.Identity()
         start(self, config)
         if self.grain is not None:
-            nn.init.normal_(self.grain.log_strength.weight, 0.0, 0.7 / math.sqrt(seen))
+            nn.init.normal_(self.grain.log_strength.weight, 0.0, 0.7 / math.sqrt(config.z))
 
     def features(self, z: Tensor, labels: Tensor | None = None) -> list[Tensor]:
         """Every map on the way, the coarsest first; the last is the image."""
@@ -196,7 +207,7 @@ class Generator(nn.Module):
         image = self.last(image)
         if self.grain is not None:
             # through a scanner's point spread: what convolutions draw has no noise of its own
-            image = (binomial(image) + self.grain(z, seen)).clamp(-1, 1)
+            image = (binomial(image) + self.grain(z)).clamp(-1, 1)
         return [*maps, image]
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:

@@ -15,10 +15,12 @@ RECIPE = GanConfig(batch=32, horizon=500)
 PRESETS = {
     "dcgan-digits": replace(RECIPE, data="digits", steps=4000, network=NetworkConfig(size=16, width=32, classes=10)),
     "dcgan-nodules": replace(
-        RECIPE, data="nodules", steps=14_000, augment=("flip",),
+        RECIPE, data="nodules", steps=8000, augment=("flip",),
         network=NetworkConfig(size=56, width=32, classes=2, grain=6),
     ),
-    "dcgan-brain": replace(RECIPE, data="brain-t1-64", steps=8000, network=NetworkConfig(size=64, width=32, classes=4)),
+    "dcgan-brain": replace(
+        RECIPE, data="brain-t1-64", steps=6000, augment=("flip",), network=NetworkConfig(size=64, width=32, grain=6)
+    ),
     "dcgan-nodules-plain": GanConfig(network=NetworkConfig(size=56)),  # Radford's recipe, no labels
     "fc-digits": GanConfig(data="digits", network=NetworkConfig(kind="fc", size=16)),
     "fc-nodules": GanConfig(data="nodules", network=NetworkConfig(kind="fc", size=56)),

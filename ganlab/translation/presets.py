@@ -21,7 +21,7 @@ CYCLEGAN = TrainingConfig(
 # see how deep under the outline of the head every pixel lies, CT through the windows of brain and bone as well. The way
 # from MR is not asked to come back whole, for CT does not hold it.
 CYCLEGAN_KNOWN = replace(
-    CYCLEGAN, batch=4, steps=5500, decay=0.3, cycle_source=1.0, prior=3500, known=5.0, pace=2.0,
+    CYCLEGAN, batch=4, steps=5000, decay=0.3, cycle_source=1.0, prior=3500, known=5.0, pace=2.0,
     filled=0.12,
     discriminator=PatchGANConfig(width=32, windows=((0.035, 0.08), (0.3, 0.5)), outline=-0.5, depths=(9, 25)),
 )  # fmt: skip
@@ -37,7 +37,7 @@ PRESETS = {
     "mr2ct-cyclegan-structure": replace(CYCLEGAN, structure=5.0),
     "mr2ct-cyclegan-plain": CYCLEGAN,
     "t1fa-cyclegan": replace(
-        CYCLEGAN, task="t1fa", network=UNetConfig(), spacing=2, size=112, batch=4, steps=3000, decay=0.3, prior=200,
+        CYCLEGAN, task="t1fa", network=UNetConfig(), spacing=2, size=112, batch=4, steps=1500, decay=0.4, prior=300,
         known=1.0, pace=2.0, filled=0.12,
         discriminator=PatchGANConfig(width=32, outline=0.05, depths=(5, 13)),
     ),
