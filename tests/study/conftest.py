@@ -1,12 +1,14 @@
 """A small study, and readers who go through it."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
 
 from ganlab.study import archive, organise, sitting
-from ganlab.study.protocol import Protocol
+from ganlab.study.answers import check_answer
+from ganlab.study.protocol import TEST, Protocol, build, canonical_json, plan
 from ganlab.study.stimuli import Lesion, Stimuli
 
 
@@ -16,6 +18,58 @@ def made_stimuli(count=40, side=24, seed=0):
     images = rng.integers(0, 256, (count, side, side)).astype(np.uint8)
     return Stimuli(images, np.arange(count) % 2 == 0, ["a" if k % 4 < 2 else "b" for k in range(count)],
                    [f"file {k}" for k in range(count)], lesions)  # fmt: skip
+
+
+@pytest.fixture
+def same_dice(monkeypatch):
+    """The seeds of studies are 0, 1, 2, ..."""
+    seeds = itertools.count()
+    monkeypatch.setattr("ganlab.study.protocol.secrets.randbits", lambda bits: next(seeds))
+
+
+def built(images=40, stimuli=None, **how):
+    return build(Protocol(**how), stimuli or made_stimuli(images))[0]
+
+
+def rows_of(sealed, readers, say, most=None):
+    """What is stored when each reader says `say(trial, cases, position)`."""
+    cases, rows = sealed.by_code(), []
+    for reader in readers:
+        for position, trial in enumerate(plan(sealed, reader)[:most]):
+            said = canonical_json(check_answer(trial, say(trial, cases, position), (24, 24)))
+            rows.append(
+                {"study": "ABCDEF", "reader": reader, "position": position, "said": said, "at": "", "previous": "",
+                 "hash": ""}
+            )  # fmt: skip
+    return rows
+
+
+def truly(trial, cases, position=0):
+    """Who knows it all."""
+    truth = [cases[code].synthetic for code in trial.codes]
+    lesion = cases[trial.codes[0]].lesion
+    return {
+        "synthetic": truth[0], "chosen": int(truth[-1]), "realism": 1 if truth[0] else 6, "ms": 1500 + position,
+        "marked": [k for k, synthetic in enumerate(truth) if synthetic],
+        "confidence": (6 if lesion else 1) if trial.asks == "diagnose" else 6,
+        "place": [lesion.x, lesion.y] if trial.asks == "diagnose" and lesion else None,
+    }  # fmt: skip
+
+
+def falsely(trial, cases, position=0):
+    """Who has it all the wrong way round."""
+    said = truly(trial, cases, position)
+    return said | {
+        "synthetic": not said["synthetic"], "chosen": 1 - said["chosen"], "realism": 7 - said["realism"],
+        "marked": sorted(set(range(len(trial.codes))) - set(said["marked"])),
+        "confidence": 7 - said["confidence"] if trial.asks == "diagnose" else 6, "place": [20.0, 20.0],
+    }  # fmt: skip
+
+
+def with_opposite_truth(sealed):
+    """Every image of the test is what it was not."""
+    cases = tuple(dataclasses.replace(case, synthetic=case.synthetic != (case.role == TEST)) for case in sealed.cases)
+    return dataclasses.replace(sealed, cases=cases)
 
 
 @pytest.fixture

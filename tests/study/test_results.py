@@ -1,0 +1,338 @@
+"""What answers come to once the truth is known: readings, choices between two, lesions found, thresholds."""
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from ganlab.errors import InputError
+from ganlab.study import answers
+from ganlab.study.answers import (
+    attention,
+    choices,
+    findings,
+    reader_name,
+    readings,
+    right,
+    staircase,
+)
+from ganlab.study.protocol import DESIGNS, FINDING, PRACTICE, TEST, plan
+from ganlab.study.statistics import ReaderAverage, area, detect, verdict
+from ganlab.study.stimuli import Lesion
+from tests.study.conftest import built, falsely, made_stimuli, rows_of, truly
+
+pytestmark = pytest.mark.usefixtures("same_dice")
+
+
+# --- readings -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_readings_are_of_the_test_alone(design):
+    sealed = built(64, design=design, practice=6, catch=3, repeats=0.2)
+    tested = {case.code for case in sealed.cases if case.role == TEST}
+    found = readings(sealed, rows_of(sealed, [0, 5], truly))
+    cases = sealed.by_code()
+    assert found.readers == ["reader-01", "reader-06"]
+    for number in (0, 5):
+        mine, trials = found.of(reader_name(number)), plan(sealed, number)
+        assert sorted(mine.first().case) == sorted(tested)
+        wanted = [t for t in trials if t.block == TEST and not t.catch]
+        assert list(mine.case) == [code for t in wanted for code in t.codes]
+        assert list(mine.repeat) == [t.repeat for t in wanted for _ in t.codes]
+        assert [trials[p - 1].codes for p in mine.position] == [t.codes for t in wanted for _ in t.codes]
+        assert mine.seconds == pytest.approx((1500 + mine.position - 1) / 1000)
+    assert all(cases[c].synthetic == synthetic for c, synthetic in zip(found.case, found.synthetic, strict=True))
+    assert (found.called == found.synthetic).all() and detect(found.synthetic, found.called).accuracy == 1
+
+
+def test_repeats_are_there_and_marked():
+    sealed = built(104, repeats=0.25)
+    found = readings(sealed, rows_of(sealed, [0], truly))
+    assert found.repeat.sum() == 25 and len(found.first()) == 100
+
+
+@pytest.mark.parametrize(("design", "sign"), [(design, sign) for design in DESIGNS for sign in (truly, falsely)])
+def test_readings_are_those_of_whom_they_are_from(design, sign):
+    sealed = built(design=design)
+    found = readings(sealed, rows_of(sealed, [0], sign)).first()
+    assert area(found.scores, found.synthetic) == (1 if sign is truly else 0)
+
+
+def test_answers_of_a_reader_who_went_away_count_as_far_as_they_go():
+    sealed = built(practice=4, catch=0, repeats=0)
+    found = readings(sealed, rows_of(sealed, [0], truly) + rows_of(sealed, [1], truly, most=10))
+    assert len(found.of("reader-01")) == 36 and len(found.of("reader-02")) == 6
+
+
+def test_a_time_that_was_not_told_is_not_known():
+    sealed = built()
+    rows = rows_of(sealed, [0], lambda *which: {key: v for key, v in truly(*which).items() if key != "ms"})
+    assert np.isnan(readings(sealed, rows).seconds).all()
+
+
+@pytest.mark.parametrize("most", [0, 4])
+def test_without_an_answer_in_the_test_there_are_no_readings(most):
+    sealed = built(practice=4)
+    with pytest.raises(InputError, match="The study holds no readings"):
+        readings(sealed, rows_of(sealed, [0], truly, most=most))
+
+
+def test_readers_have_numbers_for_names():
+    assert [reader_name(k) for k in (0, 8, 9, 99)] == ["reader-01", "reader-09", "reader-10", "reader-100"]
+
+
+@pytest.mark.parametrize("design", ["yes-no", "ordinal", "diagnose"])
+def test_who_looks_takes_no_catch_image_for_real(design):
+    sealed = built(design=design, catch=5)
+
+    def careless(trial, cases, position):
+        return (falsely if trial.catch and position % 2 else truly)(trial, cases, position)
+
+    rows = rows_of(sealed, [0], truly) + rows_of(sealed, [1], falsely) + rows_of(sealed, [2], careless)
+    wrong = sum(t.catch and k % 2 for k, t in enumerate(plan(sealed, 2)))
+    assert 0 < wrong < 5
+    assert attention(sealed, rows) == {"reader-01": (5, 5), "reader-02": (0, 5), "reader-03": (5 - wrong, 5)}
+
+
+def test_attention_is_of_the_catch_images_that_were_seen():
+    sealed = built(catch=5)
+    places = [k for k, t in enumerate(plan(sealed, 0)) if t.catch]
+    assert attention(sealed, rows_of(sealed, [0], truly, most=places[2])) == {"reader-01": (2, 2)}
+    assert attention(sealed, rows_of(sealed, [0], truly, most=places[0])) == {}
+    assert attention(built(catch=0), []) == {}
+
+
+# --- two alternatives -----------------------------------------------------------------------------------
+
+
+def choosing(good, pairs, **how):
+    """A study of so many pairs and a reader who chooses rightly in the first `good` of them."""
+    sealed = built(2 * pairs, design="2afc", practice=0, **how)
+    first = {frozenset(t.codes) for t in [t for t in plan(sealed, 0) if not t.repeat][:good]}
+
+    def say(trial, cases, position):
+        rightly = frozenset(trial.codes) in first and not trial.repeat
+        return (truly if rightly else falsely)(trial, cases, position)
+
+    return sealed, say
+
+
+@pytest.mark.parametrize(("good", "pairs", "dprime"), [
+    (16, 21, 0.9539), (10, 20, 0.0), (5, 21, -0.9539),  # (16 + .5) / 22 = .75, z = .67449
+    (20, 20, math.sqrt(2) * stats.norm.ppf(20.5 / 21)), (0, 20, -math.sqrt(2) * stats.norm.ppf(20.5 / 21)),
+])  # fmt: skip
+def test_dprime_of_two_alternatives_is_z_times_root_two(good, pairs, dprime):
+    sealed, say = choosing(good, pairs)
+    found = choices(sealed, rows_of(sealed, [0], say))
+    reader = found["readers"]["reader-01"]
+    assert (reader["right"], reader["of"], reader["share"]) == (good, pairs, good / pairs)
+    assert reader["d_prime"] == pytest.approx(dprime, abs=1e-4)
+    assert reader["low"] - 1e-9 <= reader["share"] <= reader["high"] + 1e-9
+    assert found["average"] is None  # one reader is no sample
+
+
+def test_neither_repeats_nor_practice_count_as_choices():
+    sealed, say = choosing(30, 60, repeats=0.4)  # every repeat is answered wrongly
+    assert sum(t.repeat for t in plan(sealed, 0)) == 24
+    assert choices(sealed, rows_of(sealed, [0], say))["readers"]["reader-01"]["right"] == 30
+    sealed = built(44, design="2afc", practice=4)
+    found = choices(sealed, rows_of(sealed, [0], lambda t, *rest: (truly if t.block == TEST else falsely)(t, *rest)))
+    assert (found["readers"]["reader-01"]["right"], found["readers"]["reader-01"]["of"]) == (20, 20)
+    assert choices(sealed, rows_of(sealed, [0], truly, most=2)) == {
+        "readers": {}, "average": None, "pairs": [],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("design", [design for design in DESIGNS if design != "2afc"])
+def test_other_designs_have_no_choices(design):
+    sealed = built(design=design)
+    assert choices(sealed, rows_of(sealed, [0], truly)) is None
+
+
+def test_the_average_is_over_readers_and_pairs_as_obuchowski_and_rockette_have_it():
+    sealed = built(60, design="2afc", practice=0)
+    rng = np.random.default_rng(0)
+    clear = {case.code: rng.choice([0.4, 1.0]) for case in sealed.cases}  # to all readers, of a pair's lesser code
+
+    def say(trial, cases, position):
+        return (truly if rng.random() < clear[min(trial.codes)] else falsely)(trial, cases, position)
+
+    rows = rows_of(sealed, range(4), say)
+    cases, tables = sealed.by_code(), {}
+    for row in rows:
+        trial = plan(sealed, row["reader"])[row["position"]]
+        if not trial.repeat:
+            tables[row["reader"], frozenset(trial.codes)] = right(trial, json.loads(row["said"]), cases)
+    pairs = {pair for _, pair in tables}
+    table = np.array([[tables[reader, pair] for pair in pairs] for reader in range(4)], float)
+    cov2 = np.mean([np.cov(table[i], table[j])[0, 1] for i in range(4) for j in range(i)]) / 30
+    ms = table.mean(1).var(ddof=1)
+    assert cov2 > 1e-4 and ms > 1e-4
+    se, df = math.sqrt(ms / 4 + cov2), (ms + 4 * cov2) ** 2 / (ms**2 / 3)
+    found = choices(sealed, rows)["average"]
+    assert found["pairs"] == 30 and found["share"] == pytest.approx(table.mean())
+    assert found["high"] - found["share"] == pytest.approx(stats.t.ppf(0.975, df) * se)
+    assert found["share"] - found["low_90"] == pytest.approx(stats.t.ppf(0.95, df) * se)
+    assert found["p"] == pytest.approx(2 * stats.t.sf((table.mean() - 0.5) / se, df))
+    assert found["verdict"] == verdict(ReaderAverage(table.mean(), se, df, ms, cov2), 0.1)
+
+
+def test_the_average_is_of_the_pairs_that_all_have_seen():
+    sealed = built(60, design="2afc", practice=0, repeats=0)
+    rows = rows_of(sealed, [0], truly) + rows_of(sealed, [1], truly, most=12)
+    found = choices(sealed, rows)
+    assert found["average"]["pairs"] == 12 and found["readers"]["reader-02"]["of"] == 12
+    assert found["average"]["share"] == 1 and found["average"]["p"] == 0
+    lonely = choices(sealed, rows_of(sealed, [0], truly, most=5) + rows_of(sealed, [1], truly, most=5))
+    assert lonely["average"] is None  # the first five of one are the last five of the other
+
+
+def test_readers_who_guess_are_not_said_to_tell():
+    sealed = built(120, design="2afc", practice=0)
+    rng = np.random.default_rng(1)
+    rows = rows_of(sealed, range(6), lambda *which: (truly if rng.random() < 0.5 else falsely)(*which))
+    found = choices(sealed, rows)["average"]
+    assert found["low"] < 0.5 < found["high"] and found["verdict"] in ("equivalent", "inconclusive")
+
+
+@pytest.mark.parametrize(("margin", "end"), [(0.01, "inconclusive"), (0.4, "equivalent")])
+def test_the_margin_of_the_protocol_decides_what_is_equivalent(margin, end):
+    sealed = built(120, design="2afc", practice=0, margin=margin)
+    rng = np.random.default_rng(1)
+    rows = rows_of(sealed, range(4), lambda *which: (truly if rng.random() < 0.5 else falsely)(*which))
+    assert choices(sealed, rows)["average"]["verdict"] == end
+
+
+# --- lesions --------------------------------------------------------------------------------------------
+
+
+def diagnosing(**how):
+    """A study with lesions at a place of their own, a third of the images of either kind."""
+    stimuli = made_stimuli(60)
+    lesions = [Lesion(4.0 + k % 7, 5.0 + k % 5, 3.0) if k % 6 < 2 else None for k in range(60)]
+    return built(stimuli=replace(stimuli, lesions=lesions), design="diagnose", **how)
+
+
+def lesions_in(sealed, synthetic):
+    return sum(case.lesion is not None for case in sealed.cases if case.role == TEST and case.synthetic == synthetic)
+
+
+def test_who_finds_every_lesion_has_an_area_of_one_and_all_of_them_placed():
+    sealed = diagnosing()
+    found = findings(sealed, rows_of(sealed, [0, 1, 2], truly))
+    for arm, synthetic in (("real", False), ("synthetic", True)):
+        many = 3 * lesions_in(sealed, synthetic)
+        assert many > 10
+        assert found[arm] == {"area": 1.0, "readers": 3, "placed": many, "lesions": many}
+
+
+def test_who_has_it_the_wrong_way_round_has_an_area_of_none():
+    sealed = diagnosing()
+    found = findings(sealed, rows_of(sealed, [0], falsely))
+    assert [found[arm]["area"] for arm in ("real", "synthetic")] == [0.0, 0.0]
+    assert [found[arm]["placed"] for arm in ("real", "synthetic")] == [0, 0]
+
+
+@pytest.mark.parametrize("blind_to", [True, False])
+def test_lesions_of_real_and_synthetic_images_are_told_apart(blind_to):
+    sealed = diagnosing()
+
+    def say(trial, cases, position):
+        said = truly(trial, cases, position)
+        blind = trial.block == FINDING and cases[trial.codes[0]].synthetic == blind_to
+        return said | {"confidence": 3, "place": None} if blind else said
+
+    found = findings(sealed, rows_of(sealed, [0, 1], say))
+    seen, missed = ("real", "synthetic") if blind_to else ("synthetic", "real")
+    assert found[seen]["area"] == 1.0 and found[seen]["placed"] == found[seen]["lesions"] > 0
+    assert found[missed]["area"] == 0.5 and found[missed]["placed"] == 0 < found[missed]["lesions"]
+
+
+@pytest.mark.parametrize(("off", "confidence", "hit"), [
+    ((0, 0), 4, True), ((3, 0), 6, True), ((0, -3), 6, True), ((3.02, 0), 6, False), ((2.2, 2.2), 6, False),
+    ((2.1, -2.1), 4, True), ((0, 0), 3, False), ((0, 0), 1, False),
+])  # fmt: skip
+def test_a_lesion_is_found_where_it_is_and_by_who_says_so(off, confidence, hit):
+    sealed = diagnosing()
+
+    def say(trial, cases, position):
+        said = truly(trial, cases, position)
+        if trial.block == FINDING and said["place"]:
+            x, y = said["place"]
+            return said | {"confidence": confidence, "place": [x + off[0], y + off[1]]}
+        return said
+
+    found = findings(sealed, rows_of(sealed, [0], say))
+    assert all(part["placed"] == (part["lesions"] if hit else 0) for part in found.values())
+
+
+def test_areas_are_averaged_over_readers():
+    sealed = diagnosing()
+    rows = rows_of(sealed, [0], truly) + rows_of(sealed, [1], falsely)
+    found = findings(sealed, rows)
+    assert found["real"]["area"] == found["synthetic"]["area"] == 0.5
+    assert found["real"]["placed"] * 2 == found["real"]["lesions"]
+
+
+def test_without_diagnoses_nothing_is_found():
+    sealed = diagnosing()
+    assert findings(sealed, []) is None
+    assert findings(built(), rows_of(built(), [0], truly)) is None
+    early = findings(sealed, rows_of(sealed, [0], truly, most=1))
+    assert {part["area"] for part in early.values()} == {None}
+    assert sum(part["readers"] for part in early.values()) == 1
+
+
+# --- the staircase --------------------------------------------------------------------------------------
+
+
+def climbing(pattern, sealed=None):
+    """Rows of a reader who answers the test rightly (T) and wrongly (F), and practice wrongly."""
+    sealed = sealed or built(44, design="staircase", practice=4, repeats=0)
+    said = iter(pattern)
+
+    def say(trial, cases, position):
+        return (truly if trial.block != PRACTICE and next(said) == "T" else falsely)(trial, cases, position)
+
+    return sealed, rows_of(sealed, [0], say, most=4 + len(pattern))
+
+
+def test_a_threshold_is_the_mean_of_the_turns_of_the_last_half():
+    """Shown 500, 490, 480, 470 (wrong), 500, 490, 480, 470 (wrong), ...: a turn at every 470 and every 500."""
+    sealed, rows = climbing("TTTF" * 8)
+    assert staircase(sealed, rows) == {"reader-01": {"share": 0.75, "ms": pytest.approx(485)}}
+
+
+@pytest.mark.parametrize(("pattern", "share"), [("T" * 40, 1.0), ("F" * 40, 0.0), ("TF" * 20, 0.5), ("TTTF", 0.5)])
+def test_who_guesses_or_knows_at_any_exposure_has_no_threshold(pattern, share):
+    assert staircase(*climbing(pattern)) == {"reader-01": {"share": share, "ms": None}}
+    assert staircase(*climbing("")) == {}
+
+
+@pytest.mark.parametrize("design", [design for design in DESIGNS if design != "staircase"])
+def test_other_designs_have_no_threshold(design):
+    sealed = built(design=design)
+    assert staircase(sealed, rows_of(sealed, [0], truly)) == {}
+
+
+def test_a_readers_threshold_is_found():
+    """Right by chance at 0 ms and always after long; three times of four at 300 ms, from which steps of 10 and 30 stray
+    some 50."""
+    sealed = built(200, design="staircase", practice=0, repeats=0.5)
+    rng, rows = np.random.default_rng(0), []
+    for reader in range(8):
+        good = []
+
+        def say(trial, cases, position, good=good):
+            shown = answers.exposure_ms(sealed.protocol, good)
+            good.append(bool(rng.random() < 1 - 0.5 * 0.5 ** (shown / 300)))
+            return (truly if good[-1] else falsely)(trial, cases, position)
+
+        rows += rows_of(sealed, [reader], say)
+    found = staircase(sealed, rows)
+    reached = [each["ms"] for each in found.values() if each["ms"]]
+    assert len(found) == 8 and len(reached) >= 6 and np.mean(reached) == pytest.approx(300, abs=50)
