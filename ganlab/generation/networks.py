@@ -128,7 +128,7 @@ class Grain(nn.Module):
 
     A hundred numbers do not draw three thousand pixels of noise, and convolutions that have to make it from them make
     the same amount in every image. Trained on noise that is new every time, in use the white noise is a fixed random
-    projection of z, of about unit variance, so that an image is a smooth function of z alone; a discriminator would
+    projection of z, of about unit variance, so that an image is a smooth function of z alone; a discriminator could
     learn that projection by heart. The strength knows no label: noise says nothing of a class. It starts as noise of
     several sharpnesses and of a strength that varies from image to image: what starts at nothing stays there, for the
     other layers make noise before it does.

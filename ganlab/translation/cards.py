@@ -271,7 +271,8 @@ def write_new_card(
         if config.structure
         else ""
     )
-    helped = PRIOR.get(config.task, PIXELWISE).format(steps=config.prior, known=config.known) if config.prior else ""
+    helped = PRIOR.get(config.task, PIXELWISE).format(steps=config.prior) if config.prior else ""
+    helped += STILL.format(known=config.known) if config.prior and config.known else ""
     helped += OUTLINE if config.discriminator.outline is not None else ""
     source = config.cycle if config.cycle_source is None else config.cycle_source
     names = {"name": name, "task": task, "limits": LIMITS[task], "volumes": volumes, "spacing": config.spacing}
@@ -288,10 +289,11 @@ def write_new_card(
 PRIOR = {
     "mr2ct": """ The first {steps} steps play no game: G learns CT from T1-weighted
 images that textbooks' signals of tissues make of the same CT, with the contrast, field and noise of any scanner, and F
-the way back; in the game this goes on with weight {known:g}."""
+the way back."""
 }
 PIXELWISE = """ The first {steps} steps play no game: both generators learn what a
-pixel's own value says of the other contrast; in the game this goes on with weight {known:g}."""
+pixel's own value says of the other contrast."""
+STILL = " In the game this goes on with weight {known:g}."
 OUTLINE = """ The discriminators are shown how deep under the
 outline of the head every pixel lies, and CT through the windows of brain and bone as well."""
 PHANTOMS = """phantom patients that are made while training:
