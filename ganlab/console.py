@@ -39,7 +39,8 @@ def progress_bar(label: str, silent: bool):
 def narrate(events, silent: bool, unit: str = "", log=None) -> dict[str, float]:
     """Print what a training says as it goes: one line that moves where somebody is watching, else one every 20 steps.
 
-    log(event): hears of everything, too. Returns the mean losses of the last 100 steps.
+    log(event): hears of everything, too. Returns the means of the last step's losses over the last
+    100 steps that have them: losses come and go, as where a training's first steps are of another kind.
     """
     recent: deque[dict[str, float]] = deque(maxlen=100)
     average: dict[str, float] = {}
@@ -55,7 +56,7 @@ def narrate(events, silent: bool, unit: str = "", log=None) -> dict[str, float]:
         recent.append(event.numbers)
         if event.step % 20 and not last:
             continue
-        average = {name: mean(numbers[name] for numbers in recent) for name in event.numbers}
+        average = {name: mean(n[name] for n in recent if name in n) for name in event.numbers}
         if not silent:
             words = "  ".join(f"{k} {v:.4g}{' ' + unit if unit and k == 'l1' else ''}" for k, v in average.items())
             filled = round(20 * event.step / event.steps)
