@@ -24,10 +24,20 @@ def resolve(name: str = "auto") -> str:
 
 
 def autocast(device: str):
-    """bfloat16 on CUDA for training; float32 elsewhere."""
+    """For training: bfloat16 on CUDA, and on a processor with tiles for it (Intel AMX: two to three times as fast);
+    float32 elsewhere."""
     import torch
 
-    return torch.autocast("cuda", torch.bfloat16) if device == "cuda" else nullcontext()
+    if device == "cuda" or (device == "cpu" and torch.cpu.get_capabilities().get("amx_bf16")):
+        return torch.autocast(device, torch.bfloat16)
+    return nullcontext()
+
+
+def exact(device: str):
+    """float32 within `autocast`, for what is not a network."""
+    import torch
+
+    return torch.autocast(device, enabled=False) if device in ("cuda", "cpu") else nullcontext()
 
 
 def one_thread() -> None:

@@ -37,7 +37,7 @@ from ganlab.translation.pipeline import predict
 from ganlab.translation.preview import WINDOWS, show_slice
 from ganlab.translation.trainer import FILES
 
-STEPS, PRIOR = 1200, 200
+STEPS, PRIOR = 1600, 200
 PLAIN = replace(NETWORK, window=None)  # there is no CT here
 SIZE = 112  # pixels of 2 mm, a whole head
 PATIENTS = tuple(range(HELD_OUT[0], HELD_OUT[0] + 24))
@@ -98,7 +98,7 @@ def tumour_slices(seed: int, size: int, ill: tuple[float, float]) -> Iterator[tu
 def arms(steps: int = STEPS, seed: int = 0) -> dict[str, Arm]:
     config = TrainingConfig(
         task="t1flair", method="cyclegan", network=PLAIN, discriminator=DISCRIMINATOR, steps=steps, batch=4,
-        size=SIZE, spacing=PIXEL, rate=4e-4, decay=0.5, epoch=200, seed=seed, prior=PRIOR,
+        size=SIZE, spacing=PIXEL, rate=4e-4, decay=0.5, epoch=200, seed=seed, prior=PRIOR, pace=3.0,
     )  # fmt: skip
     make = partial(tumour_slices, size=SIZE * PIXEL)
     return {

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ganlab.device import autocast, exact
 from ganlab.errors import InputError
 from ganlab.generation.augment import augmented, check_augmentations
 from ganlab.generation.data import Images
@@ -107,15 +108,17 @@ class Game:
         torch.manual_seed(chance.initial_seed() + 1)  # for dropout, which takes no generator of its own
         for _ in range(c.d_steps):
             real, labels = self._draw(chance)
-            fake, fake_labels = self._generate(chance, len(real))
-            d, outputs = self._discriminate(real, labels, fake.detach(), fake_labels, chance)
+            with autocast(self.device):
+                fake, fake_labels = self._generate(chance, len(real))
+                d, outputs = self._discriminate(real, labels, fake.detach(), fake_labels, chance)
             norm_d = self._learn("discriminator", d)
         if c.objective == "wasserstein":
             with torch.no_grad():
                 for p in self.discriminator.parameters():
                     p.clamp_(-c.clip, c.clip)
         self.discriminator.requires_grad_(False)  # G's step asks nothing of D's weights
-        seen = self.discriminator(augmented(fake, c.augment, chance), fake_labels)
+        with autocast(self.device):
+            seen = self.discriminator(augmented(fake, c.augment, chance), fake_labels)
         g = self.objective.generator_loss(seen.float())
         norm_g = self._learn("generator", g)
         self.discriminator.requires_grad_(True)
@@ -163,15 +166,16 @@ class Game:
         outputs = both.float().chunk(2)
         in_parts(self.discriminator, 1)
         loss = self.objective.discriminator_loss(*outputs)
-        if c.r1 and self.number % LAZY == 0:
-            slope = gradient_norm2(lambda x: self.discriminator(x.view_as(real), labels), real.flatten(1))
-            loss = loss + LAZY * c.r1 / 2 * slope.mean()
-        if c.objective == "wgan-gp":
-            mix = torch.rand((len(real), 1), generator=chance).to(self.device)
-            slope = gradient_penalty(
-                lambda x: self.discriminator(x.view_as(real), labels), real.flatten(1), fake.flatten(1), mix
-            )
-            loss = loss + c.penalty * slope.mean()
+        with exact(self.device):
+            if c.r1 and self.number % LAZY == 0:
+                slope = gradient_norm2(lambda x: self.discriminator(x.view_as(real), labels), real.flatten(1))
+                loss = loss + LAZY * c.r1 / 2 * slope.mean()
+            if c.objective == "wgan-gp":
+                mix = torch.rand((len(real), 1), generator=chance).to(self.device)
+                slope = gradient_penalty(
+                    lambda x: self.discriminator(x.view_as(real), labels), real.flatten(1), fake.flatten(1), mix
+                )
+                loss = loss + c.penalty * slope.mean()
         return loss, tuple(v.detach() for v in outputs)
 
     def _learn(self, name: str, loss: Tensor) -> float:

@@ -57,6 +57,7 @@ class NetworkConfig:
     norm_d: str = ""
     spectral: bool = False
     grain: int = 0
+    spread: bool = False
 
 
 def check_network(config: NetworkConfig) -> NetworkConfig:
@@ -103,10 +104,23 @@ class BatchNorm(nn.BatchNorm2d):
         return torch.cat([nn.BatchNorm2d.forward(self, part) for part in x.chunk(self.parts)])
 
 
+class Spread(nn.Module):
+    """A map more: the standard deviation over each part of a batch, its mean over channels and pixels, by which D sees
+    that images are too much alike (Karras et al., ICLR 2018, section 3)."""
+
+    parts = 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        count = self.parts if self.training and len(x) > self.parts else 1
+        apart = [part.float().var(0, unbiased=False).add(1e-8).sqrt().mean() for part in x.chunk(count)]
+        side = torch.stack(apart).repeat_interleave(len(x) // count).to(x.dtype)
+        return torch.cat([x, side.view(-1, 1, 1, 1).expand(-1, 1, *x.shape[2:])], 1)
+
+
 def in_parts(net: nn.Module, parts: int) -> nn.Module:
     """The network, whose batches consist of so many parts from now on."""
     for module in net.modules():
-        if isinstance(module, BatchNorm):
+        if isinstance(module, BatchNorm | Spread):
             module.parts = parts
     return net
 
@@ -234,6 +248,9 @@ class Discriminator(nn.Module):
             norm = normalised(config, o, True) if k else []
             blocks.append(nn.Sequential(*down, *norm, act()))
             i = o
+        if config.spread:
+            blocks[-1].append(Spread())
+            i += 1
         self.blocks = nn.ModuleList(blocks)
         hidden = [] if config.convolutional else [nn.Linear(i * side**2, 8 * config.width), act()]
         self.score = nn.Sequential(nn.Flatten(), *hidden, nn.Linear(8 * config.width if hidden else i * side**2, 1))

@@ -13,36 +13,34 @@ from torch import Tensor
 
 from ganlab.errors import InputError
 from ganlab.filters import binomial, extremes
+from ganlab.translation.networks import outlined
 
 # Thousands of HU and T1 signal at 3 T, white matter 1: air, fat, fluid, white, grey, muscle and skin, marrow, bone.
 CT = (-1.0, -0.3, -0.11, -0.08, -0.02, 0.0, 0.01, 0.019, 0.028, 0.038, 0.05, 0.11, 0.3, 0.55, 0.9, 1.35, 3.0)
 T1 = (0.0, 0.5, 1.56, 1.56, 0.55, 0.16, 0.15, 0.6, 1.0, 0.68, 0.62, 0.62, 0.9, 0.69, 0.2, 0.0, 0.0)
 FAT = slice(2, 4)
 MARROW = slice(12, 14)
-CURVES = {  # by what a pixel shows alone: values of T1 and of the other
-    "fa": ((0.0, 0.3, 0.75, 0.95, 1.3, 1.6), (0.0, 0.05, 0.12, 0.42, 0.42, 0.0)),
-    "flair": ((0.0, 0.15, 0.3, 0.68, 0.8, 1.0, 1.56), (0.0, 0.02, 0.4, 1.0, 0.95, 0.77, 1.18)),
-}
-BACK = {  # and from the other to T1
-    "fa": ((0.0, 0.04, 0.12, 0.35, 1.0), (0.0, 0.3, 0.65, 1.0, 1.0)),
-    "flair": ((0.0, 0.02, 0.6, 0.77, 0.95, 1.05, 1.18, 2.0), (0.0, 0.15, 0.9, 1.0, 0.7, 0.68, 1.5, 1.5)),
-}
+# FA, and the T1 signal of what has it: beside the brain, fluid, grey matter, white matter.
+FA = (0.0, 0.04, 0.06, 0.09, 0.13, 0.18, 0.26, 0.4, 1.0)
+FA_T1 = (0.1, 0.12, 0.16, 0.36, 0.6, 0.74, 0.92, 1.0, 1.0)
+SHELLS = (((0.5, 2.5), 0.16), ((1.0, 5.0), 0.05), ((0.5, 6.0), 1.5), ((0.0, 2.0), 0.6))  # pixels of 2 mm, T1 signal
+# T1 and FLAIR signals by what a pixel shows alone, forth and back; FLAIR of grey matter is 1.
+T1_FLAIR, FLAIR = (0.0, 0.15, 0.3, 0.68, 0.8, 1.0, 1.56), (0.0, 0.02, 0.4, 1.0, 0.95, 0.77, 1.18)
+FLAIR_T1, BACK = (0.0, 0.02, 0.6, 0.77, 0.95, 1.05, 1.18, 2.0), (0.0, 0.15, 0.9, 1.0, 0.7, 0.68, 1.5, 1.5)
 Example = tuple[str, Tensor, Tensor]
 
 
 def examples(task: str, source: Tensor, target: Tensor, seed: int) -> list[Example]:
     """(generator, what it is given, what it is to give) from source and target that are no pairs: "generator" goes
     forth, "back" back. Raises InputError for a task that nothing is known of."""
+    if task == "t1fa":
+        return [("generator", synthetic_head(target, seed), target), ("back", target, curve(target, FA, FA_T1))]
     if task == "mr2ct":
-        return [
-            ("generator", synthetic_t1(target, seed), target),
-            ("back", target, t1_of(target, target.new_tensor(T1).expand(len(target), -1))),
-        ]
-    known = task.removeprefix("t1")
-    if known not in CURVES:
-        raise InputError(f"Nothing is known of the contrasts of {task}: leave prior at 0.")
-    forth, back = (curve(x, *c[known]) for x, c in ((source, CURVES), (target, BACK)))
-    return [("generator", source, forth), ("back", target, back)]
+        flat = target.new_tensor(T1).expand(len(target), -1)
+        return [("generator", synthetic_t1(target, seed), target), ("back", target, t1_of(target, flat))]
+    if task == "t1flair":
+        return [("generator", source, curve(source, T1_FLAIR, FLAIR)), ("back", target, curve(target, FLAIR_T1, BACK))]
+    raise InputError(f"Nothing is known of the contrasts of {task}: leave prior at 0.")
 
 
 def curve(images: Tensor, places: tuple[float, ...], values: tuple[float, ...] | Tensor) -> Tensor:
@@ -72,24 +70,83 @@ def t1_of(ct: Tensor, signals: Tensor) -> Tensor:
 
 
 def synthetic_t1(ct: Tensor, seed: int) -> Tensor:
-    """What a T1-weighted scan of these CTs might be: signals, fat suppression, gain, field, blur and noise at random,
-    wider than any one scanner's. The same for the same seed, whatever the device."""
-    host, n = torch.Generator().manual_seed(seed), len(ct)
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn((n, *shape), generator=host).to(ct.device)
-
-    def uniform(low: float, high: float) -> Tensor:
-        return (low + (high - low) * torch.rand((n, 1, 1, 1), generator=host)).to(ct.device)
-
-    signals = ct.new_tensor(T1) * torch.exp(0.15 * normal(len(T1)))
-    suppressed = uniform(0, 1)[:, 0, 0] < 0.2
+    """What a T1-weighted scan of these CTs might be: signals, fat suppression and what `scanned` does at random, wider
+    than any one scanner's. The same for the same seed, whatever the device."""
+    chance = Chance(seed, len(ct), ct.device)
+    signals = ct.new_tensor(T1) * torch.exp(0.15 * chance.normal(len(T1)))
+    suppressed = chance.uniform(0, 1)[:, 0, 0] < 0.2
     for part in (FAT, MARROW):
-        signals[:, part] = torch.where(suppressed, signals[:, part] * uniform(0.1, 0.5)[:, 0, 0], signals[:, part])
-    image = t1_of(ct, signals ** torch.exp(uniform(-0.15, 0.55)[:, 0, 0]))
-    field = F.interpolate(0.12 * normal(1, 3, 3), size=ct.shape[2:], mode="bicubic", align_corners=True)
-    image = image * torch.exp(field) * (1 + uniform(0, 0.05) * normal(1, *ct.shape[2:]))
-    image = torch.lerp(image, binomial(image), uniform(0, 0.9))
-    std = uniform(0, 0.03)
-    image = torch.hypot(image + std * normal(1, *ct.shape[2:]), std * normal(1, *ct.shape[2:]))
-    return image * torch.exp(uniform(-0.2, 0.1))
+        faint = signals[:, part] * chance.uniform(0.1, 0.5)[:, 0, 0]
+        signals[:, part] = torch.where(suppressed, faint, signals[:, part])
+    return scanned(t1_of(ct, signals ** torch.exp(chance.uniform(-0.15, 0.55)[:, 0, 0])), chance)
+
+
+def synthetic_head(fa: Tensor, seed: int) -> Tensor:
+    """What a T1-weighted scan of the heads around these FA maps might be, which show the brain alone.
+
+    The brain has the signal that its FA tells. Around it, but for three in ten that are stripped, lie shells of fluid,
+    bone and scalp of random thickness, and next to them pieces of random signal in random shapes for face and neck: FA
+    is 0 in all of it, whatever it looks like. The same for the same seed, whatever the device.
+    """
+    chance = Chance(seed, len(fa), fa.device)
+    signals = fa.new_tensor(FA_T1) * torch.exp(0.1 * chance.normal(len(FA)))
+    brain = outlined(fa, FA[1] / 2)
+    image = curve(fa, FA, signals)
+    pieces = scattered(chance, fa.shape[2:])
+    inside, thickness = brain, [chance.uniform(*limits) for limits, _ in SHELLS]
+    around, signal = torch.zeros_like(fa), [s * torch.exp(0.3 * chance.normal(1, 1, 1)) for _, s in SHELLS]
+    signal[2] = torch.where(chance.uniform(0, 1) < 0.25, 0.3 * signal[2], signal[2])  # fat suppression
+    for thick, value in zip(thickness, signal, strict=True):
+        wider = grown(inside, thick)
+        around = around + (wider - inside) * value
+        inside = wider
+    around = around + (1 - inside) * (pieces[0] > chance.uniform(-1, 1.5)) * pieces[1]
+    stripped = chance.uniform(0, 1) < 0.3
+    image = image * brain + torch.where(stripped, 0.0, 1.0) * around * (1 - brain)
+    return scanned(image ** torch.exp(chance.uniform(-0.25, 0.25)), chance)
+
+
+def grown(mask: Tensor, pixels: Tensor) -> Tensor:
+    """Masks (N, 1, H, W) in 0..1 with all that lies within so many pixels (N, 1, 1, 1) of them."""
+    for k in range(int(pixels.max().ceil())):
+        wider = F.max_pool2d(mask, 3, 1, 1)
+        if k % 2:  # squares and diamonds in turn: an octagon
+            wider = torch.maximum(F.max_pool2d(mask, (3, 1), 1, (1, 0)), F.max_pool2d(mask, (1, 3), 1, (0, 1)))
+        mask = torch.lerp(mask, wider, (pixels - k).clamp(0, 1))
+    return mask
+
+
+def scattered(chance: Chance, shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Two fields (N, 1, H, W): a smooth one of either sign, and signals in patches."""
+    cells = [max(2, side // 12) for side in shape]
+    coarse, fine = (
+        F.interpolate(chance.normal(1, *(max(2, n // k) for n in cells)), size=shape, mode="bicubic") for k in (3, 1)
+    )
+    signals = fine.new_tensor((0.02, 1.5, 0.6, 0.15, 0.75, 1.3, 0.05))
+    return coarse, signals[((fine + 2) / 4 * len(signals)).long().clamp(0, len(signals) - 1)]
+
+
+def scanned(image: Tensor, chance: Chance) -> Tensor:
+    """An image as a scanner might show it: a field of its coils, texture, blur, Rician noise, gain."""
+    size = image.shape[2:]
+    field = F.interpolate(0.12 * chance.normal(1, 3, 3), size=size, mode="bicubic", align_corners=True)
+    image = image * torch.exp(field) * (1 + chance.uniform(0, 0.05) * chance.normal(1, *size))
+    image = torch.lerp(image, binomial(image), chance.uniform(0, 0.9))
+    std = chance.uniform(0, 0.03)
+    image = torch.hypot(image + std * chance.normal(1, *size), std * chance.normal(1, *size))
+    return image * torch.exp(chance.uniform(-0.2, 0.1))
+
+
+class Chance:
+    """Random numbers for n images, the same on every device."""
+
+    def __init__(self, seed: int, n: int, device: torch.device):
+        self.host, self.n, self.device = torch.Generator().manual_seed(seed), n, device
+
+    def normal(self, *shape: int) -> Tensor:
+        """(n, *shape) of N(0, 1)."""
+        return torch.randn((self.n, *shape), generator=self.host).to(self.device)
+
+    def uniform(self, low: float, high: float) -> Tensor:
+        """(n, 1, 1, 1), a number for each image."""
+        return (low + (high - low) * torch.rand((self.n, 1, 1, 1), generator=self.host)).to(self.device)

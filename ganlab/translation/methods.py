@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ganlab.device import exact
 from ganlab.objectives import get_objective
 from ganlab.processes import average, rank
 from ganlab.translation.contrasts import examples
@@ -208,7 +209,8 @@ class CycleGAN(Adversarial):
             kept = F.l1_loss(forth(target).float(), target) + F.l1_loss(back(source).float(), source)
             loss = loss + c.identity * kept
         if c.structure:
-            kept = structure_loss(source, made) + structure_loss(target, unmade)
+            with exact(self.device):
+                kept = structure_loss(source, made) + structure_loss(target, unmade)
             loss = loss + c.structure * kept
             numbers["structure"] = kept.detach() / 2
         if c.known:
@@ -226,7 +228,7 @@ class CycleGAN(Adversarial):
     def known(self, source: Tensor, target: Tensor, number: int) -> Tensor:
         """The L1 distance to what examples made by textbooks' contrasts ask for (see `contrasts`)."""
         seed = (self.config.seed * 10**6 + number) * STREAMS + rank()
-        with torch.no_grad():
+        with torch.no_grad(), exact(self.device):
             made = examples(self.config.task, source, target, seed)
         made = made if number % EASY == 0 else made[:1]
         return sum(F.l1_loss(self.nets[name](given).float(), wanted) for name, given, wanted in made)

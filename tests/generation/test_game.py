@@ -43,6 +43,18 @@ GAMES = {
 
 
 @pytest.mark.parametrize("name", GAMES)
+def test_a_game_in_bfloat16_is_nearly_that_in_float32(images, name, monkeypatch):
+    played = []
+    for tiles in (False, True):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda tiles=tiles: {"amx_bf16": tiles})
+        game = Game(GAMES[name], images)
+        played.append([game.step() for _ in range(2)])
+        assert all(v.dtype == torch.float32 for v in game.weights().values() if v.is_floating_point())
+    for exact, near in zip(*played, strict=True):
+        assert all(near[k] == pytest.approx(exact[k], rel=0.1, abs=0.05) for k in ("d", "g", "real", "fake"))
+
+
+@pytest.mark.parametrize("name", GAMES)
 def test_a_restored_game_goes_on_as_it_would_have(images, name):
     game = Game(GAMES[name], images)
     begun = copied(game)

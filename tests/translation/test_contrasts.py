@@ -1,12 +1,26 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ganlab.errors import InputError
 from ganlab.imaging.phantom.sampler import pairs
-from ganlab.translation.contrasts import CT, CURVES, T1, curve, examples, synthetic_t1, t1_of
+from ganlab.translation.contrasts import (
+    CT,
+    FA,
+    FA_T1,
+    FLAIR,
+    T1,
+    curve,
+    examples,
+    grown,
+    synthetic_head,
+    synthetic_t1,
+    t1_of,
+)
+from ganlab.translation.networks import outlined
 
 FLAT = torch.tensor([[*T1]])
 
@@ -61,14 +75,40 @@ def test_the_t1_of_a_ct_is_like_the_scan_of_the_same_patient():
     assert torch.corrcoef(torch.stack([made[head], t1[head]]))[0, 1] > 0.6
 
 
+def test_a_synthetic_head_shows_the_brain_by_its_fa_and_things_of_every_signal_around_it():
+    _, fa = next(pairs(9, size=224, task="t1fa", wild=False))
+    fa = F.avg_pool2d(fa, 2)[None].expand(12, -1, -1, -1).contiguous()
+    made, brain = synthetic_head(fa, 5), fa[0] > 0.05
+    assert 0.05 < brain.float().mean() < 0.6
+    assert made.shape == fa.shape and made.isfinite().all() and made.min() >= 0
+    assert made.equal(synthetic_head(fa, 5)) and not made.equal(synthetic_head(fa, 6))
+    tissues = curve(fa[:1], FA, FA_T1)[0]
+    for image in made:
+        assert torch.corrcoef(torch.stack([image[brain], tissues[brain]]))[0, 1] > 0.8
+    away = outlined(fa[:1], 0.01)[0] == 0
+    bright = torch.stack([image[away].quantile(0.98) for image in made])
+    assert bright.min() < 0.2 and bright.max() > 1.0  # some are stripped
+    assert synthetic_head(torch.zeros(2, 1, 32, 32), 1).isfinite().all()
+
+
+@pytest.mark.parametrize("pixels", [0.0, 1.0, 2.5, 6.0])
+def test_a_mask_grows_by_so_many_pixels(pixels):
+    point = torch.zeros(1, 1, 33, 33)
+    point[..., 16, 16] = 1
+    wide = grown(point, torch.full((1, 1, 1, 1), pixels))[0, 0]
+    assert wide[16].sum() == pytest.approx(2 * pixels + 1)
+    corner = max((i for i in range(17) if wide[16 + i, 16 + i] == 1), default=0)
+    assert 0.5 * int(pixels) <= corner <= max(1, 0.8 * pixels)  # an octagon, neither square nor diamond
+
+
 def test_examples_lie_on_what_they_are_made_of():
     mr, ct = torch.rand(2, 1, 16, 16) * 1.5, torch.rand(2, 1, 16, 16) - 0.5
     (forth, given_mr, wanted), (back, given_ct, _) = examples("mr2ct", mr, ct, 1)
     assert (forth, back) == ("generator", "back") and wanted is ct and given_ct is ct and not given_mr.equal(mr)
-    for task in ("t1fa", "t1flair"):
-        (_, source, fa), (_, target, t1) = examples(task, mr, ct.abs(), 1)
-        assert source is mr and fa.shape == mr.shape and t1.shape == target.shape
-        values = CURVES[task.removeprefix("t1")][1]
-        assert values[0] <= fa.min() and fa.max() <= max(values)
+    (_, source, flair), (_, target, t1) = examples("t1flair", mr, ct.abs(), 1)
+    assert source is mr and flair.shape == mr.shape and t1.shape == target.shape
+    assert FLAIR[0] <= flair.min() and flair.max() <= max(FLAIR)
+    (_, head, fa), (_, target, t1) = examples("t1fa", mr, ct.abs(), 1)
+    assert fa is target and fa.equal(ct.abs()) and head.shape == fa.shape and t1.max() <= 1
     with pytest.raises(InputError, match="leave prior at 0"):
         examples("ct2mr", ct, mr, 1)

@@ -116,6 +116,21 @@ def test_a_cyclegan_learns_what_is_known_before_the_game_begins():
     assert not all(a.equal(b) for a, b in zip(judge, method.nets["discriminator"].parameters(), strict=True))
 
 
+@pytest.mark.parametrize("task", ["mr2ct", "t1fa", "t1flair"])
+def test_what_is_known_and_what_is_seen_of_structure_are_made_in_float32_within_a_step_in_bfloat16(task):
+    config = replace(CYCLEGAN, task=task, method="cyclegan", prior=1, known=1.0, structure=1.0, spacing=2)
+    (source, target), found = images(), []
+    for precise in (True, False):
+        torch.manual_seed(0)
+        method = CycleGAN(config, "cpu")
+        with torch.autocast("cpu", torch.bfloat16, enabled=not precise):
+            found.append([method.step(source, target, k) for k in range(2)])
+        assert all(p.dtype == torch.float32 for net in method.nets.values() for p in net.parameters())
+    for exact, near in zip(*found, strict=True):
+        assert exact.keys() == near.keys() and all(v.dtype == torch.float32 for v in near.values())
+        assert all(float(near[k]) == pytest.approx(float(v), rel=0.15, abs=0.05) for k, v in exact.items())
+
+
 def test_the_prior_learns_faster_than_the_game():
     config = replace(CYCLEGAN, prior=2, method="cyclegan")
     mr, ct = torch.rand(2, 1, 32, 32), torch.rand(2, 1, 32, 32) - 0.5

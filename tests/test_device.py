@@ -1,0 +1,18 @@
+import pytest
+import torch
+import torch.nn.functional as F
+
+from ganlab.device import autocast, exact
+
+
+@pytest.mark.parametrize(("offers", "dtype"), [({"amx_bf16": True}, torch.bfloat16), ({}, torch.float32)])
+def test_a_cpu_trains_in_bfloat16_where_it_has_tiles_for_it(monkeypatch, offers, dtype):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: offers)
+    x, kernel = torch.rand(1, 1, 8, 8), torch.rand(1, 1, 3, 3)
+    with autocast("cpu"):
+        assert F.conv2d(x, kernel).dtype == dtype
+        with exact("cpu"):
+            assert F.conv2d(x, kernel).dtype == torch.float32
+        assert F.conv2d(x, kernel).dtype == dtype
+    with autocast("mps"), exact("mps"):  # neither has a say there
+        assert F.conv2d(x, kernel).dtype == torch.float32
