@@ -18,8 +18,10 @@ PRESETS = {
         RECIPE, data="nodules", steps=8000, augment=("flip",),
         network=NetworkConfig(size=56, width=32, classes=2, grain=6),
     ),
+    # Labels, and D without augmentation, made every slice of a level the same.
     "dcgan-brain": replace(
-        RECIPE, data="brain-t1-64", steps=6000, augment=("flip",), network=NetworkConfig(size=64, width=32, grain=6)
+        RECIPE, data="brain-t1-64", steps=14000, horizon=1000, augment=("flip", "translation", "cutout"),
+        network=NetworkConfig(size=64, width=32, spread=True),
     ),
     "dcgan-nodules-plain": GanConfig(network=NetworkConfig(size=56)),  # Radford's recipe, no labels
     "fc-digits": GanConfig(data="digits", network=NetworkConfig(kind="fc", size=16)),

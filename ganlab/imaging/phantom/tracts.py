@@ -193,7 +193,9 @@ TRACTS = {
 }  # fmt: skip
 
 AXIAL, RADIAL = 1.6, 0.25  # 1e-3 mm2/s, along and across a coherent tract (Pierpaoli et al., Radiology 201:637, 1996)
-SHORT_FIBRES = 0.22  # coherence of the fibres between tracts and cortex
+SHORT_FIBRES = 0.4  # coherence of the fibres between tracts and cortex
+# mm: the middle of the brainstem, whose fibres the template's map takes for grey matter by half, and its radius
+BRAINSTEM, STEM_RADIUS = ((0.0, -18.0, -8.0), (0.0, -42.0, -62.0)), 15.0
 WALL = 0.03  # /mm: slope of the white-matter map that counts as its wall
 REACH = 1.8  # radii: where a tract ends
 CORE = 0.8  # radii: what bears a tract's name
@@ -260,19 +262,29 @@ def voxel_fa(shares: Tensor, points: Tensor, field: TractField) -> Tensor:
     """FA (...) of voxels with tissue shares (tissues, ...) at points (3, ...) in template mm.
 
     The voxel's tensor is the sum of share times tissue tensor, so that partial volume lowers FA by itself. White matter
-    brings the field's tensor. What is anisotropic in the other tissues (cortex, muscle, noise) and in white matter
-    without a tract lies in directions of its own, hence its deviator adds to the field's in quadrature.
+    brings the field's tensor, and so does what the template calls grey in the brainstem. What is anisotropic in the
+    other tissues (cortex, muscle, noise) and in white matter without a tract lies in directions of its own, hence its
+    deviator adds to the field's in quadrature.
     """
     flat, where = shares.reshape(len(shares), -1), points.reshape(3, -1)
     fa, md = table("fa", shares.device), table("md", shares.device)
     fa[INDEX["white matter"]] = fa[INDEX["grey matter"]]
     deviator = md * fa * (3 / (1.5 - fa**2)).sqrt()  # the norm that gives a tensor of this mean this FA
     deviator2, mean = (deviator @ flat) ** 2, md @ flat
-    white = flat[INDEX["white matter"]]
+    white = flat[INDEX["white matter"]] + in_brainstem(where) * flat[INDEX["grey matter"]]
     some = (white > 1e-3).nonzero()[:, 0]
     if len(some):
         deviator2[some] += white[some] ** 2 * _deviator(field.at(where[:, some]))[0]
     return _anisotropy(deviator2, mean).reshape(points.shape[1:])
+
+
+def in_brainstem(points: Tensor) -> Tensor:
+    """(...) 1 in the brainstem, 0 beyond, over 4 mm, at points (3, ...) in template mm."""
+    top, bottom = points.new_tensor(BRAINSTEM)
+    along, from_top = bottom - top, points - top.view(-1, *[1] * (points.dim() - 1))
+    share = (torch.tensordot(along, from_top, 1) / (along @ along)).clamp(0, 1)
+    distance = (from_top - along.view(-1, *[1] * (points.dim() - 1)) * share).norm(dim=0)
+    return ((STEM_RADIUS + 2 - distance) / 4).clamp(0, 1)
 
 
 def tract_means(fa: Tensor, points: Tensor, field: TractField, threshold: float = 0.2) -> dict[str, float]:
