@@ -28,9 +28,15 @@ def autocast(device: str):
     float32 elsewhere."""
     import torch
 
-    if device == "cuda" or (device == "cpu" and torch.cpu.get_capabilities().get("amx_bf16")):
-        return torch.autocast(device, torch.bfloat16)
-    return nullcontext()
+    return torch.autocast(device, torch.bfloat16) if precision(device) == "bfloat16" else nullcontext()
+
+
+def precision(device: str) -> str:
+    """Of trainings on a device."""
+    import torch
+
+    tiles = device == "cpu" and torch.cpu.get_capabilities().get("amx_bf16")
+    return "bfloat16" if device == "cuda" or tiles else "float32"
 
 
 def exact(device: str):

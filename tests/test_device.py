@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ganlab.device import autocast, exact
+from ganlab.device import autocast, exact, precision
 
 
 @pytest.mark.parametrize(("offers", "dtype"), [({"amx_bf16": True}, torch.bfloat16), ({}, torch.float32)])
@@ -14,5 +14,6 @@ def test_a_cpu_trains_in_bfloat16_where_it_has_tiles_for_it(monkeypatch, offers,
         with exact("cpu"):
             assert F.conv2d(x, kernel).dtype == torch.float32
         assert F.conv2d(x, kernel).dtype == dtype
+    assert precision("cpu") == str(dtype).removeprefix("torch.") and precision("cuda") == "bfloat16"
     with autocast("mps"), exact("mps"):  # neither has a say there
         assert F.conv2d(x, kernel).dtype == torch.float32

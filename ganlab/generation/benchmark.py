@@ -9,7 +9,7 @@ from statistics import median
 import torch
 from torch import nn
 
-from ganlab.device import resolve
+from ganlab.device import precision, resolve
 from ganlab.generation.data import Images, get_kind
 from ganlab.generation.game import Game
 from ganlab.generation.networks import make_networks
@@ -55,8 +55,10 @@ def textbook(config, images: Images, device: str):
 
 def benchmark_dcgan(device: str = "auto", rounds: int = 3, seed: int = 0) -> dict:
     """Images per second of both ways and their ratio, for each case; medians of the rounds' turns. Ours also averages
-    G's weights, measures both gradients and draws chance from the step's number."""
-    device, result = resolve(device), {"device": resolve(device), "cases": {}}
+    G's weights, measures both gradients and draws chance from the step's number; it runs in what trainings run in (see
+    `device.autocast`), the textbook's in float32."""
+    device = resolve(device)
+    result = {"device": device, "precision": precision(device), "cases": {}}
     for title, (preset, batch) in CASES.items():
         config = replace(get_preset(preset, seed=seed), batch=batch)
         kind = get_kind(config.data)
@@ -87,4 +89,4 @@ def format_benchmark(result: dict) -> str:
         f"textbook {case['textbook_images_per_second']:>8,.1f} images/s  {case['ratio']:.2f} times"
         for title, case in result["cases"].items()
     )
-    return f"a step of D and G, on {result['device']}\n{rows}"
+    return f"a step of D and G, on {result['device']}, ours in {result['precision']}\n{rows}"

@@ -19,7 +19,7 @@ from ganlab.checkpoints import (
     save_tensors,
     write_card,
 )
-from ganlab.device import describe_device
+from ganlab.device import describe_device, precision
 from ganlab.errors import InputError
 from ganlab.generation.data import OWN, Images, get_kind, load_images
 from ganlab.generation.export import write_sheet
@@ -61,7 +61,7 @@ def train(
             if processes.rank() == 0:
                 spent = minutes + (time.perf_counter() - clock) / 60
                 _save(game, out, spent)
-                write_new_card(out, game, describe_device(device), spent)
+                write_new_card(out, game, f"{describe_device(device)}, {precision(device)}", spent)
                 write_progress(game, out / "progress.png")
             processes.wait()
             yield Event("checkpoint", game.number, config.steps, path=out / "model.safetensors")

@@ -15,7 +15,7 @@ from statistics import median
 import torch
 from torch import Tensor, nn
 
-from ganlab.device import autocast, resolve
+from ganlab.device import autocast, precision, resolve
 from ganlab.errors import InputError
 from ganlab.imaging.phantom.sampler import pairs
 from ganlab.translation.methods import METHODS, Method, Pool, TrainingConfig, structure_loss
@@ -177,10 +177,10 @@ def benchmark_training(
 ) -> dict:
     """Median images per second of each way to take a training step, for pix2pix and CycleGAN.
 
-    ours: the preset's networks, losses and batch; plain: the same in a plain loop; papers: the papers' networks in a
-    plain loop, one image at a time. On a GPU ours runs in bfloat16, the others in float32. Each round gives each way
-    `seconds`. size: pixels, a power of two; width: channels of the papers' first layers. Making slices, averaging
-    weights and writing files are not part of it. Raises InputError.
+    ours: the preset's networks, losses and batch, in the precision of trainings; plain: the same in a plain loop in
+    float32; papers: the papers' networks in a plain loop, one image at a time. Each round gives each way `seconds`.
+    size: pixels, a power of two; width: channels of the papers' first layers. Making slices, averaging weights and
+    writing files are not part of it. Raises InputError.
     """
     if size < 64 or size & (size - 1):
         raise InputError(f"Images of {size} pixels cannot be halved down to one: choose a power of two from 64 on.")
@@ -198,6 +198,7 @@ def benchmark_training(
         results[name] = {"batch": config.batch} | measure(ways, rounds, seconds)
     return {
         "device": device,
+        "precision": precision(device),
         "threads": torch.get_num_threads(),
         "size": size,
         "rounds": rounds,
@@ -230,8 +231,8 @@ def measure(ways: dict[str, Way], rounds: int, seconds: float) -> dict[str, floa
 
 def format_benchmark(result: dict) -> str:
     lines = [
-        f"{result['device']}, {result['threads']} threads, images per second of training at {result['size']}x"
-        f"{result['size']}, median of {result['rounds']} alternations"
+        f"{result['device']}, ours in {result['precision']}, {result['threads']} threads, images per second of "
+        f"training at {result['size']}x{result['size']}, median of {result['rounds']} alternations"
     ]
     for name, r in result["images_per_second"].items():
         lines.append(

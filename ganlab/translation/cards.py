@@ -243,12 +243,13 @@ def write_new_card(
         name = f"{task}-{short(preset)}"
     kind, (title, summary, text) = get_task(task), WORDS[config.method]
     unet = isinstance(config.network, UNetConfig)
+    patch = config.network.patch if unet else 1
     front = {
         "name": name,
         "task": task,
         "summary": f"{'U-Net' if unet else 'ResNet'}, {summary}",
         "architecture": (
-            "U-Net on 2x2 pixel blocks, batch normalisation"
+            f"U-Net{f' on {patch}x{patch} pixel blocks' if patch > 1 else ''}, batch normalisation"
             if unet
             else f"ResNet, {config.network.blocks} blocks, width {config.network.width}, instance normalisation"
         )
@@ -274,6 +275,7 @@ def write_new_card(
     helped = PRIOR.get(config.task, PIXELWISE).format(steps=config.prior) if config.prior else ""
     helped += STILL.format(known=config.known) if config.prior and config.known else ""
     helped += OUTLINE if config.discriminator.outline is not None else ""
+    helped += WINDOWS if config.discriminator.windows else ""
     source = config.cycle if config.cycle_source is None else config.cycle_source
     names = {"name": name, "task": task, "limits": LIMITS[task], "volumes": volumes, "spacing": config.spacing}
     way = ", whose way back this is" if back else ""
@@ -289,13 +291,17 @@ def write_new_card(
 PRIOR = {
     "mr2ct": """ The first {steps} steps play no game: G learns CT from T1-weighted
 images that textbooks' signals of tissues make of the same CT, with the contrast, field and noise of any scanner, and F
-the way back."""
+the way back.""",
+    "t1fa": """ The first {steps} steps play no game: G learns FA from T1-weighted
+images that textbooks' signals make of the same FA, with a skull, a scalp and a face of random shape and signal around
+the brain, and F the way back.""",
 }
 PIXELWISE = """ The first {steps} steps play no game: both generators learn what a
 pixel's own value says of the other contrast."""
 STILL = " In the game this goes on with weight {known:g}."
 OUTLINE = """ The discriminators are shown how deep under the
-outline of the head every pixel lies, and CT through the windows of brain and bone as well."""
+outline of the head every pixel lies."""
+WINDOWS = " They see CT through the windows of brain and bone as well."
 PHANTOMS = """phantom patients that are made while training:
 every anatomy new, field of view and defacing random, contrast, noise and resolution of the source drawn anew; one
 patient in seven has a lesion, some have fillings or a bone flap. No patient's data was used. Train it again with

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, IterableDataset, default_collate, get_w
 
 from ganlab import processes
 from ganlab.checkpoints import DISCRIMINATOR, as_config, fill, load_tensors, model_folder, save_tensors
-from ganlab.device import autocast, describe_device
+from ganlab.device import autocast, describe_device, precision
 from ganlab.errors import InputError
 from ganlab.imaging.phantom.sampler import pairs
 from ganlab.imaging.phantom.template import load_template
@@ -178,7 +178,8 @@ def train(
         if processes.rank() == 0:
             spent = minutes + (time.perf_counter() - clock) / 60
             _save(config, out, method, averages, step, spent, facts)
-            done = (method.nets[SOURCE_TO_TARGET], step, describe_device(device), spent, volumes)
+            where = f"{describe_device(device)}, {precision(device)}"
+            done = (method.nets[SOURCE_TO_TARGET], step, where, spent, volumes)
             write_new_card(out, config, *done)
             if TARGET_TO_SOURCE in method.generators and config.task in REVERSE:
                 write_new_card(out / BACK, config, *done, back=True)
