@@ -67,12 +67,12 @@ class Average:
 
     @torch.no_grad()
     def update(self, net: nn.Module, step: int) -> None:
+        now = net.state_dict()
+        moving = [k for k, v in now.items() if v.is_floating_point()]
         weight = 1 / min(self.horizon, 1 + step / 5)
-        for k, v in net.state_dict().items():
-            if v.is_floating_point():
-                self.state[k].lerp_(v.detach(), weight)
-            else:
-                self.state[k].copy_(v)
+        torch._foreach_lerp_([self.state[k] for k in moving], [now[k] for k in moving], weight)
+        for k in now.keys() - set(moving):
+            self.state[k].copy_(now[k])
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Go on from an average of the same network. Raises RuntimeError if it is of another."""
