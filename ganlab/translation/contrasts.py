@@ -2,7 +2,7 @@
 
 From a CT alone a T1-weighted MR can be made that lies on it pixel by pixel, as networks learn segmentation from random
 images of labels (Billot et al., SynthSeg, Medical Image Analysis 86:102789, 2023). It is not a scan: what is alike in
-CT is alike in it. Images are (N, 1, H, W) in the networks' units.
+CT is alike in it. From FA alone comes the T1 of a brain, and a head of random shapes around it. Images are (N, 1, H, W) in the networks' units.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ MARROW = slice(12, 14)
 # FA, and the T1 signal of what has it: beside the brain, fluid, grey matter, white matter.
 FA = (0.0, 0.04, 0.06, 0.09, 0.13, 0.18, 0.26, 0.4, 1.0)
 FA_T1 = (0.1, 0.12, 0.16, 0.36, 0.6, 0.74, 0.92, 1.0, 1.0)
-SHELLS = (((0.5, 2.5), 0.16), ((1.0, 5.0), 0.05), ((0.5, 6.0), 1.5), ((0.0, 2.0), 0.6))  # pixels of 2 mm, T1 signal
+# Around the brain, pixels of 2 mm thick, and their T1 signals: fluid, bone, the scalp's fat, skin.
+SHELLS, SCALP = (((0.5, 2.5), 0.16), ((1.0, 5.0), 0.05), ((0.5, 6.0), 1.5), ((0.0, 2.0), 0.6)), 2
+PIECES = (0.02, 1.5, 0.6, 0.15, 0.75, 1.3, 0.05)  # T1 signals of face and neck
 # T1 and FLAIR signals by what a pixel shows alone, forth and back; FLAIR of grey matter is 1.
 T1_FLAIR, FLAIR = (0.0, 0.15, 0.3, 0.68, 0.8, 1.0, 1.56), (0.0, 0.02, 0.4, 1.0, 0.95, 0.77, 1.18)
 FLAIR_T1, BACK = (0.0, 0.02, 0.6, 0.77, 0.95, 1.05, 1.18, 2.0), (0.0, 0.15, 0.9, 1.0, 0.7, 0.68, 1.5, 1.5)
@@ -89,20 +91,18 @@ def synthetic_head(fa: Tensor, seed: int) -> Tensor:
     is 0 in all of it, whatever it looks like. The same for the same seed, whatever the device.
     """
     chance = Chance(seed, len(fa), fa.device)
-    signals = fa.new_tensor(FA_T1) * torch.exp(0.1 * chance.normal(len(FA)))
+    tissues = curve(fa, FA, fa.new_tensor(FA_T1) * torch.exp(0.1 * chance.normal(len(FA))))
     brain = outlined(fa, FA[1] / 2)
-    image = curve(fa, FA, signals)
-    pieces = scattered(chance, fa.shape[2:])
-    inside, thickness = brain, [chance.uniform(*limits) for limits, _ in SHELLS]
-    around, signal = torch.zeros_like(fa), [s * torch.exp(0.3 * chance.normal(1, 1, 1)) for _, s in SHELLS]
-    signal[2] = torch.where(chance.uniform(0, 1) < 0.25, 0.3 * signal[2], signal[2])  # fat suppression
-    for thick, value in zip(thickness, signal, strict=True):
+    place, pieces = scattered(chance, fa.shape[2:])
+    thickness = [chance.uniform(*limits) for limits, _ in SHELLS]
+    signals = [signal * torch.exp(0.3 * chance.normal(1, 1, 1)) for _, signal in SHELLS]
+    signals[SCALP] = torch.where(chance.uniform(0, 1) < 0.25, 0.3 * signals[SCALP], signals[SCALP])  # fat suppression
+    inside, around = brain, torch.zeros_like(fa)
+    for thick, signal in zip(thickness, signals, strict=True):
         wider = grown(inside, thick)
-        around = around + (wider - inside) * value
-        inside = wider
-    around = around + (1 - inside) * (pieces[0] > chance.uniform(-1, 1.5)) * pieces[1]
-    stripped = chance.uniform(0, 1) < 0.3
-    image = image * brain + torch.where(stripped, 0.0, 1.0) * around * (1 - brain)
+        around, inside = around + (wider - inside) * signal, wider
+    around = around + (1 - inside) * (place > chance.uniform(-1, 1.5)) * pieces
+    image = brain * tissues + torch.where(chance.uniform(0, 1) < 0.3, 0.0, around)
     return scanned(image ** torch.exp(chance.uniform(-0.25, 0.25)), chance)
 
 
@@ -117,12 +117,12 @@ def grown(mask: Tensor, pixels: Tensor) -> Tensor:
 
 
 def scattered(chance: Chance, shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Two fields (N, 1, H, W): a smooth one of either sign, and signals in patches."""
+    """Two fields (N, 1, H, W): a smooth one of either sign, and pieces of the signals of tissues."""
     cells = [max(2, side // 12) for side in shape]
     coarse, fine = (
         F.interpolate(chance.normal(1, *(max(2, n // k) for n in cells)), size=shape, mode="bicubic") for k in (3, 1)
     )
-    signals = fine.new_tensor((0.02, 1.5, 0.6, 0.15, 0.75, 1.3, 0.05))
+    signals = fine.new_tensor(PIECES)
     return coarse, signals[((fine + 2) / 4 * len(signals)).long().clamp(0, len(signals) - 1)]
 
 

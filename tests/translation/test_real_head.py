@@ -118,8 +118,9 @@ def test_what_was_defaced_comes_out_as_air(pair):
     assert np.percentile(ct.array[cut & front], 99.5) < -900
 
 
-def test_fa_is_high_in_the_callosum_low_in_the_ventricles_and_none_in_the_neck(scan):
-    fa, t1 = canonical(translate(scan, "t1fa", device="cpu").synthetic), canonical(scan)
+@pytest.mark.parametrize("model", ["t1fa-unet", "t1fa-pix2pix", "t1fa-cyclegan"])
+def test_fa_is_high_in_the_callosum_low_in_the_ventricles_and_none_in_the_neck(scan, model):
+    fa, t1 = canonical(translate(scan, "t1fa", model, device="cpu").synthetic), canonical(scan)
 
     def box(x, y, z):
         lows_highs = zip((x, y, z), fa.affine[:3, 3], strict=True)
