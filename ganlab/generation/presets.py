@@ -20,7 +20,7 @@ PRESETS = {
     ),
     # Labels, and D without augmentation, made every slice of a level the same.
     "dcgan-brain": replace(
-        RECIPE, data="brain-t1-64", steps=14000, horizon=1000, augment=("flip", "translation", "cutout"),
+        RECIPE, data="brain-t1-64", steps=22000, horizon=1000, augment=("flip", "translation", "cutout"),
         network=NetworkConfig(size=64, width=32, spread=True),
     ),
     "dcgan-nodules-plain": GanConfig(network=NetworkConfig(size=56)),  # Radford's recipe, no labels

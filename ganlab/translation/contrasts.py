@@ -2,7 +2,8 @@
 
 From a CT alone a T1-weighted MR can be made that lies on it pixel by pixel, as networks learn segmentation from random
 images of labels (Billot et al., SynthSeg, Medical Image Analysis 86:102789, 2023). It is not a scan: what is alike in
-CT is alike in it. From FA alone comes the T1 of a brain, and a head of random shapes around it. Images are (N, 1, H, W) in the networks' units.
+CT is alike in it. From FA alone comes the T1 of a brain, and a head of random shapes around it. Images are
+(N, 1, H, W) in the networks' units.
 """
 
 from __future__ import annotations

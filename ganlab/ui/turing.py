@@ -26,8 +26,8 @@ COLOURS = {"distinguishable": "#D55E00", "equivalent": "#009E73", "inconclusive"
 LATEX = [{"left": "$", "right": "$", "display": False}]
 TRY = r"""
 **What am I looking at?** Half of the images are from a generator, half are real, that is, held-out ones of what it
-learned: scanned handwriting, or nodules that a program draws, for no patient is in here. Both were clipped, windowed
-and rounded alike. Chuquicusma et al. 2018 showed such a set to two radiologists. Hits and false alarms give
+learned: scanned handwriting, or nodules and heads that a program draws, for no patient is in here. Both were clipped,
+windowed and rounded alike. Chuquicusma et al. 2018 showed such a set to two radiologists. Hits and false alarms give
 $d'=z(h)-z(f)$, how far apart the two kinds are to your eye, and $c=-(z(h)+z(f))/2$, how ready you are to say synthetic.
 A real study tells its readers nothing before all have read: the set comes from `ganlab stimuli`, its files are checked
 by `ganlab study audit`. This one is for you alone, and nothing of it is kept. Not a medical device.
