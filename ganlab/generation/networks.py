@@ -38,7 +38,8 @@ class NetworkConfig:
     `norm` ("batch", "layer" or "none"), `leaky` (LeakyReLU 0.2 in D; else ReLU), `relu` (ReLU in G; else tanh),
     `squash` (tanh as G's last layer; else none), `convolutional` (else a hidden fully connected layer on top of either
     network's features), `small_start` (weights N(0, 0.02); else torch's own). norm_d: D's own normalisation; "" as
-    `norm`. spectral: spectral normalisation of D in place of it (Miyato et al., ICLR 2018).
+    `norm`. spectral: spectral normalisation of D in place of it (Miyato et al., ICLR 2018). grain: kernels of noise of
+    its own that G adds (see `Grain`). spread: D is told how much a batch varies (see `Spread`).
     """
 
     kind: str = "dcgan"
@@ -106,15 +107,22 @@ class BatchNorm(nn.BatchNorm2d):
 
 class Spread(nn.Module):
     """A map more: the standard deviation over each part of a batch, its mean over channels and pixels, by which D sees
-    that images are too much alike (Karras et al., ICLR 2018, section 3)."""
+    that images are too much alike (Karras et al., ICLR 2018, section 3). In use an image is not judged by others that
+    are asked about with it: the map is the training's running mean."""
 
-    parts = 1
+    parts, momentum = 1, 0.1
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("usual", torch.zeros(()))
 
     def forward(self, x: Tensor) -> Tensor:
-        count = self.parts if self.training and len(x) > self.parts else 1
-        apart = [part.float().var(0, unbiased=False).add(1e-8).sqrt().mean() for part in x.chunk(count)]
-        side = torch.stack(apart).repeat_interleave(len(x) // count).to(x.dtype)
-        return torch.cat([x, side.view(-1, 1, 1, 1).expand(-1, 1, *x.shape[2:])], 1)
+        side = self.usual.expand(len(x))
+        if self.training:
+            apart = [part.float().var(0, unbiased=False).add(1e-8).sqrt().mean() for part in x.chunk(self.parts)]
+            side = torch.stack(apart).repeat_interleave(len(x) // self.parts)
+            self.usual.lerp_(side.detach().mean(), self.momentum)
+        return torch.cat([x, side.to(x.dtype).view(-1, 1, 1, 1).expand(-1, 1, *x.shape[2:])], 1)
 
 
 def in_parts(net: nn.Module, parts: int) -> nn.Module:

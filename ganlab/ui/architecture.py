@@ -54,7 +54,8 @@ def layers_up(config: NetworkConfig) -> str:
         return f"fully connected layers, ReLU; {end} at the end."
     up = "fractionally strided 4x4 convolutions, stride 2" if config.strided else "nearest upsampling, 3x3 convolutions"
     act = "ReLU" if config.relu else "tanh"
-    return f"noise projected to the coarsest map, then {up}, {norm_words(config.norm)}{act}; {end} at the end."
+    grain = f"; noise of its own, through {config.grain} learned kernels as strong as z says" if config.grain else ""
+    return f"noise projected to the coarsest map, then {up}, {norm_words(config.norm)}{act}; {end} at the end{grain}."
 
 
 def layers_down(config: NetworkConfig) -> str:
@@ -63,7 +64,8 @@ def layers_down(config: NetworkConfig) -> str:
         return "fully connected layers, the largest of five pieces each (maxout), dropout; one number."
     down = "4x4 convolutions, stride 2" if config.strided else "3x3 convolutions, mean of 2x2 pixels"
     norm = "spectral normalisation, " if config.spectral else norm_words(config.norm_d or config.norm)
-    return f"{down}, {norm}{'LeakyReLU 0.2' if config.leaky else 'ReLU'}; one number."
+    spread = "; beside the last map how much the batch varies" if config.spread else ""
+    return f"{down}, {norm}{'LeakyReLU 0.2' if config.leaky else 'ReLU'}{spread}; one number."
 
 
 def norm_words(norm: str) -> str:

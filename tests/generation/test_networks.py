@@ -12,8 +12,10 @@ from ganlab.generation.networks import (
     NORMS,
     SIZES,
     NetworkConfig,
+    Spread,
     alike,
     check_network,
+    in_parts,
     levels,
     make_networks,
     network_config,
@@ -26,6 +28,7 @@ SWITCHES = (
     *({"norm": norm} for norm in NORMS),
     *({"norm_d": norm} for norm in NORMS),
     {"spectral": True},
+    {"spread": True},
     {"kind": "fc"},
     {"kind": "fc", "squash": False},
 )
@@ -234,3 +237,22 @@ def test_without_grain_what_convolutions_draw_has_no_checkerboard():
 def test_more_grain_than_is_known_is_refused():
     with pytest.raises(InputError, match="grain 33 is outside 0-32"):
         check_network(replace(GRAINY, grain=33))
+
+
+def test_spread_tells_batches_of_one_image_from_varied_ones_and_parts_from_each_other():
+    told = Spread()
+    varied, same = torch.randn(6, 3, 4, 4), torch.randn(1, 3, 4, 4).expand(6, -1, -1, -1)
+    together = in_parts(told, 2)(torch.cat([varied, same]))
+    assert together.shape == (12, 4, 4, 4) and together[:, :3].equal(torch.cat([varied, same]))
+    assert together[:6, 3].min() > 0.5 and together[6:, 3].max() < 1e-3
+    assert in_parts(told, 1)(varied)[:, 3].equal(together[:6, 3])  # a pass of its own gives the same
+
+
+def test_spread_in_use_is_that_of_the_training_whatever_else_is_asked_about():
+    told, varied = Spread(), torch.randn(8, 3, 4, 4)
+    for _ in range(60):
+        told(varied)
+    usual = told(varied)[0, 3, 0, 0]
+    told.eval()
+    torch.testing.assert_close(told(varied)[:, 3], usual.expand(8, 4, 4), atol=0.01, rtol=0)
+    assert told(varied[:1]).equal(told(varied)[:1])
