@@ -37,7 +37,7 @@ def examples(task: str, source: Tensor, target: Tensor, seed: int) -> list[Examp
     """(generator, what it is given, what it is to give) from source and target that are no pairs: "generator" goes
     forth, "back" back. Raises InputError for a task that nothing is known of."""
     if task == "t1fa":
-        return [("generator", synthetic_head(target, seed), target), ("back", target, curve(target, FA, FA_T1))]
+        return [("generator", *synthetic_head(target, seed)), ("back", target, curve(target, FA, FA_T1))]
     if task == "mr2ct":
         flat = target.new_tensor(T1).expand(len(target), -1)
         return [("generator", synthetic_t1(target, seed), target), ("back", target, t1_of(target, flat))]
@@ -84,12 +84,13 @@ def synthetic_t1(ct: Tensor, seed: int) -> Tensor:
     return scanned(t1_of(ct, signals ** torch.exp(chance.uniform(-0.15, 0.55)[:, 0, 0])), chance)
 
 
-def synthetic_head(fa: Tensor, seed: int) -> Tensor:
-    """What a T1-weighted scan of the heads around these FA maps might be, which show the brain alone.
+def synthetic_head(fa: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+    """(T1, FA): what a T1-weighted scan of the heads around FA maps might be, which show the brain alone, and its FA.
 
     The brain has the signal that its FA tells. Around it, but for three in ten that are stripped, lie shells of fluid,
     bone and scalp of random thickness, and next to them pieces of random signal in random shapes for face and neck: FA
-    is 0 in all of it, whatever it looks like. The same for the same seed, whatever the device.
+    is 0 in all of it, whatever it looks like. One in six shows such pieces in place of the brain, as the neck does, and
+    has no FA at all. The same for the same seed, whatever the device.
     """
     chance = Chance(seed, len(fa), fa.device)
     tissues = curve(fa, FA, fa.new_tensor(FA_T1) * torch.exp(0.1 * chance.normal(len(FA))))
@@ -103,8 +104,10 @@ def synthetic_head(fa: Tensor, seed: int) -> Tensor:
         wider = grown(inside, thick)
         around, inside = around + (wider - inside) * signal, wider
     around = around + (1 - inside) * (place > chance.uniform(-1, 1.5)) * pieces
-    image = brain * tissues + torch.where(chance.uniform(0, 1) < 0.3, 0.0, around)
-    return scanned(image ** torch.exp(chance.uniform(-0.25, 0.25)), chance)
+    neck = chance.uniform(0, 1) < 1 / 6
+    stripped = (chance.uniform(0, 1) < 0.3) & ~neck
+    image = brain * torch.where(neck, pieces, tissues) + torch.where(stripped, 0.0, around)
+    return scanned(image ** torch.exp(chance.uniform(-0.25, 0.25)), chance), torch.where(neck, 0.0, fa)
 
 
 def grown(mask: Tensor, pixels: Tensor) -> Tensor:

@@ -38,7 +38,7 @@ PRESETS = {
     "mr2ct-cyclegan-plain": CYCLEGAN,
     "t1fa-cyclegan": replace(
         CYCLEGAN, task="t1fa", network=UNetConfig(widths=(24, 48, 96, 128), patch=1), spacing=2, size=96, batch=4,
-        steps=4000, decay=0.3, prior=3000, known=5.0, pace=2.0, filled=0.12,
+        steps=3600, decay=0.3, prior=3000, known=5.0, pace=2.0, filled=0.12,
         discriminator=PatchGANConfig(width=32, outline=0.05, depths=(5, 13)),
     ),
     # Wolterink et al. 2017: CT clipped to [-600, 1400] HU, slices of 256 x 256, 100 + 100 epochs
