@@ -29,7 +29,7 @@ CYCLEGAN_KNOWN = replace(
 PRESETS = {
     "mr2ct-unet": TrainingConfig(),
     "ct2mr-unet": TrainingConfig(task="ct2mr", network=BRAIN_WINDOW, steps=3000),
-    "t1fa-unet": TrainingConfig(task="t1fa", start="mr2ct-unet", steps=2200),
+    "t1fa-unet": TrainingConfig(task="t1fa", start="mr2ct-unet", steps=5000),
     "mr2ct-pix2pix": replace(PIX2PIX, start="mr2ct-unet", steps=1000),
     "ct2mr-pix2pix": replace(PIX2PIX, task="ct2mr", network=BRAIN_WINDOW, start="ct2mr-unet"),
     "t1fa-pix2pix": replace(PIX2PIX, task="t1fa", start="t1fa-unet"),
