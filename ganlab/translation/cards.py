@@ -300,7 +300,7 @@ PIXELWISE = """ The first {steps} steps play no game: both generators learn what
 pixel's own value says of the other contrast."""
 STILL = " In the game this goes on with weight {known:g}."
 OUTLINE = """ The discriminators are shown how deep under the
-outline of the head every pixel lies."""
+outline of what they judge every pixel lies."""
 WINDOWS = " They see CT through the windows of brain and bone as well."
 PHANTOMS = """phantom patients that are made while training:
 every anatomy new, field of view and defacing random, contrast, noise and resolution of the source drawn anew; one

@@ -27,7 +27,6 @@ FA_T1 = (0.1, 0.12, 0.16, 0.36, 0.6, 0.74, 0.92, 1.0, 1.0)
 # Around the brain, pixels of 2 mm thick, and their T1 signals: fluid, bone, the scalp's fat, skin.
 SHELLS, SCALP = (((0.5, 2.5), 0.16), ((1.0, 5.0), 0.05), ((0.5, 6.0), 1.5), ((0.0, 2.0), 0.6)), 2
 PIECES = (0.02, 1.5, 0.6, 0.15, 0.75, 1.3, 0.05)  # T1 signals of face and neck
-NECKS = 1 / 3  # share of heads without a brain
 # T1 and FLAIR signals by what a pixel shows alone, forth and back; FLAIR of grey matter is 1.
 T1_FLAIR, FLAIR = (0.0, 0.15, 0.3, 0.68, 0.8, 1.0, 1.56), (0.0, 0.02, 0.4, 1.0, 0.95, 0.77, 1.18)
 FLAIR_T1, BACK = (0.0, 0.02, 0.6, 0.77, 0.95, 1.05, 1.18, 2.0), (0.0, 0.15, 0.9, 1.0, 0.7, 0.68, 1.5, 1.5)
@@ -90,8 +89,8 @@ def synthetic_head(fa: Tensor, seed: int) -> tuple[Tensor, Tensor]:
 
     The brain has the signal that its FA tells. Around it, but for three in ten that are stripped, lie shells of fluid,
     bone and scalp of random thickness, and next to them pieces of random signal in random shapes for face and neck: FA
-    is 0 in all of it, whatever it looks like. One in three shows such pieces in place of the brain, as the neck does,
-    and has no FA at all. The same for the same seed, whatever the device.
+    is 0 in all of it, whatever it looks like. One in six shows such pieces in place of the brain, as the neck does, and
+    has no FA at all. The same for the same seed, whatever the device.
     """
     chance = Chance(seed, len(fa), fa.device)
     tissues = curve(fa, FA, fa.new_tensor(FA_T1) * torch.exp(0.1 * chance.normal(len(FA))))
@@ -105,7 +104,7 @@ def synthetic_head(fa: Tensor, seed: int) -> tuple[Tensor, Tensor]:
         wider = grown(inside, thick)
         around, inside = around + (wider - inside) * signal, wider
     around = around + (1 - inside) * (place > chance.uniform(-1, 1.5)) * pieces
-    neck = chance.uniform(0, 1) < NECKS
+    neck = chance.uniform(0, 1) < 1 / 6
     stripped = (chance.uniform(0, 1) < 0.3) & ~neck
     image = brain * torch.where(neck, pieces, tissues) + torch.where(stripped, 0.0, around)
     return scanned(image ** torch.exp(chance.uniform(-0.25, 0.25)), chance), torch.where(neck, 0.0, fa)
@@ -122,17 +121,13 @@ def grown(mask: Tensor, pixels: Tensor) -> Tensor:
 
 
 def scattered(chance: Chance, shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Two fields (N, 1, H, W): a smooth one of either sign, and pieces of the signals of tissues, small or large."""
-
-    def smooth(side: int) -> Tensor:
-        cells = [max(2, pixels // side) for pixels in shape]
-        return F.interpolate(chance.normal(1, *cells), size=shape, mode="bicubic")
-
-    place, small, middle, large = (smooth(side) for side in (36, 6, 12, 30))
-    size = chance.uniform(0, 3)
-    field = torch.where(size < 1, small, torch.where(size < 2, middle, large))
-    signals = field.new_tensor(PIECES)
-    return place, signals[((field + 2) / 4 * len(signals)).long().clamp(0, len(signals) - 1)]
+    """Two fields (N, 1, H, W): a smooth one of either sign, and pieces of the signals of tissues."""
+    cells = [max(2, side // 12) for side in shape]
+    coarse, fine = (
+        F.interpolate(chance.normal(1, *(max(2, n // k) for n in cells)), size=shape, mode="bicubic") for k in (3, 1)
+    )
+    signals = fine.new_tensor(PIECES)
+    return coarse, signals[((fine + 2) / 4 * len(signals)).long().clamp(0, len(signals) - 1)]
 
 
 def scanned(image: Tensor, chance: Chance) -> Tensor:

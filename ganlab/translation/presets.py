@@ -39,7 +39,7 @@ PRESETS = {
     # FA holds nothing of the scalp: the way from T1 is not asked to come back
     "t1fa-cyclegan": replace(
         CYCLEGAN, task="t1fa", network=UNetConfig(widths=(24, 48, 96, 128), patch=1), spacing=2, size=96, batch=4,
-        steps=4600, decay=0.3, cycle_source=0.0, prior=4000, known=5.0, pace=2.0, filled=0.12,
+        steps=3600, decay=0.3, cycle_source=0.0, prior=3000, known=5.0, pace=2.0, filled=0.12,
         discriminator=PatchGANConfig(width=32, outline=0.05, depths=(5, 13)),
     ),
     # Wolterink et al. 2017: CT clipped to [-600, 1400] HU, slices of 256 x 256, 100 + 100 epochs
