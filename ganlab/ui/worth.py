@@ -27,11 +27,11 @@ def table(task: str, results: dict[str, dict]) -> str:
     from ganlab.translation.cards import format_comparison, lesion_note
 
     return (
-        "The same generator on the same phantom patients, none of them trained on; only the loss differs, and a "
-        "CycleGAN sees no pairs. Mean ± standard deviation over patients. Sharpness is the mean gradient relative to "
-        "the reference: 1 is as sharp, below 1 is blurred. Flicker is the step between neighbouring slices relative to "
-        "the reference, in the worst of three directions: slices that are translated one by one do not fit each other, "
-        "and the mean of three "
+        "The same phantom patients, none of them trained on. *unet* and *pix2pix* are one generator under two losses; "
+        "a CycleGAN sees no pairs, and its card says what its generator is. Mean ± standard deviation over patients. "
+        "Sharpness is the mean gradient relative to the reference: 1 is as sharp, below 1 is blurred. Flicker is the "
+        "step between neighbouring slices relative to the reference, in the worst of three directions: slices that are "
+        "translated one by one do not fit each other, and the mean of three "
         f"planes mends that. {lesion_note(task)}\n\n{format_comparison(results, task)}\n\nThe same on the command "
         f"line: `python -m ganlab evaluate-models --task {task}`."
     )
