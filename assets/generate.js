@@ -70,6 +70,30 @@ function drawTiles(canvas, images, columns, look, { marks = () => null, width = 
   return { tile, tall };
 }
 
+// Sides of the patient [left, right, top, bottom of the picture], where they are known, and a bar of some whole mm.
+function annotate(canvas, { sides, mm, size }, { tile, tall }) {
+  const g = canvas.getContext("2d"), edge = 6;
+  g.font = "600 12px system-ui, sans-serif";
+  const write = (words, x, y, align, base) => {
+    Object.assign(g, { textAlign: align, textBaseline: base, lineWidth: 3, strokeStyle: "#000", fillStyle: "#fff", lineJoin: "round" });
+    g.strokeText(words, x, y);
+    g.fillText(words, x, y);
+  };
+  if (sides.length) {
+    write(sides[0], edge, tall / 2, "left", "middle");
+    write(sides[1], tile - edge, tall / 2, "right", "middle");
+    write(sides[2], tile / 2, edge, "center", "top");
+    write(sides[3], tile / 2, tall - edge, "center", "bottom");
+  }
+  if (!mm) return;
+  const bar = [50, 20, 10, 5].find((length) => length < (size * mm) / 3) ?? 2, long = (bar / (size * mm)) * tile;
+  g.fillStyle = "#000";
+  g.fillRect(edge - 1, tall - edge - 4, long + 2, 5);
+  g.fillStyle = "#fff";
+  g.fillRect(edge, tall - edge - 3, long, 3);
+  write(`${bar} mm`, edge, tall - edge - 7, "left", "bottom");
+}
+
 function latentSpace(root, props, watch, trigger) {
   const facts = () => props.value;
   const state = { picks: [], chosen: null, moves: {}, label: null, psi: 1, seed: 0, window: null, shown: {}, walk: null, asked: {} };
@@ -139,12 +163,14 @@ function latentSpace(root, props, watch, trigger) {
         tag("div", { class: "gl-bar" }, tag("fieldset", { class: "gl-field" }, tag("legend", {}, "Keep as"), tag("span", { class: "gl-buttons" }, ...keep)), tag("span", { class: "gl-buttons" }, reset)),
         sliders, others)),
     tag("div", { class: "gl-panels" },
-      panel("From A to B", "", strip, norms),
-      panel("A, B, C, D", "Press A, B, C or D above to keep the chosen image there.", four),
+      tag("div", { class: "gl-stack" },
+        panel("A, B, C, D", "Press A, B, C or D above to keep the chosen image there.", four),
+        panel("From A to B", "", strip, norms),
+        panel("A \u2212 B + C", "Difference of two, added to a third and brought to its length (Radford et al. 2016).", sum)),
       panel("Between the four", "Directions turn evenly along each edge and across.", square),
-      panel("A walk", "A, B, C, D and back on great circles.", film, tag("span", { class: "gl-buttons" }, play, filmAs("gif", "image/gif"), filmAs("mp4", "video/mp4"))),
-      panel("Nearest in the training set", "", near, nearWords),
-      panel("A \u2212 B + C", "Difference of two, added to a third and brought to its length (Radford et al. 2016).", sum)),
+      tag("div", { class: "gl-stack" },
+        panel("A walk", "A, B, C, D and back on great circles.", film, tag("span", { class: "gl-buttons" }, play, filmAs("gif", "image/gif"), filmAs("mp4", "video/mp4"))),
+        panel("Nearest in the training set", "", near, nearWords))),
     panel("Inside G", "Feature maps on the way to the chosen image, at most 16 of a layer, each from its darkest to its brightest. Beside them channels x height x width.", inside),
     status);
 
@@ -181,7 +207,8 @@ function latentSpace(root, props, watch, trigger) {
     drawFrame();
   }
   function drawLarge() {
-    if (state.shown.large) drawTiles(large, state.shown.large, 1, look(), { width: Math.min(large.parentElement.clientWidth, LARGE) });
+    if (!state.shown.large) return;
+    annotate(large, facts(), drawTiles(large, state.shown.large, 1, look(), { width: Math.min(large.parentElement.clientWidth, LARGE) }));
   }
   function drawFrame() {
     if (!state.walk || !root.clientWidth) return;

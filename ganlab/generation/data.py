@@ -43,6 +43,11 @@ class Kind:
     count: int
 
     @property
+    def sides(self) -> tuple[str, ...]:
+        """The patient's sides at the left, right, top and bottom of an image; () where they are not known."""
+        return ("R", "L", "A", "P") if self.name.startswith("brain-") else ()
+
+    @property
     def modality(self) -> str:
         """ "ct" where values are HU, "fa", "t1", or "" for what no scanner made."""
         return "ct" if self.unit == "HU" else self.name.split("-")[1] if self.name.startswith("brain-") else ""

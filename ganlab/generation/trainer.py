@@ -107,10 +107,11 @@ def write_progress(game: Game, path: Path) -> None:
 def write_new_card(out: Path, game: Game, device: str, minutes: float) -> None:
     """A card that says what was trained, before anything is measured."""
     config, kind = game.config, game.images.kind
+    own = kind.name.startswith(OWN)
     front = {
         "name": out.name,
         "task": TASK,
-        "summary": f"{kind.title}, {'conditional ' if config.network.classes else ''}{config.network.kind}",
+        "summary": f"{kind.title}, {'conditional ' if config.network.classes else ''}{NAMES[config.network.kind]}",
         "architecture": ARCHITECTURES[config.network.kind],
         "config": as_config(config),
         "parameters": sum(p.numel() for p in game.generator.parameters()),
@@ -120,7 +121,7 @@ def write_new_card(out: Path, game: Game, device: str, minutes: float) -> None:
         "minutes": round(minutes),
         "metrics": {},
         "intended_use": "teaching and research",
-        "limits": "not a medical device; the images are of phantoms, or of digits, and of nobody",
+        "limits": f"not a medical device; the images are {'like those it was shown' if own else 'of nobody'}",
     }
     text = (
         f"\n# {out.name}\n\n```\npython -m ganlab generate --model {out.name} --n 64 --seed 0 --out samples\n"
@@ -138,6 +139,7 @@ def trained_on(images: Images) -> str:
     return f"{count} ({kind.name}): {made}"
 
 
+NAMES = {"dcgan": "DCGAN", "fc": "fully connected GAN"}
 ARCHITECTURES = {
     "dcgan": "DCGAN (Radford et al. 2016): fractionally strided 4x4 convolutions, batch normalisation, ReLU, tanh",
     "fc": "fully connected, two hidden layers of ReLU (Goodfellow et al. 2014)",

@@ -7,7 +7,7 @@ import gradio as gr
 from ganlab.checkpoints import list_models
 from ganlab.ui.architecture import networks_html
 from ganlab.ui.inverting import inversion_page
-from ganlab.ui.latents import explorer, generators
+from ganlab.ui.latents import explorer, generators, titled
 from ganlab.ui.parts import QUIET, canvas
 from ganlab.ui.quality import quality_page
 from ganlab.ui.recipe import training_page
@@ -15,7 +15,6 @@ from ganlab.ui.sessions import Store
 from ganlab.ui.settings import Settings
 
 TITLE, SLUG = "Generate", "generate"
-FIRST = "dcgan-nodules"  # if it is there
 ROOMS = ("latent", "inversion", "quality", "training")
 SCRIPTS = ("colour.js", "controls.js", "generate.js")
 EXPLANATION = r"""
@@ -39,9 +38,9 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
     """Add the page, with its rooms, to the Blocks that are being built; ?room=... opens one of them."""
     with gr.Tabs() as rooms:
         with gr.Tab("Latent space", id="latent"):
-            latent_page(demo)
+            model = latent_page(demo)
         with gr.Tab("Inversion", id="inversion") as room:
-            inversion_page(store, room)
+            inverted = inversion_page(store, room)
         with gr.Tab("How good?", id="quality"):
             quality_page()
         with gr.Tab("Training", id="training"):
@@ -52,18 +51,17 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
         return gr.Tabs(selected=wanted) if wanted in ROOMS else gr.skip()
 
     demo.load(open_room, None, rooms, **QUIET)
+    model.change(lambda name: name, model, inverted, **QUIET)
 
 
-def latent_page(demo: gr.Blocks) -> None:
-    """Add the latent space; ?model=, seed=, label= and psi= open a gallery."""
+def latent_page(demo: gr.Blocks) -> gr.Dropdown:
+    """Add the latent space; ?model=, seed=, label= and psi= open a gallery. Returns the choice of a model."""
     names = generators()
-    first = FIRST if FIRST in names else names[0]
+    first = names[0]
     cards = {card["name"]: card for card in list_models("generate")}
     with gr.Row(elem_classes="gl-page gl-live"):
         with gr.Column(scale=1, min_width=230, elem_classes="gl-controls"):
-            model = gr.Dropdown(
-                [(cards[name]["summary"], name) for name in names], value=first, label="Model", elem_id="latent-model"
-            )
+            model = gr.Dropdown(titled(), value=first, label="Model", elem_id="latent-model")
             words = gr.HTML(card_words(cards[first]), elem_id="latent-card", apply_default_css=False)
         with gr.Column(scale=5, elem_classes="gl-result"):
             start = "latentSpace(element.firstElementChild, props, watch, trigger)"
@@ -89,6 +87,7 @@ def latent_page(demo: gr.Blocks) -> None:
     demo.load(opened, None, [model, picture, words, networks], **QUIET)
     # the latter when it is first seen
     gr.on([model.input, picture.input], shown, model, [picture, words, networks], **QUIET)
+    return model
 
 
 def asked_for(query: dict[str, str]) -> dict:
@@ -110,6 +109,7 @@ def asked_for(query: dict[str, str]) -> dict:
 def card_words(card: dict) -> str:
     """What the model's card says, in a few lines."""
     lines = [
+        str(card["summary"]),
         f"{card['parameters']:,} parameters, {card['steps']:,} steps",
         str(card["training_data"]),
         f"Trained on {card['device']} in {card['minutes']} min",

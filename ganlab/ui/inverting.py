@@ -10,7 +10,7 @@ import numpy as np
 
 from ganlab.errors import Cancelled, InputError
 from ganlab.ui import report
-from ganlab.ui.latents import explorer, generators
+from ganlab.ui.latents import explorer, generators, titled
 from ganlab.ui.parts import QUIET, data_address
 from ganlab.ui.sessions import Store
 
@@ -94,6 +94,8 @@ def _search(name: str, image, painted: bool, progress) -> str:
     words.append(f"|z| {found.z.norm():.1f}")
     if e.config.network.classes:
         words.append(f"found as {kind.classes[int(found.labels[0])]}")
+    if kind.sides:
+        words.append("{} on the left, {} on the right, {} above, {} below".format(*kind.sides))
     tiles = {
         "Image": grey(before, window),
         "G(z)": grey(after, window),
@@ -126,12 +128,11 @@ def picture(pixels: np.ndarray) -> str:
     return data_address(Image.fromarray(pixels).resize((2 * SHOWN, 2 * SHOWN), Image.Resampling.BICUBIC))
 
 
-def inversion_page(store: Store, room: gr.Tab) -> None:
-    """Add the page to its room, which looks for the first image when it is opened."""
-    names = generators()
+def inversion_page(store: Store, room: gr.Tab) -> gr.Dropdown:
+    """Add the page to its room, which looks for the first image when it is opened. Returns the choice of a model."""
     with gr.Row(elem_classes="gl-page"):
         with gr.Column(scale=1, min_width=230, elem_classes="gl-controls"):
-            model = gr.Dropdown(names, value=names[0], label="Model", elem_id="inversion-model")
+            model = gr.Dropdown(titled(), value=generators()[0], label="Model", elem_id="inversion-model")
             source = gr.Radio([HELD, UPLOAD], value=HELD, label="Image", elem_id="inversion-source")
             number = gr.Slider(1, COUNT, 1, step=1, label="Which, none of the training", elem_id="inversion-number")
             upload = gr.File(
@@ -192,9 +193,10 @@ def inversion_page(store: Store, room: gr.Tab) -> None:
         return gr.update(visible=source == HELD), gr.update(visible=source == UPLOAD), levels, ""
 
     asked, told = [model, source, upload], [number, upload, level, alert]
-    gr.on([source.input, upload.upload, model.input], looked_into, asked, told, **QUIET)
+    gr.on([source.input, upload.upload, model.change], looked_into, asked, told, **QUIET)
     gr.on(
         [go.click, room.select], run, [model, source, number, upload, level, painted], [alert, shown, stop],
         show_progress_on=shown, concurrency_id="translation", concurrency_limit=1, api_visibility="private",
     )  # fmt: skip
     stop.click(cancel, None, None, **QUIET)
+    return model

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
@@ -26,6 +27,7 @@ from ganlab.ui.wire import PRIVATE, pack_images, read_question
 ASK = "gradio_api/ganlab/generate"  # also where generate.js asks
 MAX_REQUEST = 2**18  # bytes
 MOST = {"count": 144, "points": 16, "frames": 120, "index": 10_000, "side": 12, "steps": 21}
+FIRST = "dcgan-nodules"  # if it is there
 DIRECTIONS = 8
 REACH = 5.0  # how far along a direction a slider goes
 HELD = 64  # held-out images whose distance to the training set is the usual one
@@ -33,8 +35,17 @@ SHOWN_MAPS = 16  # feature maps of a layer
 
 
 def generators() -> list[str]:
-    """Names of the pretrained generators from noise."""
-    return [card["name"] for card in list_models("generate")]
+    """Names of the pretrained generators from noise, what the page opens on first."""
+    names = [card["name"] for card in list_models("generate")]
+    return sorted(names, key=lambda name: (name != FIRST, name))
+
+
+def titled() -> list[tuple[str, str]]:
+    """(what it makes, name) of each of these: a summary up to its first comma, and the name where that is not one's
+    own."""
+    short = {card["name"]: card["summary"].split(",")[0] for card in list_models("generate")}
+    alone = [words for words, many in Counter(short.values()).items() if many == 1]
+    return [(words if (words := short[name]) in alone else f"{words}: {name}", name) for name in generators()]
 
 
 class Explorer:
@@ -58,8 +69,8 @@ class Explorer:
         """What generate.js has to know before it asks."""
         kind = self.kind
         return {
-            "model": self.name, "title": kind.title, "size": kind.size, "mm": kind.mm, "unit": kind.unit,
-            "low": kind.low, "high": kind.high, "windows": kind.windows, "reach": REACH,
+            "model": self.name, "title": kind.title, "size": kind.size, "mm": kind.mm, "sides": kind.sides,
+            "unit": kind.unit, "low": kind.low, "high": kind.high, "windows": kind.windows, "reach": REACH,
             "classes": list(kind.classes) if self.config.network.classes else [],
             "directions": [round(float(s), 4) for s in self.share[:DIRECTIONS]],
         }  # fmt: skip

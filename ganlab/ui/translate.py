@@ -80,9 +80,10 @@ def job_of(
 
 
 def linked_job(query: dict[str, str], models: dict[str, list[str]], opening: Case, settings: Settings) -> Job | None:
-    """The phantom patient that an address asks for; what is missing or makes no sense in it is as the page opens."""
-    seed = query.get("seed", "")
-    if not seed.isdecimal() or int(seed) >= SEED_LIMIT:
+    """The phantom patient that an address of this page asks for, by its seed or a task; what is missing or makes no
+    sense in it is as the page opens."""
+    seed = query.get("seed", str(opening.seed) if query.get("task") in models else "")
+    if query.get("tab", SLUG) != SLUG or not seed.isdecimal() or int(seed) >= SEED_LIMIT:
         return None
     task = query["task"] if query.get("task") in models else opening.task
     usual = opening.model if task == opening.task else models[task][0]
@@ -290,7 +291,7 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
         return random.choice(NEW_SEEDS), times + 1
 
     def read_link(request: gr.Request):
-        """?seed=7&model=NAME&spacing=1&planes=axial asks for that patient, unless it is the one already shown."""
+        """?seed=7&task=NAME&model=NAME&spacing=1&planes=axial asks for that patient, unless it is already shown."""
         wanted = linked_job(dict(request.query_params), models, opening, settings)
         if wanted is None:
             return [gr.skip()] * len(linked)

@@ -66,9 +66,22 @@ def test_the_link_of_a_case_asks_for_the_same_job(options, make_case, tmp_path):
     assert job == Job(seed=7, spacing=2.0, model="mr2ct-unet", planes=("axial",), options=options)
 
 
-@pytest.mark.parametrize("query", [{}, {"seed": "x"}, {"seed": "-1"}, {"seed": str(2**31)}, {"seed": "\u00b2"}])
-def test_a_link_without_a_seed_asks_for_nothing(query, make_case, tmp_path):
+@pytest.mark.parametrize(
+    "query",
+    [
+        {}, {"seed": "x"}, {"seed": "-1"}, {"seed": str(2**31)}, {"seed": "\u00b2"}, {"task": "x"},
+        {"tab": "generate", "seed": "7", "model": "dcgan-digits"},
+    ],
+)  # fmt: skip
+def test_a_link_without_a_seed_or_of_another_page_asks_for_nothing(query, make_case, tmp_path):
     assert linked_job(query, {"mr2ct": ["mr2ct-unet"]}, make_case(tmp_path), Settings()) is None
+
+
+def test_a_link_to_a_task_shows_the_opening_patient_in_it(make_case, tmp_path):
+    models = {"mr2ct": ["mr2ct-unet"], "t1fa": ["t1fa-unet", "t1fa-pix2pix"]}
+    case = make_case(tmp_path)
+    job = linked_job({"tab": "translate", "task": "t1fa"}, models, case, Settings())
+    assert (job.seed, job.task, job.model) == (case.seed, "t1fa", "t1fa-unet")
 
 
 def test_what_makes_no_sense_in_a_link_is_as_the_page_opens(make_case, tmp_path):
