@@ -33,6 +33,43 @@ function greyLook(low, high, dark, bright) {
   });
 }
 
+// 4096 pixels of a diverging map, for values from -1 to 1.
+const signedLook = (dark) => Uint32Array.from({ length: 4096 }, (_, i) => palettes[dark ? "divergingDark" : "divergingLight"][i >> 2]);
+
+// |z| along both ways from A to B, over where they are.
+function drawNorms(canvas, ways, ink) {
+  const width = Math.min(canvas.parentElement.clientWidth, 420), height = 74, left = 30, low = 18;
+  const ratio = window.devicePixelRatio || 1, g = canvas.getContext("2d");
+  Object.assign(canvas, { width: width * ratio, height: height * ratio });
+  Object.assign(canvas.style, { width: `${width}px`, height: `${height}px` });
+  g.scale(ratio, ratio);
+  g.font = "11px system-ui, sans-serif";
+  const all = Object.values(ways).flat(), top = Math.ceil(Math.max(...all)), bottom = Math.min(Math.floor(Math.min(...all)), top - 1);
+  const y = (value) => 6 + ((top - value) / (top - bottom)) * (height - low - 6);
+  const x = (k, count) => left + ((k + 0.5) / count) * (width - left);
+  g.fillStyle = g.strokeStyle = ink;
+  for (const value of [bottom, top]) {
+    g.fillText(String(value), 0, y(value) + 4);
+    g.globalAlpha = 0.25;
+    g.fillRect(left, y(value), width - left, 1);
+    g.globalAlpha = 1;
+  }
+  g.fillText("|z|", 0, (y(top) + y(bottom)) / 2 + 4);
+  g.fillText("A", x(0, all.length / 2) - 4, height - 4);
+  g.fillText("B", x(all.length / 2 - 1, all.length / 2) - 4, height - 4);
+  const colours = { slerp: REAL, lerp: SYNTHETIC };
+  for (const [name, values] of Object.entries(ways)) {
+    g.strokeStyle = g.fillStyle = colours[name];
+    g.lineWidth = 2;
+    g.setLineDash(name === "lerp" ? [4, 3] : []);
+    g.beginPath();
+    values.forEach((value, k) => g.lineTo(x(k, values.length), y(value)));
+    g.stroke();
+    const middle = values[(values.length - 1) / 2];
+    g.fillText(name, x((values.length - 1) / 2, values.length) + 6, y(middle) + (name === "slerp" ? 13 : -5));
+  }
+}
+
 // A picture of `shape` = [count, height, width] images in rows of `columns`; marks(k) gives [letter, colour] or nothing.
 function drawTiles(canvas, images, columns, look, { marks = () => null, width = canvas.parentElement.clientWidth } = {}) {
   const [count, h, w] = images.shape, rows = Math.ceil(count / columns);
@@ -96,7 +133,7 @@ function annotate(canvas, { sides, mm, size }, { tile, tall }) {
 
 function latentSpace(root, props, watch, trigger) {
   const facts = () => props.value;
-  const state = { picks: [], chosen: null, moves: {}, label: null, psi: 1, seed: 0, window: null, shown: {}, walk: null, asked: {} };
+  const state = { picks: [], chosen: null, moves: {}, label: null, psi: 1, seed: 0, window: null, shown: {}, grids: {}, walk: null, asked: {}, hold: false };
   let drawing = null;
 
   // Asking: of each kind one question at a time, and the last one is never lost.
@@ -134,20 +171,30 @@ function latentSpace(root, props, watch, trigger) {
   const status = tag("p", { class: "gl-spoken", role: "status", "aria-live": "polite" });
   const canvasOf = (words, more = {}) => tag("canvas", { class: "gl-tiles", role: "img", "aria-label": words, ...more });
   const gallery = canvasOf("Gallery of generated images; press one to look at it, arrow keys move", { tabindex: 0 });
+  const alike = canvasOf("The training image most like each of the upper row"), verdict = canvasOf("The chosen image and what moves D's score of it");
+  const alikeWords = tag("p", { class: "gl-note" }), verdictWords = tag("p", { class: "gl-note" }), chart = canvasOf("The length of z on both ways");
   const large = canvasOf("The chosen image"), others = canvasOf("The same noise in every class");
-  const strip = canvasOf("From A to B: on the great circle above, on the straight line below");
-  const square = canvasOf("Between A, B, C and D"), film = canvasOf("A walk from A to B, C, D and back");
+  const strip = canvasOf("From A to B: on the great circle above, on the straight line below; press one to look at it", { tabindex: 0 });
+  const square = canvasOf("Between A, B, C and D; press one to look at it", { tabindex: 0 }), film = canvasOf("A walk from A to B, C, D and back");
   const near = canvasOf("The chosen image and the three training images most like it"), nearWords = tag("p", { class: "gl-note" });
   const inside = tag("div", { class: "gl-inside" });
-  const sum = canvasOf("A minus B plus C"), four = canvasOf("A, B, C and D");
+  const sum = canvasOf("A, B, C, and A minus B plus C; press one to look at it", { tabindex: 0 }), four = canvasOf("A, B, C and D");
   const about = tag("p", { class: "gl-note" }), norms = tag("p", { class: "gl-note" });
   const sliders = tag("div", { class: "gl-sliders" });
-  const reset = button("Back", "All directions to 0", () => { state.moves = {}; [...sliders.querySelectorAll("input")].forEach((s) => (s.value = 0)); move(); });
+  const still = () => { state.moves = {}; [...sliders.querySelectorAll("input[type=range]"), oneFar].forEach((s) => (s.value = 0)); };
+  const reset = button("Back", "All sliders to 0", () => { still(); move(); });
+  const oneOf = tag("input", { type: "number", min: 1, max: 100, step: 1, value: 1, "aria-label": "Which number of z", onchange: () => { const n = Number(oneOf.value); if (!(n >= 1 && n <= facts().z)) oneOf.value = 1; oneFar.value = state.moves[`z${oneOf.value - 1}`] ?? 0; } });
+  const oneFar = tag("input", { type: "range", min: -5, max: 5, step: 0.1, value: 0, "aria-label": "How far to move this number of z", oninput: () => slide(`z${oneOf.value - 1}`, Number(oneFar.value)) });
+  const single = tag("label", { class: "gl-single" }, tag("span", {}, "Number"), oneOf, tag("span", {}, "of z alone"), oneFar);
+  const slide = (name, far) => { if (far) state.moves[name] = far; else delete state.moves[name]; move(); };
+  const hold = tag("input", { type: "checkbox", onchange: () => { state.hold = hold.checked; follow(); } });
+  const holding = tag("label", { class: "gl-check" }, hold, tag("span", {}, "Hold the class of A"));
+  const pictureOf = (canvas, name) => tag("span", { class: "gl-buttons" }, button("PNG", "This picture", () => save(canvas.toDataURL("image/png"), `${facts().model}-${name}.png`)));
   const keep = LETTERS.map((letter, i) => button(letter, `Keep the chosen image as ${letter} (key ${letter.toLowerCase()})`, () => pick(i)));
   const play = button("Play", "Play the walk", () => { state.playing = !state.playing; play.setAttribute("aria-pressed", String(state.playing)); }, { "aria-pressed": "false" });
-  const filmAs = (form, type) => button(form.toUpperCase(), `The walk as a moving picture, ${form.toUpperCase()}`, () => ask("film", { what: "walk", points: picked(), frames: FRAMES, film: form, window: state.window }, (head) => save(`data:${type};base64,${head.film}`, `${facts().model}-walk.${form}`)));
+  const filmAs = (form, type, words, ending = form) => button(words, `The walk as ${form === "strip" ? "a strip of pictures" : "a moving picture"}, ${ending.toUpperCase()}`, () => ask("film", { what: "walk", points: picked(), frames: FRAMES, film: form, window: state.window }, (head) => save(`data:${type};base64,${head.film}`, `${facts().model}-walk.${ending}`)));
   const png = button("PNG", "The gallery", () => save(gallery.toDataURL("image/png"), `${facts().model}-seed${state.seed}.png`));
-  const copyLink = button("Copy link", "A link that reopens this gallery", () => navigator.clipboard?.writeText(link()).then(() => (status.textContent = "Link copied.")));
+  const copyLink = button("Copy link", "A link that reopens this gallery and this image", () => navigator.clipboard?.writeText(link()).then(() => (status.textContent = "Link copied.")));
   const command = tag("pre", { class: "gl-commands" });
   const panel = (title, note, ...inside) => tag("section", { class: "gl-panel" }, tag("h3", {}, title), ...inside, tag("p", { class: "gl-note" }, note));
   root.replaceChildren(
@@ -161,15 +208,17 @@ function latentSpace(root, props, watch, trigger) {
       tag("div", { class: "gl-panel" }, gallery, command),
       tag("div", { class: "gl-panel" }, large, about,
         tag("div", { class: "gl-bar" }, tag("fieldset", { class: "gl-field" }, tag("legend", {}, "Keep as"), tag("span", { class: "gl-buttons" }, ...keep)), tag("span", { class: "gl-buttons" }, reset)),
-        sliders, others)),
+        sliders, single, others)),
     tag("div", { class: "gl-panels" },
       tag("div", { class: "gl-stack" },
-        panel("A, B, C, D", "Press A, B, C or D above to keep the chosen image there.", four),
-        panel("From A to B", "", strip, norms),
-        panel("A \u2212 B + C", "Difference of two, added to a third and brought to its length (Radford et al. 2016).", sum)),
-      panel("Between the four", "Directions turn evenly along each edge and across.", square),
+        panel("A, B, C, D", "Press A, B, C or D above to keep the chosen image there.", four, holding),
+        panel("From A to B", "", strip, alike, chart, norms, alikeWords, pictureOf(strip, "a-to-b")),
+        panel("A \u2212 B + C", "Difference of two, added to a third and brought to its length (Radford et al. 2016); classes likewise.", sum)),
       tag("div", { class: "gl-stack" },
-        panel("A walk", "A, B, C, D and back on great circles.", film, tag("span", { class: "gl-buttons" }, play, filmAs("gif", "image/gif"), filmAs("mp4", "video/mp4"))),
+        panel("Between the four", "Directions turn evenly along each edge and across, classes blend. Press an image here or between A and B to look at it.", square, pictureOf(square, "between-four")),
+        panel("What moves D's score", "", verdict, verdictWords)),
+      tag("div", { class: "gl-stack" },
+        panel("A walk", "A, B, C, D and back on great circles.", film, tag("span", { class: "gl-buttons" }, play, filmAs("gif", "image/gif", "GIF"), filmAs("mp4", "video/mp4", "MP4"), filmAs("strip", "image/png", "Strip", "png"))),
         panel("Nearest in the training set", "", near, nearWords))),
     panel("Inside G", "Feature maps on the way to the chosen image, at most 16 of a layer, each from its darkest to its brightest. Beside them channels x height x width.", inside),
     status);
@@ -181,9 +230,10 @@ function latentSpace(root, props, watch, trigger) {
     return greyLook(low, high, ...(all[state.window] ?? [low, high]));
   }
   const same = (a, b) => a && b && JSON.stringify(a) === JSON.stringify(b);
-  const picked = () => state.picks.map((p) => ({ ...p, label: state.picks[0].label }));
+  const classed = (p, { label, mix }) => { const { mix: _, label: __, ...rest } = p; return mix ? { ...rest, mix } : { ...rest, label }; };
+  const picked = () => (state.hold ? state.picks.map((p) => classed(p, state.picks[0])) : state.picks);
   const moved = () => ({ ...state.chosen, ...(Object.keys(state.moves).length ? { moves: state.moves } : {}) });
-  const classOf = (point) => facts().classes[point.label] ?? "";
+  const classOf = ({ label, mix }) => (mix ? mix.flatMap((share, k) => (share > 0.005 ? [`${Math.round(100 * share)} % ${facts().classes[k]}`] : [])).join(", ") : facts().classes[label] ?? "");
 
   function redraw() {
     if (!root.clientWidth || !facts()?.model) return;
@@ -193,18 +243,38 @@ function latentSpace(root, props, watch, trigger) {
       const point = shown.points?.[k], letter = LETTERS[state.picks.findIndex((p) => same(p, point))];
       return same(point, state.chosen) ? [letter ?? "", accent] : letter ? [letter, ring] : null;
     };
-    if (shown.gallery) state.grid = { columns, ...drawTiles(gallery, shown.gallery, columns, grey, { marks }) };
+    const among = (points) => (k) => (same(points?.[k], state.chosen) ? ["", accent] : null);
+    const draw = (canvas, name, images, count, more) => { state.grids[name] = { columns: count, ...drawTiles(canvas, images, count, grey, more) }; };
+    if (shown.gallery) draw(gallery, "gallery", shown.gallery, columns, { marks });
     drawLarge();
     others.hidden = !shown.others;
     if (shown.others) drawTiles(others, shown.others, Math.min(10, shown.others.shape[0]), grey, { marks: (k) => (k === state.chosen.label ? ["", accent] : null), width: Math.min(others.parentElement.clientWidth, 60 * Math.min(10, shown.others.shape[0])) });
-    if (shown.strip) drawTiles(strip, shown.strip, STEPS, grey);
+    if (shown.strip) {
+      draw(strip, "strip", shown.strip, STEPS, { marks: among(shown.stripPoints) });
+      drawNorms(chart, shown.norms, getComputedStyle(root).color);
+    }
+    alike.hidden = alikeWords.hidden = !shown.alike;
+    if (shown.alike) drawTiles(alike, shown.alike, STEPS, grey);
     if (shown.four) drawTiles(four, shown.four, 4, grey, { marks: (k) => [LETTERS[k], ring] });
-    if (shown.square) drawTiles(square, shown.square, SIDE, grey, { width: Math.min(square.parentElement.clientWidth, 420) });
+    if (shown.square) draw(square, "square", shown.square, SIDE, { marks: among(shown.squarePoints), width: Math.min(square.parentElement.clientWidth, 420) });
     if (shown.near) drawTiles(near, shown.near, 4, grey, { marks: (k) => (k ? null : ["", accent]) });
     const plain = greyLook(0, 1, 0, 1);
     for (const { canvas, maps } of shown.layers ?? []) drawTiles(canvas, maps, maps.shape[0], plain, { width: Math.min(canvas.parentElement.clientWidth, 48 * maps.shape[0]) });
-    if (shown.sum) drawTiles(sum, shown.sum, 4, grey, { marks: (k) => [["A", "B", "C", "="][k], k < 3 ? ring : accent] });
+    if (shown.sum) draw(sum, "sum", shown.sum, 4, { marks: (k) => [["A", "B", "C", "="][k], k < 3 ? ring : accent] });
+    drawVerdict(grey);
     drawFrame();
+  }
+  // The image and its map side by side, in one canvas.
+  function drawVerdict(grey) {
+    const { large: image, verdict: map } = state.shown;
+    verdict.parentElement.hidden = !map;
+    if (!map || !image) return;
+    const width = Math.min(verdict.parentElement.clientWidth, 320), part = document.createElement("canvas"), ratio = window.devicePixelRatio || 1;
+    const { tile, tall } = drawTiles(verdict, { shape: [2, ...image.shape.slice(1)], data: [...image.data, ...image.data] }, 2, grey, { width });
+    drawTiles(part, map, 1, signedLook(document.body.classList.contains("dark")), { width: tile });
+    const g = verdict.getContext("2d");
+    g.setTransform(1, 0, 0, 1, 0, 0);
+    g.drawImage(part, Math.round((tile + GAP) * ratio), 0, Math.round(tile * ratio), Math.round(tall * ratio));
   }
   function drawLarge() {
     if (!state.shown.large) return;
@@ -227,17 +297,18 @@ function latentSpace(root, props, watch, trigger) {
       status.textContent = `Seed ${state.seed}${label === null ? "" : `, ${facts().classes[label]}`}: ${head.points.length} images`;
       if (!keepPicks || !state.chosen) {
         const n = Math.max(1, facts().classes.length);
-        state.picks = label === null ? [0, 1, 2, 3].map((k) => head.points[k * n]) : head.points.slice(0, 4);
-        choose(head.points[0]);
+        // of two classes where all are shown, so that A - B + C changes the class of C
+        state.picks = label === null && n > 1 ? [1, n, 2 * n, 3 * n + 1].map((k) => head.points[k]) : head.points.slice(0, 4);
+        choose(state.wanted ?? head.points[0]);
+        state.wanted = null;
       } else move();
       follow();
     });
   }
   function choose(point) {
     state.chosen = point;
-    state.moves = {};
-    [...sliders.querySelectorAll("input")].forEach((s) => (s.value = 0));
-    const all = facts().classes.map((_, label) => ({ ...point, label }));
+    still();
+    const all = facts().classes.map((_, label) => classed(point, { label }));
     if (all.length > 1) ask("others", { what: "points", points: all }, (_, found) => { state.shown.others = found.images; redraw(); });
     else state.shown.others = null;
     redraw();
@@ -269,7 +340,23 @@ function latentSpace(root, props, watch, trigger) {
       state.shown.layers = rows.filter(({ maps }) => maps);
       redraw();
     });
+    ask("verdict", { what: "verdict", points: [point] }, (head, found) => {
+      state.shown.verdict = found.map;
+      verdictWords.textContent = `D's score is ${head.score?.toFixed(2)} (above 0: real). Where the map is orange the image speaks for real: smoothed away there, the score falls; where it is blue the image gives itself away. Full colour is \u00b1${head.reach?.toPrecision(2)}.`;
+      redraw();
+    });
     neighbours(point);
+  }
+  // Of the images between A and B, once the training images are there.
+  function likenesses() {
+    const points = state.shown.stripPoints?.slice(0, STEPS);
+    if (!points) return;
+    ask("alike", { what: "neighbours", points }, (head, found) => {
+      if (!found.images) return;
+      state.shown.alike = found.images;
+      alikeWords.textContent = `In the third row the training image most like each of the first; distances ${Math.min(...head.distances).toFixed(3)} to ${Math.max(...head.distances).toFixed(3)}.`;
+      redraw();
+    });
   }
   function neighbours(point) {
     ask("near", { what: "neighbours", points: [point] }, (head, found) => {
@@ -285,6 +372,7 @@ function latentSpace(root, props, watch, trigger) {
       all.set(found.images.data, count);
       shown.near = { shape: [4, ...found.images.shape.slice(1)], data: all };
       nearWords.textContent = `Most like the chosen image among the ${head.count.toLocaleString("en")} it learned from: distance ${head.distances[0].toFixed(3)}; other real images have ${head.usual.toFixed(3)} to their nearest. A copy would have nearly 0.`;
+      if (!shown.alike) likenesses();
       redraw();
     });
   }
@@ -302,17 +390,17 @@ function latentSpace(root, props, watch, trigger) {
       const both = new Uint16Array(slerp.data.length * 2);
       both.set(slerp.data);
       both.set(lerp.data, slerp.data.length);
-      state.shown.strip = { shape: [2 * STEPS, ...slerp.shape.slice(1)], data: both };
+      Object.assign(state.shown, { strip: { shape: [2 * STEPS, ...slerp.shape.slice(1)], data: both }, stripPoints: head.points, norms: head.norms, alike: null });
+      likenesses();
       const middle = (STEPS - 1) / 2, { slerp: round, lerp: straight } = head.norms;
       norms.textContent = `Above on the great circle (slerp): |z| is ${round[middle].toFixed(1)} in the middle. Below on the straight line (lerp): |z| shrinks from ${straight[0].toFixed(1)} to ${straight[middle].toFixed(1)}, where the generator was never trained.`;
       redraw();
     });
-    ask("square", { what: "sheet", points, side: SIDE }, (_, found) => { state.shown.square = found.images; redraw(); });
+    ask("square", { what: "sheet", points, side: SIDE }, (head, found) => { Object.assign(state.shown, { square: found.images, squarePoints: head.points }); redraw(); });
     ask("walk", { what: "walk", points, frames: FRAMES }, (_, found) => { state.walk = found.images; state.frame = 0; redraw(); });
-    ask("sum", { what: "sum", points: [state.picks[0], state.picks[1], state.picks[2]] }, (head, found) => {
-      const target = { z: head.z, label: state.picks[2].label };
-      state.result = target;
-      ask("sum4", { what: "points", points: [...state.picks.slice(0, 3), target] }, (_, all) => { state.shown.sum = all.images; redraw(); });
+    ask("sum", { what: "sum", points: points.slice(0, 3) }, (head) => {
+      const all = [...points.slice(0, 3), ...head.points];
+      ask("sum4", { what: "points", points: all }, (_, found) => { Object.assign(state.shown, { sum: found.images, sumPoints: all }); redraw(); });
     });
     redraw();
   }
@@ -325,6 +413,7 @@ function latentSpace(root, props, watch, trigger) {
   const link = () => {
     const query = new URLSearchParams({ tab: "generate", model: facts().model, seed: state.seed, psi: state.psi });
     if (state.label !== null) query.set("label", facts().classes[state.label]);
+    if (state.chosen) query.set("point", JSON.stringify(moved()));
     return `${location.origin}${location.pathname}?${query}`;
   };
 
@@ -333,35 +422,40 @@ function latentSpace(root, props, watch, trigger) {
     const box = canvas.getBoundingClientRect();
     return Math.floor((event.clientY - box.top) / (grid.tall + GAP)) * grid.columns + Math.floor((event.clientX - box.left) / (grid.tile + GAP));
   };
-  gallery.addEventListener("click", (event) => {
-    const point = state.shown.points?.[at(gallery, state.grid, event)];
-    if (point) choose(point);
-  });
-  gallery.addEventListener("keydown", (event) => {
-    const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -8, ArrowDown: 8 }[event.key], letter = "abcd".indexOf(event.key.toLowerCase());
-    if (step) {
-      const now = state.shown.points.findIndex((p) => same(p, state.chosen)), next = state.shown.points[now + step];
-      if (next) choose(next);
-    } else if (event.key.length === 1 && letter >= 0) pick(letter);
-    else return;
-    event.preventDefault();
-  });
+  const points = (name) => state.shown[name === "gallery" ? "points" : `${name}Points`] ?? [];
+  for (const [name, canvas] of Object.entries({ gallery, strip, square, sum })) {
+    canvas.addEventListener("click", (event) => {
+      const point = points(name)[at(canvas, state.grids[name], event)];
+      if (point) choose(point);
+    });
+    canvas.addEventListener("keydown", (event) => {
+      const columns = state.grids[name]?.columns ?? 1, letter = "abcd".indexOf(event.key.toLowerCase());
+      const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns }[event.key];
+      if (step) {
+        const now = points(name).findIndex((p) => same(p, state.chosen)), next = points(name)[now < 0 ? 0 : now + step];
+        if (next) choose(next);
+      } else if (event.key.length === 1 && letter >= 0) pick(letter);
+      else return;
+      event.preventDefault();
+    });
+  }
   others.addEventListener("click", (event) => {
     const count = facts().classes.length, box = others.getBoundingClientRect();
     const label = Math.min(count - 1, Math.floor(((event.clientX - box.left) / box.width) * count));
-    state.chosen = { ...state.chosen, label };
+    state.chosen = classed(state.chosen, { label });
     move();
   });
 
   function open() {
     if (!facts()?.model) return;
     const { classes: names, windows: all, directions, reach, asked = {} } = facts();
-    Object.assign(state, { picks: [], chosen: null, moves: {}, shown: {}, walk: null, label: null, seed: asked.seed ?? 0, psi: asked.psi ?? 1 });
+    Object.assign(state, { picks: [], chosen: null, moves: {}, shown: {}, walk: null, label: null, seed: asked.seed ?? 0, psi: asked.psi ?? 1, wanted: asked.point });
     if (names.includes(asked.label)) state.label = names.indexOf(asked.label);
     seed.value = state.seed;
     psi.value = state.psi;
     psiText.textContent = state.psi.toFixed(2);
-    classes.element.hidden = names.length < 2;
+    holding.hidden = classes.element.hidden = names.length < 2;
+    oneOf.max = facts().z;
     classes.fill([["all", "All"], ...names.map((name, i) => [String(i), name])]);
     classes.set(state.label === null ? "all" : String(state.label));
     const keys = Object.keys(all);
@@ -372,7 +466,7 @@ function latentSpace(root, props, watch, trigger) {
     sliders.replaceChildren(...directions.map((share, k) => {
       const input = tag("input", {
         type: "range", min: -reach, max: reach, step: 0.1, value: 0, "aria-label": `Principal direction ${k + 1}`,
-        oninput: () => { const far = Number(input.value); if (far) state.moves[k] = far; else delete state.moves[k]; move(); },
+        oninput: () => slide(k, Number(input.value)),
       });
       return tag("label", {}, tag("span", {}, `Direction ${k + 1}`), input, tag("small", {}, `${(100 * share).toFixed(1)} %`));
     }));

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganlab.errors import InputError
-from ganlab.generation.networks import Generator, NetworkConfig, noise
+from ganlab.generation.networks import Generator, NetworkConfig, noise, told
 
 
 def lerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
@@ -54,11 +54,17 @@ def walk(points: Tensor, frames: int, closed: bool = True) -> Tensor:
     """(frames, z): a smooth way from points[0] through all points (K, z), on great circles; it slows down at every
     point, where the circles meet, by smoothstep 3 t^2 - 2 t^3. Closed, the frame after the last would be the first
     again; open, the last is points[-1]."""
-    count, steps = (len(points), frames) if closed else (len(points) - 1, frames - 1)
-    place = torch.arange(frames) * count
+    here, there, t = stations(len(points), frames, closed)
+    return turn(points[here], points[there], t)
+
+
+def stations(count: int, frames: int, closed: bool = True) -> tuple[Tensor, Tensor, Tensor]:
+    """Of each frame of `walk`: the numbers (frames,) of the points before and after it, and the share (frames, 1) of
+    the way between these."""
+    parts, steps = (count, frames) if closed else (count - 1, frames - 1)
+    place = torch.arange(frames) * parts
     segment, t = place // max(1, steps), place % max(1, steps) / max(1, steps)
-    t = (t * t * (3 - 2 * t))[:, None]
-    return turn(points[segment], points[(segment + 1) % len(points)], t)
+    return segment, (segment + 1) % count, (t * t * (3 - 2 * t))[:, None]
 
 
 def arithmetic(plus: Tensor, minus: Tensor, base: Tensor) -> Tensor:
@@ -102,11 +108,8 @@ def layer_features(generator: nn.Module, z: Tensor, labels: Tensor, layer: int) 
     """(N, features) of generator.features(z, labels)[layer]; the first without the work of the layers after it."""
     first = generator.project if isinstance(generator, Generator) else generator.blocks[0]
     device, maps = next(generator.parameters()).device, []
-    for draws, said in zip(z.to(device).split(100), labels.to(device).split(100), strict=True):
-        if layer:
-            maps.append(generator.features(draws, said)[layer])
-        else:
-            maps.append(first(draws if generator.label is None else torch.cat([draws, generator.label(said)], 1)))
+    for part in zip(z.to(device).split(100), labels.to(device).split(100), strict=True):
+        maps.append(generator.features(*part)[layer] if layer else first(told(generator.label, *part)))
     return torch.cat(maps).flatten(1).cpu()
 
 

@@ -187,8 +187,17 @@ def alike(kernels: Tensor) -> Tensor:
     return kernels
 
 
+def told(label: nn.Embedding | None, z: Tensor, labels: Tensor | None) -> Tensor:
+    """What a generator's first layer sees: z (N, z), and beside it what stands for labels (N,), or for shares of all
+    classes (N, classes), which blend."""
+    if label is None:
+        return z
+    return torch.cat([z, labels.to(z.dtype) @ label.weight if labels.dim() == 2 else label(labels)], 1)
+
+
 class Generator(nn.Module):
-    """DCGAN's: noise and label projected to the coarsest map, doubled by fractionally strided 4x4 convolutions.
+    """DCGAN's: noise and label projected to the coarsest map, doubled by fractionally strided 4x4 convolutions. Labels
+    may be shares of several classes, see `told`.
 
     A kernel of twice the stride covers every pixel equally often: no checkerboard (Odena et al., Distill 2016).
     """
@@ -223,8 +232,7 @@ class Generator(nn.Module):
 
     def features(self, z: Tensor, labels: Tensor | None = None) -> list[Tensor]:
         """Every map on the way, the coarsest first; the last is the image."""
-        seen = z if self.label is None else torch.cat([z, self.label(labels)], 1)
-        x = self.project(seen)
+        x = self.project(told(self.label, z, labels))
         *maps, image = [x, *through(self.blocks, x)]
         image = self.last(image)
         if self.grain is not None:
@@ -272,8 +280,8 @@ class Discriminator(nn.Module):
     def features(self, x: Tensor, labels: Tensor | None = None) -> list[Tensor]:
         """Every map on the way, the finest first."""
         if self.planes:
-            said = F.one_hot(labels, self.planes)[:, :, None, None].to(x.dtype)
-            x = torch.cat([x, said.expand(-1, -1, *x.shape[2:])], 1)
+            planes = F.one_hot(labels, self.planes)[:, :, None, None].to(x.dtype)
+            x = torch.cat([x, planes.expand(-1, -1, *x.shape[2:])], 1)
         return through(self.blocks, x)
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -305,7 +313,7 @@ class DenseGenerator(nn.Module):
         self.last = nn.Tanh() if config.squash else nn.Identity()
 
     def features(self, z: Tensor, labels: Tensor | None = None) -> list[Tensor]:
-        *maps, image = through(self.blocks, z if self.label is None else torch.cat([z, self.label(labels)], 1))
+        *maps, image = through(self.blocks, told(self.label, z, labels))
         return [*maps, self.last(image)]
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import gradio as gr
 
 from ganlab.checkpoints import list_models
 from ganlab.ui.architecture import networks_html
 from ganlab.ui.inverting import inversion_page
-from ganlab.ui.latents import explorer, generators, titled
+from ganlab.ui.latents import Explorer, explorer, generators, titled
 from ganlab.ui.parts import QUIET, canvas
 from ganlab.ui.quality import quality_page
 from ganlab.ui.recipe import training_page
@@ -55,7 +57,7 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
 
 
 def latent_page(demo: gr.Blocks) -> gr.Dropdown:
-    """Add the latent space; ?model=, seed=, label= and psi= open a gallery. Returns the choice of a model."""
+    """Add the latent space; ?model=, seed=, label=, psi= and point= open a gallery. Returns the choice of a model."""
     names = generators()
     first = names[0]
     cards = {card["name"]: card for card in list_models("generate")}
@@ -78,7 +80,7 @@ def latent_page(demo: gr.Blocks) -> gr.Dropdown:
         if query.get("tab") != SLUG:
             return [gr.skip()] * 4
         name = query.get("model") if query.get("model") in names else first
-        facts = explorer(name).facts() | {"asked": asked_for(dict(query))}
+        facts = explorer(name).facts() | {"asked": asked_for(dict(query), explorer(name))}
         return name, facts, card_words(cards[name]), networks_html(name)
 
     def shown(name: str):
@@ -90,8 +92,8 @@ def latent_page(demo: gr.Blocks) -> gr.Dropdown:
     return model
 
 
-def asked_for(query: dict[str, str]) -> dict:
-    """Seed, truncation and class of a link, where they can be understood."""
+def asked_for(query: dict[str, str], e: Explorer) -> dict:
+    """Seed, truncation, class and chosen point of a link, where they can be understood."""
     asked: dict = {}
     if query.get("seed", "").isdecimal() and int(query["seed"]) < 2**32:
         asked["seed"] = int(query["seed"])
@@ -103,6 +105,12 @@ def asked_for(query: dict[str, str]) -> dict:
         asked["psi"] = psi
     if "label" in query:
         asked["label"] = query["label"]
+    try:
+        point = json.loads(query.get("point", ""))
+    except (ValueError, RecursionError):
+        point = None
+    if e.knows(point):
+        asked["point"] = point
     return asked
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from functools import lru_cache
 from html import escape
 from pathlib import Path
+from urllib.parse import urlencode
 
 import gradio as gr
 import numpy as np
@@ -24,9 +27,9 @@ WORDS = r"""
 **What am I looking at?** A generator has no way back, so $z$ is searched for: Adam goes down
 $(1-\lambda)\,|x-G(z)| + \lambda\,|f(x)-f(G(z))|$ from several draws at once, where $f$ are features of the
 discriminator and $|z|$ is kept near $\sqrt{100}$ (AnoGAN, [Schlegl et al. 2017](https://arxiv.org/abs/1703.05921)).
-What the training never had cannot be made: it stays in the residual, which is AnoGAN's map of the anomaly, and its
-size the anomaly's score. A weak generator leaves residuals everywhere, so look first at what it leaves of an ordinary
-image.
+What is left of that sum is the anomaly score. What the training never had cannot be made: it stays in the residual,
+which is AnoGAN's map of the anomaly. A weak generator leaves residuals everywhere, so look first at what it leaves of
+an ordinary image.
 """
 
 
@@ -42,18 +45,22 @@ def image_of(name: str, number: int, painted: bool, path: str | None = None):
     number from 1 on; with the ball painted in or not. Raises InputError."""
     import torch
 
-    from ganlab.generation.data import load_images
     from ganlab.generation.own import read_as
 
     kind = explorer(name).kind
-    if path:
-        images = read_as(Path(path), kind)
-        image = images[min(int(number), len(images)) - 1].clone()
-    else:
-        image = load_images(kind, held_out=True, count=COUNT).images[int(number) - 1].clone()
+    images = read_as(Path(path), kind) if path else held_out(name)
+    image = images[min(int(number), len(images)) - 1].clone()
     if painted:
         image[0, torch.from_numpy(ball_mask(kind.size))] = 1.0
     return image
+
+
+@lru_cache(maxsize=8)
+def held_out(name: str):
+    """(COUNT, 1, size, size) in -1..1 that a model's training never had."""
+    from ganlab.generation.data import load_images
+
+    return load_images(explorer(name).kind, held_out=True, count=COUNT).images
 
 
 def slices_in(path: str, name: str) -> int:
@@ -77,6 +84,31 @@ def found_html(name: str, number: int, painted: bool, path: str | None = None, p
     return html
 
 
+def preview_html(name: str, number: int, painted: bool, path: str | None = None) -> str:
+    """The image that would be looked for. Raises InputError."""
+    from ganlab.generation.export import grey
+
+    kind = explorer(name).kind
+    shown = kind.to_unit(image_of(name, number, painted, path)[None])[0]
+    return figures({"Image": grey(shown, next(iter(kind.windows.values())))}) + "<p>Press Find z to look for it.</p>"
+
+
+def figures(tiles: dict[str, np.ndarray]) -> str:
+    """Pictures (H, W) or (H, W, 3) uint8 in a row, their titles below."""
+    shown = "".join(
+        f"<figure class='gl-figure'><img src='{picture(pixels)}' alt='{title}' width='{SHOWN}' height='{SHOWN}'>"
+        f"<figcaption>{title}</figcaption></figure>"
+        for title, pixels in tiles.items()
+    )
+    return f"<div class='gl-tiles-row'>{shown}</div>"
+
+
+def address(name: str, z, label: int) -> str:
+    """Where the latent space opens on a point."""
+    point = {"z": [round(v, 4) for v in z.tolist()], "label": label}
+    return "?" + urlencode({"tab": "generate", "model": name, "point": json.dumps(point)})
+
+
 def _search(name: str, image, painted: bool, progress) -> str:
     from ganlab.generation.export import grey
     from ganlab.generation.inversion import invert
@@ -91,7 +123,7 @@ def _search(name: str, image, painted: bool, progress) -> str:
     if painted:
         sides = [np.abs(residual[where]).mean() for where in (ball_mask(kind.size), ~ball_mask(kind.size))]
         words.append(f"in the ball {sides[0]:.3g}{unit}, outside {sides[1]:.3g}{unit}")
-    words.append(f"|z| {found.z.norm():.1f}")
+    words.append(f"anomaly score {float(found.score[0]):.3f}, |z| {found.z.norm():.1f}")
     if e.config.network.classes:
         words.append(f"found as {kind.classes[int(found.labels[0])]}")
     if kind.sides:
@@ -101,16 +133,12 @@ def _search(name: str, image, painted: bool, progress) -> str:
         "G(z)": grey(after, window),
         "Residual": coloured(residual / reach),
     }
-    figures = "".join(
-        f"<figure class='gl-figure'><img src='{picture(pixels)}' alt='{title}' width='{SHOWN}' height='{SHOWN}'>"
-        f"<figcaption>{title}</figcaption></figure>"
-        for title, pixels in tiles.items()
-    )
     bar = (
         f"<div class='gl-bar-signed'><span>\u2212{reach:.3g}{unit}</span><i style='background:linear-gradient(90deg,"
         f"{','.join(RESIDUAL)})'></i><span>+{reach:.3g}{unit}, the image is brighter</span></div>"
     )
-    return f"<div class='gl-tiles-row'>{figures}</div>{bar}<p>{escape('; '.join(words))}.</p>"
+    link = f"<a href='{escape(address(name, found.z[0], int(found.labels[0])))}'>Open this z in the latent space</a>"
+    return f"{figures(tiles)}{bar}<p>{escape('; '.join(words))}. {link}</p>"
 
 
 def coloured(share: np.ndarray) -> np.ndarray:
@@ -192,10 +220,24 @@ def inversion_page(store: Store, room: gr.Tab) -> gr.Dropdown:
         levels = gr.update(visible=many > 1, maximum=max(2, many), value=many // 2 + 1)
         return gr.update(visible=source == HELD), gr.update(visible=source == UPLOAD), levels, ""
 
+    def before(name, source, number, path, level, painted):
+        if source == UPLOAD and not path:
+            return gr.skip()
+        try:
+            return preview_html(
+                name, level if source == UPLOAD else number, painted, path if source == UPLOAD else None
+            )
+        except InputError:
+            return gr.skip()  # said by looked_into
+
     asked, told = [model, source, upload], [number, upload, level, alert]
-    gr.on([source.input, upload.upload, model.change], looked_into, asked, told, **QUIET)
+    image = [model, source, number, upload, level, painted]
+    gr.on([source.input, upload.upload, model.change], looked_into, asked, told, **QUIET).then(
+        before, image, shown, **QUIET
+    )
+    gr.on([number.input, level.input, painted.input], before, image, shown, **QUIET, trigger_mode="always_last")
     gr.on(
-        [go.click, room.select], run, [model, source, number, upload, level, painted], [alert, shown, stop],
+        [go.click, room.select], run, image, [alert, shown, stop],
         show_progress_on=shown, concurrency_id="translation", concurrency_limit=1, api_visibility="private",
     )  # fmt: skip
     stop.click(cancel, None, None, **QUIET)

@@ -1,7 +1,8 @@
 """What the Generate page asks of a generator. An answer follows from the request alone; nothing is kept of anyone.
 
-A point of the latent space is {"seed": s, "index": k} (the k-th draw of a seed) or {"z": [...]}, with "label" and, if
-it was moved along principal directions, "moves": {number: how far}.
+A point of the latent space is {"seed": s, "index": k} (the k-th draw of a seed) or {"z": [...]}, with "label" or with
+"mix", shares of all classes, and, if sliders moved it, "moves": {"3": how far along a principal direction, "z7": how
+far in one number of z}.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ DIRECTIONS = 8
 REACH = 5.0  # how far along a direction a slider goes
 HELD = 64  # held-out images whose distance to the training set is the usual one
 SHOWN_MAPS = 16  # feature maps of a layer
+MISTAKES = ValueError, TypeError, KeyError, IndexError, AttributeError  # what questions of another form give
+STRIP = 12  # images in a row of a walk's strip
 
 
 def generators() -> list[str]:
@@ -60,6 +63,7 @@ class Explorer:
         self.name = name
         self.net, self.config = load_generator(name)
         self.kind = get_kind(self.config.data)
+        self.classes = max(1, self.config.network.classes)
         self.directions, self.share, _ = principal_directions(self.net, 0, 1000, layer=-1)
         self.judge = load_discriminator(name) if has_discriminator(name) else None
         self.usual: float | None = None  # distance of held-out images to the training set, once it was asked for
@@ -70,7 +74,8 @@ class Explorer:
         kind = self.kind
         return {
             "model": self.name, "title": kind.title, "size": kind.size, "mm": kind.mm, "sides": kind.sides,
-            "unit": kind.unit, "low": kind.low, "high": kind.high, "windows": kind.windows, "reach": REACH,
+            "unit": kind.unit, "low": kind.low, "high": kind.high, "windows": kind.windows, "z": self.config.network.z,
+            "reach": REACH,
             "classes": list(kind.classes) if self.config.network.classes else [],
             "directions": [round(float(s), 4) for s in self.share[:DIRECTIONS]],
         }  # fmt: skip
@@ -86,33 +91,54 @@ class Explorer:
         else:
             index = whole(point, "index", 0, MOST["index"])
             z = noise(whole(point, "seed", 0, 2**32 - 1), index + 1, self.config.network)[index]
-        for number, far in point.get("moves", {}).items():
-            far = float(far)
-            if not (0 <= int(number) < DIRECTIONS and abs(far) <= REACH):
-                raise InputError(f"A step of {far:g} along direction {number} is outside +-{REACH:g}.")
-            z = z + far * self.directions[int(number)]
+        for name, far in point.get("moves", {}).items():
+            z = z + self.step(name, float(far))
         return z
+
+    def step(self, name: str, far: float) -> Tensor:
+        """(z,) that a slider adds: along a principal direction, or to one number of z alone."""
+        single, count = name.startswith("z"), self.config.network.z
+        number, known = int(name.removeprefix("z")), count if single else DIRECTIONS
+        if not (0 <= number < known and abs(far) <= REACH):
+            raise InputError(f"A step of {far:g} along direction {name} is outside +-{REACH:g}.")
+        return far * (torch.eye(count)[number] if single else self.directions[number])
 
     def labels(self, label, count: int) -> Tensor:
         """(count,) of one class, or of all in turn where label is None."""
-        classes = max(1, self.config.network.classes)
         if label is None:
-            return torch.arange(count) % classes
-        if not 0 <= int(label) < classes:
+            return torch.arange(count) % self.classes
+        if not 0 <= int(label) < self.classes:
             raise InputError(f"Class {label} is not known; reload the page.")
         return torch.full((count,), int(label))
+
+    def mix(self, point: dict) -> Tensor:
+        """(classes,) shares of a point's classes."""
+        if "mix" not in point:
+            return torch.eye(self.classes)[self.labels(point.get("label") or 0, 1)[0]]
+        mix = torch.tensor([float(v) for v in point["mix"]])
+        if mix.shape != (self.classes,) or not (mix >= 0).all() or not abs(float(mix.sum()) - 1) < 0.01:
+            raise InputError(f"A point has shares of {self.classes} classes that add up to 1; reload the page.")
+        return mix
+
+    def knows(self, point) -> bool:
+        """Whether that is a point of this latent space."""
+        try:
+            return len(self.z(point)) + len(self.mix(point)) > 0
+        except (InputError, *MISTAKES):
+            return False
 
     def images(self, z: Tensor, labels: Tensor) -> Tensor:
         from ganlab.generation.sampling import batches
 
         return torch.cat(list(batches(self.net, z, labels)))
 
-    def scores(self, images: Tensor, labels: Tensor) -> list[float] | None:
-        """What D takes for the probability of "real"; None where there is no D or it says nothing of the kind."""
+    def scores(self, images: Tensor, mixes: Tensor) -> list[float] | None:
+        """What D takes for the probability of "real", given the class that has most; None where there is no D or it
+        says nothing of the kind."""
         if self.judge is None or self.probability is None:
             return None
         with torch.inference_mode():
-            return [round(p, 4) for p in self.probability(self.judge(images, labels)).tolist()]
+            return [round(p, 4) for p in self.probability(self.judge(images, mixes.argmax(1))).tolist()]
 
 
 @lru_cache(maxsize=8)
@@ -132,90 +158,112 @@ def whole(request: dict, name: str, low: int, high: int) -> int:
 
 
 def points_of(e: Explorer, request: dict, least: int = 1) -> tuple[Tensor, Tensor]:
-    """(z (K, z), labels (K,)) of the request's points, truncated by its psi."""
+    """(z (K, z), shares of classes (K, classes)) of the request's points; z is truncated by its psi."""
     points = request.get("points")
     if not isinstance(points, list) or not least <= len(points) <= MOST["points"]:
         raise InputError(f"{least} to {MOST['points']} points are wanted.")
+    return psi_of(request) * torch.stack([e.z(point) for point in points]), torch.stack([e.mix(p) for p in points])
+
+
+def psi_of(request: dict) -> float:
     psi = float(request.get("psi", 1.0))
     if not 0 < psi <= 1:
         raise InputError(f"The truncation {psi:g} is outside 0 to 1.")
-    labels = torch.cat([e.labels(point.get("label") or 0, 1) for point in points])
-    return psi * torch.stack([e.z(point) for point in points]), labels
+    return psi
+
+
+def written(request: dict, z: Tensor, mixes: Tensor) -> list[dict]:
+    """Points as the page may ask for them again, with the same psi."""
+    found = zip((z / psi_of(request)).tolist(), mixes.tolist(), strict=True)
+    return [
+        {"z": [round(v, 4) for v in at], **({"label": mix.index(1.0)} if 1.0 in mix else {"mix": mix})}
+        for at, mix in found
+    ]
 
 
 def gallery(e: Explorer, request: dict) -> tuple[dict, dict]:
     """`count` draws of a seed."""
-    seed, count = whole(request, "seed", 0, 2**32 - 1), whole(request, "count", 1, MOST["count"])
-    labels = e.labels(request.get("label"), count)
-    points = [{"seed": seed, "index": k} for k in range(count)]
     from ganlab.generation.networks import noise
 
-    z = float(request.get("psi", 1.0)) * noise(seed, count, e.config.network)
-    points = [{**p, "label": int(label)} for p, label in zip(points, labels, strict=True)]
+    seed, count = whole(request, "seed", 0, 2**32 - 1), whole(request, "count", 1, MOST["count"])
+    labels = e.labels(request.get("label"), count)
+    z = psi_of(request) * noise(seed, count, e.config.network)
+    points = [{"seed": seed, "index": k, "label": int(label)} for k, label in enumerate(labels)]
     return {"points": points}, {"images": e.images(z, labels)}
 
 
 def chosen(e: Explorer, request: dict) -> tuple[dict, dict]:
     """The points themselves, what D says of them, how long their z is."""
-    z, labels = points_of(e, request)
-    images = e.images(z, labels)
+    z, mixes = points_of(e, request)
+    images = e.images(z, mixes)
     norms = [round(n, 3) for n in z.norm(dim=1).tolist()]
-    return {"norms": norms, "scores": e.scores(images, labels)}, {"images": images}
+    return {"norms": norms, "scores": e.scores(images, mixes)}, {"images": images}
 
 
 def between(e: Explorer, request: dict) -> tuple[dict, dict]:
-    """From the first point to the second on the great circle, and on the straight line; the class is the first's."""
+    """From the first point to the second on the great circle, and on the straight line; classes blend on the way."""
     from ganlab.generation.latent import lerp, slerp
 
-    z, labels = points_of(e, request, 2)
+    z, mixes = points_of(e, request, 2)
     t = torch.linspace(0, 1, whole(request, "steps", 2, MOST["steps"]))
     ways = {"slerp": slerp(z[0], z[1], t), "lerp": lerp(z[0], z[1], t)}
+    blend = lerp(mixes[0], mixes[1], t)
     norms = {name: [round(n, 3) for n in way.norm(dim=1).tolist()] for name, way in ways.items()}
-    return {"norms": norms}, {name: e.images(way, labels[:1].expand(len(t))) for name, way in ways.items()}
+    points = [point for way in ways.values() for point in written(request, way, blend)]
+    return {"norms": norms, "points": points}, {name: e.images(way, blend) for name, way in ways.items()}
 
 
 def sheet_of(e: Explorer, request: dict) -> tuple[dict, dict]:
-    """A square between four points; the class is the first's."""
-    from ganlab.generation.latent import sheet
+    """A square between four points, their classes blended."""
+    from ganlab.generation.latent import lerp, sheet
 
-    z, labels = points_of(e, request, 4)
+    z, mixes = points_of(e, request, 4)
     side = whole(request, "side", 2, MOST["side"])
+    t = torch.linspace(0, 1, side)
     square = sheet(z[:4], side, side).flatten(0, 1)
-    return {}, {"images": e.images(square, labels[:1].expand(len(square)))}
+    blend = lerp(lerp(mixes[0], mixes[1], t), lerp(mixes[2], mixes[3], t), t).flatten(0, 1)
+    return {"points": written(request, square, blend)}, {"images": e.images(square, blend)}
 
 
 def walk_of(e: Explorer, request: dict) -> tuple[dict, dict]:
-    """A closed walk through the points; the class is the first's. With "film" as a film of that form as well."""
-    from ganlab.generation.latent import walk
+    """A closed walk through the points, their classes blended on the way. With "film" as a film of that form as well,
+    or as a strip."""
+    from ganlab.generation.latent import stations, walk
 
-    z, labels = points_of(e, request, 2)
-    frames = walk(z, whole(request, "frames", 2, MOST["frames"]))
-    images = e.images(frames, labels[:1].expand(len(frames)))
+    z, mixes = points_of(e, request, 2)
+    count = whole(request, "frames", 2, MOST["frames"])
+    here, there, t = stations(len(z), count)
+    frames = walk(z, count)
+    images = e.images(frames, torch.lerp(mixes[here], mixes[there], t))
     head = {}
     if request.get("film"):
         from ganlab.generation.export import grey
-        from ganlab.generation.films import film
+        from ganlab.generation.films import film, strip
 
         window = e.kind.windows.get(request.get("window"), next(iter(e.kind.windows.values())))
         pictures, scale = grey(e.kind.to_unit(images), window), max(1, 224 // e.kind.size)
-        head["film"] = base64.b64encode(film(pictures, 20, scale, str(request["film"]))).decode()
+        form = str(request["film"])
+        made = strip(pictures, STRIP) if form == "strip" else film(pictures, 20, scale, form)
+        head["film"] = base64.b64encode(made).decode()
     return head, {"images": images}
 
 
 def sum_of(e: Explorer, request: dict) -> tuple[dict, dict]:
-    """The first point minus the second plus the third, as long as the third, and of its class."""
+    """The first point minus the second plus the third, as long as the third; classes likewise, to shares again."""
     from ganlab.generation.latent import arithmetic
 
-    z, labels = points_of(e, request, 3)
-    found = arithmetic(z[:1], z[1:2], z[2])
-    return {"z": [round(v, 5) for v in found.tolist()]}, {"images": e.images(found[None], labels[2:3])}
+    z, mixes = points_of(e, request, 3)
+    found = arithmetic(z[:1], z[1:2], z[2])[None]
+    mix = (mixes[0] - mixes[1] + mixes[2]).clamp_min(0)[None]
+    mix = mix / mix.sum()
+    return {"points": written(request, found, mix)}, {"images": e.images(found, mix)}
 
 
 def layers_of(e: Explorer, request: dict) -> tuple[dict, dict]:
-    """Feature maps of the generator on its way to the first point's image, each scaled to its own range."""
-    z, labels = points_of(e, request)
+    """Feature maps on the way to the first point's image, each from its darkest to its brightest."""
+    z, mixes = points_of(e, request)
     with torch.inference_mode():
-        maps = e.net.features(z[:1], labels[:1])
+        maps = e.net.features(z[:1], mixes[:1])
     head, arrays = [], {}
     for k, found in enumerate(maps):
         head.append({"shape": list(found.shape[1:])})
@@ -226,9 +274,21 @@ def layers_of(e: Explorer, request: dict) -> tuple[dict, dict]:
     return {"layers": head}, arrays
 
 
+def verdict_of(e: Explorer, request: dict) -> tuple[dict, dict]:
+    """D's logit of the first point, and the map of what moves it, -1 to 1 for its greatest value "reach" either way."""
+    from ganlab.generation.occlusion import occlusion_map
+
+    if e.judge is None:
+        return {}, {}
+    z, mixes = points_of(e, request)
+    score, moved = occlusion_map(e.judge, e.images(z[:1], mixes[:1]), mixes[:1].argmax(1))
+    reach = max(float(moved.abs().max()), 1e-6)
+    return {"score": round(score, 3), "reach": round(reach, 3)}, {"map": (moved / reach)[None, None]}
+
+
 def neighbours_of(e: Explorer, request: dict) -> tuple[dict, dict]:
-    """The training images most like the first point's, their distances, and what distance held-out images have; the
-    share made, while these are in the making."""
+    """The training images most like the points', three of a single one, one of each of several; their distances, and
+    what distance held-out images have; the share made, while these are in the making."""
     from ganlab.generation.data import load_images
     from ganlab.generation.quality import nearest
 
@@ -240,10 +300,10 @@ def neighbours_of(e: Explorer, request: dict) -> tuple[dict, dict]:
     if e.usual is None:
         held = load_images(e.kind, held_out=True, count=HELD).images
         e.usual = round(float(np.median(nearest(held, training, 1)[1])), 4)
-    z, labels = points_of(e, request)
-    found, distances = nearest(e.images(z[:1], labels[:1]), training, 3)
-    head = {"distances": np.round(distances[0], 4).tolist(), "usual": e.usual, "count": count}
-    return head, {"images": training[torch.as_tensor(found[0].copy())]}
+    z, mixes = points_of(e, request)
+    found, distances = nearest(e.images(z, mixes), training, 3 if len(z) == 1 else 1)
+    head = {"distances": np.round(distances.ravel(), 4).tolist(), "usual": e.usual, "count": count}
+    return head, {"images": training[torch.as_tensor(found.ravel().copy())]}
 
 
 def shares(images: Tensor) -> np.ndarray:
@@ -253,7 +313,7 @@ def shares(images: Tensor) -> np.ndarray:
 
 ANSWERS = {
     "gallery": gallery, "points": chosen, "between": between, "sheet": sheet_of, "walk": walk_of, "sum": sum_of,
-    "layers": layers_of, "neighbours": neighbours_of,
+    "layers": layers_of, "neighbours": neighbours_of, "verdict": verdict_of,
 }  # fmt: skip
 
 
@@ -266,7 +326,7 @@ def answer(request: dict) -> bytes:
         head, arrays = ANSWERS[request["what"]](e, request)
     except InputError as error:
         head, arrays = {"error": str(error)}, {}
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError):
+    except MISTAKES:
         head, arrays = {"error": "That was no question of this page; reload it."}, {}
     return pack_images(head, {name: shares(images) for name, images in arrays.items()})
 

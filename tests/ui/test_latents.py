@@ -89,9 +89,44 @@ def test_walk_begins_at_a_and_its_film_has_every_frame():
 
 def test_a_minus_a_plus_c_is_c():
     head, arrays = asked(what="sum", points=[POINTS[0], POINTS[0], POINTS[2]])
-    there = asked(what="points", points=[{"z": head["z"], "label": 3}, POINTS[2]])[1]["images"].astype(int)
+    there = asked(what="points", points=[*head["points"], POINTS[2]])[1]["images"].astype(int)
     assert np.abs(there[0] - there[1]).max() < 200
     assert np.abs(arrays["images"][0].astype(int) - there[0]).max() < 200
+
+
+def test_classes_blend_on_the_way_and_are_added_and_subtracted():
+    mixed = [{**POINTS[0], "label": 7}, {**POINTS[1], "label": 1}, {**POINTS[2], "label": 1}]
+    head, arrays = asked(what="between", points=mixed[:2], steps=5)
+    ends = asked(what="points", points=mixed[:2])[1]["images"]
+    assert np.abs(arrays["slerp"][[0, -1]].astype(int) - ends).max() <= 2
+    assert [point.get("label") for point in head["points"][:5]] == [7, None, None, None, 1]
+    middle = head["points"][2]["mix"]
+    assert middle[7] == middle[1] == 0.5 and sum(middle) == 1
+    assert asked(what="sum", points=mixed)[0]["points"][0]["label"] == 7  # seven - one + one
+
+
+@pytest.mark.parametrize("question", [{"what": "between", "steps": 9}, {"what": "sheet", "side": 4}, {"what": "sum"}])
+@pytest.mark.parametrize("psi", [1.0, 0.5])
+def test_every_image_on_a_way_is_a_point_that_can_be_chosen(question, psi):
+    mixed = [{**point, "label": label} for point, label in zip(POINTS, (7, 1, 4, 4), strict=True)]
+    head, arrays = asked(**question, points=mixed, psi=psi)
+    images = np.concatenate([arrays[name] for name in arrays]).astype(int)
+    for k in range(0, len(images), 5):
+        again = asked(what="points", points=[head["points"][k]], psi=psi)[1]["images"].astype(int)
+        assert np.abs(again[0] - images[k]).max() < 200  # of 65,535: z is sent with four decimals
+
+
+def test_one_number_of_z_can_be_moved_alone():
+    e = explorer(MODEL)
+    moved = e.z({**POINTS[0], "moves": {"z42": -1.5}}) - e.z(POINTS[0])
+    assert moved[42].item() == pytest.approx(-1.5, abs=1e-6) and moved.count_nonzero() == 1
+
+
+def test_verdict_is_lost_where_what_it_rests_on_is_smoothed_away():
+    head, arrays = asked(what="verdict", points=POINTS[:1])
+    assert arrays["map"].shape == (1, 16, 16) and head["reach"] > 0
+    shares = arrays["map"][0] / 32767.5 - 1
+    assert np.abs(shares).max() == pytest.approx(1, abs=1e-3)
 
 
 def test_layers_end_with_the_image():
@@ -118,6 +153,8 @@ def test_neighbours_come_from_the_training_set_and_a_copy_would_show():
         ({"what": "gallery", "seed": -1, "count": 4}, "Seed -1"),
         ({"what": "gallery", "seed": 0, "count": 4, "label": 10}, "Class 10 is not known"),
         ({"what": "points", "points": []}, "1 to 16 points"),
+        ({"what": "points", "points": [{**POINTS[0], "mix": [0.5] * 10}]}, "shares of 10 classes that add up to 1"),
+        ({"what": "points", "points": [{**POINTS[0], "moves": {"z100": 1}}]}, "A step of 1 along direction z100"),
         ({"what": "points", "points": POINTS, "psi": 2}, "truncation 2"),
         ({"what": "points", "points": [{"seed": 0, "index": 10_001}]}, "Index 10001"),
         ({"what": "points", "points": [{"z": [0.0] * 99}]}, "100 numbers"),
@@ -147,9 +184,14 @@ def test_every_pretrained_generator_can_be_explored():
 
 
 def test_link_is_read_where_it_can_be_understood():
-    assert asked_for({"seed": "12", "psi": "0.5", "label": "benign"}) == {"seed": 12, "psi": 0.5, "label": "benign"}
-    assert asked_for({"seed": "-1", "psi": "nan"}) == {}
-    assert asked_for({"seed": "99999999999", "psi": "7"}) == {}
+    e = explorer(MODEL)
+    assert asked_for({"seed": "12", "psi": "0.5", "label": "3"}, e) == {"seed": 12, "psi": 0.5, "label": "3"}
+    assert asked_for({"seed": "-1", "psi": "nan"}, e) == {}
+    assert asked_for({"seed": "99999999999", "psi": "7"}, e) == {}
+    point = {**POINTS[1], "moves": {"2": 1.5}}
+    assert asked_for({"point": json.dumps(point)}, e)["point"] == point
+    for nonsense in ("", "{", "[]", "7", '{"z": [1]}', '{"seed": 0, "index": -1}', '{"seed": 0, "index": 0, "mix": 3}'):
+        assert "point" not in asked_for({"point": nonsense}, e)
 
 
 def test_both_networks_are_drawn_with_the_shapes_that_they_have():
