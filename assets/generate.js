@@ -57,7 +57,7 @@ function drawNorms(canvas, ways, ink) {
   g.fillText("|z|", 0, (y(top) + y(bottom)) / 2 + 4);
   g.fillText("A", x(0, all.length / 2) - 4, height - 4);
   g.fillText("B", x(all.length / 2 - 1, all.length / 2) - 4, height - 4);
-  const colours = { slerp: REAL, lerp: SYNTHETIC };
+  const colours = { slerp: document.body.classList.contains("dark") ? REAL_ON_DARK : REAL, lerp: SYNTHETIC };
   for (const [name, values] of Object.entries(ways)) {
     g.strokeStyle = g.fillStyle = colours[name];
     g.lineWidth = 2;
@@ -257,6 +257,7 @@ function latentSpace(root, props, watch, trigger) {
     if (shown.alike) drawTiles(alike, shown.alike, STEPS, grey);
     if (shown.four) drawTiles(four, shown.four, 4, grey, { marks: (k) => [LETTERS[k], ring] });
     if (shown.square) draw(square, "square", shown.square, SIDE, { marks: among(shown.squarePoints), width: Math.min(square.parentElement.clientWidth, 420) });
+    near.hidden = !shown.near;
     if (shown.near) drawTiles(near, shown.near, 4, grey, { marks: (k) => (k ? null : ["", accent]) });
     const plain = greyLook(0, 1, 0, 1);
     for (const { canvas, maps } of shown.layers ?? []) drawTiles(canvas, maps, maps.shape[0], plain, { width: Math.min(canvas.parentElement.clientWidth, 48 * maps.shape[0]) });
@@ -342,7 +343,7 @@ function latentSpace(root, props, watch, trigger) {
     });
     ask("verdict", { what: "verdict", points: [point] }, (head, found) => {
       state.shown.verdict = found.map;
-      verdictWords.textContent = `D's score is ${head.score?.toFixed(2)} (above 0: real). Where the map is orange the image speaks for real: smoothed away there, the score falls; where it is blue the image gives itself away. Full colour is \u00b1${head.reach?.toPrecision(2)}.`;
+      verdictWords.textContent = `D's score is ${head.score?.toFixed(2).replace("-", "\u2212")} (above 0: real). Where the map is orange the image speaks for real: smoothed away there, the score falls; where it is blue the image gives itself away. Full colour is \u00b1${head.reach?.toPrecision(2)}.`;
       redraw();
     });
     neighbours(point);

@@ -61,7 +61,7 @@ def latent_page(demo: gr.Blocks) -> gr.Dropdown:
     names = generators()
     first = names[0]
     cards = {card["name"]: card for card in list_models("generate")}
-    with gr.Row(elem_classes="gl-page gl-live"):
+    with gr.Row(elem_classes="gl-page"):
         with gr.Column(scale=1, min_width=230, elem_classes="gl-controls"):
             model = gr.Dropdown(titled(), value=first, label="Model", elem_id="latent-model")
             words = gr.HTML(card_words(cards[first]), elem_id="latent-card", apply_default_css=False)

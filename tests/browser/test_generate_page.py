@@ -1,6 +1,7 @@
 """The Generate page: a gallery, a chosen image, ways between images."""
 
 import json
+from urllib.parse import urlencode
 
 import numpy as np
 import pytest
@@ -59,6 +60,22 @@ def test_tile_is_chosen_by_pointer_and_keys_and_kept(latent):
     before = page.evaluate(PIXELS, "#latent canvas[aria-label='A, B, C and D']")
     gallery.press("b")
     page.wait_for_function(f"was => ({PIXELS})(\"#latent canvas[aria-label='A, B, C and D']\") !== was", arg=before)
+
+
+def test_image_on_the_way_is_looked_at_and_its_link_brings_it_back(latent):
+    page = latent()
+    strip = "#latent canvas[aria-label^='From A to B']"
+    page.wait_for_function(f'() => document.querySelector("{strip}").width > 100')
+    box = page.locator(strip).bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 4.5 / 9, box["y"] + box["height"] / 4)
+    point = wait_for_point(page, lambda point: "mix" in point)
+    assert sorted(point["mix"])[-2:] == [0.5, 0.5]  # half of A's class, half of B's
+    page.locator("#latent p").get_by_text("50 % 0, 50 % 1").wait_for()
+    page.locator("#latent p").get_by_text("D's score is").wait_for()
+    again = latent("&" + urlencode({"point": json.dumps(point)}))
+    assert wait_for_point(again, lambda found: "mix" in found) == point
+    page.get_by_label("Hold the class of A").check()
+    page.wait_for_function(f'was => ({PIXELS})("{strip}") !== was', arg=page.evaluate(PIXELS, strip))
 
 
 def test_class_seed_and_link(latent):
