@@ -67,15 +67,17 @@ def test_image_on_the_way_is_looked_at_and_its_link_brings_it_back(latent):
     strip = "#latent canvas[aria-label^='From A to B']"
     page.wait_for_function(f'() => document.querySelector("{strip}").width > 100')
     box = page.locator(strip).bounding_box()
-    page.mouse.click(box["x"] + box["width"] * 4.5 / 9, box["y"] + box["height"] / 4)
+    page.locator(strip).click(position={"x": box["width"] * 4.5 / 9, "y": box["height"] / 4})
     point = wait_for_point(page, lambda point: "mix" in point)
     assert sorted(point["mix"])[-2:] == [0.5, 0.5]  # half of A's class, half of B's
     page.locator("#latent p").get_by_text("50 % 0, 50 % 1").wait_for()
     page.locator("#latent p").get_by_text("D's score is").wait_for()
+    drawn = "at => document.querySelector(at).toDataURL()"
+    blended = page.evaluate(drawn, strip)
+    page.get_by_label("Hold the class of A").check()
+    page.wait_for_function(f"([at, was]) => ({drawn})(at) !== was", arg=[strip, blended])
     again = latent("&" + urlencode({"point": json.dumps(point)}))
     assert wait_for_point(again, lambda found: "mix" in found) == point
-    page.get_by_label("Hold the class of A").check()
-    page.wait_for_function(f'was => ({PIXELS})("{strip}") !== was', arg=page.evaluate(PIXELS, strip))
 
 
 def test_class_seed_and_link(latent):
