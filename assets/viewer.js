@@ -12,6 +12,7 @@ function volumeViewer(root, props, watch) {
     error: "signed", // the error that the "layers" layout shows
     compare: "swipe", // "off" | "swipe" | "blend"
     other: "input", // the layer compared with
+    rivals: false, // whether two models are shown
     split: 0.5, // where the swipe divides a pane
     mix: 0.5, // share of the other layer in a blend
     radiological: true,
@@ -417,6 +418,9 @@ function volumeViewer(root, props, watch) {
     const known = viewer.volume?.errorRange;
     viewer.volume = volume;
     if (!layerNamed(state.layer)) state.layer = "synthetic";
+    const rivals = volume.layers.some(({ name }) => name === "rival");
+    if (rivals !== state.rivals) state.other = rivals ? "rival" : "input"; // two models were asked for to be compared
+    state.rivals = rivals;
     if (!layerNamed(state.other)) state.other = "input";
     if (!alike) Object.assign(state, { line: null, profiling: false });
     state.pointer = null;

@@ -69,8 +69,9 @@ def metrics_table(case: Case) -> str:
         f"PSNR, range {PEAKS[case.target]}": [f"{_number(m['psnr'])} dB" for m in found.values()],
         "PSNR, SynthRAD": [f"{_number(m['psnr_synthrad'])} dB" for m in found.values()],
         "SSIM": [_number(m["ssim"], 3) for m in found.values()],
-        "Correlation": [_number(m.get("correlation"), 3) for m in found.values()],
     }
+    if "correlation" in metrics:
+        similarity["Correlation"] = [_number(m["correlation"], 3) for m in found.values()]
     for name in metrics["dice"]:
         tissue = TISSUES.get(name, name).lower()
         similarity[f"Dice, {tissue}"] = [_number(m["dice"][name], 3) for m in found.values()]

@@ -185,11 +185,9 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
                 [(arrow(name), name) for name in models], value=TASK, label="Task", visible=len(models) > 1,
                 elem_id="task",
             )  # fmt: skip
-            with gr.Row(visible=any(len(names) > 1 for names in models.values())):
-                model = gr.Dropdown(models[TASK], value=opening.model, label="Model", min_width=120, elem_id="model")
-                rival = gr.Dropdown(
-                    [ALONE, *models[TASK]], value=ALONE, label="Compare with", min_width=120, elem_id="rival"
-                )
+            with gr.Group(visible=any(len(names) > 1 for names in models.values())):
+                model = gr.Dropdown(models[TASK], value=opening.model, label="Model", elem_id="model")
+                rival = gr.Dropdown([ALONE, *models[TASK]], value=ALONE, label="Compare with", elem_id="rival")
             source = gr.Radio([PHANTOM, UPLOAD], value=PHANTOM, show_label=False, container=False, elem_id="source")
             with gr.Column(elem_classes="gl-source") as phantom:
                 with gr.Group():
