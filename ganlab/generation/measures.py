@@ -11,6 +11,7 @@ from scipy.spatial import distance
 from ganlab.generation.slices import PIXEL
 
 MEASURES = ("diameter_mm", "roundness", "mean_hu")
+BINS = {"diameter_mm": (2, 28, 26), "roundness": (0.2, 1.0, 20), "mean_hu": (-700, 500, 24)}  # outer edges, number
 CONTRAST = 150.0  # HU between a nodule and the lung around it, at least
 SOFT = 60.0  # HU that calcium is taken for, lest it raise the threshold
 
@@ -83,9 +84,38 @@ def compare_measures(reference: dict[str, np.ndarray], other: dict[str, np.ndarr
     the distribution functions), Wasserstein's distance in the measure's unit, and the share measured of the other."""
     result = {}
     for name, values in reference.items():
-        a, b = (x[np.isfinite(x)] for x in (values, other[name]))
-        ks, shift = math.nan, math.nan
-        if len(a) and len(b):
-            ks, shift = float(stats.ks_2samp(a, b).statistic), float(stats.wasserstein_distance(a, b))
-        result[name] = {"ks": ks, "wasserstein": shift, "measured": len(b) / len(other[name])}
+        a, b = _numbers(values), _numbers(other[name])
+        shift = float(stats.wasserstein_distance(a, b)) if len(a) and len(b) else math.nan
+        result[name] = {"ks": _gap(a, b), "wasserstein": shift, "measured": len(b) / len(other[name])}
     return result
+
+
+def _numbers(values: np.ndarray) -> np.ndarray:
+    return values[np.isfinite(values)]
+
+
+def _gap(a: np.ndarray, b: np.ndarray) -> float:
+    return float(stats.ks_2samp(a, b).statistic) if len(a) and len(b) else math.nan
+
+
+Measured = tuple[dict[str, np.ndarray], np.ndarray]  # as measure_nodules returns, labels (N,)
+
+
+def distributions(held_out: Measured, generated: Measured, real: Measured, classes: tuple[str, ...]) -> dict:
+    """Of each measure, "range", the outer edges of its bins, all as wide, in the measure's unit; and of each of the
+    classes the counts by bin of the held-out and of the generated nodules, the Kolmogorov-Smirnov distance of the two
+    ("ks"), and that of other real nodules from the held-out ("floor")."""
+    result = {name: {"range": list(BINS[name][:2]), "classes": {}} for name in MEASURES}
+    for name, found in result.items():
+        for k, word in enumerate(classes):
+            known, made, other = (_numbers(m[name][labels == k]) for m, labels in (held_out, generated, real))
+            counts = {"held_out": _counts(known, name), "generated": _counts(made, name)}
+            found["classes"][word] = counts | {"ks": _gap(known, made), "floor": _gap(known, other)}
+    return result
+
+
+def _counts(values: np.ndarray, name: str) -> str:
+    """Of each bin, in one string, so that a card stays short; what lies beyond the edges counts in the outer bins."""
+    low, high, bins = BINS[name]
+    counts, _ = np.histogram(np.clip(values, low, high), bins, (low, high))
+    return " ".join(map(str, counts))

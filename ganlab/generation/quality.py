@@ -21,7 +21,7 @@ from ganlab.checkpoints import model_folder, read_card, write_card
 from ganlab.errors import InputError
 from ganlab.generation.data import HELD_OUT, Images, Kind, Progress, get_kind, load_images
 from ganlab.generation.features import classifier_test, embed, load_features
-from ganlab.generation.measures import MEASURES, compare_measures, measure_nodules
+from ganlab.generation.measures import MEASURES, compare_measures, distributions, measure_nodules
 from ganlab.generation.networks import noise
 from ganlab.generation.sampling import batches
 from ganlab.generation.trainer import load_generator
@@ -203,7 +203,8 @@ def evaluate_generator(
 
     count: images of each set, or as many as there are. "generated" and "real" (the floor: other real images that no
     generator saw; of digits, which are few, the training set, of other writers than the held-out) hold fid, kid,
-    precision, recall, density, coverage against the held-out images, and ms_ssim; of nodules also compare_measures.
+    precision, recall, density, coverage against the held-out images, and ms_ssim; of nodules also compare_measures,
+    and "distributions", by class, as that function says.
     "memorisation" and "classifier" are as their functions say; a generator without labels has no classifier. Labels
     are as frequent as in the training set.
     Raises InputError for a model that is none, and where the features of its images are missing.
@@ -244,8 +245,13 @@ def evaluate_generator(
     if kind.name == "nodules":
         truth = measure_nodules(kind.to_unit(reference.images))
         result["held_out_measured"] = float(np.isfinite(truth["diameter_mm"]).mean())
-        for who, images in sets.items():
-            result[who]["measures"] = compare_measures(truth, measure_nodules(kind.to_unit(images.images)))
+        measured = {who: measure_nodules(kind.to_unit(images.images)) for who, images in sets.items()}
+        for who in sets:
+            result[who]["measures"] = compare_measures(truth, measured[who])
+        classes = kind.classes if conditional else ("all",)
+        known_labels = reference.labels if conditional else torch.zeros_like(reference.labels)
+        others = ((measured[who], images.labels.numpy()) for who, images in sets.items())
+        result["distributions"] = distributions((truth, known_labels.numpy()), *others, classes)
     return _rounded(result)
 
 

@@ -26,7 +26,7 @@ from ganlab.generation.features import (
     train_features,
 )
 from ganlab.generation.game import GanConfig
-from ganlab.generation.measures import compare_measures, measure_nodules, segment_nodule
+from ganlab.generation.measures import compare_measures, distributions, measure_nodules, segment_nodule
 from ganlab.generation.networks import NetworkConfig
 from ganlab.generation.nodules import make_nodules
 from ganlab.generation.quality import (
@@ -269,6 +269,23 @@ def test_comparison_of_measures_leaves_out_what_was_not_measured():
     assert np.isnan(nothing["ks"]) and nothing["measured"] == 0
 
 
+def test_distributions_count_each_class_alone_and_what_lies_beyond_the_edges():
+    def measured(*diameters):
+        values = np.array(diameters)
+        return {"diameter_mm": values, "roundness": np.full(len(values), 0.5), "mean_hu": np.zeros(len(values))}
+
+    labels = np.array([0, 0, 1, 1])
+    real, made = measured(2.5, 4.5, 10, 11), measured(1.0, np.nan, 40, np.nan)
+    found = distributions((real, labels), (made, labels), (real, labels), ("benign", "malignant"))["diameter_mm"]
+    assert found["range"] == [2, 28]
+    benign, malignant = found["classes"]["benign"], found["classes"]["malignant"]
+    assert benign["held_out"].split()[:4] == ["1", "0", "1", "0"] and len(benign["held_out"].split()) == 26
+    assert benign["generated"].split() == ["1"] + ["0"] * 25 and benign["ks"] == 1 and benign["floor"] == 0
+    assert malignant["generated"].split() == ["0"] * 25 + ["1"] and malignant["ks"] == 1
+    lost = distributions((real, labels), (made, 0 * labels), (real, labels), ("benign", "malignant"))
+    assert np.isnan(lost["diameter_mm"]["classes"]["malignant"]["ks"])
+
+
 # the features
 
 
@@ -358,6 +375,8 @@ def test_a_generator_of_nodules_has_its_nodules_measured(tmp_path, monkeypatch):
     assert json.loads(json.dumps(result, allow_nan=False)) == result
     assert result["real"]["measures"]["diameter_mm"]["ks"] < 0.5 < result["held_out_measured"]
     assert result["generated"]["measures"]["diameter_mm"]["measured"] < 0.5
+    (every,) = result["distributions"]["diameter_mm"]["classes"].items()  # it was told no class
+    assert every[0] == "all" and sum(map(int, every[1]["held_out"].split())) == round(24 * result["held_out_measured"])
     assert "| diameter_mm, Wasserstein mm (lower) |" in format_quality(result)
     with pytest.raises(InputError, match="too few"):
         evaluate_generator(str(tmp_path / "gan"), count=3)
