@@ -17,7 +17,7 @@ from ganlab.errors import Cancelled, InputError
 from ganlab.translation.tasks import REVERSE, get_task, phantom_pair
 from ganlab.ui import findings, report
 from ganlab.ui.cases import NAMES, PLANES, Case, read_scan, save_case, scan_names
-from ganlab.ui.parts import QUIET
+from ganlab.ui.parts import QUIET, data_table
 from ganlab.ui.phantoms import SEED_LIMIT, is_seed
 from ganlab.ui.sessions import Store
 from ganlab.ui.settings import Settings
@@ -178,11 +178,12 @@ def figures(case: Case) -> str:
             f"<td>{one['mae']:.{digits}f}</td><td>{one['mae'] / max(found['mae'], 1e-9):.2f}</td></tr>"
             for name, one in case.cycle["hidden"].items()
         )
+        head = (
+            f"<tr><th scope='col'>Change</th><th scope='col'>Mean change{', HU' if hu else ''}</th>"
+            f"<th scope='col'>Cycle error, {unit}</th><th scope='col'>Times</th></tr>"
+        )
         parts.append(
-            f"<table class='gl-table'><caption>Hidden message: the synthetic {NAMES[case.target]}, changed on its way "
-            f"back</caption><thead><tr><th scope='col'>Change</th><th scope='col'>Mean change"
-            f"{', HU' if hu else ''}</th><th scope='col'>Cycle error, {unit}</th><th scope='col'>Times</th></tr>"
-            f"</thead><tbody>{rows}</tbody></table>"
+            data_table(f"Hidden message: the synthetic {NAMES[case.target]}, changed on its way back", head, rows)
         )
     if "judged" in case.cycle:
         names = {"judged": f"Synthetic {NAMES[case.target]}", "judged-real": f"Real {NAMES[case.target]}"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from html import escape
 from pathlib import Path
 
 import gradio as gr
@@ -17,6 +18,15 @@ def data_address(image, compress_level: int = 6) -> str:
     stream = io.BytesIO()
     image.save(stream, format="PNG", compress_level=compress_level)
     return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"
+
+
+def data_table(caption: str, head: str, body: str) -> str:
+    """HTML of a table, from its rows of heads and its other rows; where the page is too narrow for it, it scrolls
+    sideways under its first column."""
+    return (
+        f"<div class='gl-scroll' role='region' aria-label='{escape(caption)}' tabindex='0'><table class='gl-table'>"
+        f"<caption><span>{escape(caption)}</span></caption><thead>{head}</thead><tbody>{body}</tbody></table></div>"
+    )
 
 
 def canvas(elem_id: str, scripts: tuple[str, ...], start: str, value: dict | None = None, classes: str = "", **more):

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from ganlab.translation.tasks import short
 from ganlab.ui.cases import NAMES, PLANES, TASK, Case
+from ganlab.ui.parts import data_table
 from ganlab.ui.viewer import VOLUMES, unit_of
 
 TISSUES = {
@@ -82,10 +83,10 @@ def metrics_table(case: Case) -> str:
         f"<div><dt>{escape(name.replace('_', ' '))}</dt><dd>{escape(words)}</dd></div>"
         for name, words in {"mask": metrics["mask"], **metrics["definitions"]}.items()
     )
+    caption = f"Synthetic against reference {target}{said * (len(found) > 1)}"
+    head = f"<tr><th scope='col'>Region</th>{columns}<th scope='col'>Voxels</th></tr>"
     return (
-        f"<table class='gl-table'><caption>Synthetic against reference {target}{said * (len(found) > 1)}</caption>"
-        f"<thead><tr><th scope='col'>Region</th>{columns}<th scope='col'>Voxels</th></tr></thead>"
-        f"<tbody>{body}</tbody></table>"
+        f"{data_table(caption, head, body)}"
         f"<dl class='gl-numbers'>{numbers}</dl>"
         f"<details class='gl-terms'><summary>How each number is defined</summary><dl>{terms}</dl></details>"
     )

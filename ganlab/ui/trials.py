@@ -88,7 +88,7 @@ class Trial:
             f"<h3>You were right {100 * mine['accuracy']['estimate']:.0f} % of the time</h3>"
             f"<p>With {len(truth)} images that means {low:.0f} to {high:.0f} % (95 %, Wilson), and d\u2032 "
             f"{share(mine['dprime'])} with a criterion of {number(mine['criterion'])}: {words(mine)}</p>"
-            f"{readers_table(found)}<div class='gl-trial-all'>{tiles}</div>"
+            f"<div class='gl-scroll'>{readers_table(found)}</div><div class='gl-trial-all'>{tiles}</div>"
         )
 
 
