@@ -165,3 +165,16 @@ def test_inversion_opens_on_something_and_finds_what_is_asked(new_page, address)
     page.locator("#inversion-alert").get_by_text("Choose a picture or a scan first").wait_for(timeout=READY)
     page.get_by_role("tab", name="How good?").click()
     page.locator("#quality").get_by_text("dcgan-digits").wait_for()
+
+
+def test_on_a_phone_the_measures_scroll_under_their_first_column(new_page, address):
+    page = new_page(viewport={"width": 390, "height": 844})
+    page.goto(f"{address}/?tab=generate&room=quality")
+    table = page.locator("#quality .gl-scroll")
+    table.get_by_text("dcgan-nodules").wait_for(timeout=READY)
+    first, last = table.locator("tbody th").first, table.locator("tbody tr").first.locator("td").last
+    before = first.bounding_box()["x"]
+    assert last.bounding_box()["x"] > 390
+    table.evaluate("element => { element.scrollLeft = 10000; }")
+    assert last.bounding_box()["x"] < 360 and first.bounding_box()["x"] == before
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
