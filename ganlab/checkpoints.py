@@ -75,13 +75,24 @@ def load_tensors(path: Path, device: str = "cpu") -> tuple[dict, dict]:
 
 
 def fill(net, tensors: dict, path: Path, assign: bool = False) -> None:
-    """Give a torch module its weights. Raises InputError if they are those of another architecture."""
+    """Give a torch module its weights. Raises InputError if they are those of another architecture, or not finite."""
+    check_finite(tensors, path)
     try:
         net.load_state_dict(tensors, assign=assign)
     except (RuntimeError, TypeError) as error:
         raise InputError(
             f'"{path}" holds weights of another architecture than is wanted here; copy it again or train it anew.'
         ) from error
+
+
+def check_finite(tensors: dict, path: Path) -> None:
+    """Raise InputError for weights that hold NaN or infinity: all that they make would be black, without a word."""
+    for name, values in tensors.items():
+        if values.is_floating_point() and not values.float().isfinite().all():
+            raise InputError(
+                f'"{path}" holds values that are no finite numbers, in the tensor "{name}": it is damaged, or was '
+                "written by a training that had come apart; copy it again or train it anew."
+            )
 
 
 def refuse_pickled(path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ganlab.checkpoints import load_tensors, save_tensors
+from ganlab.checkpoints import check_finite, load_tensors, save_tensors
 from ganlab.errors import InputError
 
 
@@ -82,14 +82,26 @@ class Average:
         self.state = {k: v.clone() for k, v in state.items()}
 
 
+def check_start(out: Path, resume: bool) -> None:
+    """Raise InputError where a training would be begun over another, or there is none to go on with."""
+    there = (out / "state.safetensors").exists()
+    if there and not resume:
+        raise InputError(f'"{out}" already holds a training; add --resume to go on, or choose another --out.')
+    if resume and not there:
+        raise InputError(
+            f'There is no training to resume in "{out}"; leave --resume out to begin one, or give its folder as --out.'
+        )
+
+
 def save_state(path: Path, meta: dict, **parts: dict[str, Tensor]) -> None:
     """Everything needed to go on: facts (configuration, step, ...) and named dictionaries of tensors, in one file."""
     save_tensors(path, {f"{part}/{k}": v for part, items in parts.items() for k, v in items.items()}, meta)
 
 
 def load_state(path: Path, device: str) -> tuple[dict, dict[str, dict[str, Tensor]]]:
-    """(facts, parts) of a file that save_state wrote."""
+    """(facts, parts) of a file that save_state wrote. Raises InputError for any other, and for what is not finite."""
     tensors, meta = load_tensors(path, device)
+    check_finite(tensors, path)
     parts: dict[str, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         part, _, name = key.partition("/")

@@ -25,7 +25,7 @@ from ganlab.generation.data import OWN, Images, get_kind, load_images
 from ganlab.generation.export import write_sheet
 from ganlab.generation.game import Game, GanConfig, Trouble
 from ganlab.generation.networks import make_networks, network_config, noise
-from ganlab.training import Event, load_state, save_state
+from ganlab.training import Event, check_start, load_state, save_state
 
 SHOWN = 64  # images of a sheet
 TASK = "generate"
@@ -42,8 +42,7 @@ def train(
     checkpoint stays.
     """
     out = Path(out)
-    if not resume and (out / "state.safetensors").exists():
-        raise InputError(f'"{out}" already holds a training; add --resume to go on, or choose another --out.')
+    check_start(out, resume)
     images = images or load_images(get_kind(config.data), count=config.count or None, progress=progress)
     game = Game(config, images, device)
     minutes = _restore(game, out / "state.safetensors", device) if resume else 0.0

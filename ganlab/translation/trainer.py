@@ -24,6 +24,7 @@ from ganlab.imaging.wording import listed
 from ganlab.training import (
     Average,
     Event,
+    check_start,
     learning_rate,
     load_state,
     optimizer_tensors,
@@ -137,8 +138,7 @@ def train(
     """
     out = Path(out)
     torch.manual_seed(config.seed)
-    if not resume and (out / "state.safetensors").exists():
-        raise InputError(f'"{out}" already holds a training; add --resume to go on, or choose another --out.')
+    check_start(out, resume)
     kind = METHODS[config.method]
     listing = folders.find_volumes(data, kind.paired) if data else None
     facts = folders.describe(listing) if listing else None

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import re
 
 import pytest
 import torch
@@ -87,7 +88,7 @@ def test_starting_over_a_training_or_changing_it_is_refused(tmp_path, images):
     for changes, name in (({"batch": 16}, "batch"), ({"network": dataclasses.replace(TINY.network, z=9)}, "network")):
         with pytest.raises(InputError, match=rf"another configuration \({name}\)"):
             losses(dataclasses.replace(TINY, **changes), tmp_path, images, resume=True)
-    with pytest.raises(InputError, match="not a readable"):
+    with pytest.raises(InputError, match=r"no training to resume in .*nothing"):
         losses(TINY, tmp_path / "nothing", images, resume=True)
     save_tensors(tmp_path / "state.safetensors", {"x": torch.zeros(1)}, {"task": "mr2ct"})
     with pytest.raises(InputError, match="not a state of this training"):
@@ -113,6 +114,29 @@ def test_a_loss_that_is_no_number_is_said_and_the_last_checkpoint_stays(tmp_path
         assert all(v.isfinite().all() for v in tensors(tmp_path / "cut", file).values() if v.is_floating_point())
     assert read_card(tmp_path / "cut")["steps"] == 2
     assert losses(TINY, tmp_path / "cut", images, resume=True) == whole[2:]
+
+
+def spoil(path, part=""):
+    """Make one value of a file's last floating tensor (of a part) infinite; the tensor's name."""
+    known, config = load_tensors(path)
+    name = [k for k, v in known.items() if v.is_floating_point() and v.dim() and k.startswith(part)][-1]
+    known[name].view(-1)[0] = math.inf
+    save_tensors(path, known, config)
+    return re.escape(name)
+
+
+def test_weights_that_are_no_finite_numbers_are_refused_by_name(tmp_path, images):
+    losses(dataclasses.replace(TINY, steps=2), tmp_path, images)
+    for file, load in (("model", load_generator), ("discriminator", load_discriminator)):
+        name = spoil(tmp_path / f"{file}.safetensors")
+        with pytest.raises(InputError, match=f'{file}.safetensors" holds .* no finite numbers, in the tensor "{name}"'):
+            load(str(tmp_path))
+    whole = (tmp_path / "state.safetensors").read_bytes()
+    for part in ("generator/", "average/", "optimizer discriminator/"):
+        (tmp_path / "state.safetensors").write_bytes(whole)
+        name = spoil(tmp_path / "state.safetensors", part)
+        with pytest.raises(InputError, match=f'state.safetensors" holds .* in the tensor "{name}".*train it anew'):
+            losses(TINY, tmp_path, images, resume=True)
 
 
 @pytest.mark.skipif(not (PRETRAINED / "mr2ct-unet").is_dir(), reason="no translation model here")

@@ -69,7 +69,7 @@ def test_starting_over_a_training_or_changing_it_is_refused(tmp_path):
         losses(TINY, tmp_path)
     with pytest.raises(InputError, match="batch"):
         losses(dataclasses.replace(TINY, batch=3), tmp_path, resume=True)
-    with pytest.raises(InputError, match="not a readable"):
+    with pytest.raises(InputError, match=r"no training to resume in .*nothing"):
         losses(TINY, tmp_path / "nothing", resume=True)
 
 
@@ -238,6 +238,16 @@ def test_a_model_that_was_tampered_with_is_refused_in_one_sentence(tmp_path):
         with pytest.raises(InputError) as raised:
             load_network(str(folder), "cpu")
         assert "\n" not in str(raised.value) and str(raised.value).endswith(".")
+
+
+def test_weights_that_are_no_finite_numbers_are_refused_by_name(tmp_path):
+    path = small_model(tmp_path)
+    tensors, config = load_tensors(path)
+    name = next(k for k, v in tensors.items() if v.is_floating_point())
+    tensors[name].view(-1)[-1] = math.nan
+    save_tensors(path, tensors, config)
+    with pytest.raises(InputError, match=f'model.safetensors" holds .* no finite numbers, in the tensor "{name}"'):
+        load_network(str(tmp_path), "cpu")
 
 
 def test_a_state_that_is_not_of_the_training_is_refused(tmp_path):
