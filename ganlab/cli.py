@@ -352,6 +352,7 @@ def train(
     from ganlab.processes import rank
     from ganlab.training import tensorboard
     from ganlab.translation.folders import Folders
+    from ganlab.translation.presets import PRESETS as TRANSLATORS
     from ganlab.translation.presets import get_preset
     from ganlab.translation.tasks import get_task
     from ganlab.translation.trainer import train as run
@@ -362,6 +363,11 @@ def train(
         card = train_features(kind, out, resolve(device), steps or 1200, progress=progress_bar(preset, silent))
         say({"out": str(out), **card["metrics"]}, as_json)
         return
+    if preset not in GENERATORS and preset not in TRANSLATORS:
+        raise InputError(
+            f'Preset "{preset}" is not known; choose from {", ".join(GENERATORS)} (images from noise) or '
+            f"{', '.join(TRANSLATORS)} (translation)."
+        )
     if preset in GENERATORS:
         if start or target:
             raise InputError(f"{preset} makes images from noise: leave --start and --target out.")

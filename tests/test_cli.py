@@ -127,6 +127,11 @@ def test_training_takes_steps_and_resumes(run, tmp_path):
     assert code == 2 and "--resume" in err
 
 
+def test_an_unknown_preset_is_told_those_of_both_families(run):
+    code, _, err = run("train", "dcgan-brains")
+    assert code == 2 and all(name in err for name in ("dcgan-digits", "fc-nodules", "mr2ct-unet", "t1fa-cyclegan"))
+
+
 def test_training_on_two_folders_of_volumes(run, tmp_path):
     for kind, folder in (("t1", "mr"), ("ct", "ct")):
         code, _, err = run("phantom", "--modality", kind, "--spacing", 8, "--out", tmp_path / folder, "--device", "cpu")

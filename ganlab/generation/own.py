@@ -16,7 +16,7 @@ from ganlab.imaging.checks import looks_like_ct
 from ganlab.imaging.files import read_volume
 from ganlab.imaging.grid import canonical, model_grid, resample
 from ganlab.imaging.intensity import mr_gain
-from ganlab.imaging.pictures import PICTURES, read_picture
+from ganlab.imaging.pictures import PICTURES, WHITE, is_deep, read_picture
 from ganlab.imaging.wording import listed, quoted, times
 
 VOLUMES = (".nii", ".nii.gz", ".mgz", ".mgh", ".nrrd", ".mha", ".dcm", ".zip")
@@ -41,13 +41,13 @@ def read_files(files: list[Path], size: int, where: str, progress: Progress = No
     """(images (N, 1, size, size), sentences about what was left out or changed) of pictures and volumes; where they
     came from, for these sentences.
 
-    Pictures are made grey, cut to a square and resampled; black is -1 and white 1, in 8 bits or 16. Of a volume every
-    axial slice of the middle half counts, from its 0.5th to its 99.5th percentile. Raises InputError if fewer than 16
-    images can be read.
+    Pictures are made grey, cut to a square and resampled; black is -1 and white 1. Those of 16 bits, of which few may
+    be used, have one range, from the 0.5th to the 99.5th percentile of all of them. Of a volume every axial slice of
+    the middle half counts, between these percentiles of its own. Raises InputError if fewer than 16 images can be read.
     """
     if len(files) > MOST:
         raise InputError(f"{where} holds {len(files):,} files; at most {MOST:,} can be learned from.")
-    found, notices, sizes, skipped = [], [], {}, []
+    found, deep, notices, sizes, skipped = [], [], [], {}, []
     for k, path in enumerate(files):
         try:
             images, shape = read_image(path, size)
@@ -56,6 +56,8 @@ def read_files(files: list[Path], size: int, where: str, progress: Progress = No
             if len(skipped) <= 5:
                 notices.append(f"Left out: {error}")
         else:
+            if not _is_volume(path) and is_deep(path):
+                deep.append(len(found))
             found.append(images)
             sizes[shape] = path
         if progress:
@@ -69,14 +71,21 @@ def read_files(files: list[Path], size: int, where: str, progress: Progress = No
     if len(sizes) > 1:
         some = ", ".join(times(shape) for shape in sorted(sizes)[:3])
         notices.append(f"The images differ in size ({some} ...); all were cut to squares and resampled to {size}.")
+    if deep:
+        low, high = _range([found[k] for k in deep])
+        for k in deep:
+            found[k] = _between(found[k], low, high)
+        a, b = (f"{(v + 1) / 2 * WHITE:,.0f}" for v in (low, high))
+        notices.append(f"16-bit pictures with values {a} to {b}: these are black and white in all {len(deep)}.")
     images = torch.cat(found)
     return Images(get_kind(f"{OWN}{size}"), images, torch.zeros(len(images), dtype=torch.int64)), notices
 
 
 def read_image(path: Path, size: int) -> tuple[Tensor, tuple[int, ...]]:
-    """(images (N, 1, size, size) in -1..1, shape as read): one of a picture, many of a volume. Raises InputError."""
+    """(images (N, 1, size, size) in -1..1, shape as read): one of a picture, of 16 bits from 0 to 65,535, many of a
+    volume. Raises InputError."""
     path = Path(path)
-    if path.is_dir() or path.name.lower().endswith(VOLUMES):
+    if _is_volume(path):
         return _slices(path, size)
     grey = read_picture(path)
     return fitted(torch.from_numpy(grey)[None, None], size) * 2 - 1, grey.shape
@@ -85,13 +94,15 @@ def read_image(path: Path, size: int) -> tuple[Tensor, tuple[int, ...]]:
 def read_as(path: Path, kind: Kind) -> Tensor:
     """(N, 1, size, size) in -1..1: a user's picture or volume, as images of this kind are.
 
-    A picture is cut to a square, black -1 and white 1. Of a volume: axial slices with the kind's pixels and range,
+    A picture is cut to a square, black -1 and white 1; one of 16 bits has its 0.5th to its 99.5th percentile between
+    them. Of a volume: axial slices with the kind's pixels and range,
     from the bottom up; of a head those of the 130 mm below its top, with its middle in theirs; of nodules, patches
     around the middle of the volume. Raises InputError, also for a CT where an MR is asked for and the reverse.
     """
     path = Path(path)
     if not (kind.mm and path.name.lower().endswith(VOLUMES)):
-        return read_image(path, kind.size)[0]
+        images = read_image(path, kind.size)[0]
+        return images if _is_volume(path) or not is_deep(path) else _between(images, *_range([images]))
     volume = canonical(read_volume(path))
     modality, air = kind.modality, kind.low
     if (modality == "ct") != looks_like_ct(volume):
@@ -117,6 +128,22 @@ def read_as(path: Path, kind: Kind) -> Tensor:
     x, y = middle
     cut = padded[x : x + kind.size, y : y + kind.size]
     return kind.to_network(np.ascontiguousarray(cut.transpose(2, 1, 0)[:, ::-1, ::-1]))
+
+
+def _is_volume(path: Path) -> bool:
+    return path.is_dir() or path.name.lower().endswith(VOLUMES)
+
+
+def _range(images: list[Tensor]) -> tuple[float, float]:
+    """The 0.5th and the 99.5th percentile of all pixels; the least and the greatest where these are the same."""
+    values = torch.cat([each.flatten() for each in images]).numpy()
+    low, high = (float(v) for v in np.percentile(values[:: 1 + len(values) // 10**7], (0.5, 99.5)))
+    return (low, high) if high > low else (float(values.min()), float(values.max()))
+
+
+def _between(images: Tensor, low: float, high: float) -> Tensor:
+    """-1 at low, 1 at high, and no further."""
+    return ((images - low) / max(high - low, 1e-12) * 2 - 1).clamp(-1, 1)
 
 
 def _slices(path: Path, size: int) -> tuple[Tensor, tuple[int, ...]]:

@@ -124,8 +124,8 @@ def is_synthetic(row: dict[str, str], path: Path) -> bool:
 
 def render(found: list[Found], window: tuple[float, float] | None = None, size: int | None = None) -> Stimuli:
     """All images to 8 bits in one way: resampled to size x size if given, through one window (centre, width) for both
-    kinds; unless given, pictures keep their greys, and slices get the range from the 0.5th to the 99.5th percentile of
-    all of them together.
+    kinds; unless given, pictures keep their greys, of 16 bits from the least to the greatest value of all of them
+    together, and slices get the range from the 0.5th to the 99.5th percentile of all of them together.
 
     Raises InputError for too few or too many images, one kind only, different sizes, file formats or bit depths,
     images that are there twice.
@@ -218,7 +218,10 @@ def _range(found: list[Found], window: tuple[float, float] | None) -> tuple[floa
     if found[0].kind != "volumes":
         if window:
             raise InputError("A window is for volumes; pictures keep their greys.")
-        return 0.0, 1.0
+        if not found[0].kind.endswith("16 bits"):
+            return 0.0, 1.0
+        # of 16 bits few may be used, CT being exported as 12 of them: as they are, all images would be black
+        return min(float(each.values.min()) for each in found), max(float(each.values.max()) for each in found)
     if window:
         centre, width = window
         if not (math.isfinite(centre) and math.isfinite(width)):

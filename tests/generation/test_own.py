@@ -1,5 +1,6 @@
 """A user's own images: what is read, what is refused and in which words."""
 
+import re
 import struct
 import zlib
 
@@ -46,6 +47,42 @@ def test_sixteen_bits_are_kept(tmp_path):
     np.testing.assert_allclose(found * 65535, values, atol=0.01)
 
 
+def exported(folder, count=20, low=1000, high=2000):
+    """16-bit pictures with these values, as CT is exported; the last one reaches half as high as the others."""
+    folder.mkdir(exist_ok=True)
+    tops = [high] * (count - 1) + [(low + high) // 2]
+    for k, top in enumerate(tops):
+        values = np.linspace(low, top, 32 * 32).reshape(32, 32).round().astype(np.uint16)
+        Image.fromarray(values).save(folder / f"slice{k:02d}.png")
+    return folder
+
+
+def test_sixteen_bits_of_which_few_are_used_have_one_range_in_a_folder(tmp_path):
+    images, notices = read_folder(exported(tmp_path), 32)
+    assert len(notices) == 1 and re.search(r"16-bit pictures with values 1,00\d to 1,99\d: .* all 20", notices[0])
+    assert images.images[0].min() == -1 and images.images[0].max() == 1
+    assert images.images[-1].max() == pytest.approx(0, abs=0.02)  # one range, not each picture's own
+    assert images.images[0].mean() == pytest.approx(0, abs=0.02)
+
+
+def test_eight_bits_stay_as_they_are_beside_sixteen(folder):
+    alone, said = read_folder(folder, 32)
+    exported(folder / "zz", 4)
+    images, notices = read_folder(folder, 32)
+    assert torch.equal(images.images[:18], alone.images) and images.images[18:22].max() == 1
+    assert len(notices) == len(said) + 1 and "all 4" in notices[-1]
+
+
+def test_a_deep_picture_to_be_found_in_a_generator_is_not_black(tmp_path):
+    exported(tmp_path, 1)
+    image = read_as(tmp_path / "slice00.png", get_kind("digits"))
+    assert image.min() == -1 and image.max() == 1 and image.mean() == pytest.approx(0, abs=0.02)
+    dots = np.full((32, 32), 1000, np.uint16)
+    dots[3, 3] = 1500  # less than a two hundredth of the pixels
+    Image.fromarray(dots).save(tmp_path / "dot.png")
+    assert read_as(tmp_path / "dot.png", get_kind("own-32")).max() == 1
+
+
 def test_transparent_is_black(tmp_path):
     pixels = np.full((16, 16, 4), 255, np.uint8)
     pixels[:8, :, 3] = 0
@@ -88,7 +125,13 @@ def test_what_cannot_be_read_is_said_and_the_rest_is_used(folder):
     images, notices = read_folder(folder, 16)
     assert len(images) == 18
     said = " ".join(notices)
-    for words in ('"wide.png" has 100,000 x 40', '"broken.jpg" cannot', '"words.png" cannot', "single grey", "4 x 4"):
+    for words in (
+        '"wide.png" has 100,000 x 40',
+        '"broken.jpg" is not a picture',
+        '"words.png" is not a picture',
+        "single grey",
+        "4 x 4",
+    ):
         assert words in said
 
 

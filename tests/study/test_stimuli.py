@@ -78,6 +78,17 @@ def test_pictures_of_16_bits_go_to_8_in_both_kinds_alike(tmp_path):
     assert np.abs(read - images / 257).max() <= 0.5 + 1e-4
 
 
+def test_of_16_bits_what_is_used_is_shown_by_one_range_for_both_kinds(tmp_path):
+    images = 1000 + noise(2 * EACH).astype(np.uint16) * 4
+    images[:, 0, :2] = 1000, 1510
+    images[3, 0, 2], images[15, 0, 2] = 1000, 2020
+    save(images[:EACH], tmp_path / "real")
+    save(images[EACH:], tmp_path / "synthetic")
+    read = from_folders(tmp_path / "real", tmp_path / "synthetic").images
+    assert (read[:, 0, 0] == 0).all() and np.ptp(read[:, 0, 1]) == 0
+    assert np.abs(read - (images.astype(float) - 1000) / 4).max() <= 0.5 + 1e-2
+
+
 @pytest.mark.parametrize("suffix", [".jpg", ".bmp", ".tif"])
 def test_any_format_will_do_if_both_kinds_have_it(tmp_path, suffix):
     images = noise(2 * EACH)
@@ -222,8 +233,8 @@ def test_a_row_that_is_there_twice_is_the_same_picture(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "data", "sentence"), [
-    ("real-04.png", b"no picture", '"real-04.png" cannot be read as a picture'),
-    ("real-04.png", b"", '"real-04.png" cannot be read as a picture'),
+    ("real-04.png", b"no picture", '"real-04.png" is not a picture that can be read, or is damaged'),
+    ("real-04.png", b"", '"real-04.png" is not a picture that can be read, or is damaged'),
     ("notes.txt", b"notes", '"notes.txt"'), ("scan.nii.gz", b"\x1f\x8b damaged", '"scan.nii.gz"'),
 ])  # fmt: skip
 def test_files_that_cannot_be_read_are_named(folders, name, data, sentence):
@@ -235,7 +246,7 @@ def test_files_that_cannot_be_read_are_named(folders, name, data, sentence):
 def test_half_a_picture_is_none(folders):
     path = folders[1] / "synthetic-02.png"
     path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(InputError, match=r'"synthetic-02.png" cannot be read as a picture'):
+    with pytest.raises(InputError, match=r'"synthetic-02.png" is not a picture that can be read'):
         from_folders(*folders[:2])
 
 
