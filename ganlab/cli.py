@@ -14,6 +14,9 @@ from ganlab.errors import InputError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 
+OwnSource = Annotated[
+    Path | None, typer.Option(help="Folder that a generator of your own images learned from; its held-out part counts.")
+]
 Modality = Annotated[list[str], typer.Option(help="t1, t2, pd, flair, ct, fa, pet or labels; may be repeated.")]
 
 
@@ -197,6 +200,7 @@ def stimuli(
     out: Annotated[Path, typer.Option(help="Folder: images/ for the readers, truth.csv to keep from them.")],
     model: Annotated[str, typer.Option(help="A pretrained generator, or the folder of a training.")] = "dcgan-nodules",
     count: Annotated[int, typer.Option("--n", help="How many, half of them real.", min=2, max=2000)] = 60,
+    source: OwnSource = None,
     as_json: Json = False,
     seed: Seed = 0,
     device: Device = "auto",
@@ -205,7 +209,7 @@ def stimuli(
     from ganlab.device import resolve
     from ganlab.generation.stimuli import write_stimuli
 
-    files = write_stimuli(model, count, out, seed, resolve(device), progress_bar("stimuli", as_json))
+    files = write_stimuli(model, count, out, seed, resolve(device), progress_bar("stimuli", as_json), source)
     result = {"model": model, "n": count, "seed": seed, "files": files}
     say(result, as_json, "\n".join(files.values()))
 
@@ -299,6 +303,7 @@ def evaluate_generator(
         list[str] | None, typer.Option(help="A generator's name or folder; all pretrained ones unless given.")
     ] = None,
     count: Annotated[int, typer.Option("--n", help="Images of each set, where there are as many.", min=10)] = 2000,
+    source: OwnSource = None,
     write_card: Annotated[bool, typer.Option(help="Write the figures into the models' cards.")] = False,
     as_json: Json = False,
     seed: Seed = 0,
@@ -310,9 +315,11 @@ def evaluate_generator(
     from ganlab.generation.quality import evaluate_generator as measure
     from ganlab.generation.quality import format_quality, write_quality
 
+    if source and not model:
+        raise InputError("--source is for a generator of your own images; give its folder with --model as well.")
     results = {}
     for name in model or [card["name"] for card in list_models("generate")]:
-        results[name] = measure(name, resolve(device), count, seed, progress_bar(name, as_json))
+        results[name] = measure(name, resolve(device), count, seed, progress_bar(name, as_json), source)
         if write_card:
             write_quality(name, results[name])
     say(results, as_json, "\n\n".join(map(format_quality, results.values())))
@@ -342,9 +349,9 @@ def train(
     Several GPUs or machines: accelerate launch -m ganlab train ...
     """
     from ganlab.device import resolve
-    from ganlab.generation.data import get_kind
+    from ganlab.generation.data import OWN, get_kind
     from ganlab.generation.features import FEATURES, train_features
-    from ganlab.generation.own import read_folder
+    from ganlab.generation.own import own_kind, read_folder
     from ganlab.generation.presets import PRESETS as GENERATORS
     from ganlab.generation.presets import get_preset as get_generator
     from ganlab.generation.presets import on_own
@@ -360,6 +367,12 @@ def train(
     out, silent, unit = out or Path("runs") / preset, as_json or rank() > 0, ""
     if preset.startswith(FEATURES):
         kind = get_kind(preset.removeprefix(FEATURES))
+        if source and not kind.name.startswith(OWN):
+            raise InputError(f"{preset} learns from images that ganlab makes; leave --source out.")
+        if source:
+            kind, notices = own_kind(source, kind.size, progress_bar("images", silent))
+            for notice in notices:
+                print(notice, file=sys.stderr)
         card = train_features(kind, out, resolve(device), steps or 1200, progress=progress_bar(preset, silent))
         say({"out": str(out), **card["metrics"]}, as_json)
         return
@@ -373,7 +386,7 @@ def train(
             raise InputError(f"{preset} makes images from noise: leave --start and --target out.")
         config, images = get_generator(preset, steps=steps, seed=seed), None
         if source:
-            images, notices = read_folder(source, config.network.size, progress_bar("images", silent))
+            images, _, notices = read_folder(source, config.network.size, progress_bar("images", silent))
             config = on_own(config, images)
             for notice in notices:
                 print(notice, file=sys.stderr)

@@ -285,3 +285,61 @@ def test_generator_takes_steps_and_resumes(run, tmp_path):
     assert code == 0 and json.loads(text)["steps"] == 2, err
     code, text, err = run("train", "dcgan-digits", "--steps", 3, "--out", out, "--resume")
     assert code == 0 and "step 3/3" in text, err
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A folder of ninety pictures."""
+    from PIL import Image
+
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for k, pixels in enumerate(np.random.default_rng(0).integers(0, 256, (90, 24, 24), np.uint8)):
+        Image.fromarray(pixels).save(folder / f"{k:02d}.png")
+    return folder
+
+
+def test_a_generator_of_own_images_is_judged_by_what_it_never_saw(run, tmp_path, pictures):
+    from ganlab.generation.own import read_folder
+
+    learned, kept, _ = read_folder(pictures, 16)
+    own, measuring = tmp_path / "runs" / "own", tmp_path / "runs" / "features-own-16"
+    code, _, err = run("train", "dcgan-digits", "--source", pictures, "--steps", 2, "--out", own)
+    assert code == 0 and f"{len(kept)} of 90 images are held out" in err
+    code, _, err = run("evaluate-generator", "--model", own)
+    assert code == 2 and "give the folder it learned from with --source" in err
+    code, _, err = run("evaluate-generator", "--model", own, "--source", pictures)
+    command = f'train features-own-16 --source "{pictures}" --out "{measuring}"'
+    assert code == 2 and command in err
+    code, _, err = run("train", "features-own-16", "--source", pictures, "--out", measuring, "--steps", 2)
+    assert code == 0, err
+    code, out, err = run("evaluate-generator", "--model", own, "--source", pictures, "--json")
+    assert code == 0, err
+    counts = json.loads(out)[str(own)]["counts"]
+    assert (counts["held_out"], counts["training"]) == (len(kept), len(learned))
+    code, out, err = run(
+        "stimuli", "--model", own, "--source", pictures, "--n", 20, "--out", tmp_path / "set", "--json"
+    )
+    assert code == 0 and len(list((tmp_path / "set" / "images").iterdir())) == 20, err
+    code, _, err = run("stimuli", "--model", own, "--source", pictures, "--n", 80, "--out", tmp_path / "more")
+    assert code == 2 and f"{len(kept)} are held out" in err
+    (pictures / "00.png").rename(pictures / "another name.png")
+    (pictures / "03.png").unlink()
+    (pictures / "04.png").unlink()
+    code, _, err = run("evaluate-generator", "--model", own, "--source", pictures)
+    assert code == 2 and f"learned from {len(learned)} images" in err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("evaluate-generator", "--source", "x"),
+        ("evaluate-generator", "--model", "dcgan-digits", "--source", "x"),
+        ("stimuli", "--model", "dcgan-digits", "--source", "x", "--out", "x"),
+        ("train", "features-digits", "--source", "x"),
+        ("train", "features-own-16"),
+    ],
+)
+def test_a_source_where_there_is_none_to_give_or_none_where_it_is_wanted(run, arguments):
+    code, _, err = run(*arguments)
+    assert code == 2 and "--source" in err and err.strip().endswith(".") and len(err.strip().splitlines()) == 1

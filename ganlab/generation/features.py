@@ -23,6 +23,7 @@ from ganlab.generation.augment import augmented
 from ganlab.generation.data import (
     HELD_OUT,
     LEVELS,
+    OWN,
     PER_PATIENT,
     TRAINING,
     Images,
@@ -39,6 +40,10 @@ FEATURES = "features-"  # what their folders begin with
 SEED = TRAINING + 1  # not the images that generators learn from, where there are others
 TESTED = 1000  # held-out images that the card's numbers are of
 NODULES = ("diameter_mm", "roundness", "mean_hu", "spiculation", "lobulation", "kernel_mm", "noise_hu")
+
+
+LOOKS = ("brightness", "contrast", "sharpness")  # what is known of a user's own images
+TURNS = 4
 
 
 @dataclass(frozen=True)
@@ -95,8 +100,14 @@ def known_images(kind: Kind, seed: int, count: int, progress: Progress = None) -
 
     Nodules: what `Nodules` says, a 0 or 1 for each solidity, and the scanner's kernel and noise, so that features see
     blur and noise too. Brains: the height 0..1 in the head, to within a twelfth: slices are even in height over
-    PER_PATIENT places, of which the label leaves a part. Digits: nothing.
+    PER_PATIENT places, of which the label leaves a part. Digits: nothing. A user's own, of which nothing is known: each
+    image four times, labelled by how many quarter turns it was turned (Gidaris, Singh and Komodakis, ICLR 2018), and
+    its LOOKS.
     """
+    if kind.name.startswith(OWN):
+        values = kind.to_network(kind.made(seed, count, progress)[0])
+        images = torch.cat([values.rot90(turns, (2, 3)) for turns in range(TURNS)])
+        return Images(kind, images, torch.arange(TURNS).repeat_interleave(len(values))), _looks(images)
     if kind.name != "nodules":
         values, labels = kind.made(seed, count, progress)
         attributes = {}
@@ -116,6 +127,13 @@ def known_images(kind: Kind, seed: int, count: int, progress: Progress = None) -
     )
     attributes = dict(zip(NODULES, rest, strict=True)) | {name: solidity == k for k, name in enumerate(SOLIDITY)}
     return Images(kind, kind.to_network(images), torch.as_tensor(labels)), attributes
+
+
+def _looks(images: Tensor) -> dict[str, np.ndarray]:
+    """LOOKS of images: their mean, standard deviation, and mean difference of neighbouring pixels."""
+    steps = images.diff(dim=2).abs().mean((1, 2, 3)) + images.diff(dim=3).abs().mean((1, 2, 3))
+    found = images.mean((1, 2, 3)), images.std((1, 2, 3)), steps / 2
+    return {name: values.numpy() for name, values in zip(LOOKS, found, strict=True)}
 
 
 def fit(
@@ -176,8 +194,11 @@ def explained(net: FeatureNet, images: Images, attributes: dict[str, np.ndarray]
 def feature_config(kind: Kind, **changes) -> FeatureConfig:
     """What features of a kind are trained with. Lungs have no handedness; digits and heads have."""
     known = {"nodules": (*NODULES, *SOLIDITY)}.get(kind.name, ("height",) if kind.classes == LEVELS else ())
+    classes = len(kind.classes)
+    if kind.name.startswith(OWN):
+        known, classes = LOOKS, TURNS
     augment = ("flip", "translation") if kind.name == "nodules" else ("translation",)
-    return FeatureConfig(kind.name, kind.size, len(kind.classes), known, augment=augment, **changes)
+    return FeatureConfig(kind.name, kind.size, classes, known, augment=augment, **changes)
 
 
 def train_features(
@@ -192,6 +213,7 @@ def train_features(
     attributes = torch.from_numpy(np.stack(list(known.values()), 1).astype(np.float32)) if known else None
     net = fit(config, images, attributes, device, progress)
     save_tensors(out / "model.safetensors", net.state_dict(), as_config(config))
+    whose = "the user's own" if kind.name.startswith(OWN) else "of no patient"
     front = {
         "name": out.name,
         "task": TASK,
@@ -199,7 +221,7 @@ def train_features(
         "architecture": "3x3 convolutions, batch normalisation, ReLU; the mean over the map is 64 features",
         "config": as_config(config),
         "parameters": sum(p.numel() for p in net.parameters()),
-        "training_data": f"{len(images)} images ({kind.name}), of no patient",
+        "training_data": f"{config.count:,} images ({kind.name}), {whose}",
         "steps": steps,
         "device": describe_device(device),
         "minutes": round((time.perf_counter() - clock) / 60, 1),
@@ -217,12 +239,14 @@ def train_features(
 
 def _text(front: dict) -> str:
     metrics = front["metrics"]
+    own = front["config"]["data"].startswith(OWN)
+    label = "by how many quarter turns an image was turned" if own else "the label of an image"
     rows = "".join(f"| {name}, R2 | {value:.2f} |\n" for name, value in metrics["r2"].items())
     return f"""
 # {front["name"]}
 
 {front["summary"]}.
-Trained to name the label of an image and what else is known of it; what is measured with lies before these heads.
+Trained to name {label} and what else is known of it; what is measured with lies before these heads.
 
 On {metrics["held_out"]} held-out images:
 
@@ -234,14 +258,28 @@ A Frechet distance on these features is not comparable with the FID of papers, w
 """
 
 
-def load_features(kind_name: str, device: str = "cpu") -> FeatureNet:
-    """The features of a kind, for inference. Raises InputError where there are none."""
+def own_features(kind: Kind, folder: Path, source: Path, device: str = "cpu") -> FeatureNet:
+    """The features of a user's own images (see `own.own_kind`) in a folder of trainings. Raises InputError where there
+    are none, or those of other images."""
+    net = load_features(kind.name, device, folder, f' --source "{source}"')
+    if net.config.count != kind.count:
+        raise InputError(
+            f'The features in "{folder / (FEATURES + kind.name)}" learned from {net.config.count:,} images, and '
+            f'"{source}" has {kind.count:,} to learn from; train them with python -m ganlab train '
+            f'{FEATURES}{kind.name} --source "{source}" --out "{folder / (FEATURES + kind.name)}".'
+        )
+    return net
+
+
+def load_features(kind_name: str, device: str = "cpu", folder: Path | None = None, source: str = "") -> FeatureNet:
+    """The features of a kind, for inference, of pretrained/ unless another folder is given; source: what the command
+    that trains them needs beside. Raises InputError where there are none."""
     get_kind(kind_name)
-    path = PRETRAINED / f"{FEATURES}{kind_name}" / "model.safetensors"
+    path = (folder or PRETRAINED) / f"{FEATURES}{kind_name}" / "model.safetensors"
     if not path.is_file():
         raise InputError(
             f'There are no features to measure images "{kind_name}" with; train them with python -m ganlab train '
-            f'features-{kind_name} --out "{path.parent}".'
+            f'features-{kind_name}{source} --out "{path.parent}".'
         )
     tensors, written = load_tensors(path, device)
     try:

@@ -55,7 +55,7 @@ LAZY = 8  # every so many steps the R1 penalty is taken, so many times (Karras e
 LIMITS = {
     "batch": (4, 512), "rate_d": (0.0, 0.1), "rate_g": (0.0, 0.1), "beta1": (0.0, 0.999), "d_steps": (1, 10),
     "r1": (0.0, 1000.0), "penalty": (0.0, 1000.0), "clip": (1e-4, 1.0), "horizon": (0, 100_000), "steps": (1, 10**7),
-    "seed": (0, 2**31), "count": (0, 100_000), "epoch": (1, 10**6),
+    "seed": (0, 2**31), "count": (0, 10**7), "epoch": (1, 10**6),
 }  # fmt: skip
 
 

@@ -1,7 +1,10 @@
-"""A user's own images: pictures and slices of volumes, to learn from or to look for in what a generator can make."""
+"""A user's own images: pictures and slices of volumes, to learn from, to judge a generator by, or to look for in what a
+generator can make."""
 
 from __future__ import annotations
 
+import os
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ganlab.errors import InputError
-from ganlab.generation.data import OWN, Images, Kind, Progress, get_kind
+from ganlab.generation.data import HELD_OUT, OWN, Images, Kind, Progress, get_kind
+from ganlab.generation.game import GanConfig
 from ganlab.imaging.checks import looks_like_ct
 from ganlab.imaging.files import read_volume
 from ganlab.imaging.grid import canonical, model_grid, resample
@@ -21,12 +25,18 @@ from ganlab.imaging.wording import listed, quoted, times
 
 VOLUMES = (".nii", ".nii.gz", ".mgz", ".mgh", ".nrrd", ".mha", ".dcm", ".zip")
 LEAST, MOST = 16, 50_000  # images to learn from
+APART = 5  # one file in so many is held out
 CROWN = 130.0  # mm below the top of a head, where its brain is
 
 
-def read_folder(folder: Path, size: int, progress: Progress = None) -> tuple[Images, list[str]]:
-    """All images of a folder and its subfolders, as `read_files` reads them; a subfolder of DICOM slices is a volume.
-    Raises InputError."""
+def read_folder(folder: Path, size: int, progress: Progress = None) -> tuple[Images, Images, list[str]]:
+    """(images to learn from, images held out to judge by, sentences) of a folder and its subfolders, as `read_files`
+    reads them; a subfolder of DICOM slices is a volume.
+
+    Held out is one file in five, by the checksum of its path below the folder: always the same ones, whatever is added
+    and unless they are renamed. Slices of a volume stay together; pictures of one patient do not, so give patients as
+    volumes. Raises InputError.
+    """
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f'"{folder}" is no folder; give one with at least {LEAST} images.')
@@ -34,7 +44,65 @@ def read_folder(folder: Path, size: int, progress: Progress = None) -> tuple[Ima
     if not files:
         raise InputError(f"{quoted(folder)} holds no images; {', '.join(PICTURES + VOLUMES)} can be read.")
     slices = {p.parent for p in files if p.name.lower().endswith(".dcm")}
-    return read_files([p for p in files if p.parent not in slices] + sorted(slices), size, quoted(folder), progress)
+    files = [p for p in files if p.parent not in slices] + sorted(slices)
+    found, notices = _read(files, size, quoted(folder), progress)
+    apart = held_out(list(found), folder)
+    parts = [[images for path, images in found.items() if (path in apart) == side] for side in (False, True)]
+    learned, kept = (_images(part, size) for part in parts)
+    notices.append(f"{len(kept):,} of {len(learned) + len(kept):,} images are held out, to judge a generator by.")
+    return learned, kept, notices
+
+
+def held_out(files: list[Path], folder: Path) -> set[Path]:
+    """Those of a folder's files that nothing learns from: one in five by chance, but at least one, and not all."""
+    sums = {p: zlib.crc32(os.fsencode(p.relative_to(folder).as_posix())) for p in files}
+    apart = {p for p in files if sums[p] % APART == 0}
+    if 0 < len(apart) < len(files):
+        return apart
+    return {min(files, key=sums.get)} if len(files) > 1 else set()
+
+
+def own_kind(folder: Path, size: int, progress: Progress = None) -> tuple[Kind, list[str]]:
+    """(the kind of a user's images, which "makes" those of the folder, in a mixed order: what is held out for the seed
+    HELD_OUT, else what is to be learned from; sentences). Raises InputError where nothing is held out."""
+    learned, kept, notices = read_folder(folder, size, progress)
+    if not len(kept):
+        raise InputError(f"{quoted(Path(folder))} is a single volume, so none are left to judge by; add others to it.")
+    parts = {}
+    for held, part in ((False, learned), (True, kept)):
+        order = torch.randperm(len(part), generator=torch.Generator().manual_seed(0))
+        parts[held] = part.kind.to_unit(part.images[order])
+
+    def made(seed: int, count: int, progress: Progress = None) -> tuple[np.ndarray, np.ndarray]:
+        values = parts[seed == HELD_OUT][:count]
+        return values, np.zeros(len(values), np.int64)
+
+    return replace(learned.kind, made=made, count=len(learned)), notices
+
+
+def judged_kind(name: str, config: GanConfig, source: Path | None, progress: Progress = None) -> Kind:
+    """The kind of what a generator makes, with real images to hold against it: of a user's own, those of the folder
+    that it learned from, whose held-out part it never saw. Raises InputError for a folder that it did not learn from.
+    """
+    kind = get_kind(config.data)
+    if not kind.name.startswith(OWN):
+        if source:
+            raise InputError(f'"{name}" makes images that ganlab has real ones of; leave --source out.')
+        return kind
+    if not source:
+        raise InputError(f'"{name}" learned from your own images; give the folder it learned from with --source.')
+    if not config.count:
+        raise InputError(
+            f'"{name}" learned from all images there were, so none are left to judge it by; train it anew with python '
+            f'-m ganlab train PRESET --source "{source}", which holds one file in {APART} out.'
+        )
+    kind, _ = own_kind(source, kind.size, progress)
+    if config.count != kind.count:
+        raise InputError(
+            f'"{name}" learned from {config.count:,} images, and "{source}" has {kind.count:,} to learn from; give the '
+            "folder as it was in the training, or train it anew."
+        )
+    return kind
 
 
 def read_files(files: list[Path], size: int, where: str, progress: Progress = None) -> tuple[Images, list[str]]:
@@ -45,24 +113,34 @@ def read_files(files: list[Path], size: int, where: str, progress: Progress = No
     be used, have one range, from the 0.5th to the 99.5th percentile of all of them. Of a volume every axial slice of
     the middle half counts, between these percentiles of its own. Raises InputError if fewer than 16 images can be read.
     """
+    found, notices = _read(files, size, where, progress)
+    return _images(list(found.values()), size), notices
+
+
+def _images(parts: list[Tensor], size: int) -> Images:
+    images = torch.cat([torch.empty((0, 1, size, size)), *parts])
+    return Images(get_kind(f"{OWN}{size}"), images, torch.zeros(len(images), dtype=torch.int64))
+
+
+def _read(files: list[Path], size: int, where: str, progress: Progress) -> tuple[dict[Path, Tensor], list[str]]:
+    """Images of every file that can be read, and the sentences of `read_files`."""
     if len(files) > MOST:
         raise InputError(f"{where} holds {len(files):,} files; at most {MOST:,} can be learned from.")
-    found, deep, notices, sizes, skipped = [], [], [], {}, []
+    found, deep, notices, sizes, skipped = {}, [], [], {}, []
     for k, path in enumerate(files):
         try:
-            images, shape = read_image(path, size)
+            found[path], shape = read_image(path, size)
         except InputError as error:
             skipped.append(path)
             if len(skipped) <= 5:
                 notices.append(f"Left out: {error}")
         else:
             if not _is_volume(path) and is_deep(path):
-                deep.append(len(found))
-            found.append(images)
+                deep.append(path)
             sizes[shape] = path
         if progress:
             progress((k + 1) / len(files))
-    count = sum(map(len, found))
+    count = sum(map(len, found.values()))
     if count < LEAST:
         first = f" {notices[0]}" if notices else ""
         raise InputError(f"{where} holds {count} readable images; {LEAST} are the least.{first}")
@@ -72,13 +150,12 @@ def read_files(files: list[Path], size: int, where: str, progress: Progress = No
         some = ", ".join(times(shape) for shape in sorted(sizes)[:3])
         notices.append(f"The images differ in size ({some} ...); all were cut to squares and resampled to {size}.")
     if deep:
-        low, high = _range([found[k] for k in deep])
-        for k in deep:
-            found[k] = _between(found[k], low, high)
+        low, high = _range([found[path] for path in deep])
+        for path in deep:
+            found[path] = _between(found[path], low, high)
         a, b = (f"{(v + 1) / 2 * WHITE:,.0f}" for v in (low, high))
         notices.append(f"16-bit pictures with values {a} to {b}: these are black and white in all {len(deep)}.")
-    images = torch.cat(found)
-    return Images(get_kind(f"{OWN}{size}"), images, torch.zeros(len(images), dtype=torch.int64)), notices
+    return found, notices
 
 
 def read_image(path: Path, size: int) -> tuple[Tensor, tuple[int, ...]]:

@@ -37,5 +37,5 @@ def get_preset(name: str, **changes) -> GanConfig:
 
 
 def on_own(config: GanConfig, images: Images) -> GanConfig:
-    """The same training on a user's images, which have no classes."""
-    return replace(config, data=images.kind.name, count=0, network=replace(config.network, classes=0))
+    """The same training on a user's images, which have no classes; their number says later which they were."""
+    return replace(config, data=images.kind.name, count=len(images), network=replace(config.network, classes=0))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,10 +20,11 @@ from torch import Tensor
 
 from ganlab.checkpoints import model_folder, read_card, write_card
 from ganlab.errors import InputError
-from ganlab.generation.data import HELD_OUT, Images, Kind, Progress, get_kind, load_images
-from ganlab.generation.features import classifier_test, embed, load_features
+from ganlab.generation.data import HELD_OUT, Images, Kind, Progress, load_images
+from ganlab.generation.features import classifier_test, embed, load_features, own_features
 from ganlab.generation.measures import MEASURES, compare_measures, distributions, measure_nodules
 from ganlab.generation.networks import noise
+from ganlab.generation.own import judged_kind
 from ganlab.generation.sampling import batches
 from ganlab.generation.trainer import load_generator
 
@@ -197,29 +199,39 @@ def memorisation(generated: Tensor, training: Tensor, held_out: Tensor) -> dict[
 
 
 def evaluate_generator(
-    name: str, device: str = "cpu", count: int = 2000, seed: int = 0, progress: Progress = None
+    name: str,
+    device: str = "cpu",
+    count: int = 2000,
+    seed: int = 0,
+    progress: Progress = None,
+    source: Path | None = None,
 ) -> dict:
     """What a generator is worth, by its name or folder: JSON-able, numbers to four digits, None for what is no number.
 
-    count: images of each set, or as many as there are. "generated" and "real" (the floor: other real images that no
-    generator saw; of digits, which are few, the training set, of other writers than the held-out) hold fid, kid,
-    precision, recall, density, coverage against the held-out images, and ms_ssim; of nodules also compare_measures,
-    and "distributions", by class, as that function says.
+    count: images of each set, or as many as there are. source: the folder that a generator of a user's own images
+    learned from, by whose held-out part it is measured. "generated" and "real" (the floor: other real images that no
+    generator saw; of digits and a user's own, which are few, the training set, of other writers or files than the
+    held-out) hold fid, kid, precision, recall, density, coverage against the held-out images, and ms_ssim; of nodules
+    also compare_measures, and "distributions", by class, as that function says.
     "memorisation" and "classifier" are as their functions say; a generator without labels has no classifier. Labels
     are as frequent as in the training set.
     Raises InputError for a model that is none, and where the features of its images are missing.
     """
     net, config = load_generator(name, device)
-    kind, conditional = get_kind(config.data), config.network.classes > 0
+    kind, conditional = judged_kind(name, config, source), config.network.classes > 0
     if count < 10:
         raise InputError(f"{count} images are too few to measure; ask for 10 or more.")
-    features = load_features(kind.name, device)
+    features = (
+        own_features(kind, model_folder(name).parent, source, device) if source else load_features(kind.name, device)
+    )
 
     def part(start: float, end: float) -> Progress:
         return (lambda share: progress(start + share * (end - start))) if progress else None
 
     training = load_images(kind, progress=part(0.0, 0.3))
     reference = load_images(kind, held_out=True, count=count, progress=part(0.3, 0.45))
+    if len(reference) < 10:
+        raise InputError(f'{len(reference)} images are held out in "{source}", too few to measure; add more to it.')
     second = _second_real(kind, count, part(0.45, 0.6))
     labels = training.labels[torch.as_tensor(np.random.default_rng(seed).integers(len(training), size=len(second)))]
     z = noise(seed, len(labels), config.network)

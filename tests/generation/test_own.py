@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 
 from ganlab.errors import InputError
-from ganlab.generation.data import get_kind
+from ganlab.generation.data import get_kind, load_images
 from ganlab.generation.game import GanConfig
-from ganlab.generation.own import read_as, read_folder, read_image
+from ganlab.generation.own import held_out, own_kind, read_as, read_files, read_folder, read_image
 from ganlab.generation.presets import get_preset, on_own
 from ganlab.imaging.pictures import read_picture
 
@@ -31,8 +31,12 @@ def folder(tmp_path):
     return tmp_path
 
 
+def read_all(folder, size):
+    return read_files(sorted(folder.rglob("*.*g")), size, "the folder")
+
+
 def test_folder_becomes_squares_of_one_size(folder):
-    images, notices = read_folder(folder, 28)
+    images, notices = read_all(folder, 28)
     assert images.images.shape == (18, 1, 28, 28)
     assert images.images.min() >= -1 and images.images.max() <= 1
     assert len(notices) == 1 and "differ in size" in notices[0]
@@ -58,7 +62,7 @@ def exported(folder, count=20, low=1000, high=2000):
 
 
 def test_sixteen_bits_of_which_few_are_used_have_one_range_in_a_folder(tmp_path):
-    images, notices = read_folder(exported(tmp_path), 32)
+    images, notices = read_all(exported(tmp_path), 32)
     assert len(notices) == 1 and re.search(r"16-bit pictures with values 1,00\d to 1,99\d: .* all 20", notices[0])
     assert images.images[0].min() == -1 and images.images[0].max() == 1
     assert images.images[-1].max() == pytest.approx(0, abs=0.02)  # one range, not each picture's own
@@ -66,9 +70,9 @@ def test_sixteen_bits_of_which_few_are_used_have_one_range_in_a_folder(tmp_path)
 
 
 def test_eight_bits_stay_as_they_are_beside_sixteen(folder):
-    alone, said = read_folder(folder, 32)
+    alone, said = read_all(folder, 32)
     exported(folder / "zz", 4)
-    images, notices = read_folder(folder, 32)
+    images, notices = read_all(folder, 32)
     assert torch.equal(images.images[:18], alone.images) and images.images[18:22].max() == 1
     assert len(notices) == len(said) + 1 and "all 4" in notices[-1]
 
@@ -122,7 +126,7 @@ def test_what_cannot_be_read_is_said_and_the_rest_is_used(folder):
     (folder / "words.png").write_text("no picture")
     Image.fromarray(np.full((16, 16), 7, np.uint8)).save(folder / "flat.png")
     Image.fromarray(ramp(4, 4)).save(folder / "tiny.png")
-    images, notices = read_folder(folder, 16)
+    images, notices = read_all(folder, 16)
     assert len(images) == 18
     said = " ".join(notices)
     for words in (
@@ -145,6 +149,53 @@ def test_too_few_images_are_refused(tmp_path):
         read_folder(tmp_path / "nowhere", 16)
 
 
+def test_one_file_in_five_is_held_out_and_no_file_moves_when_others_are_added(tmp_path):
+    files = [tmp_path / f"patient {k}" / "t1.png" for k in range(2000)]
+    apart = held_out(files, tmp_path)
+    assert 350 < len(apart) < 450
+    assert held_out(files[:100], tmp_path) == apart & set(files[:100])
+    moved = [tmp_path / "elsewhere" / p.relative_to(tmp_path) for p in files]
+    assert {p.parent for p in held_out(moved, tmp_path / "elsewhere")} == {
+        tmp_path / "elsewhere" / p.parent.name for p in apart
+    }
+    for few in (files[k : k + 2] for k in range(0, 100, 2)):
+        assert len(held_out(few, tmp_path)) == 1
+    assert held_out(files[:1], tmp_path) == set()
+
+
+def volumes(folder, count, depth=20):
+    import nibabel
+
+    for k in range(count):
+        array = np.random.default_rng(k).random((24, 24, depth)).astype(np.float32)
+        nibabel.save(nibabel.Nifti1Image(array, np.diag([4.0, 4.0, 4.0, 1.0])), folder / f"{k}.nii.gz")
+    return folder
+
+
+def test_slices_of_a_volume_are_never_on_both_sides(tmp_path):
+    learned, kept, notices = read_folder(volumes(tmp_path, 3), 24)
+    assert (len(learned), len(kept)) == (20, 10)
+    assert "10 of 30 images are held out" in notices[-1]
+    sides = [{image.numpy().tobytes() for image in part.images} for part in (learned, kept)]
+    assert not sides[0] & sides[1] and len(sides[1]) == 10
+
+
+def test_a_single_volume_can_be_learned_from_but_not_judged_by(tmp_path):
+    learned, kept, _ = read_folder(volumes(tmp_path, 1, 40), 16)
+    assert len(learned) == 20 and not len(kept)
+    with pytest.raises(InputError, match="single volume"):
+        own_kind(tmp_path, 16)
+
+
+def test_a_kind_of_own_images_makes_what_is_held_out_or_the_rest(folder):
+    learned, kept, _ = read_folder(folder, 16)
+    kind, _ = own_kind(folder, 16)
+    assert kind.count == len(learned)
+    for held, part in ((False, learned), (True, kept)):
+        made = load_images(kind, held)
+        assert sorted(x.sum().item() for x in made.images) == pytest.approx(sorted(x.sum().item() for x in part.images))
+
+
 def test_training_on_own_images_leaves_a_model_that_generates(folder, tmp_path):
     from dataclasses import replace
 
@@ -152,7 +203,7 @@ def test_training_on_own_images_leaves_a_model_that_generates(folder, tmp_path):
     from ganlab.generation.trainer import train
 
     torch.set_num_threads(1)
-    images, _ = read_folder(folder, 16)
+    images, *_ = read_folder(folder, 16)
     config = on_own(get_preset("dcgan-digits", steps=2), images)
     config = replace(config, batch=8, network=replace(config.network, width=4))
     assert isinstance(config, GanConfig)
@@ -160,7 +211,7 @@ def test_training_on_own_images_leaves_a_model_that_generates(folder, tmp_path):
     kinds = [event.kind for event in train(config, out, "cpu", images=images)]
     assert kinds == ["step", "step", "checkpoint", "preview"]
     assert generate(str(out), 3).images.shape == (3, 16, 16)
-    assert "18 images of the user's own" in (out / "card.md").read_text(encoding="utf-8")
+    assert f"{len(images)} images of the user's own" in (out / "card.md").read_text(encoding="utf-8")
     with pytest.raises(InputError, match="give their folder again with --source"):
         list(train(replace(config, steps=3), out, "cpu", resume=True))
 
