@@ -17,6 +17,11 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 OwnSource = Annotated[
     Path | None, typer.Option(help="Folder that a generator of your own images learned from; its held-out part counts.")
 ]
+FEW = 100  # images to measure a generator by: of 50 digits or nodules precision and recall were 1.0, good or bad
+TOO_FEW = (
+    "nearly every image lies within reach of another's 5 nearest neighbours, so precision and recall come out near 1 "
+    "for any generator, and the Frechet distance of 64 features is mostly bias, many times that of 2,000 images"
+)
 Modality = Annotated[list[str], typer.Option(help="t1, t2, pd, flair, ct, fa, pet or labels; may be repeated.")]
 
 
@@ -302,7 +307,7 @@ def evaluate_generator(
     model: Annotated[
         list[str] | None, typer.Option(help="A generator's name or folder; all pretrained ones unless given.")
     ] = None,
-    count: Annotated[int, typer.Option("--n", help="Images of each set, where there are as many.", min=10)] = 2000,
+    count: Annotated[int, typer.Option("--n", help="Images of each set, where there are as many; 100 or more.")] = 2000,
     source: OwnSource = None,
     write_card: Annotated[bool, typer.Option(help="Write the figures into the models' cards.")] = False,
     as_json: Json = False,
@@ -315,11 +320,15 @@ def evaluate_generator(
     from ganlab.generation.quality import evaluate_generator as measure
     from ganlab.generation.quality import format_quality, write_quality
 
+    if count < FEW:
+        raise InputError(f"{count} images of each set are too few: {TOO_FEW}; ask for --n {FEW} or more.")
     if source and not model:
         raise InputError("--source is for a generator of your own images; give its folder with --model as well.")
     results = {}
     for name in model or [card["name"] for card in list_models("generate")]:
         results[name] = measure(name, resolve(device), count, seed, progress_bar(name, as_json), source)
+        if (there := results[name]["counts"]["held_out"]) < FEW:
+            print(f"{name}: {there} held-out images are few: {TOO_FEW}; add images, {FEW * 5} in all.", file=sys.stderr)
         if write_card:
             write_quality(name, results[name])
     say(results, as_json, "\n\n".join(map(format_quality, results.values())))

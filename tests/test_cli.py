@@ -216,6 +216,7 @@ def test_toy_trains_and_measures(run):
         ("generate", "--model", "dcgan-digits", "--psi", "0", "--out", "x"),
         ("generate", "--model", "dcgan-digits", "--seed", "-1", "--out", "x"),
         ("evaluate-generator", "--model", "mr2ct-unet"),
+        ("evaluate-generator", "--model", "dcgan-digits", "--n", "99"),
         ("train", "dcgan-digits", "--start", "dcgan-digits"),
         ("train", "dcgan-digits", "--source", "nowhere"),
         ("train", "features-nothing"),
@@ -315,6 +316,7 @@ def test_a_generator_of_own_images_is_judged_by_what_it_never_saw(run, tmp_path,
     assert code == 0, err
     code, out, err = run("evaluate-generator", "--model", own, "--source", pictures, "--json")
     assert code == 0, err
+    assert f"{len(kept)} held-out images are few" in err
     counts = json.loads(out)[str(own)]["counts"]
     assert (counts["held_out"], counts["training"]) == (len(kept), len(learned))
     code, out, err = run(

@@ -99,7 +99,7 @@ class Game:
         self.shown = copy.deepcopy(self.generator).eval().requires_grad_(False)
         self.pool = images.images.to(device)
         self.labels = images.labels.to(device)
-        self.number = 0
+        self.number, self.autocast = 0, autocast  # in what the networks run; the benchmark takes float32 as well
 
     def step(self) -> dict[str, float]:
         """d_steps of D, then one of G; their losses, D's mean output on real and generated images, and the norms of
@@ -108,7 +108,7 @@ class Game:
         torch.manual_seed(chance.initial_seed() + 1)  # for dropout, which takes no generator of its own
         for _ in range(c.d_steps):
             real, labels = self._draw(chance)
-            with autocast(self.device):
+            with self.autocast(self.device):
                 fake, fake_labels = self._generate(chance, len(real))
                 d, outputs = self._discriminate(real, labels, fake.detach(), fake_labels, chance)
             norm_d = self._learn("discriminator", d)
@@ -117,7 +117,7 @@ class Game:
                 for p in self.discriminator.parameters():
                     p.clamp_(-c.clip, c.clip)
         self.discriminator.requires_grad_(False)  # G's step asks nothing of D's weights
-        with autocast(self.device):
+        with self.autocast(self.device):
             seen = self.discriminator(augmented(fake, c.augment, chance), fake_labels)
         g = self.objective.generator_loss(seen.float())
         norm_g = self._learn("generator", g)

@@ -12,17 +12,21 @@ from ganlab.generation.networks import NetworkConfig
 # DCGAN's own recipe; labels as planes beside the image. Batch normalisation in D, which lets it compare the images of
 # a batch, is what kept samples of one class apart: with R1 in its place every digit came out in one handwriting.
 RECIPE = GanConfig(batch=32, horizon=500)
+# Labels, and D without augmentation, made every slice of a level the same.
+BRAIN = replace(
+    RECIPE, data="brain-t1-64", steps=22000, horizon=1000, augment=("flip", "translation", "cutout"),
+    network=NetworkConfig(size=64, width=32, spread=True),
+)  # fmt: skip
 PRESETS = {
     "dcgan-digits": replace(RECIPE, data="digits", steps=4000, network=NetworkConfig(size=16, width=32, classes=10)),
     "dcgan-nodules": replace(
         RECIPE, data="nodules", steps=8000, augment=("flip",),
         network=NetworkConfig(size=56, width=32, classes=2, grain=6),
     ),
-    # Labels, and D without augmentation, made every slice of a level the same.
-    "dcgan-brain": replace(
-        RECIPE, data="brain-t1-64", steps=22000, horizon=1000, augment=("flip", "translation", "cutout"),
-        network=NetworkConfig(size=64, width=32, spread=True),
-    ),
+    "dcgan-brain": BRAIN,
+    "dcgan-brain-128": replace(BRAIN, data="brain-t1-128", network=replace(BRAIN.network, size=128)),
+    "dcgan-brain-ct": replace(BRAIN, data="brain-ct-64"),
+    "dcgan-brain-fa": replace(BRAIN, data="brain-fa-64"),
     "dcgan-nodules-plain": GanConfig(network=NetworkConfig(size=56)),  # Radford's recipe, no labels
     "fc-digits": GanConfig(data="digits", network=NetworkConfig(kind="fc", size=16)),
     "fc-nodules": GanConfig(data="nodules", network=NetworkConfig(kind="fc", size=56)),

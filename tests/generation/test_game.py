@@ -10,6 +10,7 @@ from ganlab.errors import InputError
 from ganlab.generation.data import Images, get_kind
 from ganlab.generation.game import LAZY, Game, GanConfig, Trouble, check_game
 from ganlab.generation.networks import NetworkConfig, noise
+from ganlab.generation.presets import PRESETS
 from ganlab.objectives import OBJECTIVES, gradient_norm2
 
 LABELLED = NetworkConfig(size=16, z=10, width=4, classes=10)
@@ -199,3 +200,14 @@ def test_what_cannot_be_played_is_said(images, changes, sentence):
             check(replace(TINY, **changes))
     with pytest.raises(InputError, match="width"):
         Game(replace(TINY, network=replace(LABELLED, width=1)), images)
+
+
+@pytest.mark.parametrize("name", [name for name in PRESETS if name.startswith("dcgan-brain")])
+def test_every_preset_of_brains_takes_a_step_on_images_of_its_size(name):
+    config = replace(PRESETS[name], batch=4)
+    kind, size = get_kind(config.data), config.network.size
+    assert kind.size == size and kind.modality in ("t1", "ct", "fa")
+    drawn = torch.rand((8, 1, size, size), generator=torch.Generator().manual_seed(0)) * 2 - 1
+    game = Game(config, Images(kind, drawn, torch.zeros(8, dtype=torch.int64)))
+    assert all(math.isfinite(v) for v in game.step().values())
+    assert game.sample(noise(0, 2, config.network), torch.zeros(2, dtype=torch.int64)).shape == (2, 1, size, size)
