@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 
 from ganlab.errors import InputError
 
 PRETRAINED = Path(__file__).resolve().parent.parent / "pretrained"
 DISCRIMINATOR = "discriminator.safetensors"  # beside model.safetensors, of a model that had one
+SUMS = PRETRAINED / "SHA256SUMS"
+CHANGED = '"{path}" was changed since it was written (its SHA-256 is another), so it is not used; {remedy}.'
 PICKLED = (".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 
 
@@ -50,20 +54,51 @@ def save_tensors(path: Path, tensors: dict, config: dict) -> None:
     """
     from safetensors.torch import save_file
 
+    tensors = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
     with replacing(path) as partial:
-        save_file(
-            {k: v.detach().cpu().contiguous() for k, v in tensors.items()}, partial, {"config": json.dumps(config)}
-        )
+        save_file(tensors, partial, {"config": json.dumps(config), "sha256": digest(tensors)})
+
+
+def digest(tensors: dict) -> str:
+    """SHA-256, in hexadecimal, of tensors with their names, types and shapes."""
+    import torch
+
+    found = hashlib.sha256()
+    for name, values in sorted(tensors.items()):
+        found.update(f"{name} {values.dtype} {tuple(values.shape)}\n".encode())
+        found.update(values.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return found.hexdigest()
+
+
+@lru_cache(maxsize=1)
+def shipped_digests() -> dict[Path, str]:
+    """SHA-256 of every file of weights that came with the repository, as `sha256sum` writes them."""
+    lines = SUMS.read_text(encoding="utf-8").splitlines() if SUMS.is_file() else []
+    return {PRETRAINED.resolve() / name: told for told, name in (line.split(maxsplit=1) for line in lines)}
+
+
+def check_shipped(path: Path) -> None:
+    """Raise InputError for a file that came with the repository and is not what it was."""
+    told = shipped_digests().get(path.resolve())
+    if told is None:
+        return
+    with open(path, "rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != told:
+            raise InputError(CHANGED.format(path=path, remedy="fetch it from the repository again"))
 
 
 def load_tensors(path: Path, device: str = "cpu") -> tuple[dict, dict]:
-    """(tensors, configuration) of a file that save_tensors wrote. Raises InputError for any other."""
+    """(tensors, configuration) of a file that save_tensors wrote. Raises InputError for any other, and for one that was
+    changed since."""
     from safetensors import SafetensorError, safe_open
 
+    path = Path(path)
     refuse_pickled(path)
     try:
+        check_shipped(path)
         with safe_open(path, framework="pt", device=device) as f:
-            config = json.loads((f.metadata() or {}).get("config", "null"))
+            written = f.metadata() or {}
+            config = json.loads(written.get("config", "null"))
             tensors = {k: f.get_tensor(k) for k in f.keys()}  # noqa: SIM118 - not a dict
     except (OSError, SafetensorError, json.JSONDecodeError, RecursionError) as error:
         raise InputError(
@@ -71,6 +106,8 @@ def load_tensors(path: Path, device: str = "cpu") -> tuple[dict, dict]:
         ) from error
     if not isinstance(config, dict):
         raise InputError(f'"{path}" holds no configuration, so it was not written by ganlab; train it anew.')
+    if "sha256" in written and written["sha256"] != digest(tensors):
+        raise InputError(CHANGED.format(path=path, remedy="copy it again or train it anew"))
     return tensors, config
 
 
