@@ -41,7 +41,7 @@ def read_picture(path: Path) -> np.ndarray:
         raise
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise InputError(
-            f"{name} is not a picture that can be read, or is damaged; save it again as PNG, or leave it out."
+            f"{name} is not a picture that can be read, or is damaged; save it again as PNG, or give another."
         ) from error
     if not float(grey.max()) > float(grey.min()):
         raise InputError(f"{name} is of a single grey; there is nothing to see.")

@@ -97,7 +97,9 @@ def look(path: Path) -> tuple[dict, np.ndarray]:
             deep = image.mode.startswith("I") or image.mode == "F"
             grey = np.asarray(image, np.float64) if deep else np.asarray(image.convert("L"))
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"{quoted(path)} cannot be read as a picture ({str(error)[:80]}).") from error
+        raise InputError(
+            f"{quoted(path)} is not a picture that can be read, or is damaged; save it again as PNG."
+        ) from error
     if deep:
         low, high = grey.min(), max(grey.max(), grey.min() + 1)
         grey = ((grey - low) / (high - low) * 255).round().astype(np.uint8)
