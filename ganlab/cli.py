@@ -287,12 +287,16 @@ def evaluate_models(
     device: Device = "auto",
 ) -> None:
     """Every model on the held-out phantom patients (seeds 9000 to 9005)."""
-    from ganlab.checkpoints import list_models
-    from ganlab.translation.cards import format_comparison, format_patients, measure_model, update_card
+    from ganlab.translation.cards import (
+        format_comparison,
+        format_patients,
+        measure_model,
+        models_to_measure,
+        update_card,
+    )
 
-    names = model or [m["name"] for m in list_models(task)]
     results = {}
-    for name in names:
+    for name in models_to_measure(model, task):
         results[name] = measure_model(name, task, device, progress_bar(name, as_json))
         if write_card:
             update_card(name, results[name])

@@ -10,7 +10,8 @@ from statistics import mean, stdev
 import numpy as np
 from scipy import ndimage
 
-from ganlab.checkpoints import as_config, model_folder, read_card, write_card
+from ganlab.checkpoints import as_config, list_models, model_folder, read_card, write_card
+from ganlab.errors import InputError
 from ganlab.imaging.metrics import evaluate, head_mask
 from ganlab.imaging.phantom import make_patient
 from ganlab.imaging.phantom.tissues import INDEX
@@ -18,7 +19,7 @@ from ganlab.imaging.sharpness import flicker, sharpness, skull_shift
 from ganlab.imaging.volume import Volume
 from ganlab.translation.methods import TrainingConfig
 from ganlab.translation.networks import UNetConfig
-from ganlab.translation.pipeline import translate
+from ganlab.translation.pipeline import load_network, translate
 from ganlab.translation.tasks import REVERSE, get_task, phantom_pair, short
 
 HELD_OUT = tuple(range(9000, 9006))  # seeds from 9000 on are never trained on
@@ -70,6 +71,20 @@ COLUMNS = {  # of each task: title -> (figure, unit, decimals)
 }
 
 
+def models_to_measure(names: list[str] | None, task: str) -> list[str]:
+    """These models, or all of the task. Raises InputError before anything is measured: for a task that has no figures
+    or no models, and for a model that is not there or of another task."""
+    kind = get_task(task)
+    if task not in COLUMNS:
+        raise InputError(f'There are no figures for the task "{task}"; choose from {", ".join(COLUMNS)}.')
+    names = names or [card["name"] for card in list_models(task)]
+    if not names:
+        raise InputError(f'There is no pretrained model of the task "{task}"; give the folder of a training.')
+    for name in names:
+        load_network(name, "cpu", kind)
+    return names
+
+
 def measure_model(
     name: str,
     task: str = "mr2ct",
@@ -78,9 +93,10 @@ def measure_model(
     cancelled: Callable[[], bool] | None = None,
 ) -> dict:
     """{"patients": {seed: figures}, "mean": figures, "sd": figures} inside the head mask of each held-out patient; mean
-    and sd have also "lesion", of patients of their own (see `lesion_kept`). Raises Cancelled."""
+    and sd have also "lesion", of patients of their own (see `lesion_kept`). Raises InputError as `models_to_measure`
+    does, and Cancelled."""
     kind = get_task(task)
-    model_folder(name)  # an unknown name is said before patients are made
+    models_to_measure([name], task)  # what is wrong with a model is said before patients are made
     patients, total = {}, len(HELD_OUT) + len(ILL)
     for k, seed in enumerate(HELD_OUT):
         source, reference, mask = phantom_pair(kind, seed=seed)

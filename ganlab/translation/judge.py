@@ -19,7 +19,7 @@ from ganlab.imaging.volume import Volume
 from ganlab.objectives import Objective, get_objective
 from ganlab.translation.networks import PatchGAN, PatchGANConfig
 from ganlab.translation.pipeline import MAX_VOXELS, SIGNAL, SPACING, air_of, busy_slices, head_box, source_units
-from ganlab.translation.tasks import get_task
+from ganlab.translation.tasks import TASKS, check_task, get_task
 
 
 def patch_map(
@@ -35,13 +35,16 @@ def patch_map(
     Axial slices of the model's spacing; a place has the answer of the patch around it, between patches linear.
     volume: of the task's target, real or synthetic, in the unit that `translate` gives; source: the scan that it
     belongs to, on the same grid, which tells where the head is, and which discriminators of pix2pix see too. Raises
-    InputError for a model without a discriminator or with a game whose output is no probability, and Cancelled.
+    InputError for a model without a discriminator, with a game whose output is no probability, or of another task than
+    the volume's, and Cancelled.
     """
     path = model_folder(model) / DISCRIMINATOR
     if not path.is_file():
         raise InputError(f'"{model}" has no discriminator beside it; choose a model trained with an adversary.')
     device = resolve(device)
     net, objective, task, spacing = _load(path, path.stat().st_mtime_ns, device)
+    wanted = next((each for each in TASKS.values() if each.target == volume.modality), task)
+    check_task(model, task.name, wanted)
     affine, shape = model_grid(canonical(source), spacing)
     if np.prod(shape, dtype=np.int64) > MAX_VOXELS:
         raise InputError("The volume is larger than a head can be; crop it to the head.")

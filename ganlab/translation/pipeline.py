@@ -21,7 +21,7 @@ from ganlab.imaging.grid import canonical, model_grid, resample
 from ganlab.imaging.intensity import mr_gain
 from ganlab.imaging.volume import Volume
 from ganlab.translation.networks import folded, generator_config, make_generator
-from ganlab.translation.tasks import Task, get_task
+from ganlab.translation.tasks import Task, check_task, find_model, get_task
 
 PLANES = {"axial": 2, "coronal": 1, "sagittal": 0}  # the axis across each plane, in RAS
 SPACING = 1.0  # mm, what networks are trained on unless they say otherwise
@@ -62,7 +62,7 @@ def translate(
         raise InputError(f'Plane "{", ".join(unknown)}" is not known; choose from {", ".join(PLANES)}.')
     notices = check_source(volume, task)
     name = model or task.default_model
-    net = load_network(name, device)
+    net = load_network(name, device, task)
 
     source = canonical(volume)
     affine, shape = model_grid(source, net.spacing)
@@ -115,13 +115,17 @@ def check_source(volume: Volume, task: Task) -> tuple[str, ...]:
     return tuple(notices)
 
 
-def load_network(name: str, device: str) -> torch.nn.Module:
+def load_network(name: str, device: str, task: Task | None = None) -> torch.nn.Module:
     """The network of a pretrained model or of a training's folder, ready for inference.
 
-    Raises InputError if there is none, or if its weights are not those of the network that it says it is.
+    Raises InputError if there is none, if its weights are not those of the network that it says it is, or if it is of
+    another task than the one that is given.
     """
-    path = model_folder(name) / "model.safetensors"
-    return _load(path, path.stat().st_mtime_ns, device)
+    path = (find_model(name, task) if task else model_folder(name)) / "model.safetensors"
+    net = _load(path, path.stat().st_mtime_ns, device)
+    if task:
+        check_task(name, net.task, task)
+    return net
 
 
 @lru_cache(maxsize=4)
@@ -131,7 +135,7 @@ def _load(path: Path, written: int, device: str) -> torch.nn.Module:
     try:
         with torch.device("meta"):  # takes no memory, however large the file says that the network is
             net = make_generator(generator_config(config["network"]))
-        net.spacing = float(config.get("spacing", SPACING))
+        net.task, net.spacing = config.get("task"), float(config.get("spacing", SPACING))
         if not 0.5 <= net.spacing <= 8:
             raise ValueError("no spacing of a head")
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RuntimeError) as error:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ganlab.checkpoints import PRETRAINED, list_models, model_folder, refuse_pickled
 from ganlab.errors import InputError
 
 if TYPE_CHECKING:
@@ -51,6 +52,32 @@ def get_task(name: str) -> Task:
     if name not in TASKS | STUDIED:
         raise InputError(f'Task "{name}" is not known; choose from {", ".join(TASKS)}.')
     return (TASKS | STUDIED)[name]
+
+
+def find_model(name: str, task: Task) -> Path:
+    """The folder of a model. Raises InputError if there is none, with the names of those of the task."""
+    if not any(folder.exists() for folder in (PRETRAINED / name, Path(name))):
+        refuse_pickled(Path(name))
+        raise InputError(f'There is no model "{name}" that makes {_product(task)}; {_remedy(task)}.')
+    return model_folder(name)
+
+
+def check_task(name: str, written: str | None, task: Task) -> None:
+    """Raise InputError if a model, which says that it is of the task `written`, is not of this one."""
+    if written == task.name:
+        return
+    if written not in TASKS | STUDIED:
+        raise InputError(f'"{name}" does not say which task it was trained for; {_remedy(task)}.')
+    raise InputError(f'"{name}" makes {_product(get_task(written))}, not {task.target.upper()}; {_remedy(task)}.')
+
+
+def _product(task: Task) -> str:
+    return f"{task.target.upper()} from {task.source.upper()}"
+
+
+def _remedy(task: Task) -> str:
+    names = "".join(f"{card['name']}, " for card in list_models(task.name))
+    return f"choose {names}or give the folder of a training" if names else "give the folder of a training"
 
 
 def short(model: str) -> str:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ganlab.errors import InputError
 from ganlab.imaging.volume import Volume
 from ganlab.translation import cards
 from ganlab.translation.pipeline import Translation
@@ -25,7 +26,7 @@ def head(seed):
 @pytest.fixture
 def measured(monkeypatch):
     """measure_model with heads in place of phantoms; the model blurs, or does what `change` says."""
-    monkeypatch.setattr(cards, "model_folder", lambda name: name)
+    monkeypatch.setattr(cards, "load_network", lambda name, device, task: None)
     monkeypatch.setattr(cards, "phantom_pair", lambda task, seed: (head(seed), head(seed), None))
     monkeypatch.setattr(cards, "lesion_kept", lambda name, task, seed, device: 0.5)
 
@@ -63,6 +64,23 @@ def test_a_figure_that_one_patient_lacks_is_in_no_mean(measured):
     assert "skull_shift" in result["patients"][cards.HELD_OUT[1]]
     assert "skull_shift" not in result["mean"]
     assert "skull shift" not in cards.format_patients(result)
+
+
+def test_what_cannot_be_measured_is_said_before_anything_is(monkeypatch):
+    assert cards.models_to_measure(None, "t1fa") == ["t1fa-cyclegan", "t1fa-pix2pix", "t1fa-unet"]
+    for names, task, said in (
+        (None, "t1pet", 'Task "t1pet" is not known; choose from mr2ct'),
+        (None, "t1flair", 'no figures for the task "t1flair"; choose from mr2ct'),
+        (["t1fa-unet", "ct2mr-unet"], "t1fa", '"ct2mr-unet" makes T1 from CT, not FA; choose t1fa-cyclegan'),
+        (["nothing"], "t1fa", 'no model "nothing" that makes FA from T1; choose t1fa-cyclegan'),
+    ):
+        with pytest.raises(InputError, match=said):
+            cards.models_to_measure(names, task)
+    with pytest.raises(InputError, match="makes T1 from CT"):
+        cards.measure_model("ct2mr-unet", "mr2ct")
+    monkeypatch.setattr(cards, "list_models", lambda task: [])
+    with pytest.raises(InputError, match="no pretrained model of the task"):
+        cards.models_to_measure(None, "mr2ct")
 
 
 def test_other_tasks_have_no_skull(measured):
@@ -108,6 +126,7 @@ def test_the_command_compares_the_models_after_their_own_tables(monkeypatch, cap
     from ganlab.cli import evaluate_models
 
     monkeypatch.setattr(cards, "measure_model", lambda *args: fake())
+    monkeypatch.setattr(cards, "models_to_measure", lambda names, task: names)
     evaluate_models(["one", "two"])
     out = capsys.readouterr().out
     assert out.index("| patient |") < out.rindex("| patient |") < out.index("| model |") < out.index("| two |")

@@ -87,3 +87,9 @@ def test_models_without_a_judge_and_games_without_a_probability_are_refused(tmp_
     save_tensors(tmp_path / DISCRIMINATOR, {}, {"task": "mr2ct"})
     with pytest.raises(InputError, match="which discriminator"):
         patch_map(head(), head(), str(tmp_path))
+
+
+def test_a_judge_of_another_task_is_refused(tmp_path):
+    write_judge(tmp_path)
+    with pytest.raises(InputError, match="makes CT from T1, not FA; choose t1fa-"):
+        patch_map(replace(head(), modality="fa"), head(), str(tmp_path))

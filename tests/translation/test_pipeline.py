@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from ganlab.checkpoints import list_models, load_tensors, model_folder
+from ganlab.checkpoints import list_models, load_tensors, model_folder, save_tensors
 from ganlab.errors import Cancelled, InputError
 from ganlab.imaging.phantom import make_patient
 from ganlab.imaging.volume import Volume
@@ -98,6 +98,37 @@ def test_what_the_task_cannot_take_is_refused_in_a_sentence(patient):
     wide = Volume(t1.array, np.diag([8.0, 8.0, 8.0, 1.0]))
     with pytest.raises(InputError, match="litres"):
         translate(wide)
+
+
+@pytest.mark.parametrize("wanted", TASKS)
+@pytest.mark.parametrize("made", TASKS)
+def test_a_model_serves_its_own_task_alone(made, wanted):
+    name, task = TASKS[made].default_model, TASKS[wanted]
+    if made == wanted:
+        assert load_network(name, "cpu", task).task == made
+        return
+    with pytest.raises(InputError, match=f'"{name}" makes .* from .*, not {task.target.upper()}; choose {wanted}-'):
+        load_network(name, "cpu", task)
+
+
+def test_only_models_of_the_task_are_proposed(patient):
+    with pytest.raises(InputError, match="makes CT from T1, not FA") as raised:
+        translate(patient["t1"], "t1fa", "mr2ct-unet")
+    with pytest.raises(InputError, match="that makes FA from T1") as missing:
+        translate(patient["t1"], "t1fa", "nothing")
+    for said in (str(raised.value), str(missing.value)):
+        names = said.rpartition("choose ")[2].split(", ")
+        assert names == [*(card["name"] for card in list_models("t1fa")), "or give the folder of a training."]
+    with pytest.raises(InputError, match=r"makes FLAIR from T1; give the folder of a training\.$"):
+        translate(patient["t1"], "t1flair")
+
+
+def test_a_model_that_does_not_say_its_task_serves_none(tmp_path):
+    tensors, config = load_tensors(model_folder("mr2ct-unet") / "model.safetensors")
+    del config["task"]
+    save_tensors(tmp_path / "model.safetensors", tensors, config)
+    with pytest.raises(InputError, match="does not say which task"):
+        load_network(str(tmp_path), "cpu", TASKS["mr2ct"])
 
 
 def test_empty_slices_are_empty_and_only_the_head_is_computed():
