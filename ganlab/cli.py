@@ -225,7 +225,10 @@ def translate(
     out: Annotated[Path, typer.Argument(help="OUT.nii.gz, on the input's grid and affine.")],
     task: Annotated[str, typer.Option(help="mr2ct, ct2mr or t1fa.")] = "mr2ct",
     model: Annotated[str | None, typer.Option(help="A pretrained model, or the folder of a training.")] = None,
-    planes: Annotated[str, typer.Option(help="Slice directions whose mean is taken.")] = "axial,coronal,sagittal",
+    planes: Annotated[
+        str | None,
+        typer.Option(help="Slice directions whose mean is taken; the model's unless given: axial,coronal,..."),
+    ] = None,
     as_json: Json = False,
     seed: Seed = 0,
     device: Device = "auto",
@@ -237,7 +240,7 @@ def translate(
 
     check_writable(out)
     volume = read_volume(source, modality=get_task(task).source)
-    result = run(volume, task, model, device, planes.split(","), progress_bar("translate", as_json))
+    result = run(volume, task, model, device, planes and planes.split(","), progress_bar("translate", as_json))
     write_volume(result.synthetic, out)
     notices = volume.notices + result.notices
     for notice in notices:

@@ -260,6 +260,7 @@ def write_new_card(
     kind, (title, summary, text) = get_task(task), WORDS[config.method]
     unet = isinstance(config.network, UNetConfig)
     patch = config.network.patch if unet else 1
+    planes = "three planes" if len(config.planes) == 3 else f"{' and '.join(config.planes)} slices only"
     front = {
         "name": name,
         "task": task,
@@ -269,7 +270,7 @@ def write_new_card(
             if unet
             else f"ResNet, {config.network.blocks} blocks, width {config.network.width}, instance normalisation"
         )
-        + f", 2-D slices of {config.spacing} mm in three planes",
+        + f", 2-D slices of {config.spacing} mm, {planes}",
         "config": as_config(config),
         "parameters": sum(p.numel() for p in net.parameters()),
         "training_data": (
@@ -294,6 +295,7 @@ def write_new_card(
     helped += WINDOWS if config.discriminator.windows else ""
     source = config.cycle if config.cycle_source is None else config.cycle_source
     names = {"name": name, "task": task, "limits": LIMITS[task], "volumes": volumes, "spacing": config.spacing}
+    names["planes"] = planes
     way = ", whose way back this is" if back else ""
     trained = (OWN if volumes else PHANTOMS).format(name=preset, volumes=volumes, back=way)
     names |= {"trained": trained, "knows": OWN_KNOWS if volumes else KNOWS}
@@ -340,11 +342,11 @@ CARD = """
 
 ## Training
 
-Slices of {size} x {size} pixels at {spacing} mm, in all three planes, of {trained}
+Slices of {size} x {size} pixels at {spacing} mm, {planes}, of {trained}
 
 ## Held-out phantom patients
 
-Seeds 9000 to 9005, 1 mm, three planes averaged.
+Seeds 9000 to 9005, 1 mm, {planes}, averaged.
 Measure again with `python -m ganlab evaluate-models --task {task} --model {name}`.
 
 <!-- held-out -->

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -390,10 +390,22 @@ class Cut(NamedTuple):
     mirrored: bool
 
 
-def slices(seed: int, size: int, prepared: Prepared) -> Iterator[tuple[Tensor, Tensor]]:
+def check_planes(prepared: Prepared, planes: Sequence[str]) -> None:
+    """Raise InputError for a volume that has nothing to show in any of these planes."""
+    for stored in prepared.sources + prepared.targets:
+        if not any(stored.tissue[PLANES[plane]] for plane in planes):
+            raise InputError(
+                f'"{shown(stored.name)}" has no {" or ".join(planes)} slice that shows tissue; leave it out, or train '
+                "on other planes."
+            )
+
+
+def slices(
+    seed: int, size: int, prepared: Prepared, planes: Sequence[str] = tuple(PLANES)
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Endless (source, target) slices (1, size, size), float32, in the network's units; one seed, one sequence.
 
-    A random volume, one of its three planes, a slice that shows tissue; padded with air and cropped at random (as
+    A random volume, one of the planes, a slice that shows tissue; padded with air and cropped at random (as
     Wolterink et al. 2017 pad 256 pixels to 286), mirrored left to right half of the time where the plane has that
     axis. A pair is cut alike; where there are no pairs, source and target are drawn for themselves.
     """
@@ -401,19 +413,20 @@ def slices(seed: int, size: int, prepared: Prepared) -> Iterator[tuple[Tensor, T
     air, nothing = air_of(task), task.empty / task.scale
     while True:
         k = int(draw.integers(len(prepared.sources)))
-        source, place = prepared.sources[k], draw_cut(draw, prepared.sources[k], size)
+        source, place = prepared.sources[k], draw_cut(draw, prepared.sources[k], size, planes)
         if prepared.paired:
             target, other = prepared.targets[k], place
         else:
             target = prepared.targets[int(draw.integers(len(prepared.targets)))]
-            other = draw_cut(draw, target, size)
+            other = draw_cut(draw, target, size, planes)
         images = cut(prepared.array(source), place, size, air), cut(prepared.array(target), other, size, nothing)
         yield tuple(torch.from_numpy(image)[None] for image in images)
 
 
-def draw_cut(draw: np.random.Generator, stored: Stored, size: int) -> Cut:
+def draw_cut(draw: np.random.Generator, stored: Stored, size: int, planes: Sequence[str] = tuple(PLANES)) -> Cut:
     """Somewhere in a volume where there is tissue."""
-    axis = int(draw.choice([a for a in range(3) if stored.tissue[a]]))
+    axes = {PLANES[plane] for plane in planes}
+    axis = int(draw.choice([a for a in range(3) if a in axes and stored.tissue[a]]))
     index = int(draw.choice(stored.tissue[axis]))
     start = []
     for n in (stored.shape[a] for a in range(3) if a != axis):

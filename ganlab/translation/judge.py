@@ -18,7 +18,16 @@ from ganlab.imaging.grid import canonical, model_grid, resample
 from ganlab.imaging.volume import Volume
 from ganlab.objectives import Objective, get_objective
 from ganlab.translation.networks import PatchGAN, PatchGANConfig
-from ganlab.translation.pipeline import MAX_VOXELS, SIGNAL, SPACING, air_of, busy_slices, head_box, source_units
+from ganlab.translation.pipeline import (
+    MAX_VOXELS,
+    SIGNAL,
+    SPACING,
+    air_of,
+    busy_slices,
+    head_box,
+    ranges_of,
+    source_units,
+)
 from ganlab.translation.tasks import TASKS, check_task, get_task
 
 
@@ -42,7 +51,7 @@ def patch_map(
     if not path.is_file():
         raise InputError(f'"{model}" has no discriminator beside it; choose a model trained with an adversary.')
     device = resolve(device)
-    net, objective, task, spacing = _load(path, path.stat().st_mtime_ns, device)
+    net, objective, task, spacing, ranges = _load(path, path.stat().st_mtime_ns, device)
     wanted = next((each for each in TASKS.values() if each.target == volume.modality), task)
     check_task(model, task.name, wanted)
     affine, shape = model_grid(canonical(source), spacing)
@@ -52,7 +61,8 @@ def patch_map(
     seen = source_units(resample(canonical(source), affine, shape, fill=air * task.source_scale).array, task)
     judged = resample(canonical(volume), affine, shape, fill=task.empty).array / task.scale
     box = head_box(seen, air)
-    pair = [seen[box], judged[box]][-net.config.channels :]
+    pair = [image[box].clip(*limits) for image, limits in zip((seen, judged), ranges, strict=True)]
+    pair = pair[-net.config.channels :]
     found = np.zeros(shape, np.float32)
     work = list(busy_slices(seen[box], 2, air + SIGNAL))
     for k, index in enumerate(work):
@@ -90,16 +100,16 @@ def patch_centre(layers: int) -> float:
 
 @lru_cache(maxsize=4)
 def _load(path: Path, written: int, device: str):
-    """(network, objective, task, spacing) of a discriminator's file."""
+    """(network, objective, task, spacing, ranges) of a discriminator's file."""
     tensors, config = load_tensors(path)
     try:
         objective, task = get_objective(config["objective"]), get_task(config["task"])
         with torch.device("meta"):
             net = PatchGAN(PatchGANConfig(**config["discriminator"]))
-        spacing = float(config.get("spacing", SPACING))
+        spacing, ranges = float(config.get("spacing", SPACING)), ranges_of(config)
     except (LookupError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
         raise InputError(f'"{path}" does not say which discriminator its weights are of; train it anew.') from error
     if objective.probability is None:
         raise InputError(f"The discriminator of {objective.title} gives no probability; choose another model.")
     fill(net, tensors, path, assign=True)
-    return net.float().eval().to(device), objective, task, spacing
+    return net.float().eval().to(device), objective, task, spacing, ranges

@@ -40,7 +40,8 @@ class TrainingConfig:
     after both generators (CycleGAN: 10), `cycle_source` the same where it begins at the source, if that is to be
     another (an MR holds what no CT shows, and is not to be hidden in it), `identity` of a generator's change of what is
     already in its target domain (5 in CycleGAN's code), `structure` of the distance between descriptors before and
-    after (see `mind`).
+    after (see `mind`). `ranges`: to which images are clipped, and which generators that end in tanh reach; else nothing
+    is clipped, and such generators have `network`'s.
     """
 
     task: str = "mr2ct"
@@ -68,6 +69,16 @@ class TrainingConfig:
     known: float = 0.0  # weight of the same in the steps after them
     pace: float = 1.0  # a discriminator's rate over a generator's
     filled: float = 0.0  # least share of a slice that the head fills, where slices are no pairs
+    planes: tuple[str, ...] = ("axial", "coronal", "sagittal")  # of the slices
+    ranges: tuple[tuple[float, float], tuple[float, float]] | None = None  # of source and target, in network's units
+
+
+def network_of(config: TrainingConfig, name: str) -> UNetConfig | ResNetConfig:
+    """The network of a generator: both ways have the same, but for the range of what they make."""
+    if config.ranges is None or isinstance(config.network, UNetConfig):
+        return config.network
+    low, high = config.ranges[1 if name == SOURCE_TO_TARGET else 0]
+    return replace(config.network, low=low, high=high)
 
 
 class Method:
@@ -83,7 +94,8 @@ class Method:
         self.nets: dict[str, nn.Module] = {}
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
         for name in self.generators:
-            self.nets[name] = make_generator(config.network).to(device, memory_format=torch.channels_last)
+            net = make_generator(network_of(config, name))
+            self.nets[name] = net.to(device, memory_format=torch.channels_last)
 
     def memory(self) -> dict[str, Tensor]:
         """What a resumed training needs besides networks and optimisers."""

@@ -45,24 +45,24 @@ def translate(
     task: str = "mr2ct",
     model: str | None = None,
     device: str = "auto",
-    planes: Sequence[str] = ("axial", "coronal", "sagittal"),
+    planes: Sequence[str] | None = None,
     progress: Callable[[float], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Translation:
     """Translate a volume of any orientation and spacing; the result has its shape and affine.
 
-    planes: the slice directions whose predictions are averaged, any of PLANES. progress(share of the work) and
+    planes: the slice directions whose predictions are averaged, any of PLANES; unless given, those that the model
+    learned from. progress(share of the work) and
     cancelled() are called between batches. Raises InputError for a volume that the task cannot take, Cancelled.
     """
     start = time.perf_counter()
     task = get_task(task)
     device = resolve(device)
-    unknown = [p for p in planes if p not in PLANES]
-    if unknown or not planes:
-        raise InputError(f'Plane "{", ".join(unknown)}" is not known; choose from {", ".join(PLANES)}.')
+    check_planes(planes if planes is not None else PLANES)
     notices = check_source(volume, task)
     name = model or task.default_model
     net = load_network(name, device, task)
+    planes = planes or net.planes
 
     source = canonical(volume)
     affine, shape = model_grid(source, net.spacing)
@@ -81,6 +81,13 @@ def translate(
     back = replace(back, unit=task.unit, modality=task.target)
     np.clip(back.array, *task.limits, out=back.array)
     return Translation(back, name, time.perf_counter() - start, notices)
+
+
+def check_planes(planes: Sequence[str]) -> None:
+    """Raise InputError unless these are some of PLANES."""
+    unknown = [plane for plane in planes if plane not in PLANES]
+    if unknown or not planes:
+        raise InputError(f'Plane "{", ".join(unknown)}" is not known; choose from {", ".join(PLANES)}.')
 
 
 def source_units(array: np.ndarray, task: Task) -> np.ndarray:
@@ -138,10 +145,17 @@ def _load(path: Path, written: int, device: str) -> torch.nn.Module:
         net.task, net.spacing = config.get("task"), float(config.get("spacing", SPACING))
         if not 0.5 <= net.spacing <= 8:
             raise ValueError("no spacing of a head")
+        net.planes = tuple(plane for plane in PLANES if plane in config.get("planes", PLANES))
+        net.sees = ranges_of(config)[0]
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RuntimeError) as error:
         raise InputError(f'"{path}" does not say which network its weights are of; train it anew.') from error
     fill(net, tensors, path, assign=True)
     return folded(net.float()).to(device, memory_format=torch.channels_last)
+
+
+def ranges_of(config: dict) -> list[tuple[float, float]]:
+    """Of source and target, what images were clipped to in the training that wrote a checkpoint, in network units."""
+    return [(float(low), float(high)) for low, high in config.get("ranges") or [(-np.inf, np.inf)] * 2]
 
 
 def head_box(array: np.ndarray, air: float = 0.0, margin: int = 12) -> tuple[slice, slice, slice]:
@@ -173,7 +187,7 @@ def fuse(
     for n, (plane, index) in enumerate(work):
         if cancelled and cancelled():
             raise Cancelled
-        slices = np.moveaxis(array, PLANES[plane], 0)[index]
+        slices = np.moveaxis(array, PLANES[plane], 0)[index].clip(*net.sees)
         np.moveaxis(total, PLANES[plane], 0)[index] += predict(net, slices, device) - empty
         if progress:
             progress((n + 1) / len(work))

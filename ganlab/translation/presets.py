@@ -42,10 +42,12 @@ PRESETS = {
         steps=3600, decay=0.3, cycle_source=0.0, prior=3000, known=5.0, pace=2.0, filled=0.12,
         discriminator=PatchGANConfig(width=32, outline=0.05, depths=(5, 13)),
     ),
-    # Wolterink et al. 2017: CT clipped to [-600, 1400] HU, slices of 256 x 256, 100 + 100 epochs
+    # Wolterink et al. 2017: sagittal slices of 256 x 256, CT clipped to [-600, 1400] HU, 100 + 100 epochs. Of MR, whose
+    # unit is white matter here, a thousandth of the head is brighter than 2.5.
     "mr2ct-wolterink": TrainingConfig(
-        method="cyclegan", network=ResNetConfig(low=-0.6, high=1.4), discriminator=PatchGANConfig(width=64),
+        method="cyclegan", network=ResNetConfig(), discriminator=PatchGANConfig(width=64),
         steps=400_000, batch=1, size=256, rate=2e-4, decay=0.5, frozen=0.0,
+        planes=("sagittal",), ranges=((0.0, 2.5), (-0.6, 1.4)),
     ),
 }  # fmt: skip
 

@@ -42,6 +42,7 @@ from ganlab.translation.methods import (
     TARGET_TO_SOURCE,
     Method,
     TrainingConfig,
+    network_of,
 )
 from ganlab.translation.networks import PatchGAN, PatchGANConfig, generator_config, outlined
 from ganlab.translation.preview import slices_to_show, write_progress
@@ -74,15 +75,30 @@ class Slices(IterableDataset):
 
 
 def slices_of(config: TrainingConfig, device: str, data: Prepared | None) -> Maker:
-    """make(seed): endless (source, target) slices of 1 mm in the network's units, of phantoms or the user's volumes."""
+    """make(seed): endless (source, target) slices of 1 mm in the network's units, of phantoms or the user's volumes;
+    within the configuration's ranges, if it has any. Raises InputError for volumes without a slice in its planes."""
     task, size, paired = get_task(config.task), config.size * config.spacing, METHODS[config.method].paired
     if data:
-        make = partial(folders.slices, size=size, prepared=data)
+        folders.check_planes(data, config.planes)
+        make = partial(folders.slices, size=size, prepared=data, planes=config.planes)
     else:
-        make = partial(scaled_pairs, size=size, device=device, task=task.name, paired=paired)
+        make = partial(
+            scaled_pairs, size=size, device=device, task=task.name, paired=paired, planes=tuple(config.planes)
+        )
+    if config.ranges:
+        make = partial(clipped, make=make, ranges=config.ranges)
     if paired or not config.filled:
         return make
     return partial(filled, make=make, least=config.filled, above=(HEAD[task.source], HEAD[task.target]))
+
+
+def clipped(
+    seed: int, make: Maker, ranges: tuple[tuple[float, float], tuple[float, float]]
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Those pairs of make(seed), each side within its range: what no generator can make is not asked of one, nor shown
+    to a discriminator as what tells real images."""
+    for images in make(seed):
+        yield tuple(image.clamp(*limits) for image, limits in zip(images, ranges, strict=True))
 
 
 def filled(seed: int, make: Maker, least: float, above: tuple[float, float]) -> Iterator[tuple[Tensor, Tensor]]:
@@ -212,7 +228,7 @@ def starting_weights(config: TrainingConfig) -> dict:
     """The weights of config.start. Raises InputError if that network is not of config's shape."""
     tensors, saved = load_tensors(model_folder(config.start) / "model.safetensors")
     try:
-        same = generator_config(saved["network"]) == config.network  # what a newer option was not written for is usual
+        same = generator_config(saved["network"]) == network_of(config, SOURCE_TO_TARGET)  # what is not in it is usual
     except (LookupError, TypeError):
         same = False
     if not same:
@@ -228,7 +244,7 @@ def _fill_others(config: TrainingConfig, method: Method) -> None:
             continue
         tensors, saved = load_tensors(path)
         if name in method.generators:
-            same = generator_config(saved["network"]) == config.network
+            same = generator_config(saved["network"]) == network_of(config, name)
         else:
             same = as_config(PatchGANConfig(**saved["discriminator"])) == as_config(net.config)
         if same:
@@ -255,9 +271,9 @@ def _save(
     save_state(out / "state.safetensors", meta, **parts)
     for name, net in method.nets.items():
         file = FILES[name]
-        facts = written | {"task": REVERSE.get(config.task, "")} if file.startswith(BACK) else written
-        if isinstance(net, PatchGAN):
-            facts = facts | {"discriminator": as_config(net.config)}
+        back = {"task": REVERSE.get(config.task, ""), "ranges": config.ranges and config.ranges[::-1]}
+        facts = written | (back if file.startswith(BACK) else {})
+        facts |= {"discriminator" if isinstance(net, PatchGAN) else "network": as_config(net.config)}
         save_tensors(out / file, averages[name].state if name in averages else net.state_dict(), facts)
 
 

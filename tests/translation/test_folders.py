@@ -13,7 +13,8 @@ from ganlab.errors import InputError
 from ganlab.imaging.files import read_volume, write_volume
 from ganlab.imaging.volume import Volume
 from ganlab.translation import folders
-from ganlab.translation.folders import Cut, Folders, cut, describe, find_volumes, overlap, prepare, slices
+from ganlab.translation.folders import Cut, Folders, cut, describe, draw_cut, find_volumes, overlap, prepare, slices
+from ganlab.translation.pipeline import PLANES
 from ganlab.translation.tasks import get_task
 
 SHAPE = (24, 28, 20)
@@ -326,3 +327,15 @@ def test_left_and_right_are_mirrored_half_of_the_time_and_never_front_and_back(d
 def test_a_checkpoint_is_no_volume(data, tmp_path):
     save_tensors(data.source / "p9.safetensors", {"x": torch.zeros(1)}, {})
     assert len(find_volumes(data, True).sources) == 3  # passed over as any file of another kind
+
+
+def test_slices_are_of_the_planes_that_are_asked_for(data, tmp_path):
+    prepared = ready(data, tmp_path / "out")
+    draw = np.random.default_rng(0)
+    for plane, axis in PLANES.items():
+        assert {draw_cut(draw, prepared.sources[0], 16, (plane,)).axis for _ in range(8)} == {axis}
+    assert {draw_cut(draw, prepared.sources[0], 16).axis for _ in range(40)} == {0, 1, 2}
+    flat = prepared.sources[0]._replace(name="p9.nii.gz", tissue=((), (3,), ()))
+    with pytest.raises(InputError, match="has no axial or sagittal slice"):
+        folders.check_planes(replace(prepared, sources=(flat,)), ("axial", "sagittal"))
+    folders.check_planes(replace(prepared, sources=(flat,)), ("axial", "coronal"))

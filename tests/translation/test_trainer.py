@@ -14,14 +14,24 @@ from safetensors import SafetensorError
 from ganlab.checkpoints import has_discriminator, load_tensors, read_card, save_tensors
 from ganlab.errors import InputError
 from ganlab.imaging.files import read_volume, write_volume
+from ganlab.imaging.phantom import sampler
 from ganlab.imaging.volume import Volume
 from ganlab.training import learning_rate
 from ganlab.translation.folders import Folders
 from ganlab.translation.methods import METHODS, TrainingConfig
 from ganlab.translation.networks import PatchGANConfig, ResNetConfig, UNet, UNetConfig
-from ganlab.translation.pipeline import load_network
+from ganlab.translation.pipeline import fuse, load_network
 from ganlab.translation.presets import PRESETS, get_preset
-from ganlab.translation.trainer import FILES, _fill_others, batches, filled, freeze_statistics, starting_weights, train
+from ganlab.translation.trainer import (
+    FILES,
+    _fill_others,
+    batches,
+    filled,
+    freeze_statistics,
+    slices_of,
+    starting_weights,
+    train,
+)
 
 TINY = TrainingConfig(network=UNetConfig(widths=(4, 6)), steps=4, batch=2, size=32, epoch=2)
 
@@ -309,6 +319,66 @@ def test_a_network_of_another_shape_is_no_start():
     for other in ("dcgan-digits", "ct2mr-unet"):
         with pytest.raises(InputError, match="another shape"):
             starting_weights(dataclasses.replace(PRESETS["mr2ct-pix2pix"], start=other))
+
+
+RANGED = dataclasses.replace(
+    TINIES["cyclegan"], network=ResNetConfig(width=4, blocks=1), ranges=((0.0, 2.5), (-0.6, 1.4)), planes=("sagittal",)
+)
+
+
+def test_each_way_makes_its_own_range_and_learns_from_nothing_beyond_it():
+    whole = slices_of(dataclasses.replace(RANGED, ranges=None, size=64), "cpu", None)
+    free = [torch.cat(side) for side in zip(*itertools.islice(whole(5), 8), strict=True)]
+    assert free[1].min() < -0.9  # there is something to clip
+    preset = dataclasses.replace(PRESETS["mr2ct-wolterink"], size=64, network=ResNetConfig(width=2, blocks=1))
+    for config in (RANGED, preset):
+        method = METHODS["cyclegan"](config, "cpu")
+        made = slices_of(dataclasses.replace(config, size=64), "cpu", None)
+        images = [torch.cat(side) for side in zip(*itertools.islice(made(5), 8), strict=True)]
+        for name, seen, limits in zip(("back", "generator"), images, config.ranges, strict=True):
+            net = method.nets[name]
+            assert (net.config.low, net.config.high) == limits
+            assert limits[0] <= seen.min() and seen.max() <= limits[1] and seen.std() > 0.1
+            assert net(1e3 * torch.randn(1, 1, 32, 32)).min() >= limits[0]
+        assert all(torch.equal(a, b.clamp(*limits)) for a, b, limits in zip(images, free, config.ranges, strict=True))
+
+
+def test_every_preset_learns_from_what_its_generators_can_make():
+    for config in PRESETS.values():
+        if isinstance(config.network, ResNetConfig):  # the others end in no tanh
+            assert config.ranges
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_phantoms_are_cut_in_the_planes_that_are_asked_for(monkeypatch, paired):
+    seen, points = set(), sampler.slice_points
+    monkeypatch.setattr(sampler, "slice_points", lambda d, plane, *rest: seen.add(plane) or points(d, plane, *rest))
+    config = dataclasses.replace(TINIES["l1" if paired else "cyclegan"], planes=("sagittal", "coronal"))
+    list(itertools.islice(slices_of(config, "cpu", None)(5), 40))
+    assert seen == {"sagittal", "coronal"}
+
+
+def test_a_checkpoint_keeps_its_range_and_planes_for_both_ways(tmp_path, monkeypatch):
+    losses(RANGED, tmp_path / "own")
+    for folder, seen, made in (("own", (0, 2.5), (-0.6, 1.4)), ("own/back", (-0.6, 1.4), (0, 2.5))):
+        net = load_network(str(tmp_path / folder), "cpu")
+        assert net.sees == seen and (net.config.low, net.config.high) == made and net.planes == ("sagittal",)
+    monkeypatch.setattr("ganlab.translation.pipeline.predict", lambda net, slices, device: slices)
+    array = np.linspace(-1, 3, 16**3, dtype=np.float32).reshape(16, 16, 16)
+    shown = fuse(net, array, net.planes, "cpu", empty=0.0, air=-1.0)
+    assert shown.min() >= -0.6 and shown.max() == np.float32(1.4)
+    assert "sagittal slices only" in (tmp_path / "own" / "card.md").read_text()
+
+
+def test_configurations_from_before_planes_and_ranges_resume(tmp_path):
+    whole = losses(TINY, tmp_path / "whole")
+    losses(dataclasses.replace(TINY, steps=2), tmp_path / "old")
+    tensors, meta = load_tensors(tmp_path / "old" / "state.safetensors")
+    meta["config"] = {k: v for k, v in meta["config"].items() if k not in ("planes", "ranges")}
+    save_tensors(tmp_path / "old" / "state.safetensors", tensors, meta)
+    with pytest.raises(InputError, match="had another configuration"):
+        losses(dataclasses.replace(TINY, planes=("axial",)), tmp_path / "old", resume=True)
+    assert len(losses(TINY, tmp_path / "old", resume=True)) == len(whole[2:])
 
 
 def test_unpaired_slices_can_be_asked_to_hold_something():

@@ -255,10 +255,17 @@ def slice_shares(patient: Patient, points: Tensor) -> Tensor:
     return torch.cat(rows, 1)
 
 
-def random_slice(draw: Draw, patients: list[Patient], size: int, device="cpu", view: View = VIEWS["ct"]):
+def random_slice(
+    draw: Draw,
+    patients: list[Patient],
+    size: int,
+    device="cpu",
+    view: View = VIEWS["ct"],
+    planes: tuple[str, ...] = PLANES,
+):
     """Tissue shares (tissues, size, size) of a random slice through each state of a patient, and its points (3, size,
     size)."""
-    plane = PLANES[int(draw.uniform(0, 3))]
+    plane = planes[int(draw.uniform(0, len(planes)))]
     points = slice_points(draw, plane, size, device, view)
     found = torch.stack([slice_shares(patient, points) for patient in patients], 1)
     if draw.chance(0.35):
@@ -300,13 +307,14 @@ def pairs(
     paired: bool = True,
     misalign: float = 0.0,
     wild: bool | None = None,
+    planes: tuple[str, ...] = PLANES,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Endless (source, target) slices (1, size, size) of a task: "mr2ct", "ct2mr" or "t1fa".
 
     MR in white-matter units, CT in HU, FA in 0..1. Targets have no noise; as a target, MR has the contrast of
     `plain_t1`. Where not paired, source and target are of different patients, and MR is near what one scanner gives:
     wild, if given, says whether its contrast is any. misalign: mm by which the patient moved between the two, as in
-    `make_patient`.
+    `make_patient`. planes: of the slices, each as often.
 
     Each anatomy is shown `reuse` times, under another scanner and mirrored or not, from a shuffled pool, and four
     slices come from each patient, since making a head costs more than scanning it.
@@ -319,7 +327,7 @@ def pairs(
             patient = random_patient(draw, device)
             states = [patient, misaligned(patient, misalign, draw.generator)] if misalign else [patient]
         view = VIEWS["fa" if task == "t1fa" and draw.chance(0.75) else "ct"]  # now and then face and neck: FA 0
-        found, points = random_slice(draw, states, size, device, view)
+        found, points = random_slice(draw, states, size, device, view, planes)
         still = render_fa(patient, found[0], points) if task == "t1fa" else render_ct(found[0])
         shot = Shot(count // 4, (found[-1] * 255).round().to(torch.uint8), still)
         if len(shelf) < pool:
