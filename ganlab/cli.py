@@ -349,6 +349,9 @@ def train(
     out: Annotated[Path | None, typer.Option(help="Folder for checkpoints; runs/PRESET unless given.")] = None,
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint.")] = False,
     steps: Annotated[int | None, typer.Option(help="Stop after so many steps in all.", min=1)] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Save and stop after so many minutes, to go on with --resume.", min=0)
+    ] = None,
     start: Annotated[str | None, typer.Option(help="A model whose weights to start from.")] = None,
     source: Annotated[Path | None, typer.Option(help="Folder of your own volumes, or images, to learn from.")] = None,
     target: Annotated[
@@ -360,10 +363,15 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Another seed than the preset's.")] = None,
     device: Device = "auto",
 ) -> None:
-    """Train a model on nothing but the phantoms, or on your own volumes; stops and resumes at checkpoints.
+    """Train a model on nothing but the phantoms, or on your own volumes.
+
+    SIGINT (Ctrl-C) and SIGTERM save and stop it after the running step; --resume goes on from there.
 
     Several GPUs or machines: accelerate launch -m ganlab train ...
     """
+    from functools import partial
+
+    from ganlab.checkpoints import read_card
     from ganlab.device import resolve
     from ganlab.generation.data import OWN, get_kind
     from ganlab.generation.features import FEATURES, train_features
@@ -373,7 +381,7 @@ def train(
     from ganlab.generation.presets import on_own
     from ganlab.generation.trainer import train as train_generator
     from ganlab.processes import rank
-    from ganlab.training import tensorboard
+    from ganlab.training import stopping, tensorboard
     from ganlab.translation.folders import Folders
     from ganlab.translation.presets import PRESETS as TRANSLATORS
     from ganlab.translation.presets import get_preset
@@ -382,6 +390,8 @@ def train(
 
     out, silent, unit = out or Path("runs") / preset, as_json or rank() > 0, ""
     if preset.startswith(FEATURES):
+        if minutes is not None:
+            raise InputError(f"{preset} is trained in minutes and keeps no state: leave --minutes out.")
         kind = get_kind(preset.removeprefix(FEATURES))
         if source and not kind.name.startswith(OWN):
             raise InputError(f"{preset} learns from images that ganlab makes; leave --source out.")
@@ -406,19 +416,25 @@ def train(
             config = on_own(config, images)
             for notice in notices:
                 print(notice, file=sys.stderr)
-        events = train_generator(config, out, resolve(device), resume, images, progress_bar("images", silent))
+        begin = partial(train_generator, config, out, resolve(device), resume, images, progress_bar("images", silent))
     else:
         config = get_preset(preset, steps=steps, seed=seed, start=start)
         if (source is None) != (target is None):
             raise InputError("--source and --target go together: give both folders, or neither to train on phantoms.")
         data, unit = Folders(source, target) if source and target else None, get_task(config.task).unit
-        events = run(config, out, resolve(device), resume, workers, data, progress_bar("volumes", silent))
+        begin = partial(run, config, out, resolve(device), resume, workers, data, progress_bar("volumes", silent))
     log = tensorboard(out / "tensorboard") if board and rank() == 0 else None
-    average = narrate(events, silent, unit, log)
+    with stopping(minutes) as stop:
+        average = narrate(begin(stop=stop), silent, unit, log)
+        code = stop()
     if rank():
         return
-    result = {"out": str(out), "steps": config.steps} | {k: v for k, v in average.items() if k != "rate"}
-    say(result, as_json, f"{out}: done, {config.steps} steps")
+    reached = read_card(out)["steps"]
+    done = reached >= config.steps
+    result = {"out": str(out), "steps": reached} | {k: v for k, v in average.items() if k != "rate"}
+    say(result, as_json, f"{out}: done, {reached} steps" if done else f"Stopped at step {reached}; --resume goes on.")
+    if not done:
+        raise typer.Exit(code)
 
 
 @app.command()

@@ -50,6 +50,16 @@ def wait() -> None:
         _team().wait_for_everyone()
 
 
+def largest(value: int) -> int:
+    """The largest of all processes' numbers."""
+    if not _team():
+        return value
+    import torch
+    from accelerate.utils import gather
+
+    return int(gather(torch.tensor([value], device=_team().device)).max())
+
+
 def average(tensors: list[Tensor]) -> None:
     """Replace floating-point tensors by their means over the processes, in one exchange per type."""
     if not _team():

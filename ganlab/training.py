@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from ganlab import processes
 from ganlab.checkpoints import check_finite, load_tensors, save_tensors
 from ganlab.errors import InputError
 
@@ -23,6 +28,48 @@ class Event:
     steps: int
     numbers: dict[str, float] = field(default_factory=dict)
     path: Path | None = None
+
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+Stop = Callable[[], int | None]
+
+
+@contextmanager
+def stopping(minutes: float | None = None) -> Iterator[Stop]:
+    """stop(), for a training to ask after every step: None to go on, else save and end, with this exit code: 128 + its
+    number after a SIGINT or SIGTERM, 0 when so many minutes are over. Several processes get one answer.
+
+    Signals are caught from the first question on, for before it there is nothing to save, until the block ends. A
+    second one does what it always did.
+    """
+    end = time.monotonic() + 60 * (math.inf if minutes is None else minutes)
+    usual, heard = {}, []
+
+    def give_back() -> None:
+        for number, handler in usual.items():
+            signal.signal(number, handler)
+
+    def hear(number: int, frame) -> None:
+        heard.append(number)
+        give_back()
+
+    def stop() -> int | None:
+        if not usual:
+            usual.update({number: signal.signal(number, hear) for number in SIGNALS})
+        code = processes.largest(128 + heard[0] if heard else 0 if time.monotonic() >= end else -1)
+        return None if code < 0 else code
+
+    try:
+        yield stop
+    finally:
+        give_back()
+
+
+def bear_signals(worker: int = 0) -> None:
+    """Of a process that makes a training's slices: pass over the first SIGINT and SIGTERM. Terminals and schedulers
+    send them to all processes, but the training takes its step to the end, and ends its helpers itself."""
+    for number in SIGNALS:
+        signal.signal(number, lambda number, frame: signal.signal(number, signal.SIG_DFL))
 
 
 def tensorboard(folder: Path) -> Callable[[Event], None]:

@@ -18,7 +18,8 @@ from ganlab import processes
 from ganlab.translation.methods import METHODS
 from tests.test_processes import step_of
 torch.set_num_threads(1)
-print(json.dumps({method: step_of(method, processes.rank(), processes.count()) for method in METHODS}))
+found = {method: step_of(method, processes.rank(), processes.count()) for method in METHODS}
+print(json.dumps(found | {"largest": processes.largest(130 * processes.rank() - 1)}))
 """
 
 
@@ -63,6 +64,7 @@ def test_two_processes_take_the_steps_of_one_with_both_their_slices():
         out, err = process.communicate(timeout=200)
         assert process.returncode == 0, err
         answers.append(json.loads(out.strip().splitlines()[-1]))
+    assert [answer["largest"] for answer in answers] == [129, 129]  # one hears of a signal, all stop
     for method in METHODS:
         ours, theirs = (answer[method] for answer in answers)
         assert ours == pytest.approx(theirs, rel=1e-9)
@@ -79,6 +81,7 @@ def test_one_process_is_a_team_of_one():
     gradient = torch.ones(3)
     processes.average([gradient])
     processes.wait()
+    assert processes.largest(-1) == -1
     with processes.first_alone():
         assert gradient.tolist() == [1, 1, 1]
     assert "accelerate" not in sys.modules

@@ -25,21 +25,27 @@ from ganlab.generation.data import OWN, Images, get_kind, load_images
 from ganlab.generation.export import write_sheet
 from ganlab.generation.game import Game, GanConfig, Trouble
 from ganlab.generation.networks import make_networks, network_config, noise
-from ganlab.training import Event, check_start, load_state, save_state
+from ganlab.training import Event, Stop, check_start, load_state, save_state
 
 SHOWN = 64  # images of a sheet
 TASK = "generate"
 
 
 def train(
-    config: GanConfig, out: Path, device: str, resume: bool = False, images: Images | None = None, progress=None
+    config: GanConfig,
+    out: Path,
+    device: str,
+    resume: bool = False,
+    images: Images | None = None,
+    progress=None,
+    stop: Stop = lambda: None,
 ) -> Iterator[Event]:
     """Play to config.steps. out/model.safetensors holds the averaged generator, out/discriminator.safetensors its
     judge, out/progress.png what the same noise gives by then, out/state.safetensors all to resume.
 
-    images: the user's, in place of config.data. progress(share): while the images are made. Resuming gives what the
-    run without a break would have given (same device). Raises InputError if a loss is no longer a number; the last
-    checkpoint stays.
+    images: the user's, in place of config.data. progress(share): while the images are made. stop: asked after every
+    step (see `stopping`). Resuming gives what the run without a break would have given (same device). Raises InputError
+    if a loss is no longer a number; the last checkpoint stays.
     """
     out = Path(out)
     check_start(out, resume)
@@ -56,7 +62,8 @@ def train(
                 "rates or turn a penalty on."
             ) from trouble
         yield Event("step", game.number, config.steps, numbers)
-        if game.number % config.epoch == 0 or game.number == config.steps:
+        stopped = stop() is not None
+        if game.number % config.epoch == 0 or game.number == config.steps or stopped:
             if processes.rank() == 0:
                 spent = minutes + (time.perf_counter() - clock) / 60
                 _save(game, out, spent)
@@ -65,6 +72,8 @@ def train(
             processes.wait()
             yield Event("checkpoint", game.number, config.steps, path=out / "model.safetensors")
             yield Event("preview", game.number, config.steps, path=out / "progress.png")
+        if stopped:
+            return
 
 
 def _save(game: Game, out: Path, minutes: float) -> None:

@@ -24,6 +24,8 @@ from ganlab.imaging.wording import listed
 from ganlab.training import (
     Average,
     Event,
+    Stop,
+    bear_signals,
     check_start,
     learning_rate,
     load_state,
@@ -124,7 +126,7 @@ def batches(
     """
     seed = STREAM + config.seed * 10**6 + epoch
     if host or device == "cpu":
-        images = iter(DataLoader(Slices(seed, make), batch_size=config.batch, num_workers=workers))
+        images = iter(DataLoader(Slices(seed, make), config.batch, num_workers=workers, worker_init_fn=bear_signals))
     else:
         stream = iter(Slices(seed, make))
         images = (default_collate([next(stream) for _ in range(config.batch)]) for _ in itertools.count())
@@ -142,13 +144,14 @@ def train(
     data: Folders | None = None,
     progress: Callable[[float], None] | None = None,
     make: Maker | None = None,
+    stop: Stop = lambda: None,
 ) -> Iterator[Event]:
     """Train to config.steps. out/model.safetensors holds the averaged generator, out/discriminator.safetensors its
     judge, out/back the same of the way back, out/state.safetensors all to resume.
 
     data: the user's volumes in place of phantoms (see `folders`); all are checked before the first step, and prepared
     in out/data while progress(share) is told how far. The state holds their names, the model does not. make: another
-    stream of slices in place of the phantoms', as `slices_of` gives.
+    stream of slices in place of the phantoms', as `slices_of` gives. stop: asked after every step (see `stopping`).
     Resuming a run gives the losses of the run that was not interrupted (same device, same number of workers). Of
     several processes (`accelerate launch`) each draws config.batch slices of its own, and all take the same step.
     """
@@ -188,6 +191,8 @@ def train(
             numbers = _take_step(config, method, averages, next(stream), step, device)
             step += 1
             yield Event("step", step, config.steps, numbers)
+            if stopped := stop() is not None:
+                break
         del stream
         for net in method.nets.values():
             processes.average([b for b in net.buffers() if b.is_floating_point()])
@@ -203,6 +208,8 @@ def train(
         processes.wait()
         yield Event("checkpoint", step, config.steps, path=out / "model.safetensors")
         yield Event("preview", step, config.steps, path=out / "progress.png")
+        if stopped:
+            return
 
 
 def _take_step(
