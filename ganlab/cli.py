@@ -24,6 +24,10 @@ TOO_FEW = (
 )
 Modality = Annotated[list[str], typer.Option(help="t1, t2, pd, flair, ct, fa, pet or labels; may be repeated.")]
 
+Settings = Annotated[
+    list[str], typer.Option("--set", help="Any other setting as NAME=VALUE, e.g. batch=128; may be repeated.")
+]
+
 
 def main() -> None:
     """Run a command; a user's mistake ends in one sentence on stderr and exit code 2."""
@@ -62,15 +66,14 @@ def toy(
     objective: Annotated[str, typer.Option(help="The game: minimax, non-saturating, wgan-gp, ...")] = "non-saturating",
     steps: Annotated[int, typer.Option(help="Rounds of the game.", min=1, max=10**7)] = 2000,
     runs: Annotated[int, typer.Option(help="Seeds side by side, from --seed on.", min=1, max=8)] = 1,
-    setting: Annotated[
-        list[str], typer.Option("--set", help="Any other setting as NAME=VALUE, e.g. batch=128; may be repeated.")
-    ] = [],  # noqa: B006
+    setting: Settings = [],  # noqa: B006
     as_json: Json = False,
     seed: Seed = 0,
     device: Device = "cpu",
 ) -> None:
     """Train a GAN on a one- or two-dimensional distribution and measure what it learned."""
-    from ganlab.toy.run import format_run, parse_settings, run
+    from ganlab.settings import parse_settings
+    from ganlab.toy.run import format_run, run
 
     values = {"data": data, "objective": objective, "runs": runs, "seed": seed, **parse_settings(setting)}
     bar = progress_bar("training", as_json)
@@ -344,7 +347,12 @@ def evaluate_generator(
 @app.command()
 def train(
     preset: Annotated[
-        str, typer.Argument(help="mr2ct-unet, mr2ct-pix2pix, mr2ct-cyclegan, t1fa-unet, dcgan-nodules, ...")
+        str,
+        typer.Argument(
+            help="A translator: mr2ct-unet, ct2mr-unet, t1fa-unet, mr2ct-pix2pix, ct2mr-pix2pix, t1fa-pix2pix, "
+            "mr2ct-cyclegan, mr2ct-cyclegan-structure, mr2ct-cyclegan-plain, t1fa-cyclegan or mr2ct-wolterink; "
+            "a generator: dcgan-nodules, ..."
+        ),
     ],
     out: Annotated[Path | None, typer.Option(help="Folder for checkpoints; runs/PRESET unless given.")] = None,
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint.")] = False,
@@ -359,6 +367,7 @@ def train(
     ] = None,
     workers: Annotated[int, typer.Option(help="Processes that make slices.", min=0)] = 1,
     board: Annotated[bool, typer.Option("--tensorboard", help="Write out/tensorboard as well.")] = False,
+    setting: Settings = [],  # noqa: B006
     as_json: Json = False,
     seed: Annotated[int | None, typer.Option(help="Another seed than the preset's.")] = None,
     device: Device = "auto",
@@ -381,6 +390,7 @@ def train(
     from ganlab.generation.presets import on_own
     from ganlab.generation.trainer import train as train_generator
     from ganlab.processes import rank
+    from ganlab.settings import parse_settings, with_settings
     from ganlab.training import stopping, tensorboard
     from ganlab.translation.folders import Folders
     from ganlab.translation.presets import PRESETS as TRANSLATORS
@@ -390,8 +400,8 @@ def train(
 
     out, silent, unit = out or Path("runs") / preset, as_json or rank() > 0, ""
     if preset.startswith(FEATURES):
-        if minutes is not None:
-            raise InputError(f"{preset} is trained in minutes and keeps no state: leave --minutes out.")
+        if setting or minutes is not None:
+            raise InputError(f"{preset} is trained as it is, in minutes: leave --set and --minutes out.")
         kind = get_kind(preset.removeprefix(FEATURES))
         if source and not kind.name.startswith(OWN):
             raise InputError(f"{preset} learns from images that ganlab makes; leave --source out.")
@@ -410,7 +420,7 @@ def train(
     if preset in GENERATORS:
         if start or target:
             raise InputError(f"{preset} makes images from noise: leave --start and --target out.")
-        config, images = get_generator(preset, steps=steps, seed=seed), None
+        config, images = with_settings(get_generator(preset, steps=steps, seed=seed), parse_settings(setting)), None
         if source:
             images, _, notices = read_folder(source, config.network.size, progress_bar("images", silent))
             config = on_own(config, images)
@@ -418,7 +428,7 @@ def train(
                 print(notice, file=sys.stderr)
         begin = partial(train_generator, config, out, resolve(device), resume, images, progress_bar("images", silent))
     else:
-        config = get_preset(preset, steps=steps, seed=seed, start=start)
+        config = get_preset(preset, parse_settings(setting), steps=steps, seed=seed, start=start)
         if (source is None) != (target is None):
             raise InputError("--source and --target go together: give both folders, or neither to train on phantoms.")
         data, unit = Folders(source, target) if source and target else None, get_task(config.task).unit

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import typer
 
+from ganlab.checkpoints import read_card
 from ganlab.cli import app, main
 
 FLAGS = {  # every choice that a phantom has: words of the command, arguments of make_patient
@@ -120,9 +121,10 @@ def test_the_phantoms_help_names_every_choice_and_limit():
 
 def test_training_takes_steps_and_resumes(run, tmp_path):
     arguments = ("train", "mr2ct-unet", "--out", tmp_path / "run", "--workers", 0, "--device", "cpu")
+    arguments = (*arguments, "--set", "network.widths=[4, 6]", "--set", "size=32")
     code, out, _ = run(*arguments, "--steps", 1, "--json")
     assert code == 0 and json.loads(out)["l1"] > 0
-    assert (tmp_path / "run" / "model.safetensors").is_file()
+    assert read_card(tmp_path / "run")["config"]["network"]["widths"] == [4, 6]
     code, _, err = run(*arguments, "--steps", 2)
     assert code == 2 and "--resume" in err
 
@@ -222,6 +224,10 @@ def test_toy_trains_and_measures(run):
         ("evaluate-generator", "--model", "dcgan-digits", "--n", "99"),
         ("train", "dcgan-digits", "--start", "dcgan-digits"),
         ("train", "dcgan-digits", "--source", "nowhere"),
+        ("train", "mr2ct-unet", "--set", "size=100"),
+        ("train", "mr2ct-unet", "--set", "colour=red"),
+        ("train", "mr2ct-pix2pix", "--set", "network.widths=[4, 6]"),
+        ("train", "features-digits", "--minutes", "1"),
         ("train", "features-nothing"),
         ("stimuli", "--model", "dcgan-digits", "--n", "7", "--out", "x"),
         ("study", "audit", "nowhere", "truth.csv"),

@@ -11,7 +11,10 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "ganlab").rglob("*.py"))
 
-GROUND = {"errors", "lazy", "device", "checkpoints", "filters", "objectives", "divergences", "processes", "training"}
+GROUND = {
+    "errors", "lazy", "device", "checkpoints", "filters", "objectives", "divergences", "processes", "settings",
+    "training",
+}  # fmt: skip
 MAY_IMPORT = {
     "__init__": set(),
     "console": set(),

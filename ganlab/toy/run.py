@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable
@@ -14,25 +13,6 @@ from ganlab.toy.game import Game
 from ganlab.toy.measure import Ruler, measure, value_and_bound
 
 OFTEN = 50  # steps between looks at whether it still has numbers
-
-
-def parse_settings(settings: list[str]) -> dict:
-    """["batch=128", "generator.units=64"] -> {"batch": 128, "generator": {"units": 64}}. Raises InputError."""
-    values: dict = {}
-    for text in settings:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise InputError(f'Setting "{text}" is not NAME=VALUE, such as batch=128.')
-        try:
-            parsed = json.loads(value)
-        except ValueError:
-            parsed = value  # a name, such as relu
-        outer, _, inner = name.strip().partition(".")
-        if inner:
-            values.setdefault(outer, {})[inner] = parsed
-        else:
-            values[outer] = parsed
-    return values
 
 
 def run(values: dict, steps: int, device: str = "cpu", progress: Callable[[float], None] | None = None) -> dict:

@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganlab.device import exact
-from ganlab.objectives import get_objective
+from ganlab.errors import InputError
+from ganlab.objectives import OBJECTIVES, get_objective
 from ganlab.processes import average, rank
 from ganlab.translation.contrasts import examples
 from ganlab.translation.networks import (
@@ -22,7 +23,9 @@ from ganlab.translation.networks import (
     ResNetConfig,
     UNetConfig,
     make_generator,
+    stride_of,
 )
+from ganlab.translation.pipeline import PLANES
 from ganlab.translation.tasks import get_task
 
 SOURCE_TO_TARGET, TARGET_TO_SOURCE = "generator", "back"
@@ -71,6 +74,69 @@ class TrainingConfig:
     filled: float = 0.0  # least share of a slice that the head fills, where slices are no pairs
     planes: tuple[str, ...] = ("axial", "coronal", "sagittal")  # of the slices
     ranges: tuple[tuple[float, float], tuple[float, float]] | None = None  # of source and target, in network's units
+
+
+LIMITS = {
+    "steps": (1, 10**7), "batch": (1, 512), "size": (16, 1024), "spacing": (1, 8), "rate": (0.0, 1.0),
+    "decay": (0.0, 1.0), "epoch": (1, 10**6), "frozen": (0.0, 1.0), "pixel": (0.0, 1e4), "cycle": (0.0, 1e4),
+    "cycle_source": (0.0, 1e4), "identity": (0.0, 1e4), "structure": (0.0, 1e4), "pool": (0, 10**4),
+    "seed": (0, 2**31), "prior": (0, 10**7), "known": (0.0, 1e4), "pace": (0.0, 100.0), "filled": (0.0, 0.5),
+}  # fmt: skip
+NETWORK_LIMITS = {"channels": (1, 1), "patch": (1, 8), "width": (1, 512), "blocks": (0, 64)}
+
+
+def check_training(config: TrainingConfig) -> TrainingConfig:
+    """The configuration, if a training can be made of it. Raises InputError."""
+    get_task(config.task)
+    games = [name for name, objective in OBJECTIVES.items() if objective.probability]
+    for name, value, known in (
+        ("method", config.method, METHODS),
+        ("objective", config.objective, games),  # others want a penalty or clipped weights, which these methods lack
+        *(("planes", plane, PLANES) for plane in config.planes or [""]),
+    ):
+        if value not in known:
+            raise InputError(f'{name} "{value}" is not known; choose from {", ".join(known)}.')
+    _check_limits("", config, LIMITS)
+    _check_limits("network.", config.network, NETWORK_LIMITS)
+    if config.ranges and not all(low < high for low, high in config.ranges):
+        raise InputError(f"ranges {config.ranges} must rise; give such as [[0, 2.5], [-0.6, 1.4]].")
+    widths = getattr(config.network, "widths", (1,))
+    if not 1 <= len(widths) <= 8 or not all(1 <= width <= 2048 for width in widths):
+        raise InputError(f"network.widths {list(widths)} is not 1 to 8 numbers from 1 to 2048; 24, 48, 96 is usual.")
+    seen = [getattr(config.network, "window", None), *config.discriminator.windows]
+    if not all(half > 0 for _, half in filter(None, seen)):
+        raise InputError("The half-width of a window is not above 0; [0.035, 0.08] is that of the brain.")
+    stride = stride_of(config.network)
+    if config.size % stride or config.size < 2 * stride:
+        below = max(2, config.size // stride) * stride
+        raise InputError(
+            f"size {config.size} is not among the multiples of {stride}, the network's stride, from {2 * stride} on; "
+            f"choose {below} or {below + stride}."
+        )
+    if issubclass(METHODS[config.method], Adversarial):
+        _check_discriminator(config)
+    return config
+
+
+def _check_limits(prefix: str, values, limits: dict[str, tuple[float, float]]) -> None:
+    for name, (low, high) in limits.items():
+        value = getattr(values, name, None)
+        if value is not None and not low <= value <= high:
+            raise InputError(f"{prefix}{name} {value:g} is outside {low:g} to {high:g}; choose a number between.")
+
+
+def _check_discriminator(config: TrainingConfig) -> None:
+    channels = 2 if config.method == "pix2pix" else 1
+    limits = {"channels": (channels, channels), "width": (1, 512), "layers": (1, 6)}
+    _check_limits("discriminator.", config.discriminator, limits)
+    if not all(side > 0 and side % 2 for side in config.discriminator.depths):
+        raise InputError(f"discriminator.depths {list(config.discriminator.depths)} are not odd; 9, 25 is usual.")
+    least = 3 * 2**config.discriminator.layers
+    if config.size < least:
+        raise InputError(
+            f"size {config.size} is less than the {least} pixels that a discriminator of "
+            f"{config.discriminator.layers} layers sees; choose a larger size or fewer discriminator.layers."
+        )
 
 
 def network_of(config: TrainingConfig, name: str) -> UNetConfig | ResNetConfig:

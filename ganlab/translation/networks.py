@@ -52,7 +52,7 @@ class UNet(nn.Module):
         self.config = config
         w, pixels = config.widths, config.channels * config.patch**2
         seen = pixels * (2 if config.window else 1)
-        self.stride = config.patch * 2 ** (len(w) - 1)
+        self.stride = stride_of(config)
         self.down = nn.ModuleList(conv_block(i, o) for i, o in zip((seen, *w), w, strict=False))
         self.up = nn.ModuleList(conv_block(w[k] + w[k + 1], w[k]) for k in range(len(w) - 1))
         self.out = nn.Conv2d(w[0], pixels, 1)
@@ -190,6 +190,11 @@ def generator_config(written: dict) -> UNetConfig | ResNetConfig:
 
 def make_generator(config: UNetConfig | ResNetConfig) -> nn.Module:
     return next(net(config) for net, kind in GENERATORS.values() if isinstance(config, kind))
+
+
+def stride_of(config: UNetConfig | ResNetConfig) -> int:
+    """Of what the sides of a generator's images are multiples."""
+    return ResNet.stride if isinstance(config, ResNetConfig) else config.patch * 2 ** (len(config.widths) - 1)
 
 
 def folded(net: nn.Module) -> nn.Module:

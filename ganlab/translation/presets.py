@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ganlab.errors import InputError
-from ganlab.translation.methods import TrainingConfig
+from ganlab.settings import with_settings
+from ganlab.translation.methods import TrainingConfig, check_training
 from ganlab.translation.networks import PatchGANConfig, ResNetConfig, UNetConfig
+from ganlab.translation.tasks import TASKS
 
 # An adversary is added to a trained regression: the game starts where L1 alone ends.
 PIX2PIX = TrainingConfig(
@@ -52,8 +54,18 @@ PRESETS = {
 }  # fmt: skip
 
 
-def get_preset(name: str, **changes) -> TrainingConfig:
-    """A preset with those changes that are not None."""
+def get_preset(name: str, settings: dict | None = None, **changes) -> TrainingConfig:
+    """A preset with those changes that are not None, and what `parse_settings` found. Raises InputError for settings
+    that it has not, and for those that nothing can be learned with."""
     if name not in PRESETS:
         raise InputError(f'Preset "{name}" is not known; choose from {", ".join(PRESETS)}.')
-    return replace(PRESETS[name], **{k: v for k, v in changes.items() if v is not None})
+    config = replace(PRESETS[name], **{k: v for k, v in changes.items() if v is not None})
+    config = with_settings(config, settings or {})
+    if config.task not in TASKS:
+        raise InputError(f'Nothing is trained for the task "{config.task}"; choose from {", ".join(TASKS)}.')
+    if isinstance(config.network, ResNetConfig) and not config.ranges:
+        raise InputError(
+            "A ResNet ends in tanh and makes nothing beyond its range; give that of source and target, in thousands of "
+            "HU or with white matter 1, such as ranges=[[0, 2.5], [-0.6, 1.4]]."
+        )
+    return check_training(config)

@@ -44,6 +44,7 @@ from ganlab.translation.methods import (
     TARGET_TO_SOURCE,
     Method,
     TrainingConfig,
+    check_training,
     network_of,
 )
 from ganlab.translation.networks import PatchGAN, PatchGANConfig, generator_config, outlined
@@ -156,6 +157,7 @@ def train(
     several processes (`accelerate launch`) each draws config.batch slices of its own, and all take the same step.
     """
     out = Path(out)
+    check_training(config)
     torch.manual_seed(config.seed)
     check_start(out, resume)
     kind = METHODS[config.method]
@@ -239,7 +241,9 @@ def starting_weights(config: TrainingConfig) -> dict:
     except (LookupError, TypeError):
         same = False
     if not same:
-        raise InputError(f'"{config.start}" is a network of another shape; start from one of the same preset.')
+        raise InputError(
+            f'"{config.start}" is a network of another shape; start from one of the same preset, or from none.'
+        )
     return tensors
 
 

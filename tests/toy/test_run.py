@@ -13,7 +13,7 @@ from ganlab.toy.distributions import DISTRIBUTIONS, from_points, get_distributio
 from ganlab.toy.game import Game, stream
 from ganlab.toy.measure import Ruler, measure, value_and_bound
 from ganlab.toy.networks import Network
-from ganlab.toy.run import format_run, parse_settings, run
+from ganlab.toy.run import format_run, run
 
 SMALL = Network(layers=2, units=16)
 TWO = Config(generator=SMALL, discriminator=SMALL, batch=32, runs=2)
@@ -86,13 +86,6 @@ def test_a_diverged_run_says_when_and_what_to_do():
     wild = {**QUICK, "optimiser": "sgd", "rate_g": 1.0, "rate_d": 1.0, "objective": "pearson"}
     with pytest.raises(InputError, match=r"diverged by step \d+.*Lower the learning rates"):
         run(wild, 400)
-
-
-def test_settings_from_the_command_line():
-    parsed = parse_settings(["batch=64", "generator.units=32", "generator.activation=tanh", "conditional=true"])
-    assert parsed == {"batch": 64, "generator": {"units": 32, "activation": "tanh"}, "conditional": True}
-    with pytest.raises(InputError, match="not NAME=VALUE"):
-        parse_settings(["batch"])
 
 
 def test_the_benchmark_has_both_ways_and_their_ratio():
