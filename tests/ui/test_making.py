@@ -1,0 +1,64 @@
+"""Training images in the making: what is soon made does not wait for what is not."""
+
+import threading
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ganlab.generation import data
+from ganlab.generation.data import get_kind
+from ganlab.ui.making import AT_ONCE, images_of
+
+
+@pytest.fixture
+def kinds(monkeypatch):
+    """Names of sets of one image, each made when its gate is open: {name: gate}."""
+    gates = {}
+
+    def add(name):
+        gate = gates[name] = threading.Event()
+
+        def made(seed, count, progress):
+            for k in range(100):
+                gate.wait(0.01)
+                progress((k + 1) / 200)
+            gate.wait()
+            return np.zeros((1, 16, 16)), np.zeros(1)
+
+        monkeypatch.setitem(data.KINDS_OF_IMAGES, name, replace(get_kind("digits"), name=name, made=made))
+        return name
+
+    yield add
+    for gate in gates.values():
+        gate.set()
+
+
+def test_short_ones_do_not_wait_for_long_ones(kinds):
+    long = [images_of(kinds(f"long-{k}"), 1) for k in range(AT_ONCE + 1)]
+    digits, share = images_of("digits", 30)
+    assert len(digits.result(30)) == 30 and share == [0.0]
+    assert not any(future.done() for future, _ in long)
+    assert images_of("digits", 30)[0] is digits
+
+
+def test_what_waits_is_made_in_the_end_and_says_how_far_it_is(kinds):
+    names = [kinds(f"slow-{k}") for k in range(AT_ONCE + 2)]
+    making = [images_of(name, 1) for name in names]
+    for future, share in making:
+        while len(share) < 20:  # all of them come on
+            assert not future.done()
+            time.sleep(0.01)
+        assert share == sorted(share) and share[-1] < 1
+
+
+def test_what_cannot_be_made_is_in_nobodys_way(kinds, monkeypatch):
+    def broken(seed, count, progress):
+        raise MemoryError
+
+    for k in range(AT_ONCE):
+        monkeypatch.setitem(data.KINDS_OF_IMAGES, f"no-{k}", replace(get_kind("digits"), name=f"no-{k}", made=broken))
+        with pytest.raises(MemoryError):
+            images_of(f"no-{k}", 1)[0].result(30)
+    assert len(images_of("digits", 31)[0].result(30)) == 31
