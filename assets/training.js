@@ -74,7 +74,7 @@ function imageTraining(root, props, watch, trigger) {
   function draw() {
     if (!state.shown?.kind || !state.images || !root.clientWidth) return;
     const { low, high, windows } = state.shown.kind, [dark, bright] = Object.values(windows)[0];
-    drawTiles(sheet, state.images, 8, greyLook(low, high, dark, bright));
+    drawTiles(sheet, state.images, state.shown.columns, greyLook(low, high, dark, bright));
     const css = getComputedStyle(root), night = document.body.classList.contains("dark");
     const colours = { real: night ? REAL_ON_DARK : REAL };
     for (const name of ["ink", "muted", "line", "warn", "accent"]) colours[name] = css.getPropertyValue(`--gl-${name}`).trim();

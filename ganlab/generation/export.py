@@ -72,17 +72,19 @@ def grey(image: np.ndarray, window: tuple[float, float]) -> np.ndarray:
     return np.clip((image - low) / (high - low) * 255, 0, 255).round().astype(np.uint8)
 
 
-def write_sheet(images: np.ndarray, path: Path, window: tuple[float, float] = WINDOWS["lung"]) -> None:
-    """A PNG of images (N, H, W), eight in a row, black to white over the window, nearest-neighbour enlarged."""
-    save_png(tiled(images, window).repeat(SCALE, 0).repeat(SCALE, 1), path)
+def write_sheet(
+    images: np.ndarray, path: Path, window: tuple[float, float] = WINDOWS["lung"], across: int = ACROSS
+) -> None:
+    """A PNG of images (N, H, W), `across` in a row, black to white over the window, nearest-neighbour enlarged."""
+    save_png(tiled(images, window, across).repeat(SCALE, 0).repeat(SCALE, 1), path)
 
 
-def tiled(images: np.ndarray, window: tuple[float, float]) -> np.ndarray:
-    """Images (N, H, W) as one, eight in a row with a grey line between them, uint8."""
+def tiled(images: np.ndarray, window: tuple[float, float], across: int = ACROSS) -> np.ndarray:
+    """Images (N, H, W) as one, `across` in a row with a grey line between them, uint8."""
     count, h, w = images.shape
-    rows = -(-count // ACROSS)
-    sheet = np.full((rows * (h + 1), ACROSS * (w + 1)), 90, np.uint8)
+    rows = -(-count // across)
+    sheet = np.full((rows * (h + 1), across * (w + 1)), 90, np.uint8)
     for k, image in enumerate(images):
-        y, x = k // ACROSS * (h + 1), k % ACROSS * (w + 1)
+        y, x = k // across * (h + 1), k % across * (w + 1)
         sheet[y : y + h, x : x + w] = grey(image, window)
     return sheet

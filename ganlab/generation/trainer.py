@@ -22,12 +22,12 @@ from ganlab.checkpoints import (
 from ganlab.device import describe_device, precision
 from ganlab.errors import InputError
 from ganlab.generation.data import OWN, Images, get_kind, load_images
-from ganlab.generation.export import write_sheet
+from ganlab.generation.export import ACROSS, write_sheet
 from ganlab.generation.game import Game, GanConfig, Trouble
 from ganlab.generation.networks import make_networks, network_config, noise
 from ganlab.training import Event, Stop, check_start, load_state, save_state
 
-SHOWN = 64  # images of a sheet
+SHOWN = 64  # images of a sheet, at most
 TASK = "generate"
 
 
@@ -100,16 +100,23 @@ def _restore(game: Game, path: Path, device: str) -> float:
     return meta["minutes"]
 
 
-def fixed_noise(config: GanConfig, count: int = SHOWN) -> tuple[torch.Tensor, torch.Tensor]:
-    """(z, labels) of a sheet: a column a class, or all alike."""
-    classes = max(1, len(get_kind(config.data).classes)) if config.network.classes else 1
-    return noise(config.seed, count, config.network), torch.arange(count) % 8 % classes
+def columns(config: GanConfig) -> int:
+    """Of a sheet: as usual, or as many as there are classes."""
+    return min(SHOWN, max(ACROSS, config.network.classes))
+
+
+def fixed_noise(config: GanConfig) -> tuple[torch.Tensor, torch.Tensor]:
+    """(z, labels) of a sheet, SHOWN of them or what whole rows leave of these: a column a class, or all alike."""
+    across = columns(config)
+    count = SHOWN // across * across
+    return noise(config.seed, count, config.network), torch.arange(count) % across % max(1, config.network.classes)
 
 
 def write_progress(game: Game, path: Path) -> None:
     """A sheet of what the same noise gives."""
     kind = game.images.kind
-    write_sheet(kind.to_unit(game.sample(*fixed_noise(game.config))), path, next(iter(kind.windows.values())))
+    images = kind.to_unit(game.sample(*fixed_noise(game.config)))
+    write_sheet(images, path, next(iter(kind.windows.values())), columns(game.config))
 
 
 def write_new_card(out: Path, game: Game, device: str, minutes: float) -> None:

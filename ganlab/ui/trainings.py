@@ -25,7 +25,6 @@ PULL = "gradio_api/ganlab/training"  # also where training.js asks
 BUDGET = 0.25  # s of training per frame
 LOOK_EVERY = 0.8  # s between samples
 KEEP_EVERY = 50  # steps between states to go back to
-SHOWN, COLUMNS = 64, 8
 BINS = 24  # of the histograms of D(x)
 MOST_FRAMES = 240  # of a film; then every other one is dropped
 MOST, FORGET_AFTER = 60, 1800.0  # trainings held at once; s without a pull
@@ -78,7 +77,7 @@ class Training:
         """Draw the sheet of the same noise."""
         from ganlab.generation.trainer import fixed_noise
 
-        self.sheet = shares(self.game.sample(*fixed_noise(self.game.config, SHOWN)))
+        self.sheet = shares(self.game.sample(*fixed_noise(self.game.config)))
         self.looked = time.monotonic()
         if not self.sheets or self.sheets[-1][0] < self.game.number:
             self.sheets.append((self.game.number, self.sheet))
@@ -136,17 +135,20 @@ class Training:
         """The sheets so far as a moving picture (see `films.film`)."""
         from ganlab.generation.export import grey
         from ganlab.generation.films import film
+        from ganlab.generation.trainer import columns
 
         kind, size = self.game.images.kind, self.sheet.shape[1]
-        window, frames = next(iter(kind.windows.values())), []
+        window, wide, frames = next(iter(kind.windows.values())), columns(self.game.config), []
         for _, sheet in self.sheets:
             tiles = grey(kind.low + sheet / 65535 * (kind.high - kind.low), window)
-            tiles = tiles.reshape(SHOWN // COLUMNS, COLUMNS, size, size).transpose(0, 2, 1, 3)
-            frames.append(tiles.reshape(-1, COLUMNS * size))
-        return film(np.stack(frames), 12, max(1, 448 // (COLUMNS * size)), form)
+            tiles = tiles.reshape(-1, wide, size, size).transpose(0, 2, 1, 3)
+            frames.append(tiles.reshape(-1, wide * size))
+        return film(np.stack(frames), 12, max(1, 448 // (wide * size)), form)
 
     def frame(self) -> tuple[dict, np.ndarray | None]:
         """Where the training stands, and the sheet of samples."""
+        from ganlab.generation.trainer import columns
+
         head = {"playing": self.playing, "trouble": self.trouble, "fresh": self.fresh, "made": self.share[-1]}
         self.fresh = False
         if not self.ready():
@@ -157,6 +159,7 @@ class Training:
             counts = [np.histogram(v.numpy(), BINS, (0, 1))[0] / len(v) for v in said]
             head["bins"] = np.round(counts, 4).tolist()
         kind = self.game.images.kind
+        head["columns"] = columns(self.game.config)
         head["kind"] = {"low": kind.low, "high": kind.high, "windows": kind.windows}
         return head, self.sheet
 
@@ -173,7 +176,7 @@ class Trainings(Held):
         return self.add(Training(config), holder)
 
     async def pull(self, request: dict) -> bytes:
-        """uint32 length of a JSON header | header | uint16 sheet (64, size, size), if there is one. request: token, do
+        """uint32 length of a JSON header | header | uint16 sheet (N, size, size), if there is one. request: token, do
         (a list of commands, see Training.do)."""
         try:
             training = self.get(request.get("token"))

@@ -15,7 +15,7 @@ from ganlab.generation import trainer
 from ganlab.generation.data import Images, get_kind
 from ganlab.generation.game import Game, GanConfig
 from ganlab.generation.networks import NetworkConfig, noise
-from ganlab.generation.trainer import load_discriminator, load_generator, train, written_config
+from ganlab.generation.trainer import columns, fixed_noise, load_discriminator, load_generator, train, written_config
 
 TINY = GanConfig(
     data="digits", network=NetworkConfig(size=16, z=10, width=4, classes=10), batch=8, steps=4, epoch=2, horizon=5,
@@ -78,7 +78,17 @@ def test_what_a_training_leaves(tmp_path, images):
     z, labels = noise(1, 5, TINY.network), torch.arange(5)
     assert torch.allclose(generator(z, labels), game.sample(z, labels), atol=1e-6)
     with Image.open(tmp_path / "mine" / "progress.png") as sheet:
-        assert sheet.size == (8 * 17 * 3, 8 * 17 * 3)
+        assert sheet.size == (10 * 17 * 3, 6 * 17 * 3)
+
+
+@pytest.mark.parametrize(
+    ("classes", "wide", "row"), [(0, 8, [0] * 8), (3, 8, [0, 1, 2] * 2 + [0, 1]), (10, 10, [*range(10)])]
+)
+def test_a_sheet_shows_every_class_in_columns_of_its_own(classes, wide, row):
+    config = dataclasses.replace(TINY, network=dataclasses.replace(TINY.network, classes=classes))
+    z, labels = fixed_noise(config)
+    assert columns(config) == wide and len(z) == len(labels) == 64 // wide * wide
+    assert all(labels[at : at + wide].tolist() == row for at in range(0, len(labels), wide))
 
 
 def test_starting_over_a_training_or_changing_it_is_refused(tmp_path, images):

@@ -42,7 +42,7 @@ def test_plays_only_when_pulled_and_told_to():
     token = trainings.open(SMALL, "visitor")
     trainings.get(token).images.result()
     head, images = pulled(trainings, token)
-    assert head["step"] == 0 and head["fresh"] and images.shape == (64, 16, 16)
+    assert head["step"] == 0 and head["fresh"] and images.shape == (60, 16, 16) and head["columns"] == 10
     first = pulled(trainings, token, ["play"])[0]
     then = pulled(trainings, token)[0]
     assert 0 < first["step"] < then["step"] and then["playing"] and not then["fresh"]
@@ -67,7 +67,8 @@ def test_film_and_generator_can_be_taken_away(training, tmp_path):
 
     training.advance(0.0, 3)
     training.look()
-    assert Image.open(io.BytesIO(base64.b64decode(training.do(["film", "gif"])["film"]))).n_frames == 2
+    film = Image.open(io.BytesIO(base64.b64decode(training.do(["film", "gif"])["film"])))
+    assert film.n_frames == 2 and film.size == (10 * 16 * 2, 6 * 16 * 2)
     path = tmp_path / "model.safetensors"
     path.write_bytes(base64.b64decode(training.do(["save"])["saved"]))
     with safe_open(path, "pt") as file:
