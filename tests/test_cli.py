@@ -9,6 +9,7 @@ import typer
 
 from ganlab.checkpoints import read_card
 from ganlab.cli import app, main
+from ganlab.generation.trainer import load_generator
 
 FLAGS = {  # every choice that a phantom has: words of the command, arguments of make_patient
     "--modality": (["pet"], {}),
@@ -228,6 +229,8 @@ def test_toy_trains_and_measures(run):
         ("train", "mr2ct-unet", "--set", "colour=red"),
         ("train", "mr2ct-pix2pix", "--set", "network.widths=[4, 6]"),
         ("train", "features-digits", "--minutes", "1"),
+        ("train", "dcgan-digits", "--set", "colour=red", "--out", "x"),
+        ("train", "dcgan-digits", "--set", "network.size=64", "--out", "x"),
         ("train", "features-nothing"),
         ("stimuli", "--model", "dcgan-digits", "--n", "7", "--out", "x"),
         ("study", "audit", "nowhere", "truth.csv"),
@@ -291,9 +294,11 @@ def test_generated_images_are_the_same_bytes_for_a_seed(run, tmp_path):
 
 def test_generator_takes_steps_and_resumes(run, tmp_path):
     out = tmp_path / "mine"
-    code, text, err = run("train", "dcgan-digits", "--steps", 2, "--out", out, "--json")
+    settings = ("--set", "network.width=8", "--set", "batch=8")
+    code, text, err = run("train", "dcgan-digits", "--steps", 2, "--out", out, "--json", *settings)
     assert code == 0 and json.loads(text)["steps"] == 2, err
-    code, text, err = run("train", "dcgan-digits", "--steps", 3, "--out", out, "--resume")
+    assert load_generator(str(out))[1].network.width == 8
+    code, text, err = run("train", "dcgan-digits", "--steps", 3, "--out", out, "--resume", *settings)
     assert code == 0 and "step 3/3" in text, err
 
 

@@ -13,8 +13,8 @@ from torch import Tensor
 from ganlab.device import autocast, exact
 from ganlab.errors import InputError
 from ganlab.generation.augment import augmented, check_augmentations
-from ganlab.generation.data import Images
-from ganlab.generation.networks import NetworkConfig, in_parts, make_networks
+from ganlab.generation.data import Images, Kind
+from ganlab.generation.networks import NetworkConfig, check_network, in_parts, make_networks
 from ganlab.objectives import get_objective, gradient_norm2, gradient_penalty, smoothed
 from ganlab.processes import average, rank
 from ganlab.training import Average, optimizer_tensors, restore_optimizer
@@ -70,6 +70,15 @@ def check_game(config: GanConfig) -> GanConfig:
     check_augmentations(config.augment)
     smoothed(get_objective(config.objective), config.smoothing)
     return config
+
+
+def check_images(config: GanConfig, kind: Kind) -> None:
+    """Raises InputError where networks of this configuration cannot learn images of this kind."""
+    network = check_network(check_game(config).network)
+    for name, fitting in (("size", {kind.size}), ("classes", {0, len(kind.classes)})):
+        if (value := getattr(network, name)) not in fitting:
+            wanted = " or ".join(map(str, sorted(fitting)))
+            raise InputError(f"network.{name} is {value}, which does not fit the images ({kind.name}); {wanted} does.")
 
 
 class Trouble(ArithmeticError):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 
 from ganlab.errors import InputError
-from ganlab.generation.data import Images
+from ganlab.generation.data import OWN, Images
 from ganlab.generation.game import GanConfig
 from ganlab.generation.networks import NetworkConfig
+from ganlab.settings import as_settings
 
 # DCGAN's own recipe; labels as planes beside the image. Batch normalisation in D, which lets it compare the images of
 # a batch, is what kept samples of one class apart: with R1 in its place every digit came out in one handwriting.
@@ -43,3 +45,17 @@ def get_preset(name: str, **changes) -> GanConfig:
 def on_own(config: GanConfig, images: Images) -> GanConfig:
     """The same training on a user's images, which have no classes; their number says later which they were."""
     return replace(config, data=images.kind.name, count=len(images), network=replace(config.network, classes=0))
+
+
+def command(config: GanConfig, steps: int) -> str:
+    """What repeats a training of so many steps in a shell, up to rounding: the preset that is nearest, and all that
+    differs from it."""
+    settings = {
+        name: as_settings(replace(config, steps=preset.steps, epoch=preset.epoch, count=preset.count), preset)
+        for name, preset in PRESETS.items()
+    }
+    name = min(PRESETS, key=lambda name: (PRESETS[name].data != config.data, len(settings[name])))
+    parts = ["python -m ganlab train", name, *(f"--set {shlex.quote(text)}" for text in settings[name])]
+    parts += ["--source YOUR-FOLDER"] if config.data.startswith(OWN) else []
+    parts += [f"--steps {steps}"] if steps else []
+    return " ".join([*parts, f"--out runs/my-{name}"])

@@ -23,7 +23,7 @@ from ganlab.device import describe_device, precision
 from ganlab.errors import InputError
 from ganlab.generation.data import OWN, Images, get_kind, load_images
 from ganlab.generation.export import ACROSS, write_sheet
-from ganlab.generation.game import Game, GanConfig, Trouble
+from ganlab.generation.game import Game, GanConfig, Trouble, check_images
 from ganlab.generation.networks import make_networks, network_config, noise
 from ganlab.training import Event, Stop, check_start, load_state, save_state
 
@@ -49,6 +49,7 @@ def train(
     """
     out = Path(out)
     check_start(out, resume)
+    check_images(config, images.kind if images else get_kind(config.data))
     images = images or load_images(get_kind(config.data), count=config.count or None, progress=progress)
     game = Game(config, images, device)
     minutes = _restore(game, out / "state.safetensors", device) if resume else 0.0

@@ -149,6 +149,13 @@ def test_weights_that_are_no_finite_numbers_are_refused_by_name(tmp_path, images
             losses(TINY, tmp_path, images, resume=True)
 
 
+@pytest.mark.parametrize(("field", "value"), [("size", 64), ("classes", 2)])
+def test_networks_that_do_not_fit_the_images_are_refused_before_these_are_made(tmp_path, field, value):
+    config = dataclasses.replace(TINY, network=dataclasses.replace(TINY.network, **{field: value}))
+    with pytest.raises(InputError, match=f"network.{field} is {value}, which does not fit"):
+        next(train(config, tmp_path, "cpu"))
+
+
 @pytest.mark.skipif(not (PRETRAINED / "mr2ct-unet").is_dir(), reason="no translation model here")
 def test_a_translation_model_is_no_generator_from_noise():
     with pytest.raises(InputError, match='"mr2ct-unet" is no generator from noise'):
