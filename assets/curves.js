@@ -56,7 +56,6 @@ function chart(title, lines, { level, log, from, to, floor, marks } = {}) {
     element.hidden = !there.length;
     if (element.hidden) return;
     const [g, w, h] = fitCanvas(element, HEIGHT);
-    const [x0, x1, y0, y1] = [38, w - 6, 18, h - 15];
     const value = (v) => (v === null ? null : log ? Math.log10(Math.max(v, 1e-8)) : v);
     const curves = [], bands = [];
     view.series.forEach((series, game) => there.forEach(([name, , paint]) => {
@@ -74,15 +73,17 @@ function chart(title, lines, { level, log, from, to, floor, marks } = {}) {
     let low = from ?? sorted[Math.floor(sorted.length * 0.005)], high = to?.() ?? sorted[Math.ceil(sorted.length * 0.995) - 1];
     if (level) [low, high] = [Math.min(low, level[0]), Math.max(high, level[0])];
     if (!(high - low > 1e-6)) high = low + 1;
+    const digits = high - low < 0.1 * Math.max(Math.abs(high), Math.abs(low)) ? 3 : 2;
+    const number = (v) => (log ? `1e${Math.round(v)}` : Math.abs(v) >= 100 ? v.toFixed(0) : v === 0 ? "0" : v.toPrecision(digits)).replace("-", "\u2212");
+    words(g, title, 2, 11, view.colours.ink);
+    const wide = Math.max(...[low, high].map((v) => g.measureText(number(v)).width)); // a small loss has many digits
+    const [x0, x1, y0, y1] = [Math.max(38, wide + 6), w - 6, 18, h - 15];
     const end = Math.max(1, view.step);
     const X = (step) => x0 + (x1 - x0) * step / end;
     const Y = (v) => y1 - (y1 - y0) * (Math.min(high, Math.max(low, v)) - low) / (high - low);
     const ink = (paint) => view.colours[paint] ?? paint;
-    words(g, title, 2, 11, view.colours.ink);
     let at = w - 4;
     for (const [, text, paint] of there.toReversed()) { words(g, text, at, 11, ink(paint), "right"); at -= g.measureText(text).width + 10; }
-    const digits = high - low < 0.1 * Math.max(Math.abs(high), Math.abs(low)) ? 3 : 2;
-    const number = (v) => (log ? `1e${Math.round(v)}` : Math.abs(v) >= 100 ? v.toFixed(0) : v === 0 ? "0" : v.toPrecision(digits)).replace("-", "\u2212");
     words(g, number(high), x0 - 4, y0 + 8, view.colours.muted, "right");
     words(g, number(low), x0 - 4, y1, view.colours.muted, "right");
     words(g, "0", x0, h - 3, view.colours.muted);
