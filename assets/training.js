@@ -10,8 +10,14 @@ function imageTraining(root, props, watch, trigger) {
     button("GIF", "The samples so far as a moving picture", () => order("film", "gif")),
     button("MP4", "The same for slides, smaller", () => order("film", "mp4")),
     button("PNG", "The samples", () => save(sheet.toDataURL("image/png"), "samples.png")),
-    button("Save G", "The generator's averaged weights, as safetensors", () => order("save")),
+    button("Save G", "The generator's weights, as safetensors", () => order("save")),
   ];
+  const slider = tag("input", { type: "range", min: "0", max: "0", value: "0", list: "training-kept", "aria-label": "The moment that is shown", oninput: look });
+  const kept = tag("datalist", { id: "training-kept" }); // ticks
+  const stepText = tag("output", { class: "gl-toy-step" });
+  const back = button("", "Restore the networks of then and train on, under the settings of now", () => order("back", state.shown.at));
+  const command = tag("pre", { class: "gl-commands" }), origin = tag("p", { class: "gl-note" });
+  const past = tag("div", { class: "gl-toy-time" }, slider, kept, stepText, tag("span", { class: "gl-buttons" }, back));
   const alert = tag("p", { class: "gl-alert", role: "alert", hidden: true });
   const status = tag("p", { class: "gl-note", role: "status", "aria-live": "polite" });
   const sheet = tag("canvas", { class: "gl-tiles", role: "img", "aria-label": "What the same noise gives by now", tabindex: 0 });
@@ -21,11 +27,10 @@ function imageTraining(root, props, watch, trigger) {
     chart("Gradient norm", [["norm_d", "D", "ink"], ["norm_g", "G", SYNTHETIC]], { log: true }),
   ];
   const answers = answersChart();
-  root.replaceChildren(
-    tag("div", { class: "gl-bar" }, tag("span", { class: "gl-buttons" }, play, ...more)), alert, status,
-    tag("div", { class: "gl-latent" },
-      tag("div", { class: "gl-panel" }, sheet),
-      tag("div", { class: "gl-toy-charts" }, ...charts.map((c) => c.element), answers.element)));
+  const stage = tag("div", { class: "gl-latent", hidden: true },
+    tag("div", { class: "gl-panel gl-training" }, sheet, past, command, origin),
+    tag("div", { class: "gl-toy-charts" }, ...charts.map((c) => c.element), answers.element));
+  root.replaceChildren(tag("div", { class: "gl-bar" }, tag("span", { class: "gl-buttons" }, play, ...more)), alert, status, stage);
   sheet.addEventListener("keydown", (event) => {
     if (event.key !== " ") return;
     play.click();
@@ -54,6 +59,11 @@ function imageTraining(root, props, watch, trigger) {
     const pause = state.shown && state.shown.kind === undefined ? 300 : 0;
     setTimeout(() => { state.busy = false; pull(); }, pause);
   }
+  function look() {
+    state.queue = state.queue.filter(([name]) => name !== "look");
+    const { moments, step } = state.shown, k = Number(slider.value);
+    order("look", k === moments.length - 1 ? step : moments[k]);
+  }
   function tell(words) { alert.textContent = words; alert.hidden = !words; }
 
   function take({ head, found }) {
@@ -67,9 +77,27 @@ function imageTraining(root, props, watch, trigger) {
     Object.assign(state, { shown: head, images: found.images ?? null, bins: head.bins ?? null });
     play.textContent = head.playing ? "Pause" : "Play";
     play.setAttribute("aria-pressed", String(head.playing));
-    status.textContent = head.kind ? `Step ${head.step.toLocaleString("en")}` : `Making the images to learn from: ${Math.round(100 * head.made)} %`;
+    const making = head.kind ? "" : `Making the images to learn from: ${Math.round(100 * head.made)} %`;
+    status.textContent = [head.notice, making].filter(Boolean).join(" ");
     root.dataset.step = head.step;
+    stage.hidden = !head.kind;
+    if (head.kind) showMoment(head);
     draw();
+  }
+  // Which of the kept sheets this is, how it was made, and from where one can go on.
+  function showMoment({ step, at, moments, kept: states, command: words, changed }) {
+    const count = (n) => n.toLocaleString("en"), from = states.findLast((k) => k <= at), there = at < moments.at(-1);
+    slider.max = moments.length - 1;
+    if (!state.queue.length) slider.value = moments.lastIndexOf(at);
+    slider.setAttribute("aria-valuetext", `step ${at}`);
+    const ticks = states.map((k) => moments.indexOf(k)).filter((k) => k >= 0);
+    if (ticks.join() !== state.ticks) kept.replaceChildren(...ticks.map((value) => tag("option", { value })));
+    state.ticks = ticks.join();
+    stepText.textContent = there ? `step ${count(at)} of ${count(step)}` : `step ${count(step)}`;
+    back.textContent = from === at ? "Go on from here" : `Go on from step ${count(from)}`;
+    back.parentElement.hidden = !there;
+    command.textContent = words;
+    origin.textContent = changed.length ? `The settings changed at step ${changed.map(count).join(", ")}; the command has the last ones from the start.` : "";
   }
   function draw() {
     if (!state.shown?.kind || !state.images || !root.clientWidth) return;
@@ -78,7 +106,7 @@ function imageTraining(root, props, watch, trigger) {
     const css = getComputedStyle(root), night = document.body.classList.contains("dark");
     const colours = { real: night ? REAL_ON_DARK : REAL };
     for (const name of ["ink", "muted", "line", "warn", "accent"]) colours[name] = css.getPropertyValue(`--gl-${name}`).trim();
-    const view = { series: [state.series], step: state.shown.step, cursor: null, colours };
+    const view = { series: [state.series], step: state.shown.step, cursor: state.shown.at < state.shown.moments.at(-1) ? state.shown.at : null, colours };
     for (const c of charts) c.draw(view);
     answers.element.hidden = !state.bins;
     if (state.bins) answers.draw(view, { data: state.bins.flat(), shape: [1, 2, state.bins[0].length] });

@@ -64,3 +64,9 @@ def test_a_command_says_the_training_it_repeats(name):
 def test_a_command_for_ones_own_images_asks_for_their_folder():
     config = replace(DIGITS, data="own-64", network=replace(DIGITS.network, size=64, classes=0))
     assert "--source YOUR-FOLDER" in command(config, 1) and "--steps" not in command(config, 0)
+
+
+def test_a_command_begins_with_the_nearest_preset():
+    network = replace(DIGITS.network, kind="fc")
+    assert " fc-digits --set " in command(replace(DIGITS, network=network), 5)
+    assert " dcgan-nodules --set batch=16 --steps 5 " in command(replace(PRESETS["dcgan-nodules"], batch=16), 5)

@@ -50,7 +50,7 @@ class GanConfig:
     seed: int = 0
 
 
-SHAPING = ("data", "count", "network", "horizon", "seed")  # what a game is made of; the rest can change on the way
+SHAPING = ("data", "count", "network", "seed")  # what a game is made of; the rest can change on the way
 LAZY = 8  # every so many steps the R1 penalty is taken, so many times (Karras et al., CVPR 2020, section 3.1)
 LIMITS = {
     "batch": (4, 512), "rate_d": (0.0, 0.1), "rate_g": (0.0, 0.1), "beta1": (0.0, 0.999), "d_steps": (1, 10),
@@ -131,8 +131,7 @@ class Game:
         g = self.objective.generator_loss(seen.float())
         norm_g = self._learn("generator", g)
         self.discriminator.requires_grad_(True)
-        if c.horizon:
-            self.average.update(self.generator, self.number)
+        self.average.update(self.generator, self.number)
         self.number += 1
         self.outputs = outputs
         real, fake = (v.mean().item() for v in outputs)
@@ -146,6 +145,7 @@ class Game:
             if getattr(config, name) != getattr(self.config, name):
                 raise InputError(f"{name.capitalize()} cannot change on the way; start again.")
         self.config = config
+        self.average.horizon = max(1, config.horizon)
         self.objective = smoothed(get_objective(config.objective), config.smoothing)
         for name, rate in (("generator", config.rate_g), ("discriminator", config.rate_d)):
             for group in self.optimizers[name].param_groups:

@@ -54,7 +54,12 @@ def command(config: GanConfig, steps: int) -> str:
         name: as_settings(replace(config, steps=preset.steps, epoch=preset.epoch, count=preset.count), preset)
         for name, preset in PRESETS.items()
     }
-    name = min(PRESETS, key=lambda name: (PRESETS[name].data != config.data, len(settings[name])))
+
+    def far(name: str) -> tuple:
+        preset = PRESETS[name]
+        return preset.data != config.data, preset.network.kind != config.network.kind, len(settings[name])
+
+    name = min(PRESETS, key=far)
     parts = ["python -m ganlab train", name, *(f"--set {shlex.quote(text)}" for text in settings[name])]
     parts += ["--source YOUR-FOLDER"] if config.data.startswith(OWN) else []
     parts += [f"--steps {steps}"] if steps else []

@@ -17,24 +17,28 @@ from ganlab.ui.sessions import Store
 from ganlab.ui.trainings import Training, Trainings
 
 SCRIPTS = ("colour.js", "controls.js", "plane.js", "curves.js", "generate.js", "training.js")
+OWN, OWN_SIZE = "own-64", 64  # a visitor's images, and the side they are brought to
 WIDTH = {"digits": 32}  # channels beside the image, where a visitor waits; else:
 USUAL_WIDTH = 24
+COUNTS = {"digits": 0, "nodules": 1024, OWN: 0}  # images to learn from, there as well; 0: all
+USUAL_COUNT = 600
+HORIZON = 200  # steps over which G's weights are averaged
 NETWORKS = {"DCGAN": "dcgan", "Fully connected": "fc"}
 SWITCHES = {  # field of NetworkConfig -> the recipe's line
     "strided": "Strided and fractionally strided convolutions (off: pooling and nearest upsampling)",
     "convolutional": "No hidden fully connected layers",
     "relu": "ReLU in G (off: tanh)",
     "leaky": "LeakyReLU 0.2 in D (off: ReLU)",
-    "squash": "tanh as G's last layer (off: none)",
     "small_start": "Weights start as N(0, 0.02)",
 }
 AUGMENTATIONS = ("flip", "intensity", "translation", "cutout")
-OWN, OWN_SIZE = "own-64", 64  # a visitor's images, and the side they are brought to
 FEW, MOST = 500, 2000  # images that augmentation helps with, and that a visitor's training holds
 SLOW = "After each switch the game starts again."
+STARTS = {"data": "other images", "network": "other networks", "seed": "another seed"}  # what needs a new start
 WORDS = r"""
-**What am I looking at?** The same 64 draws of noise at every look, as $G$ makes them by now: by weights averaged over
-its last steps. $D$ and $G$ take turns, one Adam step each. The switches are the lines of DCGAN's recipe
+**What am I looking at?** The same draws of noise at every look, as $G$ makes them by now, by weights averaged over
+its last steps if that is on; a class has a column. $D$ and $G$ take turns, one Adam step each. The slider under them
+goes back to what they were. The switches are the lines of DCGAN's recipe
 ([Radford et al. 2016](https://arxiv.org/abs/1511.06434), section 3): turn one off and see what breaks. Where $D$ wins,
 its outputs on real and generated images drift apart and $G$'s loss climbs; where $G$ found one good image, the columns
 become alike: mode collapse.
@@ -45,9 +49,18 @@ def usual(data: str = "digits") -> dict:
     """What the controls say at first."""
     return {
         "data": data, "kind": "dcgan", "labels": True, "condition": "concat", "norm": "batch", "spectral": False,
-        "switches": list(SWITCHES), "objective": "non-saturating", "rate_d": 2e-4, "rate_g": 2e-4, "beta1": 0.5,
-        "batch": 32, "d_steps": 1, "r1": 0.0, "smoothing": 0.0, "augment": [], "seed": 0,
+        "switches": list(SWITCHES), "squash": True, "average": True, "objective": "non-saturating", "rate_d": 2e-4,
+        "rate_g": 2e-4, "beta1": 0.5, "batch": 32, "d_steps": 1, "r1": 0.0, "smoothing": 0.0, "augment": [], "seed": 0,
     }  # fmt: skip
+
+
+def heard(values: dict) -> dict[str, bool]:
+    """Whether the chosen networks and images listen to those controls that some do not; all listen to the others."""
+    from ganlab.generation.data import get_kind
+
+    deep, classes = values["kind"] == "dcgan", bool(get_kind(values["data"]).classes)
+    told = deep and classes and values["labels"]
+    return {"switches": deep, "norm": deep, "spectral": deep, "labels": classes, "condition": told}
 
 
 def config_of(values: dict):
@@ -57,6 +70,7 @@ def config_of(values: dict):
     from ganlab.generation.networks import NetworkConfig
 
     kind = get_kind(values["data"])
+    values = values | {name: usual()[name] for name, on in heard(values).items() if not on}
     numbers = {}
     for name in ("rate_d", "rate_g", "beta1", "batch", "d_steps", "r1", "smoothing", "seed"):
         if values[name] is None:
@@ -71,16 +85,23 @@ def config_of(values: dict):
         condition=values["condition"],
         norm=values["norm"],
         spectral=values["spectral"],
+        squash=values["squash"],
         **{name: name in values["switches"] for name in SWITCHES},
     )
-    augment = tuple(values["augment"])
     return GanConfig(
-        data=kind.name, network=network, objective=values["objective"], augment=augment, horizon=200, **numbers
+        data=kind.name,
+        count=COUNTS.get(kind.name, USUAL_COUNT),
+        network=network,
+        objective=values["objective"],
+        augment=tuple(values["augment"]),
+        horizon=HORIZON if values["average"] else 0,
+        **numbers,
     )
 
 
 def adopt(training: Training, values: dict) -> None:
-    """Make the training what the controls say: on the way where that is possible, else from a new start."""
+    """Make the training what the controls say: on the way where that is possible, else from a new start, which is then
+    said."""
     from ganlab.generation.game import SHAPING
 
     wanted = config_of(values)
@@ -88,11 +109,15 @@ def adopt(training: Training, values: dict) -> None:
         return  # until there are files
     with training.lock:
         now = training.game.config if training.game else training.config
-        if training.game and all(getattr(wanted, name) == getattr(now, name) for name in SHAPING):
+        if wanted == now:
+            return
+        reasons = [words for name, words in STARTS.items() if getattr(wanted, name) != getattr(now, name)]
+        if training.game and not reasons:
             rules = {f.name: getattr(wanted, f.name) for f in fields(wanted) if f.name not in SHAPING}
-            training.game.change(**rules)
-        elif wanted != now:
+            training.change(**rules)
+        else:
             restart(training, wanted)
+            training.notice = f"The game started again from step 0: {reasons[0]}." if reasons else ""
 
 
 def own_images(paths: list[str]):
@@ -144,7 +169,7 @@ def training_page(store: Store) -> None:
             c["data"] = gr.Dropdown(kinds, value=first["data"], label="Images", elem_id="training-data")
             with gr.Column(visible=False) as own:
                 files = gr.File(
-                    label="Pictures or scans, 16 at least", file_count="multiple", type="filepath",
+                    label="Pictures or scans, 16 at least", file_count="multiple", type="filepath", height=160,
                     elem_id="training-files",
                 )  # fmt: skip
                 preview = gr.HTML("", elem_id="training-preview", apply_default_css=False)
@@ -163,6 +188,13 @@ def training_page(store: Store) -> None:
                 c["norm"] = gr.Radio(
                     [("Batch", "batch"), ("Layer", "layer"), ("None", "none")], value=first["norm"],
                     label="Normalisation", elem_id="training-norm",
+                )  # fmt: skip
+                c["squash"] = gr.Checkbox(
+                    first["squash"], label="tanh as G's last layer (off: none)", elem_id="training-squash"
+                )
+                c["average"] = gr.Checkbox(
+                    first["average"], label="Averaged weights", info="Not of the recipe: G is shown as the mean of its "
+                    f"last {HORIZON} steps or so.", elem_id="training-average",
                 )  # fmt: skip
             with gr.Accordion("Training", open=False):
                 c["rate_d"] = number("rate_d", "Learning rate of D")
@@ -206,6 +238,11 @@ def training_page(store: Store) -> None:
             return report.alert(str(error)), gr.skip()
         return "", looked_at(token)
 
+    def fitted(*values):
+        """Only the controls that are listened to."""
+        values = dict(zip(names, values, strict=True))
+        return [gr.update(visible=on) for on in (values["data"] == OWN, *heard(values).values())]
+
     def started(token: str, *values):
         try:
             training, config = trainings.get(token), config_of(dict(zip(names, values, strict=True)))
@@ -233,7 +270,10 @@ def training_page(store: Store) -> None:
             return report.alert(str(error)), "", gr.skip()
         return "", preview_html(images, notices), looked_at(token)
 
-    c["data"].input(lambda data: gr.update(visible=data == OWN), c["data"], own, **QUIET)
+    gr.on(
+        [c[name].input for name in ("data", "kind", "labels")], fitted, [*c.values()],
+        [own, *(c[name] for name in heard(first))], **QUIET,
+    )  # fmt: skip
     files.upload(
         uploaded, [token, files, *c.values()], [alert, preview, picture], show_progress_on=preview,
         api_visibility="private",

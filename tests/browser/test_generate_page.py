@@ -117,6 +117,7 @@ def test_training_learns_stops_and_is_changed(new_page, address):
     step = "document.querySelector('#training .gl-viewer')?.dataset.step"
     page.wait_for_function(f"() => {step} === '0'", timeout=READY)
     sheet = "#training canvas[aria-label='What the same noise gives by now']"
+    page.locator("#training pre").get_by_text("train dcgan-digits").wait_for(timeout=READY)
     first = page.evaluate(PIXELS, sheet)
     play = page.locator("#training .gl-play")
     play.click()
@@ -124,6 +125,19 @@ def test_training_learns_stops_and_is_changed(new_page, address):
     page.wait_for_function(f'was => ({PIXELS})("{sheet}") !== was', arg=first)
     play.click()
     page.locator("#training").get_by_role("button", name="Play", exact=True).wait_for()
+    there = int(page.evaluate(step))
+    page.get_by_label("The moment that is shown").press("Home")  # the sheet of step 0, as it was
+    page.wait_for_function(f'was => ({PIXELS})("{sheet}") === was', arg=first)
+    assert int(page.evaluate(step)) == there and "--steps" not in page.locator("#training pre").inner_text()
+    page.get_by_role("button", name="Go on from here").click()
+    page.locator("#training").get_by_role("button", name="Pause", exact=True).click()
+    page.locator("#training-kind").get_by_label("Fully connected").check()
+    page.locator("#training [role=status]").get_by_text("started again from step 0: other networks").wait_for(
+        timeout=READY
+    )
+    page.locator("#training-norm").wait_for(state="hidden")  # these networks do not hear of it
+    page.locator("#training").get_by_role("button", name="Step", exact=True).click()
+    page.wait_for_function(f"() => {step} === '1'", timeout=READY)
     page.locator("#training-labels").get_by_label("Both see the class").uncheck()  # other networks: a new start
     page.wait_for_function(f"() => {step} === '0'", timeout=READY)
     page.get_by_role("button", name="Training").locator("visible=true").click()
