@@ -50,8 +50,10 @@ def on_own(config: GanConfig, images: Images) -> GanConfig:
 def command(config: GanConfig, steps: int) -> str:
     """What repeats a training of so many steps in a shell, up to rounding: the preset that is nearest, and all that
     differs from it."""
+    if config.data.startswith(OWN):  # how many there are, --source says
+        config = replace(config, count=0)
     settings = {
-        name: as_settings(replace(config, steps=preset.steps, epoch=preset.epoch, count=preset.count), preset)
+        name: as_settings(replace(config, steps=preset.steps, epoch=preset.epoch), preset)
         for name, preset in PRESETS.items()
     }
 
