@@ -148,13 +148,12 @@ class Training:
     def do(self, command: list) -> dict:
         """What a button asks for; returns what it asked to have. Raises InputError."""
         name, *rest = command
-        self.notice = ""
         if name == "play":
-            self.playing, self.trouble, self.past = True, "", None
+            self.playing, self.trouble, self.notice, self.past = True, "", "", None
         elif name == "pause":
             self.pause()
         elif name == "step" and self.ready():
-            self.playing, self.trouble, self.past = False, "", None
+            self.playing, self.trouble, self.notice, self.past = False, "", "", None
             self.advance(0.0, 1)
             self.look()
         elif name == "look" and self.ready():

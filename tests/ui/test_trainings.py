@@ -239,6 +239,8 @@ def test_a_new_start_is_said(training):
     assert training.frame()[0]["notice"].endswith("from step 0: other networks.")
     recipe.adopt(training, VALUES | {"data": "nodules"})
     assert training.notice.endswith("other images.")
+    training.do(["pause"])  # pressed before, and late
+    assert training.notice
     training.do(["play"])
     assert training.notice == ""
 
