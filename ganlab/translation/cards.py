@@ -10,7 +10,7 @@ from statistics import mean, stdev
 import numpy as np
 from scipy import ndimage
 
-from ganlab.checkpoints import as_config, list_models, model_folder, read_card, write_card
+from ganlab.checkpoints import as_config, model_folder, read_card, write_card
 from ganlab.errors import InputError
 from ganlab.imaging.metrics import evaluate, head_mask
 from ganlab.imaging.phantom import make_patient
@@ -20,7 +20,7 @@ from ganlab.imaging.volume import Volume
 from ganlab.translation.methods import TrainingConfig
 from ganlab.translation.networks import UNetConfig
 from ganlab.translation.pipeline import load_network, translate
-from ganlab.translation.tasks import REVERSE, get_task, phantom_pair, short
+from ganlab.translation.tasks import REVERSE, cards_of, get_task, phantom_pair, short
 
 HELD_OUT = tuple(range(9000, 9006))  # seeds from 9000 on are never trained on
 ILL = tuple(range(9006, 9009))
@@ -77,7 +77,7 @@ def models_to_measure(names: list[str] | None, task: str) -> list[str]:
     kind = get_task(task)
     if task not in COLUMNS:
         raise InputError(f'There are no figures for the task "{task}"; choose from {", ".join(COLUMNS)}.')
-    names = names or [card["name"] for card in list_models(task)]
+    names = names or [card["name"] for card in cards_of(task)]
     if not names:
         raise InputError(f'There is no pretrained model of the task "{task}"; give the folder of a training.')
     for name in names:
@@ -164,20 +164,21 @@ def format_patients(result: dict, task: str = "mr2ct") -> str:
         row: [f"{figures[key]:.{n}f}" if key in figures else "" for _, key, n in columns]
         for row, figures in rows.items()
     }
-    return _markdown("patient", columns, cells)
+    return _markdown("patient", [title for title, _, _ in columns], cells)
 
 
 def format_comparison(results: dict[str, dict], task: str = "mr2ct") -> str:
-    """A Markdown table of what `measure_model` found, {name: result}: one row a model, mean ± standard deviation over
-    the patients; a dash where a figure is undefined."""
-    columns = _columns(list(results.values()), task)
+    """A Markdown table of what `measure_model` found, {name: result}: one column a model, mean ± standard deviation
+    over the patients; a dash where a figure is undefined."""
 
     def cell(result: dict, key: str, decimals: int) -> str:
         if key not in result["mean"]:
             return "-"
         return f"{result['mean'][key]:.{decimals}f} ± {result['sd'][key]:.{decimals}f}"
 
-    return _markdown("model", columns, {n: [cell(r, k, d) for _, k, d in columns] for n, r in results.items()})
+    figures = _columns(list(results.values()), task)
+    rows = {title: [cell(result, key, decimals) for result in results.values()] for title, key, decimals in figures}
+    return _markdown("figure", list(results), rows)
 
 
 def _columns(results: list[dict], task: str) -> list[tuple[str, str, int]]:
@@ -189,9 +190,9 @@ def _columns(results: list[dict], task: str) -> list[tuple[str, str, int]]:
     ]
 
 
-def _markdown(corner: str, columns: list[tuple[str, str, int]], rows: dict[object, list[str]]) -> str:
+def _markdown(corner: str, columns: list[str], rows: dict[object, list[str]]) -> str:
     lines = [
-        " | ".join([corner, *(heading for heading, _, _ in columns)]),
+        " | ".join([corner, *columns]),
         *(" | ".join([str(name), *cells]) for name, cells in rows.items()),
     ]
     lines = [f"| {line} |" for line in lines]

@@ -54,6 +54,15 @@ def get_task(name: str) -> Task:
     return (TASKS | STUDIED)[name]
 
 
+ORDER = ("l1", "pix2pix", "cyclegan")  # in the order in which they are compared
+
+
+def cards_of(task: str) -> list[dict]:
+    """Front matter of a task's pretrained models: by L1 loss, pix2pix, CycleGAN."""
+    rank = {method: k for k, method in enumerate(ORDER)}
+    return sorted(list_models(task), key=lambda card: rank[card["config"].get("method", ORDER[0])])
+
+
 def find_model(name: str, task: Task) -> Path:
     """The folder of a model. Raises InputError if there is none, with the names of those of the task."""
     if not any(folder.exists() for folder in (PRETRAINED / name, Path(name))):
@@ -76,7 +85,7 @@ def _product(task: Task) -> str:
 
 
 def _remedy(task: Task) -> str:
-    names = "".join(f"{card['name']}, " for card in list_models(task.name))
+    names = "".join(f"{card['name']}, " for card in cards_of(task.name))
     return f"choose {names}or give the folder of a training" if names else "give the folder of a training"
 
 

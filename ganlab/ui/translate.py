@@ -11,7 +11,7 @@ import gradio as gr
 
 from ganlab.checkpoints import list_models
 from ganlab.errors import Cancelled, InputError
-from ganlab.translation.tasks import TASKS, get_task
+from ganlab.translation.tasks import TASKS, cards_of, get_task
 from ganlab.ui import report, worth
 from ganlab.ui.cases import NAMES, PLANES, TASK, Case, Job, load_case, solve
 from ganlab.ui.parts import ASSETS, QUIET
@@ -49,9 +49,9 @@ def offered() -> bool:
 
 def models_of() -> dict[str, list[str]]:
     """The pretrained models of each task that has one, its default first."""
-    found = {name: [card["name"] for card in list_models(name)] for name in TASKS}
+    found = {name: [card["name"] for card in cards_of(name)] for name in TASKS}
     return {
-        name: sorted(models, key=lambda model: (model != TASKS[name].default_model, model))
+        name: sorted(models, key=lambda model: model != TASKS[name].default_model)
         for name, models in found.items()
         if models
     }

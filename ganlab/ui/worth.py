@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 import gradio as gr
 
-from ganlab.checkpoints import list_models
 from ganlab.errors import Cancelled
+from ganlab.translation.tasks import cards_of
 from ganlab.ui.parts import QUIET
 from ganlab.ui.report import alert
 from ganlab.ui.sessions import Store
@@ -19,7 +19,7 @@ STOPPED = "Cancelled. What was measured until then is shown."
 
 def compared(task: str) -> str:
     """The models of a task on the held-out patients, from their cards, in Markdown."""
-    return table(task, {card["name"]: card["metrics"] for card in list_models(task) if card["metrics"]})
+    return table(task, {card["name"]: card["metrics"] for card in cards_of(task) if card["metrics"]})
 
 
 def table(task: str, results: dict[str, dict]) -> str:
@@ -42,7 +42,7 @@ def measure(store: Store, holder: str, task: str, progress: Callable[[float, str
     from ganlab.translation.cards import measure_model
 
     event, results = store.start(holder), {}
-    models = [card["name"] for card in list_models(task)]
+    models = [card["name"] for card in cards_of(task)]
     try:
         for k, model in enumerate(models):
 

@@ -67,18 +67,18 @@ def test_a_figure_that_one_patient_lacks_is_in_no_mean(measured):
 
 
 def test_what_cannot_be_measured_is_said_before_anything_is(monkeypatch):
-    assert cards.models_to_measure(None, "t1fa") == ["t1fa-cyclegan", "t1fa-pix2pix", "t1fa-unet"]
+    assert cards.models_to_measure(None, "t1fa") == ["t1fa-unet", "t1fa-pix2pix", "t1fa-cyclegan"]
     for names, task, said in (
         (None, "t1pet", 'Task "t1pet" is not known; choose from mr2ct'),
         (None, "t1flair", 'no figures for the task "t1flair"; choose from mr2ct'),
-        (["t1fa-unet", "ct2mr-unet"], "t1fa", '"ct2mr-unet" makes T1 from CT, not FA; choose t1fa-cyclegan'),
-        (["nothing"], "t1fa", 'no model "nothing" that makes FA from T1; choose t1fa-cyclegan'),
+        (["t1fa-unet", "ct2mr-unet"], "t1fa", '"ct2mr-unet" makes T1 from CT, not FA; choose t1fa-unet'),
+        (["nothing"], "t1fa", 'no model "nothing" that makes FA from T1; choose t1fa-unet'),
     ):
         with pytest.raises(InputError, match=said):
             cards.models_to_measure(names, task)
     with pytest.raises(InputError, match="makes T1 from CT"):
         cards.measure_model("ct2mr-unet", "mr2ct")
-    monkeypatch.setattr(cards, "list_models", lambda task: [])
+    monkeypatch.setattr(cards, "cards_of", lambda task: [])
     with pytest.raises(InputError, match="no pretrained model of the task"):
         cards.models_to_measure(None, "mr2ct")
 
@@ -108,15 +108,17 @@ def test_a_models_table_has_a_row_per_patient():
     ]
 
 
-def test_the_comparison_has_a_row_per_model_and_a_dash_for_what_is_undefined():
+def test_the_comparison_has_a_column_per_model_and_a_dash_for_what_is_undefined():
     boneless = {k: v for k, v in FIGURES.items() if k != "skull_shift"}
     blurred = {"patients": {}, "mean": boneless, "sd": dict.fromkeys(boneless, 0.0)}
     assert cards.format_comparison({"unet": fake(), "pix2pix": fake(mae=50.0), "blurred": blurred}).splitlines() == [
-        "| model | MAE (HU) | SSIM | sharpness | flicker | skull shift (mm) |",
-        "|---|---|---|---|---|---|",
-        "| unet | 45.5 ± 4.6 | 0.963 ± 0.096 | 0.940 ± 0.094 | 0.950 ± 0.095 | 0.27 ± 0.03 |",
-        "| pix2pix | 50.0 ± 5.0 | 0.963 ± 0.096 | 0.940 ± 0.094 | 0.950 ± 0.095 | 0.27 ± 0.03 |",
-        "| blurred | 45.5 ± 0.0 | 0.963 ± 0.000 | 0.940 ± 0.000 | 0.950 ± 0.000 | - |",
+        "| figure | unet | pix2pix | blurred |",
+        "|---|---|---|---|",
+        "| MAE (HU) | 45.5 ± 4.6 | 50.0 ± 5.0 | 45.5 ± 0.0 |",
+        "| SSIM | 0.963 ± 0.096 | 0.963 ± 0.096 | 0.963 ± 0.000 |",
+        "| sharpness | 0.940 ± 0.094 | 0.940 ± 0.094 | 0.940 ± 0.000 |",
+        "| flicker | 0.950 ± 0.095 | 0.950 ± 0.095 | 0.950 ± 0.000 |",
+        "| skull shift (mm) | 0.27 ± 0.03 | 0.27 ± 0.03 | - |",
     ]
 
 
@@ -129,9 +131,9 @@ def test_the_command_compares_the_models_after_their_own_tables(monkeypatch, cap
     monkeypatch.setattr(cards, "models_to_measure", lambda names, task: names)
     evaluate_models(["one", "two"])
     out = capsys.readouterr().out
-    assert out.index("| patient |") < out.rindex("| patient |") < out.index("| model |") < out.index("| two |")
+    assert out.index("| patient |") < out.rindex("| patient |") < out.index("| figure | one | two |")
     evaluate_models(["one"])
-    assert "| model |" not in capsys.readouterr().out
+    assert "| figure |" not in capsys.readouterr().out
     evaluate_models(["one", "two"], as_json=True)
     assert set(json.loads(capsys.readouterr().out)) == {"one", "two"}
 

@@ -8,7 +8,7 @@ from ganlab.errors import Cancelled, InputError
 from ganlab.imaging.phantom import make_patient
 from ganlab.imaging.volume import Volume
 from ganlab.translation.pipeline import fuse, head_box, load_network, translate
-from ganlab.translation.tasks import TASKS
+from ganlab.translation.tasks import TASKS, cards_of
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,7 @@ def test_only_models_of_the_task_are_proposed(patient):
         translate(patient["t1"], "t1fa", "nothing")
     for said in (str(raised.value), str(missing.value)):
         names = said.rpartition("choose ")[2].split(", ")
-        assert names == [*(card["name"] for card in list_models("t1fa")), "or give the folder of a training."]
+        assert names == [*(card["name"] for card in cards_of("t1fa")), "or give the folder of a training."]
     with pytest.raises(InputError, match=r"makes FLAIR from T1; give the folder of a training\.$"):
         translate(patient["t1"], "t1flair")
 

@@ -13,12 +13,12 @@ MEASURED = {"mean": {"mae": 45.5, "sharpness": 0.949}, "sd": {"mae": 2.6, "sharp
 @pytest.fixture(autouse=True)
 def models(monkeypatch):
     known = [{"name": "mr2ct-unet", "metrics": MEASURED}, {"name": "mr2ct-new", "metrics": {}}]
-    monkeypatch.setattr(worth, "list_models", lambda task: known)
+    monkeypatch.setattr(worth, "cards_of", lambda task: known)
 
 
 def test_models_are_compared_by_what_their_cards_say():
     text = worth.compared("mr2ct")
-    assert "| mr2ct-unet | 45.5 ± 2.6 | 0.949 ± 0.009 |" in text and "mr2ct-new" not in text
+    assert "| figure | mr2ct-unet |\n" in text and "| sharpness | 0.949 ± 0.009 |" in text
     assert "evaluate-models --task mr2ct" in text
 
 
@@ -31,7 +31,8 @@ def test_measuring_again_shows_each_model_as_it_is_done(monkeypatch):
     heard = []
     steps = list(worth.measure(Store(), "me", "mr2ct", lambda done, what: heard.append((done, what))))
     assert heard == [(0.25, "mr2ct-unet"), (0.75, "mr2ct-new")]
-    assert "mr2ct-new" not in steps[0][1] and "| mr2ct-new | 60.0 ± 1.0 |" in steps[1][1]
+    assert "| figure | mr2ct-unet |\n" in steps[0][1]
+    assert "| figure | mr2ct-unet | mr2ct-new |\n" in steps[1][1] and "| 60.0 ± 1.0 | 60.0 ± 1.0 |" in steps[1][1]
     assert worth.MEASURED in steps[-1][0]
 
 
@@ -48,4 +49,4 @@ def test_what_was_measured_before_a_cancel_stays(monkeypatch):
     next(steps)
     store.cancel("me")
     said, text = list(steps)[-1]
-    assert worth.STOPPED in said and "| mr2ct-unet | 60.0 ± 1.0 |" in text and "mr2ct-new" not in text
+    assert worth.STOPPED in said and "| figure | mr2ct-unet |\n" in text and "| 60.0 ± 1.0 |" in text
