@@ -347,7 +347,7 @@ Slices of {size} x {size} pixels at {spacing} mm, {planes}, of {trained}
 
 ## Held-out phantom patients
 
-Seeds 9000 to 9005, 1 mm, {planes}, averaged.
+Seeds 9000 to 9005, 1 mm, mean of {planes}.
 Measure again with `python -m ganlab evaluate-models --task {task} --model {name}`.
 
 <!-- held-out -->

@@ -112,7 +112,7 @@ def test_commands_reproduce_the_case(options, planes):
     assert made[1]["lesion_at"] is None and {"t1", "ct"} <= set(made[1]["modality"])
     assert translated[0] == "translate" and translated[1]["source"] == folder / "t1.nii.gz"
     assert (translated[1]["model"], translated[1]["task"]) == ("mr2ct-unet", "mr2ct")
-    assert translated[1]["planes"].split(",") == list(planes)
+    assert (translated[1]["planes"] or ",".join(cases.PLANES)).split(",") == list(planes)  # unless given, all
     assert measured[0] == "evaluate" and measured[1]["reference"] == folder / "ct.nii.gz"
     assert measured[1]["prediction"] == translated[1]["out"]
 
