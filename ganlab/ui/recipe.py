@@ -54,13 +54,16 @@ def usual(data: str = "digits") -> dict:
     }  # fmt: skip
 
 
+CHOOSY = ("switches", "norm", "spectral", "labels", "condition")  # controls that not all networks and images listen to
+
+
 def heard(values: dict) -> dict[str, bool]:
-    """Whether the chosen networks and images listen to those controls that some do not; all listen to the others."""
+    """Of CHOOSY, whether the chosen networks and images listen to it."""
     from ganlab.generation.data import get_kind
 
     deep, classes = values["kind"] == "dcgan", bool(get_kind(values["data"]).classes)
     told = deep and classes and values["labels"]
-    return {"switches": deep, "norm": deep, "spectral": deep, "labels": classes, "condition": told}
+    return dict(zip(CHOOSY, (deep, deep, deep, classes, told), strict=True))
 
 
 def config_of(values: dict):
@@ -272,7 +275,7 @@ def training_page(store: Store) -> None:
 
     gr.on(
         [c[name].input for name in ("data", "kind", "labels")], fitted, [*c.values()],
-        [own, *(c[name] for name in heard(first))], **QUIET,
+        [own, *(c[name] for name in CHOOSY)], **QUIET,
     )  # fmt: skip
     files.upload(
         uploaded, [token, files, *c.values()], [alert, preview, picture], show_progress_on=preview,
