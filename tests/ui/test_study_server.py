@@ -157,7 +157,7 @@ def test_a_study_of_a_generator_is_created_over_the_web(client):
         ({"real": []}, "no images"),
         ({"real": uploaded(0, 3)}, "too few"),
         ({"real": uploaded(100)}, "same picture"),
-        ({"real": [*uploaded(0), {"name": "x.png", "data": "bm8gcGljdHVyZQ=="}]}, "cannot be read"),
+        ({"real": [*uploaded(0), {"name": "x.png", "data": "bm8gcGljdHVyZQ=="}]}, "is not a picture that can be read"),
         ({"real": [{"name": "a.png", "data": png(k, deep=True)} for k in range(12)]}, "16 bits"),
         ({"real": [{"name": "\0.png", "data": png(0)}]}, "did not arrive"),
         ({"real": [{"name": "x.png", "data": "\u00e9"}]}, "did not arrive"),
