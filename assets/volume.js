@@ -10,7 +10,8 @@ const PLANES = {
 };
 const LETTERS = [["L", "R"], ["P", "A"], ["I", "S"]]; // low and high end of each axis
 
-// Fetch a manifest's layers (int16, little-endian, C order) and add the two errors where a reference exists.
+// Fetch a manifest's layers (int16, little-endian, C order) and add the two errors where a reference exists,
+// and of a cycle the error as a share of the input's range.
 // Throws an Error with a sentence if a layer is gone or is not what the manifest says.
 async function loadVolume(manifest, signal) {
   const voxels = manifest.shape.reduce((a, b) => a * b);
@@ -31,6 +32,11 @@ async function loadVolume(manifest, signal) {
       const name = one.name === "rival" ? `${kind}-rival` : kind;
       layers.push({ name, label, kind, unit: one.unit, read: (n) => of(one.read(n) - right.read(n)) });
     }
+  }
+  if (manifest.relativeTo) {
+    const [[one, right]] = made;
+    const read = (n) => (100 * Math.abs(one.read(n) - right.read(n))) / manifest.relativeTo;
+    layers.push({ name: "relative", label: "Relative error, %", kind: "relative", unit: "%", read });
   }
   const spacing = [0, 1, 2].map((axis) => Math.hypot(...[0, 1, 2].map((row) => manifest.affine[row][axis])));
   return { ...manifest, layers, spacing, slices: new Map() };

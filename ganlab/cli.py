@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
+from ganlab.cli_cycle import cycle
 from ganlab.cli_study import study
-from ganlab.console import Device, Json, Seed, narrate, progress_bar, say
+from ganlab.console import Device, Json, Seed, make_folder, narrate, progress_bar, say
 from ganlab.errors import InputError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
@@ -474,6 +475,7 @@ def experiment(
     say(result, as_json, f"{chosen.format_result(result)}\n\n{out / 'figure.png'}")
 
 
+app.command()(cycle)
 app.add_typer(study, name="study")
 
 
@@ -533,10 +535,3 @@ def parse_lesion(kind: str | None, place: str | None):
     except (TypeError, ValueError) as error:
         raise InputError(f'--lesion-at "{place}" is not X,Y,Z,RADIUS in mm, such as 30,-10,20,12.') from error
     return Lesion(kind, (spot,))
-
-
-def make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f'The folder "{folder}" cannot be made ({error.strerror}); choose another --out.') from error

@@ -1,14 +1,18 @@
-"""What commands share: their options, and what they print: a result, a bar, the story of a training."""
+"""What commands share: their options, and what they print: a result, a bar, the story of a training;
+and the folder that they write to."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections import deque
+from pathlib import Path
 from statistics import mean
 from typing import Annotated
 
 import typer
+
+from ganlab.errors import InputError
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Seed = Annotated[int, typer.Option(help="Same seed, same result on a CPU.")]
@@ -34,6 +38,14 @@ def progress_bar(label: str, silent: bool):
         print(f"\r{label} [{'#' * filled}{'.' * (30 - filled)}] {share:4.0%}", end=end, file=sys.stderr, flush=True)
 
     return show
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for results, unless it is there. Raises InputError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f'The folder "{folder}" cannot be made ({error.strerror}); choose another --out.') from error
 
 
 def narrate(events, silent: bool, unit: str = "", log=None) -> dict[str, float]:

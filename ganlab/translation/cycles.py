@@ -13,13 +13,15 @@ import numpy as np
 from scipy import ndimage
 
 from ganlab.errors import InputError
-from ganlab.imaging.metrics import head_mask, lesion_contrast_ratio
+from ganlab.imaging.grid import canonical
+from ganlab.imaging.metrics import head_mask
 from ganlab.imaging.volume import Volume
 from ganlab.translation.pipeline import source_units, translate
 from ganlab.translation.tasks import REVERSE, get_task
 
 RADIUS = (2.0, 40.0)  # mm of a lesion
-RING = (1.5, 2.5)  # radii between which the surroundings of a lesion are looked at
+SOFT = 1.0  # mm over which its edge fades
+CONTRAST = {"HU": (-500.0, 2000.0), "": (0.0, 5.0)}  # of a lesion: HU more than the place had; of MR, times as bright
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,15 @@ class Cycle:
         return np.abs(self.reconstruction.array - self.source.array)
 
     @property
-    def relative_error(self) -> np.ndarray:
-        """The error as a share of the input's range in the head, 1st to 99th percentile (after Wolterink, figure 6)."""
+    def range(self) -> float:
+        """How far the input's values spread in the head, 1st to 99th percentile."""
         low, high = np.percentile(self.source.array[self.mask], [1, 99])
-        return self.error / max(float(high - low), 1e-6)
+        return max(float(high - low), 1e-6)
+
+    @property
+    def relative_error(self) -> np.ndarray:
+        """The error as a share of the input's range (after Wolterink, figure 6), float32."""
+        return self.error / np.float32(self.range)
 
 
 def run_cycle(
@@ -87,17 +94,14 @@ def scale_between(volume: Volume, source: Volume, mask: np.ndarray) -> float:
 
 
 def consistency(cycle: Cycle) -> dict:
-    """{"mae": of the volume's head, "relative": the same as a share of its range, "slices": mae of each axial slice,
-    None where there is no head}; mae in the input's unit."""
-    error, mask = cycle.error, cycle.mask
-    axis = int(np.argmax(np.abs(cycle.source.affine[2, :3])))  # across axial slices
-    counts = mask.sum(tuple(i for i in range(3) if i != axis))
-    sums = np.where(mask, error, 0).sum(tuple(i for i in range(3) if i != axis), dtype=np.float64)
-    return {
-        "mae": float(error[mask].mean()),
-        "relative": float(cycle.relative_error[mask].mean()),
-        "slices": [float(s / n) if n else None for s, n in zip(sums, counts, strict=True)],
-    }
+    """{"mae": of the volume's head, "range": of the input there, "relative": mae as a share of it, "slices": mae of
+    each axial slice from the feet to the head, None where there is no head}; all but the share in the input's unit."""
+    error, mask = (canonical(replace(cycle.source, array=array)).array for array in (cycle.error, cycle.mask))
+    counts = mask.sum((0, 1))
+    sums = np.where(mask, error, 0).sum((0, 1), dtype=np.float64)
+    mae, span = float(error[mask].mean()), cycle.range
+    slices = [float(s / n) if n else None for s, n in zip(sums, counts, strict=True)]
+    return {"mae": mae, "range": span, "relative": mae / span, "slices": slices}
 
 
 def with_noise(std: float, seed: int = 0) -> Callable[[Volume], Volume]:
@@ -116,43 +120,58 @@ def blurred(width: float) -> Callable[[Volume], Volume]:
     return lambda v: replace(v, array=ndimage.gaussian_filter(v.array, width / 2.3548 / v.spacing))
 
 
-def hidden_message(cycle: Cycle, changes: dict[str, Callable[[Volume], Volume]], **how) -> dict[str, dict]:
+def hidden_message(
+    cycle: Cycle,
+    changes: dict[str, Callable[[Volume], Volume]],
+    progress: Callable[[float], None] = lambda done: None,
+    **how,
+) -> dict[str, dict]:
     """How the reconstruction suffers when the synthetic volume is changed by what no reader would mind.
 
     A generator may hide in its output what it needs to come back (Chu, Zhmoginov and Sandler, CycleGAN, a master of
-    steganography, 2017). Returns for "as it is" and each change the consistency of the reconstruction, and `change`:
-    mean |changed - synthetic| in the head, in the synthetic volume's unit.
+    steganography, 2017). Returns for "as it is" and each change {"change": mean |changed - synthetic| in the head, in
+    the synthetic volume's unit, "mae", "relative": as `consistency` has them of the reconstruction}.
     """
+
+    def closed(change: float, cycle: Cycle) -> dict:
+        found = consistency(cycle)
+        return {"change": change, "mae": found["mae"], "relative": found["relative"]}
+
     back = REVERSE[cycle.task]
-    found = {"as it is": {"change": 0.0, **consistency(cycle)}}
-    for name, change in changes.items():
+    found = {"as it is": closed(0.0, cycle)}
+    for k, (name, change) in enumerate(changes.items()):
         changed = change(cycle.synthetic)
-        again = translate(changed, back, cycle.models[1], **how).synthetic
+        again = translate(
+            changed, back, cycle.models[1], progress=lambda done, k=k: progress((k + done) / len(changes)), **how
+        ).synthetic
         again = replace(again, array=again.array * np.float32(cycle.scale))
         moved = float(np.abs(changed.array - cycle.synthetic.array)[cycle.mask].mean())
-        found[name] = {"change": moved, **consistency(replace(cycle, reconstruction=again))}
+        found[name] = closed(moved, replace(cycle, reconstruction=again))
     return found
 
 
 def put_lesion(volume: Volume, centre: tuple[float, float, float], radius: float, contrast: float) -> Volume:
-    """The volume with a ball in it that is `contrast` times as bright as the place was; its edge is 1 mm soft.
+    """The volume with a ball in it, its edge 1 mm soft; the texture inside stays.
 
-    centre: RAS mm; radius: mm, 2 to 40; contrast: 0 to 5, 1 changes nothing. The texture inside stays. Of a CT, HU +
-    1000 are multiplied, so that 0 is air. Raises InputError for numbers out of range, and for a place outside the
-    volume.
+    centre: RAS mm; radius: mm, 2 to 40; contrast: of a CT by how many HU the ball is above the place as it was, -500 to
+    2000; of an MR, which has no zero of its own, how many times as bright it is, 0 to 5. Raises InputError for numbers
+    out of range, and for a place outside the volume.
     """
     if not RADIUS[0] <= radius <= RADIUS[1]:
         raise InputError(
             f"A lesion of {radius:g} mm radius cannot be put in; choose {RADIUS[0]:g} to {RADIUS[1]:g} mm."
         )
-    if not 0 <= contrast <= 5:
-        raise InputError(f"A contrast of {contrast:g} is not possible; choose 0 to 5 times the surroundings.")
+    hu = volume.unit == "HU"
+    low, high = CONTRAST["HU" if hu else ""]
+    if not low <= contrast <= high:
+        of = "HU above the place" if hu else "times as bright as the place"
+        raise InputError(f"A contrast of {contrast:g} is not possible; choose {low:g} to {high:g} {of}.")
     away = distance_to(volume, centre)
-    if away.min() > radius:
+    if not away.min() <= radius:  # nor is a place that is no number
         raise InputError(f"The place {', '.join(f'{x:.0f}' for x in centre)} mm is not in the scan; choose one inside.")
-    share = np.clip(radius + 0.5 - away, 0, 1).astype(np.float32)
-    offset = 1000.0 if volume.unit == "HU" else 0.0
-    return replace(volume, array=(volume.array + offset) * (1 + (contrast - 1) * share) - offset)
+    share = np.clip(radius + SOFT / 2 - away, 0, 1)
+    added = np.float32(contrast) * share if hu else volume.array * ((np.float32(contrast) - 1) * share)
+    return replace(volume, array=(volume.array + added).astype(np.float32))
 
 
 def distance_to(volume: Volume, centre: tuple[float, float, float]) -> np.ndarray:
@@ -165,16 +184,33 @@ def distance_to(volume: Volume, centre: tuple[float, float, float]) -> np.ndarra
     return np.sqrt(squared)
 
 
-def lesion_contrasts(cycle: Cycle, centre: tuple[float, float, float], radius: float) -> dict[str, float]:
-    """Mean of the lesion over the mean of a ring around it, 1.5 to 2.5 radii away and inside the head, in input,
-    synthetic and reconstruction (the lesion contrast ratio of Wei et al. 2019). CT counts from air: HU + 1000."""
-    away = distance_to(cycle.source, centre)
-    lesion, ring = away <= radius, (away > RING[0] * radius) & (away <= RING[1] * radius) & cycle.mask
-    return {
-        name: lesion_contrast_ratio(volume.array + (1000.0 if volume.unit == "HU" else 0.0), lesion, ring)
-        for name, volume in (
-            ("input", cycle.source),
-            ("synthetic", cycle.synthetic),
-            ("reconstruction", cycle.reconstruction),
-        )
-    }
+def lesion_kept(ill: Cycle, healthy: Cycle, centre: tuple[float, float, float], radius: float) -> dict[str, dict]:
+    """A lesion in input, synthetic and reconstruction, each against the same voxels of the cycle without it.
+
+    The neighbourhood cannot mislead this: what differs between the two is the lesion's doing. For each of the three
+    {"without", "with": means inside the soft edge, in the volume's unit; "noise": the difference over the standard
+    deviation of these voxels without it; "kept": the difference as a share of the input's, None of the synthetic
+    volume, whose unit is another}.
+    """
+    away = distance_to(ill.source, centre)
+    inside = away <= max(radius - SOFT / 2, float(away.min()))
+    found = {}
+    gain = healthy.scale / ill.scale  # one factor for both: the whole head's is not the lesion's doing
+    for name, one, other, factor in (
+        ("input", ill.source, healthy.source, 1.0),
+        ("synthetic", ill.synthetic, healthy.synthetic, 1.0),
+        ("reconstruction", ill.reconstruction, healthy.reconstruction, gain),
+    ):
+        there, before = factor * one.array[inside].astype(np.float64), other.array[inside].astype(np.float64)
+        difference, spread = float(there.mean() - before.mean()), float(before.std())
+        found[name] = {
+            "without": float(before.mean()),
+            "with": float(there.mean()),
+            "noise": difference / spread if spread > 0 else None,
+            "kept": None,
+        }
+    put_in = found["input"]["with"] - found["input"]["without"]
+    for name in ("input", "reconstruction"):
+        got = found[name]["with"] - found[name]["without"]
+        found[name]["kept"] = got / put_in if abs(put_in) > 1e-9 else None
+    return found

@@ -74,7 +74,7 @@ class Case:
     metrics: as ganlab.imaging.metrics.evaluate returns, None without a reference.
     histogram: {"edges": ..., tissue: voxels per bin of synthetic - reference}, None without a reference.
     rival: {"model", "seconds", "metrics"} of the second model, None without one.
-    cycle: what ganlab.ui.cycle found, None of a translation one way.
+    cycle: what ganlab.translation.examine found, None of a translation one way.
     commands: shell lines that make the same volumes.
     seed, spacing, options: of a phantom patient, the voxels (mm) and all else it was made with; seed is None of an
     upload.
@@ -255,13 +255,15 @@ def save_case(
     volumes: dict[str, Volume | None],
     steps: int = 65535,
     hu_step: float = 1.0,
+    judged_steps: int = 1000,
     compresslevel: int = 1,
     place: tuple[float, float, float] | None = None,
     **words,
 ) -> Case:
     """Write the layers (all on one grid; None is left out) and case.json; `words` are the rest of `Case`.
 
-    steps, hu_step: see `encode`; compresslevel: gzip's; place: RAS mm to look at first, in the brain unless given.
+    steps, hu_step: see `encode`; judged_steps: the steps of a discriminator's maps; compresslevel: gzip's; place: RAS
+    mm to look at first, in the brain unless given.
     """
     from ganlab.imaging.grid import canonical
 
@@ -272,7 +274,8 @@ def save_case(
     head = _head(volumes, task)
     layers = []
     for name, volume in volumes.items():
-        stored, scale, offset = encode(volume.array, volume.unit, steps, hu_step)
+        fine = judged_steps if name.startswith("judged") else steps
+        stored, scale, offset = encode(volume.array, volume.unit, fine, hu_step)
         with gzip.open(folder / f"{name}.i16.gz", "wb", compresslevel=compresslevel) as file:
             file.write(stored.tobytes())
         modality = task.source if name in ("input", "reconstruction") else task.target

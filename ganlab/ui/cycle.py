@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import random
+import shlex
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from html import escape
 from pathlib import Path
 
 import gradio as gr
-import numpy as np
 
 from ganlab.checkpoints import has_discriminator
 from ganlab.errors import Cancelled, InputError
-from ganlab.translation.tasks import REVERSE, get_task, phantom_pair
+from ganlab.translation.tasks import REVERSE, get_task
 from ganlab.ui import findings, report
-from ganlab.ui.cases import NAMES, PLANES, Case, read_scan, save_case, scan_names
-from ganlab.ui.parts import QUIET, data_table
+from ganlab.ui.cases import PLANES, Case, load_case, read_scan, save_case, scan_names
+from ganlab.ui.cycle_report import ROUTES, ball_words, show
+from ganlab.ui.parts import ASSETS, QUIET
 from ganlab.ui.phantoms import SEED_LIMIT, is_seed
 from ganlab.ui.sessions import Store
 from ganlab.ui.settings import Settings
@@ -35,24 +36,18 @@ from ganlab.ui.translate import (
     translate_for,
     words,
 )
-from ganlab.ui.viewer import manifest, volume_viewer
+from ganlab.ui.viewer import volume_viewer
 
 TITLE, SLUG = "Cycle", "cycle"
-ROUTES = {"mr2ct": "T1 \u2192 CT \u2192 T1", "ct2mr": "CT \u2192 T1 \u2192 CT"}
-SCALED = "MR has no unit: what came back is brought to the scan's scale by one factor."
-PROBES = {  # of the synthetic volume, by its modality: what no reader would mind
-    "ct": (
-        ("noise of 10 HU", "with_noise", 10.0),
-        ("steps of 10 HU", "quantised", 10.0),
-        ("2 mm blur", "blurred", 2.0),
-    ),
-    "t1": (("2 % of noise", "with_noise", 0.02), ("steps of 2 %", "quantised", 0.02), ("2 mm blur", "blurred", 2.0)),
-}
+OPENING = ASSETS / "opening-cycle"  # made by `python -m ganlab.ui.opening cycle`
+PLACE = (26.0, -30.0, 32.0, 8.0)  # of a lesion to start with: RAS mm and radius, in the white matter of the right side
+CONTRASTS = {"mr2ct": ("Times as bright", 1.4), "ct2mr": ("HU more", 30.0)}  # label, to start with
 
 
 @dataclass(frozen=True)
 class CycleJob:
-    """A phantom by its seed, or the user's files, through a task and back. lesion: (x, y, z, radius, contrast), mm."""
+    """A phantom by its seed, or the user's files, through a task and back. lesion: (x, y, z, radius, contrast), mm and
+    as `ganlab.translation.cycles.put_lesion` has it."""
 
     task: str
     there: str
@@ -73,51 +68,19 @@ def solve_cycle(
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Case:
     """Make or read the volume, go there and back, and save what was found. Raises InputError and Cancelled."""
-    from ganlab.imaging.phantom import make_patient
-    from ganlab.translation import cycles
-    from ganlab.translation.judge import patch_map
+    from ganlab.translation import examine
 
-    kind, real = get_task(job.task), None
     progress(0.0, "Making the patient" if job.seed is not None else "Reading the scan")
     if job.seed is not None:
-        if job.judge:
-            volume, real, _ = phantom_pair(kind, seed=job.seed, spacing=job.spacing)
-        else:
-            volume = make_patient(job.seed, (kind.source,), job.spacing)[kind.source]
+        volume, real = examine.phantom_source(job.task, job.seed, job.spacing, job.judge)
         title, stem = f"Phantom patient {job.seed}", f"phantom-{job.seed}-cycle"
     else:
-        volume = read_scan(job.files, kind.source, folder)
+        volume, real = read_scan(job.files, get_task(job.task).source, folder), None
         title, stem = scan_names(job.files)
-    if job.lesion:
-        *place, radius, contrast = job.lesion
-        volume = cycles.put_lesion(volume, tuple(place), radius, contrast)
-    how = {"planes": job.planes, "cancelled": cancelled}
-    steps = 2 + (len(PROBES[kind.target]) if job.probe else 0)
-    progress(0.2, "There and back")
-    if cancelled():
-        raise Cancelled
-
-    def half_way(done: float) -> None:
-        progress(0.2 + 0.7 * done * 2 / steps, "There and back")
-
-    cycle = cycles.run_cycle(volume, job.task, job.there, job.back, progress=half_way, **how)
-    found = {"models": list(cycle.models), "consistency": cycles.consistency(cycle)}
-    if job.lesion:
-        found["lesion"] = cycles.lesion_contrasts(cycle, tuple(place), radius)
-    if job.probe:
-        progress(0.2 + 0.7 * 2 / steps, "Looking for a hidden message")
-        changes = {name: getattr(cycles, maker)(value) for name, maker, value in PROBES[kind.target]}
-        found["hidden"] = cycles.hidden_message(cycle, changes, **how)
-    volumes = {"input": cycle.source, "synthetic": cycle.synthetic, "reconstruction": cycle.reconstruction}
-    if job.judge:
-        progress(0.9, "Asking the discriminator")
-        for name, judged in (("judged", cycle.synthetic), ("judged-real", real)):
-            if judged is not None:
-                told = patch_map(judged, volume, job.there, cancelled=cancelled)
-                volumes[name] = replace(told, array=np.where(cycle.mask, told.array, np.float32(0)))
-        means = {name: float(v.array[cycle.mask].mean()) for name, v in volumes.items() if name.startswith("judged")}
-        found["judged"] = means
-    progress(0.95, "Saving")
+    cycle, volumes, found = examine.examine(
+        volume, job.task, job.there, job.back, job.lesion, job.probe, job.judge, real,
+        progress=lambda done, words: progress(0.15 + 0.8 * done, words), planes=job.planes, cancelled=cancelled,
+    )  # fmt: skip
     return save_case(
         folder,
         volumes,
@@ -126,128 +89,75 @@ def solve_cycle(
         model=cycle.models[0],
         seconds=cycle.seconds,
         planes=job.planes,
-        notices=tuple(volume.notices),
-        commands=commands(job, title),
+        notices=(*volume.notices, *filter(None, [examine.mixed(*cycle.models)])),
+        commands=(command(job, title),),
         seed=job.seed,
         spacing=job.spacing,
         task=job.task,
         cycle=found,
-        place=tuple(place) if job.lesion else None,
+        place=job.lesion[:3] if job.lesion else None,
     )
 
 
-def commands(job: CycleJob, title: str) -> tuple[str, ...]:
-    """Shell lines that make the same volumes; of a lesion there is none."""
-    kind = get_task(job.task)
-    source = title if job.seed is None else f"patient-{job.seed}/{kind.source}.nii.gz"
-    phantom = f"python -m ganlab phantom --seed {job.seed} --out patient-{job.seed}"
-    if job.spacing != 1:
-        phantom += f" --spacing {job.spacing:g}"
-    translate = "python -m ganlab translate --task {} {} {} --model {}"
-    if job.planes != PLANES:
-        translate += f" --planes {','.join(job.planes)}"
-    made, again = f"synthetic-{kind.target}.nii.gz", f"reconstructed-{kind.source}.nii.gz"
-    return (
-        *([] if job.seed is None else [phantom]),
-        translate.format(job.task, source, made, job.there),
-        translate.format(REVERSE[job.task], made, again, job.back),
+def command(job: CycleJob, title: str) -> str:
+    """The shell line that makes the same volumes and finds the same."""
+    line = ["python", "-m", "ganlab", "cycle"]
+    if job.seed is None:
+        line += [title if len(job.files) == 1 else "DICOM-FOLDER"]
+    else:
+        line += ["--seed", str(job.seed)] + (["--spacing", f"{job.spacing:g}"] if job.spacing != 1 else [])
+    line += ["--task", job.task, "--model", job.there, "--back", job.back]
+    line += ["--planes", ",".join(job.planes)] if job.planes != PLANES else []
+    line += ["--lesion", ball_words(job.lesion)] if job.lesion else []
+    line += [f"--{name}" for name in ("probe", "judge") if getattr(job, name)]
+    return shlex.join([*line, "--out", "cycle"])
+
+
+def job_shown(case: Case) -> CycleJob:
+    """The job that a phantom patient's case is the answer to."""
+    found = case.cycle
+    return CycleJob(
+        case.task, *found["models"], seed=case.seed, spacing=case.spacing, planes=case.planes, probe="hidden" in found,
+        judge="judged" in found, lesion=tuple(found["lesion"]["put"]) if "lesion" in found else None,
+    )  # fmt: skip
+
+
+def linked_job(
+    query: dict[str, str], models: dict[str, list[str]], opening: Case, settings: Settings
+) -> CycleJob | None:
+    """The cycle that an address of this page asks for, by a seed or a task; what is missing or makes no sense in it is
+    as a patient is without it: the models of one training, no lesion and no questions."""
+    from ganlab.translation.examine import pair_of
+
+    seed = query.get("seed", str(opening.seed) if query.get("task") in REVERSE else "")
+    if query.get("tab") != SLUG or not seed.isdecimal() or int(seed) >= SEED_LIMIT:
+        return None
+    task = query["task"] if query.get("task") in REVERSE else opening.task
+    there, back = pair_of(
+        task,
+        query["model"] if query.get("model") in models[task] else None,
+        query["back"] if query.get("back") in models[REVERSE[task]] else None,
+    )
+    return CycleJob(
+        task,
+        there,
+        back,
+        seed=int(seed),
+        spacing={f"{mm:g}": mm for mm in spacings(settings)}.get(query.get("spacing"), settings.phantom_mm),
+        planes=("axial",) if query.get("planes") == "axial" else PLANES,
+        probe=query.get("probe") == "1",
+        judge=query.get("judge") == "1" and has_discriminator(there),
+        lesion=linked_ball(query.get("lesion", "")),
     )
 
 
-def headline(case: Case) -> str:
-    there, back = case.cycle["models"]
-    return (
-        f"<div class='gl-headline'><h2>{escape(case.title)}</h2><span>{ROUTES[case.task]} by {escape(there)} and "
-        f"{escape(back)}, {case.seconds:.0f} s</span><strong>Not a medical device</strong></div>"
-    )
-
-
-def figures(case: Case) -> str:
-    """The cycle's error, what a changed synthetic volume does to it, and a lesion's contrast on its way."""
-    found, unit = case.cycle["consistency"], "HU" if case.measured == "ct" else "of white matter"
-    digits = 1 if case.measured == "ct" else 3
-    scaled = "" if case.measured == "ct" else f"<p class='gl-note'>{SCALED}</p>"
-    parts = [
-        f"<dl class='gl-numbers'><div><dt>Cycle error in the head</dt><dd>{found['mae']:.{digits}f} {unit}</dd></div>"
-        f"<div><dt>As a share of the range</dt><dd>{100 * found['relative']:.1f} %</dd></div></dl>{scaled}"
-    ]
-    if "hidden" in case.cycle:
-        hu = get_task(case.task).target == "ct"
-        rows = "".join(
-            f"<tr><th scope='row'>{escape(name)}</th><td>{one['change']:.{1 if hu else 3}f}</td>"
-            f"<td>{one['mae']:.{digits}f}</td><td>{one['mae'] / max(found['mae'], 1e-9):.2f}</td></tr>"
-            for name, one in case.cycle["hidden"].items()
-        )
-        head = (
-            f"<tr><th scope='col'>Change</th><th scope='col'>Mean change{', HU' if hu else ''}</th>"
-            f"<th scope='col'>Cycle error, {unit}</th><th scope='col'>Times</th></tr>"
-        )
-        parts.append(
-            data_table(f"Hidden message: the synthetic {NAMES[case.target]}, changed on its way back", head, rows)
-        )
-    if "judged" in case.cycle:
-        names = {"judged": f"Synthetic {NAMES[case.target]}", "judged-real": f"Real {NAMES[case.target]}"}
-        cells = "".join(f"<div><dt>{names[k]}</dt><dd>{v:.2f}</dd></div>" for k, v in case.cycle["judged"].items())
-        parts.append(
-            "<p class='gl-note'>What the discriminator takes for real, mean of its patches in the head: 1 is real, 0 "
-            f"generated. Its maps are among the layers.</p><dl class='gl-numbers'>{cells}</dl>"
-        )
-    if "lesion" in case.cycle:
-        names = {
-            "input": NAMES[get_task(case.task).source],
-            "synthetic": f"Synthetic {NAMES[case.target]}",
-            "reconstruction": f"Reconstructed {NAMES[get_task(case.task).source]}",
-        }
-        cells = "".join(
-            f"<div><dt>{names[name]}</dt><dd>{value:.2f}</dd></div>" for name, value in case.cycle["lesion"].items()
-        )
-        parts.append(
-            "<p class='gl-note'>Lesion contrast: its mean over that of a ring around it; 1 is none.</p>"
-            f"<dl class='gl-numbers'>{cells}</dl>"
-        )
-    return "".join(parts)
-
-
-def slices_chart(case: Case) -> str:
-    """The cycle's error of every axial slice, as SVG, from the feet to the head."""
-    values = case.cycle["consistency"]["slices"]
-    there = [v for v in values if v is not None]
-    if len(there) < 2:
-        return ""
-    unit, digits = ("HU", 0) if case.measured == "ct" else ("of white matter", 2)
-    width, height, left, top, bottom = 440, 150, 48, 14, 30
-    most = max(there) * 1.05
-
-    def x(k: int) -> float:
-        return left + k / (len(values) - 1) * (width - left - 8)
-
-    def y(v: float) -> float:
-        return top + (1 - v / most) * (height - top - bottom)
-
-    line = " ".join(f"{x(k):.1f},{y(v):.1f}" for k, v in enumerate(values) if v is not None)
-    return (
-        f"<figure class='gl-figure'><svg viewBox='0 0 {width} {height}' role='img' aria-label='Cycle error of every "
-        f"axial slice, {unit}'><line class='gl-axis' x1='{left}' x2='{width - 8}' y1='{y(0):.1f}' y2='{y(0):.1f}'/>"
-        f"<text x='{left - 4}' y='{y(0):.1f}' class='gl-muted' text-anchor='end'>0</text>"
-        f"<text x='{left - 4}' y='{y(most) + 8:.1f}' class='gl-muted' text-anchor='end'>{most:.{digits}f}</text>"
-        f"<polyline fill='none' stroke='currentColor' stroke-width='1.5' points='{line}'/>"
-        f"<text x='{left}' y='{height - 14}' class='gl-muted'>1, lowest</text>"
-        f"<text x='{width - 8}' y='{height - 14}' class='gl-muted' text-anchor='end'>{len(values)}, highest</text>"
-        f"<text x='{(left + width) / 2}' y='{height - 2}' text-anchor='middle'>axial slice</text></svg>"
-        f"<figcaption>Cycle error of every axial slice inside the head, {unit}</figcaption></figure>"
-    )
-
-
-def downloads(case: Case, token: str) -> str:
-    names = {layer.name: layer.label for layer in case.layers} | {"error": "Error map"}
-    return report.download_links([(label, f"{name}.nii.gz") for name, label in names.items()], token)
-
-
-def show(case: Case, token: str) -> list:
-    return [
-        headline(case), manifest(case, token), figures(case), slices_chart(case), downloads(case, token),
-        report.commands_block(case),
-    ]  # fmt: skip
+def linked_ball(text: str) -> tuple[float, ...] | None:
+    """x,y,z,radius,contrast of an address, None for what is no five numbers."""
+    try:
+        numbers = tuple(map(float, text.split(",")))
+    except ValueError:
+        return None
+    return numbers if len(numbers) == 5 and all(map(math.isfinite, numbers)) else None
 
 
 def offered() -> bool:
@@ -279,83 +189,145 @@ def job_of(
     return CycleJob(seed=int(seed), spacing=spacing, **how)
 
 
+def mixed_note(there: str, back: str) -> gr.HTML:
+    """What is said beside the controls of two models that were not trained together."""
+    from ganlab.translation.examine import mixed
+
+    sentence = mixed(there, back)
+    return gr.HTML(f"<p class='gl-note'>{sentence}</p>", visible=bool(sentence))
+
+
+def judging(model: str) -> gr.Checkbox:
+    """The question to the discriminator, where the model has one; else it is taken back."""
+    return gr.Checkbox(visible=True) if has_discriminator(model) else gr.Checkbox(False, visible=False)
+
+
+def set_controls(job: CycleJob, models: dict[str, list[str]]) -> dict:
+    """What each control shows of a phantom patient's job, by its name in `build`."""
+    label, usual = CONTRASTS[job.task]
+    x, y, z, radius, contrast = job.lesion or (*PLACE, usual)
+    return {
+        "task": job.task,
+        "source": PHANTOM,
+        "seed": job.seed,
+        "spacing": job.spacing,
+        "there": gr.Dropdown(models[job.task], value=job.there),
+        "back": gr.Dropdown(models[REVERSE[job.task]], value=job.back),
+        "planes": "fused" if job.planes == PLANES else job.planes[0],
+        "probe": job.probe,
+        "judge": gr.Checkbox(job.judge, visible=has_discriminator(job.there)),
+        "lesion": job.lesion is not None,
+        **{"x": x, "y": y, "z": z, "radius": radius},
+        "contrast": gr.Number(contrast, label=label),
+    }
+
+
 def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
     """Add the page to the Blocks that are being built."""
-    models = models_of()
+    models, opening = models_of(), load_case(OPENING)
+    at_first, shown = job_shown(opening), show(opening, store.publish(OPENING))
+    x0, y0, z0, radius0, contrast0 = at_first.lesion
     number = partial(gr.Number, min_width=60)
     with gr.Row(elem_classes="gl-page"):
         with gr.Column(scale=1, min_width=260, elem_classes="gl-controls"):
             routes = [(text, name) for name, text in ROUTES.items()]
-            task = gr.Radio(routes, value="mr2ct", label="Cycle", elem_id="route")
-            there = gr.Dropdown(models["mr2ct"], value=models["mr2ct"][0], label="There", elem_id="there")
-            back = gr.Dropdown(models["ct2mr"], value=models["ct2mr"][0], label="Back", elem_id="back")
+            task = gr.Radio(routes, value=at_first.task, label="Cycle", elem_id="route")
+            there = gr.Dropdown(models[at_first.task], value=at_first.there, label="There", elem_id="there")
+            back = gr.Dropdown(models[REVERSE[at_first.task]], value=at_first.back, label="Back", elem_id="back")
+            note = gr.HTML("", visible=False, elem_id="cycle-mixed", apply_default_css=False)
             plain = {"show_label": False, "container": False}
             source = gr.Radio([PHANTOM, UPLOAD], value=PHANTOM, elem_id="cycle-source", **plain)
             with gr.Column(elem_classes="gl-source") as phantom:
-                seed = gr.Number(NEW_SEEDS[0], label="Seed", precision=0, minimum=0, elem_id="cycle-seed")
+                seed = gr.Number(at_first.seed, label="Seed", precision=0, minimum=0, elem_id="cycle-seed")
                 fresh = gr.Button("New patient", size="md", elem_id="cycle-new")
             with gr.Column(visible=False, elem_classes="gl-source") as upload:
                 files = gr.File(label="Scan", file_count="multiple", height=130, elem_id="cycle-scan")
-            with gr.Accordion("Put a lesion in", open=False, elem_id="cycle-lesion"):
-                lesion = gr.Checkbox(False, label="A ball in the scan", elem_id="cycle-ball")
-                words("<p class='gl-note'>Its place in mm as the read-out says it: left, back, below are negative.</p>")
-                with gr.Row():
-                    x, y, z = number(26, label="Right"), number(-30, label="Front"), number(32, label="Up")
-                with gr.Row():
-                    radius = number(8, label="Radius, mm")
-                    contrast = number(1.4, label="Times as bright")
-            probe = gr.Checkbox(False, label="Look for a hidden message", info="Three more ways back", elem_id="probe")
+            lesion = gr.Checkbox(True, label="Put a lesion in", info="A ball in the scan", elem_id="cycle-ball")
+            probe = gr.Checkbox(
+                at_first.probe, label="Look for a hidden message", info="Three more ways back", elem_id="probe"
+            )
             judge = gr.Checkbox(
-                False, label="Ask the discriminator", info="Which patches it takes for real", elem_id="judge",
-                visible=has_discriminator(models["mr2ct"][0]),
-            )  # fmt: skip
+                at_first.judge, label="Ask the discriminator", info="Which patches it takes for real", elem_id="judge"
+            )
             with gr.Row():
-                go = gr.Button("There and back", variant="primary", size="md", min_width=90, elem_id="cycle-go")
+                go = gr.Button("There and back", variant="primary", size="md", min_width=130, elem_id="cycle-go")
                 stop = gr.Button("Cancel", interactive=False, size="md", min_width=70, elem_id="cycle-stop")
             work = words("", "cycle-work")
+            with gr.Accordion("The lesion", open=False, elem_id="cycle-lesion"):
+                words("<p class='gl-note'>Its place in mm as the read-out says it: left, back, below are negative.</p>")
+                with gr.Row():
+                    x, y, z = number(x0, label="Right"), number(y0, label="Front"), number(z0, label="Up")
+                with gr.Row():
+                    radius = number(radius0, label="Radius, mm")
+                    contrast = number(contrast0, label=CONTRASTS[at_first.task][0], elem_id="cycle-contrast")
             with gr.Accordion("Settings", open=False):
                 choices = [(f"{mm:g} mm", mm) for mm in spacings(settings)]
                 spacing = gr.Radio(choices, value=settings.phantom_mm, label="Phantom's voxels")
                 ways = [("Mean of three planes", "fused"), ("Axial slices only (3 times faster)", "axial")]
                 planes = gr.Radio(ways, value="fused", label="Slices")
             with gr.Accordion("Download", open=False):
-                links = words("")
+                links = words(shown[5])
             with gr.Accordion("How it was made", open=False):
-                made = words("")
+                made = words(shown[6], "cycle-made")
         with gr.Column(scale=4, min_width=320, elem_classes="gl-result"):
-            hint = "<p class='gl-note'>Press There and back: it takes half a minute on two cores.</p>"
-            title = words(hint, "cycle-title")
-            viewer = volume_viewer({}, "cycle-viewer")
+            title = words(shown[0], "cycle-title")
+            viewer = volume_viewer(shown[1], "cycle-viewer")
+            notices = words(shown[2], "cycle-notices")
             with gr.Row():
                 with gr.Column(min_width=340):
-                    table = words("", "cycle-figures")
+                    table = words(shown[3], "cycle-figures")
                 with gr.Column(min_width=340):
-                    chart = words("", "cycle-chart")
+                    mark = (ASSETS / "slices.js").read_text(encoding="utf-8")
+                    chart = gr.HTML(shown[4], elem_id="cycle-chart", js_on_load=mark, apply_default_css=False)
             delimiters = [{"left": "$$", "right": "$$", "display": True}, {"left": "$", "right": "$", "display": False}]
             gr.Markdown(Path(__file__).with_suffix(".md").read_text(encoding="utf-8"), latex_delimiters=delimiters)
             for section in findings.found(findings.CYCLE):
                 findings.build(section)
+    asked = gr.State(0)  # counts requests: whatever asks for a cycle adds one
     controls = {
         "task": task, "source": source, "seed": seed, "spacing": spacing, "files": files, "there": there, "back": back,
         "planes": planes, "probe": probe, "judge": judge, "lesion": lesion, "x": x, "y": y, "z": z, "radius": radius,
         "contrast": contrast,
     }  # fmt: skip
-    result = [title, viewer, table, chart, links, made]
+    result = [title, viewer, notices, table, chart, links, made]
     buttons = [go, fresh, stop]
+    linked = {name: control for name, control in controls.items() if name != "files"}
 
     def mine(request: gr.Request) -> str:
         return f"{request.session_hash} cycle"  # beside what the session holds of other pages
 
-    def follow(name: str):
+    def turn(name: str, there: str, back: str):
+        """The other direction, by the same two models."""
+        label, usual = CONTRASTS[name]
         first, second = models[name], models[REVERSE[name]]
-        return gr.Dropdown(first, value=first[0]), gr.Dropdown(second, value=second[0]), judged(first[0])
+        if there not in first:
+            there, back = back, there
+        return (
+            gr.Dropdown(first, value=there), gr.Dropdown(second, value=back), judging(there),
+            gr.Number(usual, label=label),
+        )  # fmt: skip
 
-    def judged(model: str):
-        """The question to the discriminator, where the model has one; else it is taken back."""
-        return gr.Checkbox(visible=True) if has_discriminator(model) else gr.Checkbox(False, visible=False)
+    def follow_models(there: str, back: str):
+        return judging(there), mixed_note(there, back)
+
+    def ask(times: int):
+        return times + 1
+
+    def ask_for_new_patient(times: int):
+        return random.choice(NEW_SEEDS), times + 1
+
+    def read_link(request: gr.Request):
+        """?tab=cycle&seed=7&task=NAME&model=NAME&back=NAME asks for that cycle, unless it is already shown."""
+        wanted = linked_job(dict(request.query_params), models, opening, settings)
+        if wanted is None:
+            return [gr.skip()] * (len(linked) + 2)
+        shows = set_controls(wanted, models)
+        return *(shows[name] for name in linked), mixed_note(wanted.there, wanted.back), int(wanted != at_first)
 
     def run(values: dict, request: gr.Request, bar=PROGRESS):
         unchanged = [gr.skip()] * len(result)
+        if not values[asked]:  # gradio calls a State changed that it has only just mounted
+            return [gr.skip(), *unchanged]
         try:
             job = job_of(**{name: values[control] for name, control in controls.items()})
             case, token = translate_for(store, mine(request), job, lambda done, what: bar(done, desc=what), solve_cycle)
@@ -376,16 +348,20 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
     def claim(paths, request: gr.Request):
         store.hold(mine(request), *paths)
 
-    task.input(follow, task, [there, back, judge], **QUIET)
-    there.input(judged, there, judge, **QUIET)
+    asking = {**QUIET, "queue": True, "concurrency_limit": None}  # a State's change is only seen in the queue
+    task.input(turn, [task, there, back], [there, back, judge, contrast], **QUIET)
+    for model in (there, back):
+        model.input(follow_models, [there, back], [judge, note], **QUIET)
     source.change(choose_source, source, [phantom, upload], **QUIET)
     files.upload(claim, files, **QUIET)
-    picked = fresh.click(lambda: random.choice(NEW_SEEDS), None, seed, **QUIET)
-    for started in (go.click(busy, None, buttons, **QUIET), picked.then(busy, None, buttons, **QUIET)):
-        running = started.then(
-            run, set(controls.values()), [work, *result], show_progress_on=work, concurrency_id="translation",
-            concurrency_limit=1, api_visibility="private",
-        )  # fmt: skip
-        running.then(idle, None, buttons, **QUIET)
-        stop.click(cancel, None, [work, *buttons], cancels=[running], **QUIET)
+    go.click(ask, asked, asked, **asking)
+    fresh.click(ask_for_new_patient, asked, [seed, asked], **asking)
+    demo.load(read_link, None, [*linked.values(), note, asked], **asking)
+    started = asked.change(busy, None, buttons, **QUIET)
+    running = started.then(
+        run, {*controls.values(), asked}, [work, *result], show_progress_on=work, concurrency_id="translation",
+        concurrency_limit=1, api_visibility="private",
+    )  # fmt: skip
+    running.then(idle, None, buttons, **QUIET)
+    stop.click(cancel, None, [work, *buttons], cancels=[running], **QUIET)
     demo.unload(close)

@@ -32,7 +32,9 @@ def volume_viewer(value: dict, elem_id: str) -> gr.HTML:
 
 
 def manifest(case: Case, token: str) -> dict:
-    """What viewer.js needs to show a case: grid, layers with their addresses, words for the picture's caption."""
+    """What viewer.js needs to show a case: grid, layers with their addresses, words for the picture's caption; of a
+    cycle the range that errors are a share of, and the error of each axial slice."""
+    whole = case.cycle["consistency"] if case.cycle else None
     layers = [{**asdict(layer), "url": f"{VOLUMES}/{token}/{layer.name}.i16"} for layer in case.layers]
     return {
         "token": token,
@@ -44,6 +46,8 @@ def manifest(case: Case, token: str) -> dict:
         "layers": layers,
         "compared": case.compared,
         "errorRange": ERROR_RANGES[case.measured],
+        "relativeTo": whole and whole["range"],
+        "sliceErrors": whole and whole["slices"],
         "caption": [
             f"{case.title}, synthetic {NAMES[case.target]} by {case.model} (ganlab). Not a medical device.",
             *case.commands,
@@ -56,11 +60,18 @@ def unit_of(case: Case) -> str:
     return "HU" if case.measured == "ct" else ""
 
 
+def relative_to(case: Case) -> float:
+    """What the errors of a cycle are a share of. Raises KeyError for any other case."""
+    if not case.cycle:
+        raise KeyError("relative")
+    return case.cycle["consistency"]["range"]
+
+
 def routes(store: Store) -> list[Route]:
     """One address a file of a case: /gradio_api/ganlab/volumes/TOKEN/NAME. A wrong token or name is a 404.
 
     NAME: LAYER.i16 (gzip on the wire), input|synthetic|reference|error.nii.gz (on the input's own grid),
-    metrics.json, metrics.csv.
+    of a cycle also reconstruction|relative|judged|judged-real.nii.gz; metrics.json, metrics.csv.
     """
 
     def serve(request: Request) -> Response:
@@ -89,10 +100,12 @@ def _nifti(folder: Path, case: Case, name: str) -> Response:
     from ganlab.imaging.files import write_volume
     from ganlab.imaging.volume import Volume
 
-    if name == "error":
+    if name in ("error", "relative"):
         made, true = case.compared[0]
         array = load_layer(folder, case, made) - load_layer(folder, case, true)
         unit = unit_of(case) or "arbitrary"
+        if name == "relative":
+            array, unit = 100 * np.abs(array) / relative_to(case), "arbitrary"
     else:
         array = load_layer(folder, case, name)
         unit = next(layer.unit for layer in case.layers if layer.name == name) or "arbitrary"
@@ -106,6 +119,7 @@ def _nifti(folder: Path, case: Case, name: str) -> Response:
     target = case.target
     names = {"input": get_task(case.task).source, "synthetic": f"synthetic-{target}", "rival": f"rival-{target}"}
     names |= {"reference": f"reference-{target}", "reconstruction": f"reconstructed-{names['input']}", "error": "error"}
+    names |= {"relative": "relative-error-percent"}
     names |= {"judged": f"discriminator-synthetic-{target}", "judged-real": f"discriminator-real-{target}"}
     return _attachment(content, f"{case.stem}-{names[name]}.nii.gz", "application/gzip")
 

@@ -1,6 +1,7 @@
 """Other tasks, two models beside each other, and the Cycle page, in a real Chromium."""
 
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -51,32 +52,62 @@ def test_two_models_side_by_side(viewer):
     assert found.value.suggested_filename == "phantom-9001-rival-ct.nii.gz"
 
 
+def ready(page):
+    page.wait_for_selector("#cycle-viewer .gl-viewer[data-state=ready]")
+    return page.locator("#cycle-viewer [role=status]")
+
+
+def test_the_cycle_page_opens_on_a_finished_cycle(viewer):
+    page = viewer.page
+    page.goto(f"{viewer.address}/?tab=cycle")
+    status = ready(page)
+    assert "mr2ct-cyclegan and ct2mr-cyclegan" in page.inner_text("#cycle-title")
+    assert page.get_by_label("Ask the discriminator").is_checked()
+    assert "Does the lesion survive?" in page.inner_text("#cycle-figures")
+    page.locator("#cycle-viewer label").get_by_text("Relative error, %", exact=True).click()
+    status.get_by_text("Relative error, %, 0 to 30 %").wait_for()
+    mark, words = page.locator("#cycle-chart line.gl-here"), page.locator("#cycle-chart text.gl-here")
+    slice_was, before = words.text_content(), mark.get_attribute("transform")
+    assert slice_was.startswith("Slice ") and slice_was.lower() in page.inner_text("#cycle-viewer .gl-readout")
+    page.locator("#cycle-viewer canvas.gl-canvas").focus()
+    page.keyboard.press("PageUp")
+    page.wait_for_function(
+        "was => document.querySelector('#cycle-chart text.gl-here').textContent !== was", arg=slice_was
+    )
+    assert mark.get_attribute("transform") != before
+    page.get_by_label("CT \u2192 T1 \u2192 CT").check()  # the same two models, the other way round
+    page.wait_for_function("document.querySelector('#there input').value === 'ct2mr-cyclegan'")
+    assert page.input_value("#back input") == "mr2ct-cyclegan"
+    page.get_by_role("button", name="The lesion").click()
+    page.get_by_label("HU more").wait_for()
+    assert page.get_by_label("HU more").input_value() == "30"
+    page.locator("#back input").click()
+    page.get_by_role("option", name="mr2ct-unet").click()
+    page.locator("#cycle-mixed").get_by_text("not the halves of one training").wait_for()
+
+
 @needs["ct2mr-unet"]
 @needs["mr2ct-pix2pix"]
 def test_there_and_back_with_a_lesion(viewer, tmp_path):
+    """A link asks for another patient, the other way round, by a mixed pair; what it shows can be linked to again."""
     page = viewer.page
-    page.goto(f"{viewer.address}/?tab=cycle")
-    page.get_by_role("button", name="There and back").wait_for()
-    page.get_by_role("button", name="Settings").locator("visible=true").click()
-    page.get_by_label("Axial slices only").locator("visible=true").check()
-    page.get_by_role("button", name="Put a lesion in").click()
-    page.get_by_label("A ball in the scan").check()
-    judge = page.get_by_label("Ask the discriminator")
-    assert judge.is_hidden()  # an L1 model has none
-    page.locator("#there input").click()
-    page.get_by_role("option", name="mr2ct-pix2pix").click()
-    judge.check()
-    page.locator("#cycle-go").click()
-    page.locator("#cycle-figures").get_by_text("Cycle error in the head").wait_for(timeout=PATIENCE)
-    page.wait_for_selector("#cycle-viewer .gl-viewer[data-state=ready]")
-    assert "Lesion contrast" in page.inner_text("#cycle-figures")
-    assert "takes for real" in page.inner_text("#cycle-figures")
-    page.locator("#cycle-viewer label").get_by_text("D of the real CT", exact=True).click()
-    page.locator("#cycle-viewer [role=status]").get_by_text("D of the real CT").wait_for()
+    asked = "tab=cycle&task=ct2mr&seed=9123&model=ct2mr-pix2pix&back=mr2ct-unet&spacing=4&planes=axial"
+    more = "&lesion=26,-30,32,12,30&judge=1"
+    page.goto(f"{viewer.address}/?{asked}{more}")
+    page.locator("#cycle-title").get_by_text("Phantom patient 9123").wait_for(timeout=PATIENCE)
+    ready(page).get_by_text("Phantom patient 9123").wait_for()
+    figures = page.inner_text("#cycle-figures")
+    assert "+30.0 HU" in figures and "takes for real" in figures
+    assert "not the halves of one training" in page.inner_text("#cycle-notices")
+    page.locator("#cycle-viewer label").get_by_text("D of the real T1", exact=True).click()
+    page.locator("#cycle-viewer [role=status]").get_by_text("D of the real T1").wait_for()
     assert page.locator("#cycle-chart svg polyline").count() == 1
-    assert "Reconstructed T1" in page.inner_text("#cycle-viewer [role=status]")
+    page.get_by_role("button", name="How it was made").locator("visible=true").click()
+    link = page.get_by_role("link", name="Link to this cycle").get_attribute("href")
+    assert dict(parse_qsl(link[1:])) == dict(parse_qsl(asked + more))
+    assert "--lesion 26,-30,32,12,30 --judge" in page.locator("#cycle-made pre").text_content()
     page.get_by_role("button", name="Download").locator("visible=true").click()
     with page.expect_download() as found:
-        page.get_by_role("link", name="Reconstructed T1").click()
-    found.value.save_as(tmp_path / "t1.nii.gz")
-    assert Path(tmp_path / "t1.nii.gz").stat().st_size > 10_000
+        page.get_by_role("link", name="Relative error, %").click()
+    found.value.save_as(tmp_path / "share.nii.gz")
+    assert Path(tmp_path / "share.nii.gz").stat().st_size > 10_000

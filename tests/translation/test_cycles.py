@@ -14,7 +14,7 @@ from ganlab.translation.cycles import (
     consistency,
     distance_to,
     hidden_message,
-    lesion_contrasts,
+    lesion_kept,
     put_lesion,
     quantised,
     run_cycle,
@@ -59,6 +59,19 @@ def test_a_cycle_that_closes_has_no_error_although_it_knows_nothing(mr, translat
     assert found["mae"] < 0.02 and found["relative"] < 0.1
     assert len(found["slices"]) == mr.shape[1]  # the second axis of these voxels runs up
     assert found["slices"][0] is None and found["slices"][21] is not None
+    assert found["relative"] == pytest.approx(found["mae"] / cycle.range)
+    assert found["relative"] == pytest.approx(cycle.relative_error[cycle.mask].mean(), rel=1e-4)
+
+
+def test_slices_are_counted_from_the_feet_whichever_way_the_voxels_run(mr, translators):
+    """The same head, stored from the top down, has the same errors slice by slice."""
+    turned = replace(mr, array=mr.array[:, ::-1].copy(), affine=mr.affine @ np.array(
+        [[1, 0, 0, 0], [0, -1, 0, mr.shape[1] - 1], [0, 0, 1, 0], [0, 0, 0, 1]]
+    ))  # fmt: skip
+    low = replace(mr, array=mr.array * (1 + np.arange(42)[None, :, None] / 42).astype(np.float32))
+    high = replace(turned, array=low.array[:, ::-1].copy())
+    one, other = (consistency(run_cycle(v, "mr2ct", *MODELS, change=quantised(1.0)))["slices"] for v in (low, high))
+    assert one == pytest.approx(other) and one[5] != one[-6]
 
 
 def test_the_gain_of_a_scanner_is_no_error(mr, translators):
@@ -80,26 +93,45 @@ def test_a_hidden_message_does_not_survive_what_no_reader_minds(mr, translators)
     assert direct["mae"] == found["whole HU"]["mae"]
 
 
-def test_a_lesion_has_its_contrast_in_the_input_and_loses_it_where_the_translator_does(mr, translators):
+def test_a_lesion_is_lost_in_the_middle_and_back_at_the_end_where_a_message_carries_it(mr, translators):
     place, radius = (10.0, -6.0, 8.0), 7.0
-    ill = put_lesion(mr, place, radius, 1.6)
-    cycle = run_cycle(ill, "mr2ct", *MODELS)
-    found = lesion_contrasts(cycle, place, radius)
-    assert found["input"] == pytest.approx(1.6, abs=0.06)
-    assert found["synthetic"] == pytest.approx(1.0, abs=0.01)  # a CT of 40 HU everywhere
-    assert found["reconstruction"] == pytest.approx(1.6, abs=0.08)  # it was hidden in the decimals
+    cycle, healthy = (run_cycle(v, "mr2ct", *MODELS) for v in (put_lesion(mr, place, radius, 1.6), mr))
+    found = lesion_kept(cycle, healthy, place, radius)
+    scan, middle, end = found["input"], found["synthetic"], found["reconstruction"]
+    assert scan["with"] / scan["without"] == pytest.approx(1.6, abs=1e-3) and scan["kept"] == 1.0
+    assert middle["with"] - middle["without"] == pytest.approx(0.006, abs=0.001)  # a CT of 40 HU everywhere
+    assert middle["kept"] is None  # HU are no share of an MR's signal
+    assert end["kept"] == pytest.approx(1.0, abs=0.02)  # it was hidden in the decimals
+    assert scan["noise"] == pytest.approx(0.6 * 100 / 5, rel=0.15)  # a texture of 5
     assert put_lesion(mr, place, radius, 1.0).array == pytest.approx(mr.array, abs=1e-4)
 
 
-def test_a_lesion_of_a_ct_counts_from_air():
+def test_tissue_around_a_lesion_does_not_change_its_contrast(mr, translators):
+    """A bright ring around the place: what was put in is read as it was put in."""
+    place, radius = (10.0, -6.0, 8.0), 7.0
+    away = distance_to(mr, place)
+    ringed = replace(mr, array=np.where((away > 8) & (away < 20) & (mr.array > 0), 170, mr.array).astype(np.float32))
+    cycle, healthy = (run_cycle(v, "mr2ct", *MODELS) for v in (put_lesion(ringed, place, radius, 1.4), ringed))
+    found = lesion_kept(cycle, healthy, place, radius)["input"]
+    assert found["with"] / found["without"] == pytest.approx(1.4, abs=1e-3)
+
+
+def test_a_lesion_of_a_ct_is_a_difference_in_hu():
     ct = Volume(np.full((30, 30, 30), 40.0, np.float32), np.eye(4), "HU", "ct")
-    array = put_lesion(ct, (15, 15, 15), 4, 0.0).array
-    assert array[15, 15, 15] == -1000 and array[0, 0, 0] == 40
+    array = put_lesion(ct, (15, 15, 15), 4, 30.0).array
+    assert array[15, 15, 15] == 70 and array[0, 0, 0] == 40 and array.dtype == np.float32
+    with pytest.raises(InputError, match="-500 to 2000 HU"):
+        put_lesion(ct, (15, 15, 15), 4, 5000)
 
 
 @pytest.mark.parametrize(
     ("place", "radius", "contrast", "words"),
-    [((0, 0, 0), 1, 2, "1 mm radius"), ((0, 0, 0), 5, 9, "contrast of 9"), ((500, 0, 0), 5, 2, "not in the scan")],
+    [
+        ((0, 0, 0), 1, 2, "1 mm radius"),
+        ((0, 0, 0), 5, 9, "contrast of 9"),
+        ((500, 0, 0), 5, 2, "not in the scan"),
+        ((float("nan"), 0, 0), 5, 2, "not in the scan"),
+    ],
 )
 def test_a_lesion_that_cannot_be_is_a_sentence(mr, place, radius, contrast, words):
     with pytest.raises(InputError, match=words):
