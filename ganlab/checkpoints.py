@@ -170,6 +170,8 @@ def model_folder(name: str) -> Path:
     for folder in (PRETRAINED / name, Path(name)):
         if (folder / "model.safetensors").is_file():
             return folder
+    for path in sorted(Path(name).glob("*")):
+        refuse_pickled(path)  # there may be a model, but in a file that is never opened
     known = ", ".join(m["name"] for m in list_models()) or "none"
     raise InputError(f'There is no model "{name}"; known models: {known}, or give the folder of a training.')
 

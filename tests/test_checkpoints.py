@@ -54,3 +54,9 @@ def test_a_shipped_file_that_was_changed_is_refused(tmp_path, monkeypatch):
     save_tensors(path, TENSORS | {"step": torch.tensor(8)}, {})  # a whole file, but another
     with pytest.raises(InputError, match="fetch it from the repository again"):
         load_tensors(path)
+
+
+def test_a_folder_that_holds_a_pickled_model_only_says_why_it_is_not_opened(tmp_path):
+    (tmp_path / "model.pth").write_bytes(b"")
+    with pytest.raises(InputError, match="pickled file .* can run any code"):
+        checkpoints.model_folder(str(tmp_path))

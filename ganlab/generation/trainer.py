@@ -141,7 +141,7 @@ def write_new_card(out: Path, game: Game, device: str, minutes: float) -> None:
     }
     text = (
         f"\n# {out.name}\n\n```\npython -m ganlab generate --model {out.name} --n 64 --seed 0 --out samples\n"
-        f"python -m ganlab evaluate-generator --model {out.name} --write-card\n```\n"
+        f"python -m ganlab evaluate-generator --model {out.name}{' --source FOLDER' * own} --write-card\n```\n"
     )
     write_card(out, front, text)
 
