@@ -58,5 +58,5 @@ def test_a_shipped_file_that_was_changed_is_refused(tmp_path, monkeypatch):
 
 def test_a_folder_that_holds_a_pickled_model_only_says_why_it_is_not_opened(tmp_path):
     (tmp_path / "model.pth").write_bytes(b"")
-    with pytest.raises(InputError, match="pickled file .* can run any code"):
+    with pytest.raises(InputError, match=r"pickled file .* can run any code"):
         checkpoints.model_folder(str(tmp_path))
