@@ -33,7 +33,7 @@ DIRECTIONS = 8
 REACH = 5.0  # how far along a direction a slider goes
 HELD = 64  # held-out images whose distance to the training set is the usual one
 SHOWN_MAPS = 16  # feature maps of a layer
-MISTAKES = ValueError, TypeError, KeyError, IndexError, AttributeError  # what questions of another form give
+MISTAKES = ValueError, TypeError, LookupError, AttributeError, OverflowError  # what questions of another form give
 STRIP = 12  # images in a row of a walk's strip
 
 

@@ -251,7 +251,7 @@ class Trainings(Held):
                         training.look()
             except InputError as error:
                 answer["error"] = str(error)
-            except (ValueError, TypeError, IndexError):
+            except (ValueError, TypeError, IndexError, OverflowError):
                 answer["error"] = "That was no command of this page; reload it."
             head, sheet = training.frame()
         return pack_images(answer | head, {} if sheet is None else {"images": sheet})

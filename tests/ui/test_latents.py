@@ -153,6 +153,7 @@ def test_neighbours_come_from_the_training_set_and_a_copy_would_show():
         ({"what": "gallery", "seed": -1, "count": 4}, "Seed -1"),
         ({"what": "gallery", "seed": 0, "count": 4, "label": 10}, "Class 10 is not known"),
         ({"what": "points", "points": []}, "1 to 16 points"),
+        ({"what": "points", "points": [{**POINTS[0], "label": float("inf")}]}, "no question of this page"),
         ({"what": "points", "points": [{**POINTS[0], "mix": [0.5] * 10}]}, "shares of 10 classes that add up to 1"),
         ({"what": "points", "points": [{**POINTS[0], "moves": {"z100": 1}}]}, "A step of 1 along direction z100"),
         ({"what": "points", "points": POINTS, "psi": 2}, "truncation 2"),

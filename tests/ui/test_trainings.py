@@ -58,6 +58,19 @@ def test_plays_only_when_pulled_and_told_to():
     assert pulled(trainings, token, ["step"])[0]["step"] == still + 1
 
 
+@pytest.mark.parametrize(
+    "command",
+    [["look"], ["look", "x"], ["look", float("nan")], ["back", float("-inf")], ["back", []], ["film", 3], [[]]],
+)
+def test_commands_that_no_page_sends_do_no_harm(command):
+    trainings = Trainings()
+    token = trainings.open(SMALL, "visitor")
+    trainings.get(token).images.result()
+    pulled(trainings, token)
+    assert pulled(trainings, token, command)[0]["step"] == 0
+    assert pulled(trainings, token, ["step"])[0]["step"] == 1
+
+
 def test_is_forgotten_with_its_visitor():
     trainings = Trainings()
     token = trainings.open(SMALL, "visitor")
