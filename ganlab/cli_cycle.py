@@ -36,8 +36,9 @@ def cycle(
 ) -> None:
     """There and back again: the cycle's error, a hidden message, a lesion on its way, what the discriminator says."""
     from ganlab.imaging.files import check_writable, read_volume, write_volume
-    from ganlab.translation import examine
+    from ganlab.translation import examine, halves
     from ganlab.translation.tasks import REVERSE, get_task
+    from ganlab.translation.wording import format_cycle
 
     if task not in REVERSE:
         raise InputError(f'Task "{task}" has no way back; choose from {", ".join(REVERSE)}.')
@@ -51,8 +52,8 @@ def cycle(
         volume, real = read_volume(source, modality=get_task(task).source), None
     else:
         volume, real = examine.phantom_source(task, seed, spacing, judge)
-    pair = examine.pair_of(task, model, back)
-    notices = [*volume.notices, *filter(None, [examine.mixed(*pair)])]
+    pair = halves.pair_of(task, model, back)
+    notices = [*volume.notices, *filter(None, [halves.mixed(*pair)])]
     bar = progress_bar("cycle", as_json)
     how = {"planes": planes.split(","), "device": device}
     if bar:
@@ -68,7 +69,7 @@ def cycle(
         print(notice, file=sys.stderr)
     result = {"task": task, "seed": seed, "spacing": spacing, **found, "unit": "HU" if task == "ct2mr" else ""}
     result |= {"seconds": round(made.seconds, 2), "notices": notices, "files": files}
-    say(result, as_json, "\n".join([examine.format_cycle(task, found), *files.values()]))
+    say(result, as_json, "\n".join([format_cycle(task, found), *files.values()]))
 
 
 def parse_ball(text: str | None) -> tuple[float, float, float, float, float] | None:

@@ -14,6 +14,7 @@ import gradio as gr
 
 from ganlab.checkpoints import has_discriminator
 from ganlab.errors import Cancelled, InputError
+from ganlab.translation.halves import mixed, pair_of
 from ganlab.translation.tasks import REVERSE, get_task
 from ganlab.ui import findings, report
 from ganlab.ui.cases import PLANES, Case, load_case, read_scan, save_case, scan_names
@@ -89,7 +90,7 @@ def solve_cycle(
         model=cycle.models[0],
         seconds=cycle.seconds,
         planes=job.planes,
-        notices=(*volume.notices, *filter(None, [examine.mixed(*cycle.models)])),
+        notices=(*volume.notices, *filter(None, [mixed(*cycle.models)])),
         commands=(command(job, title),),
         seed=job.seed,
         spacing=job.spacing,
@@ -127,8 +128,6 @@ def linked_job(
 ) -> CycleJob | None:
     """The cycle that an address of this page asks for, by a seed or a task; what is missing or makes no sense in it is
     as a patient is without it: the models of one training, no lesion and no questions."""
-    from ganlab.translation.examine import pair_of
-
     seed = query.get("seed", str(opening.seed) if query.get("task") in REVERSE else "")
     if query.get("tab") != SLUG or not seed.isdecimal() or int(seed) >= SEED_LIMIT:
         return None
@@ -191,8 +190,6 @@ def job_of(
 
 def mixed_note(there: str, back: str) -> gr.HTML:
     """What is said beside the controls of two models that were not trained together."""
-    from ganlab.translation.examine import mixed
-
     sentence = mixed(there, back)
     return gr.HTML(f"<p class='gl-note'>{sentence}</p>", visible=bool(sentence))
 

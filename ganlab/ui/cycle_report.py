@@ -7,6 +7,7 @@ from math import log10
 from urllib.parse import urlencode
 
 from ganlab.translation.tasks import get_task
+from ganlab.translation.wording import lesion_rows
 from ganlab.ui import report
 from ganlab.ui.cases import NAMES, PLANES, Case
 from ganlab.ui.parts import data_table
@@ -59,8 +60,6 @@ def error_words(value: float, hu: bool) -> str:
 
 def lesion_table(case: Case) -> str:
     """Does it survive? Contrast in the input, in the synthetic volume and in what came back."""
-    from ganlab.translation.examine import lesion_rows
-
     names = volume_names(case)
     rows = "".join(
         f"<tr><th scope='row'>{names[name]}</th><td>{contrast}</td><td>{noise}</td><td>{kept}</td></tr>"

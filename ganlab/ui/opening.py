@@ -38,7 +38,7 @@ def make_opening(seed: int, folder: Path) -> None:
 
 def make_cycle(seed: int, folder: Path) -> None:
     """Replace the folder by the opening case of the Cycle page: a phantom patient with a lesion, and every question."""
-    from ganlab.translation.examine import pair_of
+    from ganlab.translation.halves import pair_of
 
     task = "mr2ct"
     lesion = (*PLACE, CONTRASTS[task][1])

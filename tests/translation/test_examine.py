@@ -8,7 +8,7 @@ import pytest
 
 from ganlab.errors import Cancelled
 from ganlab.imaging.volume import Volume
-from ganlab.translation import cycles, examine
+from ganlab.translation import cycles, examine, halves, wording
 
 AFFINE = np.diag([2.0, 2.0, 2.0, 1.0])
 LESION = (30.0, 30.0, 30.0, 8.0, 60.0)
@@ -41,13 +41,13 @@ def translators(monkeypatch):
 
 
 def test_the_pretrained_cyclegans_are_the_pair_to_start_with():
-    assert examine.pair_of("mr2ct") == ("mr2ct-cyclegan", "ct2mr-cyclegan")
-    assert examine.pair_of("ct2mr") == ("ct2mr-cyclegan", "mr2ct-cyclegan")
-    assert examine.pair_of("mr2ct", back="ct2mr-cyclegan")[0] == "mr2ct-cyclegan"
-    assert examine.pair_of("mr2ct", there="mr2ct-unet") == ("mr2ct-unet", "ct2mr-unet")
-    assert examine.mixed("mr2ct-cyclegan", "ct2mr-cyclegan") == ""
-    assert "not the halves" in examine.mixed("mr2ct-cyclegan", "ct2mr-unet")
-    assert "not the halves" in examine.mixed("mr2ct-unet", "ct2mr-unet")  # each trained by itself
+    assert halves.pair_of("mr2ct") == ("mr2ct-cyclegan", "ct2mr-cyclegan")
+    assert halves.pair_of("ct2mr") == ("ct2mr-cyclegan", "mr2ct-cyclegan")
+    assert halves.pair_of("mr2ct", back="ct2mr-cyclegan")[0] == "mr2ct-cyclegan"
+    assert halves.pair_of("mr2ct", there="mr2ct-unet") == ("mr2ct-unet", "ct2mr-unet")
+    assert halves.mixed("mr2ct-cyclegan", "ct2mr-cyclegan") == ""
+    assert "not the halves" in halves.mixed("mr2ct-cyclegan", "ct2mr-unet")
+    assert "not the halves" in halves.mixed("mr2ct-unet", "ct2mr-unet")  # each trained by itself
 
 
 def test_half_of_a_lesion_is_kept_and_said_so(ct):
@@ -61,10 +61,10 @@ def test_half_of_a_lesion_is_kept_and_said_so(ct):
     assert lesion["put"] == list(LESION)
     assert lesion["input"]["with"] - lesion["input"]["without"] == pytest.approx(60, abs=0.1)
     assert lesion["reconstruction"]["kept"] == pytest.approx(0.5, abs=0.01)
-    rows = {name: rest for name, *rest in examine.lesion_rows("ct2mr", lesion)}
+    rows = {name: rest for name, *rest in wording.lesion_rows("ct2mr", lesion)}
     assert rows["input"][0] == "+60.0 HU" and rows["input"][2] == "100 %" and rows["reconstruction"][2] == "50 %"
     assert rows["synthetic"][0] == "1.05 times" and rows["synthetic"][2] == "\N{EN DASH}"
-    text = examine.format_cycle("ct2mr", found)
+    text = wording.format_cycle("ct2mr", found)
     assert "+30.0 HU" in text and "2 % of noise" in text and "a and b" in text
 
 
@@ -78,4 +78,4 @@ def test_a_cancelled_cycle_stops_between_its_parts(ct):
 
 @pytest.mark.parametrize(("value", "text"), [(-0.04, "0.0"), (1.0, "+1.0"), (-2.34, "\N{MINUS SIGN}2.3")])
 def test_signs(value, text):
-    assert examine.signed(value, 1) == text
+    assert wording.signed(value, 1) == text

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ganlab.errors import InputError
-from ganlab.translation import cycles, examine, judge
+from ganlab.translation import cycles, halves, judge
 from ganlab.ui import cycle, cycle_report, opening, viewer
 from ganlab.ui.cases import PLANES, load_case
 from ganlab.ui.cycle import CycleJob, job_of, job_shown, linked_job, solve_cycle
@@ -38,7 +38,7 @@ def translators(monkeypatch):
         return SimpleNamespace(synthetic=made, model=model, notices=(), seconds=1.5)
 
     monkeypatch.setattr(cycles, "translate", translate)
-    monkeypatch.setattr(examine, "mixed", lambda there, back: f"{there} and {back} are mixed.")
+    monkeypatch.setattr(cycle, "mixed", lambda there, back: f"{there} and {back} are mixed.")
 
 
 def test_controls_become_a_job():
@@ -167,7 +167,7 @@ def test_a_link_with_half_of_a_pair_finds_the_other(first):
 
 
 def test_the_page_opens_on_a_stored_cycle_of_one_training(first):
-    assert tuple(first.cycle["models"]) == examine.pair_of("mr2ct")
+    assert tuple(first.cycle["models"]) == halves.pair_of("mr2ct")
     assert {"lesion", "hidden", "judged"} <= first.cycle.keys() and first.spacing == 1.0
     assert [layer.name for layer in first.layers] == ["input", "synthetic", "reconstruction", "judged", "judged-real"]
     assert len(first.cycle["consistency"]["slices"]) == first.shape[2]
