@@ -16,7 +16,6 @@ from ganlab.errors import InputError
 PRETRAINED = Path(__file__).resolve().parent.parent / "pretrained"
 DISCRIMINATOR = "discriminator.safetensors"  # beside model.safetensors, of a model that had one
 SUMS = PRETRAINED / "SHA256SUMS"
-CHANGED = '"{path}" was changed since it was written (its SHA-256 is another), so it is not used; {remedy}.'
 PICKLED = (".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 
 
@@ -71,20 +70,23 @@ def digest(tensors: dict) -> str:
 
 
 @lru_cache(maxsize=1)
-def shipped_digests() -> dict[Path, str]:
-    """SHA-256 of every file of weights that came with the repository, as `sha256sum` writes them."""
+def shipped_digests() -> dict[str, str]:
+    """Name -> SHA-256 of the files of weights that came with the repository, as `sha256sum` writes them; those carry
+    none inside."""
     lines = SUMS.read_text(encoding="utf-8").splitlines() if SUMS.is_file() else []
-    return {PRETRAINED.resolve() / name: told for told, name in (line.split(maxsplit=1) for line in lines)}
+    return {name: told for told, name in (line.split(maxsplit=1) for line in lines)}
 
 
-def check_shipped(path: Path) -> None:
-    """Raise InputError for a file that came with the repository and is not what it was."""
-    told = shipped_digests().get(path.resolve())
+def check_unchanged(path: Path, told: str | None, tensors: dict) -> None:
+    """Raise InputError for a file whose tensors are not those of the digest that it carries, or that carries none and
+    is no shipped one."""
+    remedy = "so it is not used; copy it again from where it came, or train it anew"
     if told is None:
-        return
-    with open(path, "rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != told:
-            raise InputError(CHANGED.format(path=path, remedy="fetch it from the repository again"))
+        with open(path, "rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() not in shipped_digests().values():
+                raise InputError(f'"{path}" carries no SHA-256 and is no file of the repository as it was, {remedy}.')
+    elif told != digest(tensors):
+        raise InputError(f'"{path}" was changed since it was written, for its SHA-256 is another, {remedy}.')
 
 
 def load_tensors(path: Path, device: str = "cpu") -> tuple[dict, dict]:
@@ -95,7 +97,6 @@ def load_tensors(path: Path, device: str = "cpu") -> tuple[dict, dict]:
     path = Path(path)
     refuse_pickled(path)
     try:
-        check_shipped(path)
         with safe_open(path, framework="pt", device=device) as f:
             written = f.metadata() or {}
             config = json.loads(written.get("config", "null"))
@@ -106,8 +107,7 @@ def load_tensors(path: Path, device: str = "cpu") -> tuple[dict, dict]:
         ) from error
     if not isinstance(config, dict):
         raise InputError(f'"{path}" holds no configuration, so it was not written by ganlab; train it anew.')
-    if "sha256" in written and written["sha256"] != digest(tensors):
-        raise InputError(CHANGED.format(path=path, remedy="copy it again or train it anew"))
+    check_unchanged(path, written.get("sha256"), tensors)
     return tensors, config
 
 
