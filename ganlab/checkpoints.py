@@ -55,7 +55,12 @@ def save_tensors(path: Path, tensors: dict, config: dict) -> None:
 
     tensors = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
     with replacing(path) as partial:
-        save_file(tensors, partial, {"config": json.dumps(config), "sha256": digest(tensors)})
+        save_file(tensors, partial, metadata(tensors, config))
+
+
+def metadata(tensors: dict, config: dict) -> dict[str, str]:
+    """What a file of these tensors says of itself."""
+    return {"config": json.dumps(config), "sha256": digest(tensors)}
 
 
 def digest(tensors: dict) -> str:

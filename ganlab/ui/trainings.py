@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import copy
-import json
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -168,11 +167,10 @@ class Training:
         elif name == "save" and self.ready():
             from safetensors.torch import save
 
-            from ganlab.checkpoints import as_config
+            from ganlab.checkpoints import as_config, metadata
 
-            facts = {"config": json.dumps(as_config(self.game.config))}
             weights = {k: v.cpu().contiguous() for k, v in self.game.weights().items()}
-            return {"saved": base64.b64encode(save(weights, facts)).decode()}
+            return {"saved": base64.b64encode(save(weights, metadata(weights, as_config(self.game.config)))).decode()}
         return {}
 
     def film(self, form: str = "gif") -> bytes:

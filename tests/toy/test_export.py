@@ -1,6 +1,7 @@
 """The exported script runs without us and repeats the run; saved sessions come back as they were."""
 
 import ast
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -9,8 +10,9 @@ from types import ModuleType
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
+from ganlab.checkpoints import save_tensors
 from ganlab.errors import InputError
 from ganlab.toy.config import Config
 from ganlab.toy.distributions import DISTRIBUTIONS, from_picture, from_points
@@ -114,15 +116,15 @@ def test_files_that_are_no_sessions(tmp_path):
     path.write_bytes(b"no")
     with pytest.raises(InputError):
         load(path)
-    save_file({"x": torch.zeros(1)}, path, {"config": "{}"})
+    save_tensors(path, {"x": torch.zeros(1)}, {})
     with pytest.raises(InputError, match="not a session"):
         load(path)
     save(eventful(), path)
     tensors = load_file(path)
     with safe_open(path, "pt") as opened:
-        meta = opened.metadata()
+        config = json.loads(opened.metadata()["config"])
     for broken in ({"0.flat_g": torch.zeros(1, 3)}, {"0.right_0": None}, {"points": torch.full((20, 2), torch.nan)}):
         changed = {k: v for k, v in {**tensors, **broken}.items() if v is not None}
-        save_file(changed, path, meta)
+        save_tensors(path, changed, config)
         with pytest.raises(InputError):
             load(path)
