@@ -242,6 +242,7 @@ def test_cancel_keeps_the_picture_and_the_next_patient_comes(viewer):
     opening = viewer.token
     page = viewer.page
     page.click("#new-patient")
+    page.locator("#work").get_by_text("Making the patient").wait_for()  # before, there is nothing to cancel
     page.click("#cancel:not([disabled])")
     page.get_by_role("alert").get_by_text("Cancelled").wait_for()
     assert viewer.token == opening and page.is_disabled("#cancel")
