@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
@@ -149,10 +150,15 @@ def refuse_pickled(path: Path) -> None:
 
 def read_card(folder: Path) -> dict:
     """The front matter of a model card: what lies between the first two lines of three dashes."""
+    return deepcopy(_parsed((folder / "card.md").read_text(encoding="utf-8").split("---\n", 2)[1]))
+
+
+@lru_cache(maxsize=64)
+def _parsed(front: str) -> dict:
+    """Pages ask for all cards many times while they are built, and YAML is slow to read."""
     import yaml
 
-    parts = (folder / "card.md").read_text(encoding="utf-8").split("---\n", 2)
-    return yaml.safe_load(parts[1])
+    return yaml.safe_load(front)
 
 
 def write_card(folder: Path, front: dict, text: str) -> None:

@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "experiments": {"experiments", "generation", "translation", "imaging"} | GROUND,
     "ui": {"ui", "toy", "generation", "translation", "study", "imaging"} | GROUND,
 }
-TOP = {"cli", "cli_cycle", "cli_study", "__main__"}  # may import everything
+TOP = {"cli", "cli_cycle", "cli_generate", "cli_study", "__main__"}  # may import everything
 
 
 def imports(path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import random
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,10 +24,11 @@ from ganlab.ui.sessions import Store
 from ganlab.ui.settings import Settings
 from ganlab.ui.translate import (
     CANCELLED,
-    NEW_SEEDS,
     PHANTOM,
     PROGRESS,
     UPLOAD,
+    ask,
+    ask_for_new_patient,
     busy,
     choose_source,
     idle,
@@ -306,12 +306,6 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
 
     def follow_models(there: str, back: str):
         return judging(there), mixed_note(there, back)
-
-    def ask(times: int):
-        return times + 1
-
-    def ask_for_new_patient(times: int):
-        return random.choice(NEW_SEEDS), times + 1
 
     def read_link(request: gr.Request):
         """?tab=cycle&seed=7&task=NAME&model=NAME&back=NAME asks for that cycle, unless it is already shown."""

@@ -168,6 +168,16 @@ def idle() -> tuple[gr.Button, gr.Button, gr.Button]:
     return gr.Button(interactive=True), gr.Button(interactive=True), gr.Button(interactive=False)
 
 
+def ask(times: int) -> int:
+    """One request more."""
+    return times + 1
+
+
+def ask_for_new_patient(times: int) -> tuple[int, int]:
+    """Another patient's seed, and one request more."""
+    return random.choice(NEW_SEEDS), times + 1
+
+
 def words(html: str, elem_id: str | None = None) -> gr.HTML:
     """A piece of a report on the page."""
     return gr.HTML(html, elem_id=elem_id, apply_default_css=False)
@@ -281,12 +291,6 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
             gr.File(label=reference_label(name)),
             explained(name),
         ]
-
-    def ask(times: int):
-        return times + 1
-
-    def ask_for_new_patient(times: int):
-        return random.choice(NEW_SEEDS), times + 1
 
     def read_link(request: gr.Request):
         """?seed=7&task=NAME&model=NAME&spacing=1&planes=axial asks for that patient, unless it is already shown."""

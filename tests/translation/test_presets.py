@@ -1,0 +1,97 @@
+"""Named trainings of translators, and what --set makes of them."""
+
+import dataclasses
+import re
+
+import pytest
+
+from ganlab.errors import InputError
+from ganlab.settings import parse_settings
+from ganlab.translation.methods import check_training
+from ganlab.translation.networks import ResNetConfig, UNetConfig, stride_of
+from ganlab.translation.presets import PRESETS, get_preset
+from ganlab.translation.trainer import starting_weights
+
+
+def test_unknown_preset():
+    with pytest.raises(InputError, match="mr2ct-unet"):
+        get_preset("mr2ct-magic")
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_can_be_trained_and_is_in_the_help(name):
+    import typer
+
+    from ganlab.cli import app
+
+    config = check_training(get_preset(name))
+    assert config.size >= 2 * stride_of(config.network)
+    words = next(p for p in typer.main.get_command(app).commands["train"].params if p.name == "preset").help
+    assert name in re.findall(r"[\w-]+", words)
+
+
+def test_a_preset_takes_settings():
+    said = ["identity=5", "structure=1", "size=96", "batch=1", "cycle=3", "network.widths=[8, 16]", "cycle_source=null"]
+    said += ['planes=["sagittal"]', "network.window=null", "start=", "network.patch=1"]
+    config = get_preset("mr2ct-cyclegan", parse_settings(said), steps=7)
+    assert (config.identity, config.structure, config.size, config.batch, config.cycle) == (5, 1, 96, 1, 3)
+    assert config.network == UNetConfig(widths=(8, 16), patch=1) and config.steps == 7
+    assert config.planes == ("sagittal",) and config.cycle_source is None and config.start == ""
+    said = ["network.blocks=6", "network.width=32", "ranges=[[0, 2.5], [-1, 2]]"]
+    assert get_preset("mr2ct-cyclegan", parse_settings(said)).network == ResNetConfig(width=32, blocks=6)
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("colour=red", "colour is not known; choose from task, method, network, "),
+        ("network.colour=red", "colour is not known; choose from channels, widths, patch, window"),
+        ("network=3", "give its parts, as network.channels"),
+        ("network.widths=24", r"give as \[24\]"),
+        ("network.widths=[24, 0.5]", r"give as \[24\]"),
+        ("network.widths=[]", "not 1 to 8 numbers"),
+        ("network.patch=0", "network.patch 0 is outside 1 to 8"),
+        ("network.window=[0, 0]", "half-width"),
+        ("network.blocks=3", "ends in tanh"),
+        ("batch=2.5", "batch is 2.5; give a whole number"),
+        ("batch=0", "batch 0 is outside 1 to 512"),
+        ("identity=much", "give a number"),
+        ("identity=NaN", "give a number"),
+        ("cycle_source=all", "give a number or null"),
+        ("cycle=-1", "cycle -1 is outside 0 to 10000"),
+        ("ranges=[0, 1]", "ranges is .*; give as"),
+        ("ranges=[[1, 0], [0, 1]]", "must rise"),
+        ("planes=[]", "choose from axial, coronal, sagittal"),
+        ('planes=["oblique"]', '"oblique" is not known; choose from axial'),
+        ("method=gan", '"gan" is not known; choose from l1, pix2pix, cyclegan'),
+        ("objective=wgan-gp", "choose from .*least-squares"),
+        ("task=t1flair", "choose from mr2ct, ct2mr, t1fa"),
+        ("task=t1pet", "choose from mr2ct, ct2mr, t1fa"),
+        ("size=100", "size 100 is not among the multiples of 32, .*; choose 96 or 128"),
+        ("size=32", "from 64 on; choose 64 or 96"),
+        ("discriminator.layers=6", "size 160 is less than the 192 pixels"),
+        ("discriminator.channels=2", "discriminator.channels 2 is outside 1 to 1"),
+        ("discriminator.depths=[4]", "are not odd"),
+    ],
+)
+def test_settings_that_nothing_can_be_learned_with_are_refused(setting, said):
+    with pytest.raises(InputError, match=said) as raised:
+        get_preset("mr2ct-cyclegan", parse_settings([setting]))
+    assert "\n" not in str(raised.value) and str(raised.value).endswith(".")
+
+
+@pytest.mark.parametrize("name", [name for name, config in PRESETS.items() if config.start])
+def test_a_preset_finds_the_weights_that_it_starts_from(name):
+    assert len(starting_weights(PRESETS[name])) > 50
+
+
+def test_a_network_of_another_shape_is_no_start():
+    for other in ("dcgan-digits", "ct2mr-unet"):
+        with pytest.raises(InputError, match="another shape"):
+            starting_weights(dataclasses.replace(PRESETS["mr2ct-pix2pix"], start=other))
+
+
+def test_every_preset_learns_from_what_its_generators_can_make():
+    for config in PRESETS.values():
+        if isinstance(config.network, ResNetConfig):  # the others end in no tanh
+            assert config.ranges
