@@ -1,4 +1,4 @@
-// Two densities that one moves, and every measure between them. Python's side: ganlab/ui/bench.py.
+// Two densities that one moves, and every measure between them. Python's side: ganlab/ui/pages/live/divergences.py.
 
 const MEASURES = [
   ["entropy_p", "H(p)", "entropy of p (differential)", true],

@@ -1,4 +1,4 @@
-// The latent space: asks the server for images of points and shows them. Python's side: ganlab/ui/latents.py.
+// The latent space: asks the server for images of points and shows them. Python's side: ganlab/ui/pages/generate/latent_space.py.
 
 const LETTERS = ["A", "B", "C", "D"];
 const FRAMES = 60; // of a walk

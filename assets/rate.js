@@ -1,4 +1,4 @@
-// A reader's session: invitation, consent, one question at a time, breaks, receipt. Python's side: ganlab/ui/rating.py.
+// A reader's session: invitation, consent, one question at a time, breaks, receipt. Python's side: ganlab/ui/pages/turing/study_server.py.
 
 (function () {
   const page = document.getElementById("page");

@@ -1,5 +1,5 @@
 // The live page: pulls frames of a training from the server, draws them, and sends what is pressed.
-// Python's side: ganlab/ui/live.py and ganlab/toy/frames.py.
+// Python's side: ganlab/ui/pages/live/sessions.py and ganlab/toy/frames.py.
 
 const LINES = [
   "Draw m samples z from the noise and m examples x from the data.",

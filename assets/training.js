@@ -1,4 +1,4 @@
-// An image GAN that learns: pulls its samples and numbers from the server. Python's side: ganlab/ui/trainings.py.
+// An image GAN that learns: pulls its samples and numbers from the server. Python's side: ganlab/ui/pages/generate/training_sessions.py.
 
 function imageTraining(root, props, watch, trigger) {
   const state = { queue: [], busy: false, series: {}, shown: null, images: null, bins: null, again: true, look: null };

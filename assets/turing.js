@@ -1,5 +1,5 @@
 // A Turing test that a visitor takes: one image, two answers, six steps of confidence. Python's side:
-// ganlab/ui/trials.py.
+// ganlab/ui/pages/turing/practice.py.
 
 function turingTest(root, props, watch, trigger) {
   const SIDE = 392; // CSS px of an image

@@ -26,7 +26,7 @@ TINY = TrainingConfig(network=UNetConfig(widths=(4, 6)), steps=10_000, batch=2, 
 DIGITS = get_generator("dcgan-digits", steps=10_000)
 SCRIPT = f"""
 import sys
-from ganlab.cli import main
+from ganlab.cli.main import main
 from ganlab.translation.methods import TrainingConfig
 from ganlab.translation.networks import PatchGANConfig, UNetConfig
 from ganlab.translation.presets import PRESETS
@@ -70,7 +70,7 @@ def test_a_signal_saves_and_stops_and_resuming_gives_the_losses_of_a_run_without
 
 
 def test_minutes_stop_a_training_and_leave_its_schedule(tmp_path, monkeypatch, capsys):
-    from ganlab.cli import main
+    from ganlab.cli.main import main
 
     monkeypatch.setitem(PRESETS, "tiny", TINY)
     words = ["ganlab", "train", "tiny", "--out", str(tmp_path), "--workers", "0", "--device", "cpu", "--json"]

@@ -14,12 +14,12 @@ from pathlib import Path
 from ganlab.checkpoints import replacing
 from ganlab.errors import InputError
 from ganlab.experiments.arms import DISCRIMINATOR, NETWORK, PIXEL, Arm, spent, summary, write_result, write_text
-from ganlab.imaging.phantom import make_patient
 from ganlab.imaging.volume import Volume
+from ganlab.phantoms import make_patient
 from ganlab.translation.cards import HELD_OUT, measure_volume
-from ganlab.translation.cycles import Cycle, consistency, run_cycle
+from ganlab.translation.cycle.cycle import Cycle, consistency, run_cycle
+from ganlab.translation.inference import translate
 from ganlab.translation.methods import TrainingConfig
-from ganlab.translation.pipeline import translate
 from ganlab.translation.preview import WINDOWS, show_slice
 from ganlab.translation.trainer import BACK, scaled_pairs
 

@@ -24,16 +24,16 @@ from torch import Tensor
 
 from ganlab.checkpoints import fill, load_tensors, replacing
 from ganlab.experiments.arms import DISCRIMINATOR, NETWORK, PIXEL, Arm, spent, write_result
-from ganlab.imaging.phantom import make_patient
-from ganlab.imaging.phantom.lesions import draw_lesion
-from ganlab.imaging.phantom.patient import make_head
-from ganlab.imaging.phantom.sampler import VIEWS, Draw, slice_points, slice_shares
-from ganlab.imaging.phantom.signals import mr_signals
-from ganlab.imaging.phantom.tissues import INDEX
+from ganlab.phantoms import make_patient
+from ganlab.phantoms.lesions import draw_lesion
+from ganlab.phantoms.patient import make_head
+from ganlab.phantoms.sampler import VIEWS, Draw, slice_points, slice_shares
+from ganlab.phantoms.signals import mr_signals
+from ganlab.phantoms.tissues import INDEX
 from ganlab.translation.cards import HELD_OUT
+from ganlab.translation.inference import predict
 from ganlab.translation.methods import SOURCE_TO_TARGET, TARGET_TO_SOURCE, TrainingConfig
 from ganlab.translation.networks import folded, make_generator
-from ganlab.translation.pipeline import predict
 from ganlab.translation.preview import WINDOWS, show_slice
 from ganlab.translation.trainer import FILES
 

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from ganlab.errors import InputError
 from ganlab.generation.export import WINDOWS
-from ganlab.generation.nodules import KINDS, make_nodules
-from ganlab.generation.slices import PIXEL
+from ganlab.phantoms.lungs.ct_slice import PIXEL
+from ganlab.phantoms.lungs.nodules import KINDS, make_nodules
 
 TRAINING, HELD_OUT = 10**9, 9000  # seeds
 OWN = "own-"
@@ -135,8 +135,8 @@ def make_brains(seed: int, count: int, progress: Progress = None, modality: str 
 def brain_slices(seed: int, modality: str, size: int) -> Iterator[tuple[np.ndarray, int]]:
     """Endless axial slices and their level. Drawn on points of 1.75 mm, of which pixels are means; six of a patient,
     evenly spread in height; the head is turned by some degrees and lies some mm off the middle."""
-    from ganlab.imaging.phantom.patient import make_head, rotation
-    from ganlab.imaging.phantom.sampler import Draw, plain_t1, render_ct, render_fa, render_noisy_ct, slice_shares
+    from ganlab.phantoms.patient import make_head, rotation
+    from ganlab.phantoms.sampler import Draw, plain_t1, render_ct, render_fa, render_noisy_ct, slice_shares
 
     points = FIELD / 128
     step = (torch.arange(128) - 63.5) * points

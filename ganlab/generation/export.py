@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ganlab.checkpoints import replacing
-from ganlab.generation.findings import SOLIDITY
-from ganlab.generation.nodules import KINDS, Nodules
+from ganlab.phantoms.lungs.nodule_parts import SOLIDITY
+from ganlab.phantoms.lungs.nodules import KINDS, Nodules
 
 if TYPE_CHECKING:
     from ganlab.generation.sampling import Samples

@@ -20,19 +20,9 @@ from ganlab.checkpoints import PRETRAINED, as_config, fill, load_tensors, save_t
 from ganlab.device import describe_device
 from ganlab.errors import InputError
 from ganlab.generation.augment import augmented
-from ganlab.generation.data import (
-    HELD_OUT,
-    LEVELS,
-    OWN,
-    PER_PATIENT,
-    TRAINING,
-    Images,
-    Kind,
-    Progress,
-    get_kind,
-)
-from ganlab.generation.findings import SOLIDITY
-from ganlab.generation.nodules import make_nodules
+from ganlab.generation.data import HELD_OUT, LEVELS, OWN, PER_PATIENT, TRAINING, Images, Kind, Progress, get_kind
+from ganlab.phantoms.lungs.nodule_parts import SOLIDITY
+from ganlab.phantoms.lungs.nodules import make_nodules
 from ganlab.training import learning_rate
 
 TASK = "features"

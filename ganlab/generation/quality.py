@@ -22,9 +22,9 @@ from ganlab.checkpoints import model_folder, read_card, write_card
 from ganlab.errors import InputError
 from ganlab.generation.data import HELD_OUT, Images, Kind, Progress, load_images
 from ganlab.generation.features import classifier_test, embed, load_features, own_features
-from ganlab.generation.measures import MEASURES, compare_measures, distributions, measure_nodules
 from ganlab.generation.networks import noise
-from ganlab.generation.own import judged_kind
+from ganlab.generation.nodule_measures import MEASURES, compare_measures, distributions, measure_nodules
+from ganlab.generation.own_images import judged_kind
 from ganlab.generation.sampling import batches
 from ganlab.generation.trainer import load_generator
 

@@ -12,7 +12,7 @@ from ganlab.checkpoints import replacing
 from ganlab.errors import InputError
 from ganlab.generation.data import Progress, load_images
 from ganlab.generation.export import grey, save_png
-from ganlab.generation.own import judged_kind
+from ganlab.generation.own_images import judged_kind
 from ganlab.generation.sampling import generate
 from ganlab.generation.trainer import load_generator
 

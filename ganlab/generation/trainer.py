@@ -10,15 +10,7 @@ from pathlib import Path
 import torch
 
 from ganlab import processes
-from ganlab.checkpoints import (
-    DISCRIMINATOR,
-    as_config,
-    fill,
-    load_tensors,
-    model_folder,
-    save_tensors,
-    write_card,
-)
+from ganlab.checkpoints import DISCRIMINATOR, as_config, fill, load_tensors, model_folder, save_tensors, write_card
 from ganlab.device import describe_device, precision
 from ganlab.errors import InputError
 from ganlab.generation.data import OWN, Images, get_kind, load_images

@@ -15,16 +15,16 @@ from sqlalchemy import Engine
 
 from ganlab.checkpoints import list_models, replacing
 from ganlab.errors import InputError
-from ganlab.study import archive
-from ganlab.study.answers import attention, choices, findings, reader_name, readings, staircase
-from ganlab.study.audit import EASY, TOLD, inspect, property_of
-from ganlab.study.export import write_exports
-from ganlab.study.invitations import invitation, is_secret, new_secret, new_study, signed
-from ganlab.study.protocol import TEST, Protocol, build, canonical_json, digest, plan
-from ganlab.study.readings import Readings, write_readings
+from ganlab.study.analysis.export import write_exports
+from ganlab.study.analysis.readings import Readings, write_readings
+from ganlab.study.design.audit import EASY, TOLD, inspect, property_of
+from ganlab.study.design.protocol import TEST, Protocol, build, canonical_json, digest, plan
+from ganlab.study.design.stimuli import Stimuli, check_kinds
+from ganlab.study.reading import archive
+from ganlab.study.reading.answers import attention, choices, findings, reader_name, readings, staircase
+from ganlab.study.reading.invitations import invitation, is_secret, new_secret, new_study, signed
+from ganlab.study.reading.sitting import REFUSED, Seat, root, shown, write_down
 from ganlab.study.session_report import study_html
-from ganlab.study.sitting import REFUSED, Seat, root, shown, write_down
-from ganlab.study.stimuli import Stimuli, check_kinds
 
 WRONG = "No study of this name with this secret is here; the secret was shown once, when the study was created."
 COMPARED = 20  # images of either kind whose bytes are compared for the certificate

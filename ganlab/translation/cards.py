@@ -13,13 +13,13 @@ from scipy import ndimage
 from ganlab.checkpoints import as_config, model_folder, read_card, write_card
 from ganlab.errors import InputError
 from ganlab.imaging.metrics import evaluate, head_mask
-from ganlab.imaging.phantom import make_patient
-from ganlab.imaging.phantom.tissues import INDEX
 from ganlab.imaging.sharpness import flicker, sharpness, skull_shift
 from ganlab.imaging.volume import Volume
+from ganlab.phantoms import make_patient
+from ganlab.phantoms.tissues import INDEX
+from ganlab.translation.inference import load_network, translate
 from ganlab.translation.methods import TrainingConfig
 from ganlab.translation.networks import UNetConfig
-from ganlab.translation.pipeline import load_network, translate
 from ganlab.translation.tasks import REVERSE, cards_of, get_task, phantom_pair, short
 
 HELD_OUT = tuple(range(9000, 9006))  # seeds from 9000 on are never trained on

@@ -17,15 +17,8 @@ from ganlab.errors import InputError
 from ganlab.objectives import OBJECTIVES, get_objective
 from ganlab.processes import average, rank
 from ganlab.translation.contrasts import examples
-from ganlab.translation.networks import (
-    PatchGAN,
-    PatchGANConfig,
-    ResNetConfig,
-    UNetConfig,
-    make_generator,
-    stride_of,
-)
-from ganlab.translation.pipeline import PLANES
+from ganlab.translation.inference import PLANES
+from ganlab.translation.networks import PatchGAN, PatchGANConfig, ResNetConfig, UNetConfig, make_generator, stride_of
 from ganlab.translation.tasks import get_task
 
 SOURCE_TO_TARGET, TARGET_TO_SOURCE = "generator", "back"

@@ -14,12 +14,12 @@ import torch.nn.functional as F
 
 from ganlab.checkpoints import replacing
 from ganlab.imaging.wording import shown
-from ganlab.translation.pipeline import PLANES
+from ganlab.translation.inference import PLANES
 from ganlab.translation.tasks import get_task
 
 if TYPE_CHECKING:
     from ganlab.training import Average
-    from ganlab.translation.folders import Prepared
+    from ganlab.translation.dataset import Prepared
     from ganlab.translation.methods import Method, TrainingConfig
 
 SAMPLES, SEED = 4, 10**6  # slices in a sheet of progress; no training's seed

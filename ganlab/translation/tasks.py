@@ -100,8 +100,8 @@ def phantom_pair(task: Task, **patient) -> tuple[Volume, Volume, np.ndarray | No
     A T1 reference has white matter near 1, as the network's output, and is measured inside the head of its CT.
     """
     from ganlab.imaging.metrics import head_mask
-    from ganlab.imaging.phantom import make_patient
-    from ganlab.imaging.phantom.tissues import INDEX
+    from ganlab.phantoms import make_patient
+    from ganlab.phantoms.tissues import INDEX
 
     if task.target != "t1":
         volumes = make_patient(modalities=(task.source, task.target), **patient)

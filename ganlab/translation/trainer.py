@@ -18,9 +18,9 @@ from ganlab import processes
 from ganlab.checkpoints import DISCRIMINATOR, as_config, fill, load_tensors, model_folder, save_tensors
 from ganlab.device import autocast, describe_device, precision
 from ganlab.errors import InputError
-from ganlab.imaging.phantom.sampler import pairs
-from ganlab.imaging.phantom.template import load_template
 from ganlab.imaging.wording import listed
+from ganlab.phantoms.sampler import pairs
+from ganlab.phantoms.template import load_template
 from ganlab.training import (
     Average,
     Event,
@@ -33,9 +33,9 @@ from ganlab.training import (
     restore_optimizer,
     save_state,
 )
-from ganlab.translation import folders
+from ganlab.translation import dataset as folders
 from ganlab.translation.cards import write_new_card
-from ganlab.translation.folders import Folders, Prepared
+from ganlab.translation.dataset import Folders, Prepared
 from ganlab.translation.methods import (
     HEAD,
     METHODS,

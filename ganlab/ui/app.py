@@ -8,23 +8,21 @@ import sys
 import gradio as gr
 
 from ganlab import __doc__ as ABOUT
-from ganlab.ui import (
-    cycle,
-    findings,
-    generate,
-    latents,
-    live,
-    rating,
-    toy,
-    trainings,
-    translate,
-    trials,
-    turing,
-    viewer,
-)
-from ganlab.ui.parts import ASSETS
+from ganlab.ui import experiment_results as findings
+from ganlab.ui import viewer
+from ganlab.ui.components import ASSETS
+from ganlab.ui.pages.cycle import page as cycle
+from ganlab.ui.pages.generate import latent_space as latents
+from ganlab.ui.pages.generate import page as generate
+from ganlab.ui.pages.generate import training_sessions as trainings
+from ganlab.ui.pages.live import page as toy
+from ganlab.ui.pages.live import sessions as live
+from ganlab.ui.pages.translate import page as translate
+from ganlab.ui.pages.turing import page as turing
+from ganlab.ui.pages.turing import practice as trials
+from ganlab.ui.pages.turing import study_server as rating
+from ganlab.ui.server_settings import Settings
 from ganlab.ui.sessions import Store
-from ganlab.ui.settings import Settings
 
 PAGES = (toy, generate, translate, cycle, turing)  # each has TITLE, SLUG, offered() and build(store, settings, demo)
 SYSTEM_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")

@@ -6,8 +6,8 @@ from html import escape
 from urllib.parse import urlencode
 
 from ganlab.translation.tasks import short
-from ganlab.ui.cases import NAMES, PLANES, TASK, Case
-from ganlab.ui.parts import data_table
+from ganlab.ui.case import NAMES, PLANES, TASK, Case
+from ganlab.ui.components import data_table
 from ganlab.ui.viewer import VOLUMES, unit_of
 
 TISSUES = {

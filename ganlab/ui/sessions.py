@@ -15,9 +15,9 @@ from collections import OrderedDict
 from collections.abc import Hashable, Iterable
 from pathlib import Path
 
-from ganlab.ui.live import Lives
-from ganlab.ui.trainings import Trainings
-from ganlab.ui.trials import Trials
+from ganlab.ui.pages.generate.training_sessions import Trainings
+from ganlab.ui.pages.live.sessions import Lives
+from ganlab.ui.pages.turing.practice import Trials
 
 CACHE = object()  # the holder of results that several sessions may share
 

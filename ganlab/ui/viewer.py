@@ -16,10 +16,10 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from ganlab.translation.tasks import get_task
-from ganlab.ui.cases import ERROR_RANGES, NAMES, Case, load_case, load_layer
-from ganlab.ui.parts import canvas
+from ganlab.ui.case import ERROR_RANGES, NAMES, Case, load_case, load_layer
+from ganlab.ui.components import canvas
+from ganlab.ui.live_protocol import PRIVATE
 from ganlab.ui.sessions import Store
-from ganlab.ui.wire import PRIVATE
 
 SCRIPTS = ("colour.js", "volume.js", "panes.js", "overlay.js", "profile.js", "controls.js", "gestures.js", "viewer.js")
 VOLUMES = "gradio_api/ganlab/volumes"  # relative, so that it holds behind a proxy's prefix
@@ -97,7 +97,7 @@ def _layer(folder: Path, case: Case, name: str) -> Response:
 def _nifti(folder: Path, case: Case, name: str) -> Response:
     from nibabel.orientations import apply_orientation, io_orientation, ornt_transform
 
-    from ganlab.imaging.files import write_volume
+    from ganlab.imaging.reading.files import write_volume
     from ganlab.imaging.volume import Volume
 
     if name in ("error", "relative"):

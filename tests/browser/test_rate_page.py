@@ -7,9 +7,10 @@ import shutil
 import pytest
 from sqlalchemy import update
 
-from ganlab.study import archive, organise
-from ganlab.study.protocol import Protocol, plan
-from ganlab.ui.benchmark_study import free_port, start
+from ganlab.benchmarks.study import free_port, start
+from ganlab.study import organise
+from ganlab.study.design.protocol import Protocol, plan
+from ganlab.study.reading import archive
 from tests.study.conftest import made_stimuli
 
 SMALL = {"practice": 2, "catch": 0, "repeats": 0, "readers": 2, "rest": 5}

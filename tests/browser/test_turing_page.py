@@ -1,7 +1,7 @@
 """The Turing test page: a test taken by keyboard, a plan, a report of one's own table."""
 
-from ganlab.study.readings import write_readings
-from ganlab.study.simulate import Readers, simulate
+from ganlab.study.analysis.readings import write_readings
+from ganlab.study.design.simulate import Readers, simulate
 
 READY = 60_000  # ms, on a machine that is busy with other things
 POSITION = "document.querySelector('#turing .gl-viewer')?.dataset.position"

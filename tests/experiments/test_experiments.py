@@ -10,8 +10,8 @@ import torch
 from ganlab import experiments
 from ganlab.errors import InputError
 from ganlab.experiments import alignment, arms, generators, hallucination
-from ganlab.imaging.phantom import make_patient
-from ganlab.translation.cycles import Cycle
+from ganlab.phantoms import make_patient
+from ganlab.translation.cycle.cycle import Cycle
 from ganlab.translation.networks import PatchGANConfig, UNetConfig
 
 
@@ -139,7 +139,7 @@ def test_lesions_are_counted():
 
 
 def test_misaligned_slices_differ_in_the_neck_more_than_in_the_vault():
-    from ganlab.imaging.phantom.sampler import pairs
+    from ganlab.phantoms.sampler import pairs
 
     def mean_difference(**how):
         """Of the CT between a still patient and the same stream's, by the same seed."""

@@ -26,9 +26,8 @@ from ganlab.generation.features import (
     train_features,
 )
 from ganlab.generation.game import GanConfig
-from ganlab.generation.measures import compare_measures, distributions, measure_nodules, segment_nodule
 from ganlab.generation.networks import NetworkConfig
-from ganlab.generation.nodules import make_nodules
+from ganlab.generation.nodule_measures import compare_measures, distributions, measure_nodules, segment_nodule
 from ganlab.generation.quality import (
     evaluate_generator,
     format_quality,
@@ -41,6 +40,7 @@ from ganlab.generation.quality import (
     prdc,
 )
 from ganlab.generation.trainer import train
+from ganlab.phantoms.lungs.nodules import make_nodules
 
 DIGITS, NODULES, BRAINS = (get_kind(name) for name in ("digits", "nodules", "brain-t1-64"))
 

@@ -3,8 +3,8 @@ import pytest
 from scipy import ndimage
 
 from ganlab.imaging.checks import looks_like_ct, looks_skull_stripped
-from ganlab.imaging.files import read_volume
 from ganlab.imaging.grid import resample
+from ganlab.imaging.reading.files import read_volume
 from ganlab.imaging.volume import Volume
 
 

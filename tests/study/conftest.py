@@ -6,10 +6,11 @@ import itertools
 import numpy as np
 import pytest
 
-from ganlab.study import archive, organise, sitting
-from ganlab.study.answers import check_answer
-from ganlab.study.protocol import TEST, Protocol, build, canonical_json, plan
-from ganlab.study.stimuli import Lesion, Stimuli
+from ganlab.study import organise
+from ganlab.study.design.protocol import TEST, Protocol, build, canonical_json, plan
+from ganlab.study.design.stimuli import Lesion, Stimuli
+from ganlab.study.reading import archive, sitting
+from ganlab.study.reading.answers import check_answer
 
 
 def made_stimuli(count=40, side=24, seed=0):
@@ -24,7 +25,7 @@ def made_stimuli(count=40, side=24, seed=0):
 def same_dice(monkeypatch):
     """The seeds of studies are 0, 1, 2, ..."""
     seeds = itertools.count()
-    monkeypatch.setattr("ganlab.study.protocol.secrets.randbits", lambda bits: next(seeds))
+    monkeypatch.setattr("ganlab.study.design.protocol.secrets.randbits", lambda bits: next(seeds))
 
 
 def built(images=40, stimuli=None, **how):

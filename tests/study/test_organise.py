@@ -11,10 +11,11 @@ import pytest
 from sqlalchemy import delete, update
 
 from ganlab.errors import InputError
-from ganlab.study import archive, organise
-from ganlab.study.protocol import DESIGNS, plan
-from ganlab.study.readings import read_readings
-from ganlab.ui.organising import from_generator
+from ganlab.study import organise
+from ganlab.study.analysis.readings import read_readings
+from ganlab.study.design.protocol import DESIGNS, plan
+from ganlab.study.reading import archive
+from ganlab.ui.pages.turing.organise import from_generator
 from tests.study.conftest import anything, made_stimuli
 
 SMALL = {"practice": 2, "catch": 1, "repeats": 0.1, "readers": 3}

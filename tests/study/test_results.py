@@ -9,19 +9,11 @@ import pytest
 from scipy import stats
 
 from ganlab.errors import InputError
-from ganlab.study import answers
-from ganlab.study.answers import (
-    attention,
-    choices,
-    findings,
-    reader_name,
-    readings,
-    right,
-    staircase,
-)
-from ganlab.study.protocol import DESIGNS, FINDING, PRACTICE, TEST, plan
-from ganlab.study.statistics import ReaderAverage, area, detect, verdict
-from ganlab.study.stimuli import Lesion
+from ganlab.study.analysis.statistics import ReaderAverage, area, detect, verdict
+from ganlab.study.design.protocol import DESIGNS, FINDING, PRACTICE, TEST, plan
+from ganlab.study.design.stimuli import Lesion
+from ganlab.study.reading import answers
+from ganlab.study.reading.answers import attention, choices, findings, reader_name, readings, right, staircase
 from tests.study.conftest import built, falsely, made_stimuli, rows_of, truly
 
 pytestmark = pytest.mark.usefixtures("same_dice")

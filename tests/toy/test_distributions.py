@@ -7,14 +7,7 @@ import torch
 
 from ganlab.divergences import Grid
 from ganlab.errors import InputError
-from ganlab.toy.distributions import (
-    DISTRIBUTIONS,
-    VIEW,
-    from_drawing,
-    from_picture,
-    from_points,
-    get_distribution,
-)
+from ganlab.toy.distributions import DISTRIBUTIONS, VIEW, from_drawing, from_picture, from_points, get_distribution
 
 
 def make(name):

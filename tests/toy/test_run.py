@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from ganlab.benchmarks.toy import benchmark_toy, format_benchmark
 from ganlab.errors import InputError
-from ganlab.toy.benchmark import benchmark_toy, format_benchmark
 from ganlab.toy.config import Config
 from ganlab.toy.distributions import DISTRIBUTIONS, from_points, get_distribution
 from ganlab.toy.game import Game, stream

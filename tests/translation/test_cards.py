@@ -8,7 +8,7 @@ import pytest
 from ganlab.errors import InputError
 from ganlab.imaging.volume import Volume
 from ganlab.translation import cards
-from ganlab.translation.pipeline import Translation
+from ganlab.translation.inference import Translation
 
 SHAPE = (24, 24, 24)
 
@@ -125,7 +125,7 @@ def test_the_comparison_has_a_column_per_model_and_a_dash_for_what_is_undefined(
 def test_the_command_compares_the_models_after_their_own_tables(monkeypatch, capsys):
     import json
 
-    from ganlab.cli import evaluate_models
+    from ganlab.cli.main import evaluate_models
 
     monkeypatch.setattr(cards, "measure_model", lambda *args: fake())
     monkeypatch.setattr(cards, "models_to_measure", lambda names, task: names)

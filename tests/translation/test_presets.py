@@ -22,7 +22,7 @@ def test_unknown_preset():
 def test_every_preset_can_be_trained_and_is_in_the_help(name):
     import typer
 
-    from ganlab.cli import app
+    from ganlab.cli.main import app
 
     config = check_training(get_preset(name))
     assert config.size >= 2 * stride_of(config.network)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from ganlab.imaging.files import read_volume
 from ganlab.imaging.grid import canonical
-from ganlab.translation.pipeline import translate
+from ganlab.imaging.reading.files import read_volume
+from ganlab.translation.inference import translate
 
 # mm in this scan's world
 SPHENOID, AIRWAY = (-3.0, 55.0, -29.0), (1.0, 49.0, -70.0)

@@ -13,24 +13,16 @@ from safetensors import SafetensorError
 
 from ganlab.checkpoints import has_discriminator, load_tensors, read_card, save_tensors
 from ganlab.errors import InputError
-from ganlab.imaging.files import read_volume, write_volume
-from ganlab.imaging.phantom import sampler
+from ganlab.imaging.reading.files import read_volume, write_volume
 from ganlab.imaging.volume import Volume
+from ganlab.phantoms import sampler
 from ganlab.training import learning_rate
-from ganlab.translation.folders import Folders
+from ganlab.translation.dataset import Folders
+from ganlab.translation.inference import fuse, load_network
 from ganlab.translation.methods import METHODS, TrainingConfig
 from ganlab.translation.networks import PatchGANConfig, ResNetConfig, UNet, UNetConfig
-from ganlab.translation.pipeline import fuse, load_network
 from ganlab.translation.presets import PRESETS
-from ganlab.translation.trainer import (
-    FILES,
-    _fill_others,
-    batches,
-    filled,
-    freeze_statistics,
-    slices_of,
-    train,
-)
+from ganlab.translation.trainer import FILES, _fill_others, batches, filled, freeze_statistics, slices_of, train
 
 TINY = TrainingConfig(network=UNetConfig(widths=(4, 6)), steps=4, batch=2, size=32, epoch=2)
 
@@ -152,7 +144,7 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint(tmp_path, volumes):
     script = f"""
 import os, signal
 from pathlib import Path
-from ganlab.translation.folders import Folders
+from ganlab.translation.dataset import Folders
 from ganlab.translation.methods import METHODS, TrainingConfig
 from ganlab.translation.networks import PatchGANConfig, UNetConfig
 from ganlab.translation.trainer import train
@@ -340,7 +332,7 @@ def test_a_checkpoint_keeps_its_range_and_planes_for_both_ways(tmp_path, monkeyp
     for folder, seen, made in (("own", (0, 2.5), (-0.6, 1.4)), ("own/back", (-0.6, 1.4), (0, 2.5))):
         net = load_network(str(tmp_path / folder), "cpu")
         assert net.sees == seen and (net.config.low, net.config.high) == made and net.planes == ("sagittal",)
-    monkeypatch.setattr("ganlab.translation.pipeline.predict", lambda net, slices, device: slices)
+    monkeypatch.setattr("ganlab.translation.inference.predict", lambda net, slices, device: slices)
     array = np.linspace(-1, 3, 16**3, dtype=np.float32).reshape(16, 16, 16)
     shown = fuse(net, array, net.planes, "cpu", empty=0.0, air=-1.0)
     assert shown.min() >= -0.6 and shown.max() == np.float32(1.4)

@@ -5,7 +5,7 @@ import pytest
 
 from ganlab.imaging.volume import Volume
 from ganlab.translation.tasks import get_task
-from ganlab.ui.cases import compare, save_case
+from ganlab.ui.case import compare, save_case
 from ganlab.ui.sessions import Store
 
 LPS = np.array([[-2.0, 0, 0, 30], [0, 0, 3.0, -40], [0, 1.5, 0, -20], [0, 0, 0, 1]])  # voxels run L, S, A

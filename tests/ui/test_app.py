@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ganlab.errors import InputError
-from ganlab.ui.settings import Settings
+from ganlab.ui.server_settings import Settings
 
 ROOT = Path(__file__).parents[2]
 

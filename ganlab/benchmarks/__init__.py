@@ -1,0 +1,1 @@
+"""Ours and the textbook way in one run, alternating: `ganlab benchmark NAME`."""

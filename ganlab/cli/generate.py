@@ -1,0 +1,111 @@
+"""python -m ganlab nodules|generate|stimuli|evaluate-generator: parses and prints; the work is done in
+ganlab/generation."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ganlab.cli.console import Device, Json, Seed, make_folder, progress_bar, say
+from ganlab.errors import InputError
+
+OwnSource = Annotated[
+    Path | None, typer.Option(help="Folder that a generator of your own images learned from; its held-out part counts.")
+]
+FEW = 100  # images to measure a generator by: of 50 digits or nodules precision and recall were 1.0, good or bad
+TOO_FEW = (
+    "nearly every image lies within reach of another's 5 nearest neighbours, so precision and recall come out near 1 "
+    "for any generator, and the Frechet distance of 64 features is mostly bias, many times that of 2,000 images"
+)
+
+
+def nodules(
+    out: Annotated[Path, typer.Option(help="Folder for the patches.")],
+    count: Annotated[int, typer.Option("--n", help="How many, 1 to 10,000.", min=1, max=10_000)] = 64,
+    kind: Annotated[str | None, typer.Option(help="benign or malignant; a coin's toss unless given.")] = None,
+    as_json: Json = False,
+    seed: Seed = 0,
+    device: Device = "cpu",
+) -> None:
+    """Make CT patches of lung nodules whose truth is known: 56 x 56 pixels of 0.7 mm in HU."""
+    from ganlab.generation.export import write_nodules
+    from ganlab.phantoms.lungs.nodules import make_nodules
+
+    made = make_nodules(seed, count, kind)
+    make_folder(out)
+    files = write_nodules(made, out)
+    result = {"seed": seed, "n": count, "malignant": int(made.labels.sum()), "files": files}
+    say(result, as_json, "\n".join(files.values()))
+
+
+def generate(
+    out: Annotated[Path, typer.Option(help="Folder for the images.")],
+    model: Annotated[str, typer.Option(help="A pretrained generator, or the folder of a training.")] = "dcgan-digits",
+    count: Annotated[int, typer.Option("--n", help="How many, 1 to 10,000.", min=1, max=10_000)] = 64,
+    label: Annotated[str | None, typer.Option(help="One class, such as malignant; all in turn unless given.")] = None,
+    psi: Annotated[float, typer.Option(help="Truncation: a factor of z, above 0, at most 1.")] = 1.0,
+    as_json: Json = False,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Make images from noise."""
+    from ganlab.device import resolve
+    from ganlab.generation.export import write_samples
+    from ganlab.generation.sampling import generate as run
+
+    samples = run(model, count, seed, label, psi, resolve(device), progress_bar("generate", as_json))
+    files = write_samples(samples, out)
+    result = {"model": model, "n": count, "seed": seed, "label": label, "psi": psi, "files": files}
+    say(result, as_json, "\n".join(files.values()))
+
+
+def stimuli(
+    out: Annotated[Path, typer.Option(help="Folder: images/ for the readers, truth.csv to keep from them.")],
+    model: Annotated[str, typer.Option(help="A pretrained generator, or the folder of a training.")] = "dcgan-nodules",
+    count: Annotated[int, typer.Option("--n", help="How many, half of them real.", min=2, max=2000)] = 60,
+    source: OwnSource = None,
+    as_json: Json = False,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Real and generated images for a visual Turing test, mixed, under codes."""
+    from ganlab.device import resolve
+    from ganlab.generation.stimuli import write_stimuli
+
+    files = write_stimuli(model, count, out, seed, resolve(device), progress_bar("stimuli", as_json), source)
+    result = {"model": model, "n": count, "seed": seed, "files": files}
+    say(result, as_json, "\n".join(files.values()))
+
+
+def evaluate_generator(
+    model: Annotated[
+        list[str] | None, typer.Option(help="A generator's name or folder; all pretrained ones unless given.")
+    ] = None,
+    count: Annotated[int, typer.Option("--n", help="Images of each set, where there are as many; 100 or more.")] = 2000,
+    source: OwnSource = None,
+    write_card: Annotated[bool, typer.Option(help="Write the figures into the models' cards.")] = False,
+    as_json: Json = False,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """How like real images a generator's are, how varied, whether copies; beside what other real images score."""
+    from ganlab.checkpoints import list_models
+    from ganlab.device import resolve
+    from ganlab.generation.quality import evaluate_generator as measure
+    from ganlab.generation.quality import format_quality, write_quality
+
+    if count < FEW:
+        raise InputError(f"{count} images of each set are too few: {TOO_FEW}; ask for --n {FEW} or more.")
+    if source and not model:
+        raise InputError("--source is for a generator of your own images; give its folder with --model as well.")
+    results = {}
+    for name in model or [card["name"] for card in list_models("generate")]:
+        results[name] = measure(name, resolve(device), count, seed, progress_bar(name, as_json), source)
+        if (there := results[name]["counts"]["held_out"]) < FEW:
+            print(f"{name}: {there} held-out images are few: {TOO_FEW}; add images, {FEW * 5} in all.", file=sys.stderr)
+        if write_card:
+            write_quality(name, results[name])
+    say(results, as_json, "\n\n".join(map(format_quality, results.values())))

@@ -1,0 +1,1 @@
+"""Files of volumes and pictures in every usual format, read within limits."""

@@ -1,0 +1,365 @@
+"""Volumes on disk: any of the usual formats -> `Volume`, and `Volume` -> NIfTI.
+
+The format is told by a file's content, never by its name. What a header promises is held against the limits
+and against what the file really has before memory is taken for it; compressed data are unpacked in pieces and
+only as far as promised. Whatever is wrong with a file ends in one sentence (InputError).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import math
+import os
+import re
+import stat
+import threading
+import zlib
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from ganlab.errors import InputError
+from ganlab.imaging.reading import dicom, headers
+from ganlab.imaging.reading.unpacking import CHUNK, MAX_FILES, head_of, inflated, skipped, taken, unzipped
+from ganlab.imaging.volume import UNITS, Volume
+from ganlab.imaging.wording import listed, megabytes, quoted, shown, times
+
+MAX_VOXELS = 512**3  # 134 million: 537 MB as float32
+MAX_OFFSET = 64 * 1024**2  # bytes before the numbers (header extensions)
+SPACING_MM = (0.05, 20.0)
+EXTENT_MM = (40.0, 1000.0)
+
+PARSERS = {
+    "nifti": headers.nifti,
+    "mgh": headers.mgh,
+    "nrrd": headers.nrrd,
+    "metaimage": headers.metaimage,
+}
+NOT_VOLUMES = {  # first bytes -> what to call it
+    b"\x89PNG": "a PNG picture",
+    b"\xff\xd8\xff": "a JPEG picture",
+    b"GIF8": "a GIF picture",
+    b"BM": "a BMP picture",
+    b"II*\0": "a TIFF picture",
+    b"MM\0*": "a TIFF picture",
+    b"%PDF": "a PDF document",
+    b"\x89HDF": "an HDF5 file (MINC 2 or MATLAB 7.3)",
+    b"CDF\x01": "a MINC 1 file",
+    b"CDF\x02": "a MINC 1 file",
+    b"MATLAB": "a MATLAB file",
+    b"\x93NUMPY": "a NumPy array, which has no orientation",
+    b"7z\xbc\xaf": "a 7z archive",
+    b"Rar!": "a RAR archive",
+    b"BZh": "bzip2-compressed",
+    b"\xfd7zXZ": "xz-compressed",
+}
+KNOWN = "NIfTI, MGH/MGZ, NRRD, MetaImage or DICOM"
+
+
+# --- reading --------------------------------------------------------------------------------------------
+
+
+def read_volume(path: str | os.PathLike, modality: str = "unknown") -> Volume:
+    """Read a file, a folder or a zip that holds one volume.
+
+    path: NIfTI-1/2 (.nii, .nii.gz, .hdr/.img), MGH/MGZ, NRRD, MetaImage, a DICOM series as a folder or a zip, a
+    multi-frame DICOM file, or a folder or zip with one file of the above. A single file that is not DICOM may be
+    gzipped.
+    modality: what the caller knows it to be ("t1", "ct", ...); it sets the unit.
+
+    Returns the array float32, finite, not constant, at least 2 voxels along each axis and at most MAX_VOXELS in
+    all, in the file's own voxel order, with the file's affine (voxel -> RAS mm). Of a 4-D file the first frame.
+    What was chosen, converted or replaced stands in `notices`.
+    Raises InputError, in one sentence, for everything that cannot be read or cannot be a scan of a patient.
+    """
+    path = Path(path)
+    name = quoted(path)
+    if "\0" in str(path):
+        raise InputError(f"{name} is not a name that a file can have: it contains a zero byte.")
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            volume = _read_folder(path, name, modality)
+        elif stat.S_ISREG(mode):
+            volume = _read_file(path, name, modality)
+        else:
+            raise InputError(f"{name} is neither a file nor a folder: give a file, folder or zip with one volume.")
+    except FileNotFoundError:
+        raise InputError(f"{name} does not exist: check the name and the folder.") from None
+    except PermissionError:
+        raise InputError(f"{name} may not be read by you: ask its owner for permission.") from None
+    except OSError as error:
+        raise InputError(f"{name} cannot be read ({error.strerror or error}): copy it again.") from None
+    return _checked(volume, name)
+
+
+def _read_file(path: Path, name: str, modality: str) -> Volume:
+    try:
+        head, gzipped = head_of(path)
+        kind = _kind(head)
+        if gzipped and kind in ("zip", "dicom"):
+            raise InputError(f"{name} is a gzipped {kind.upper()} file: unpack it first.")
+        if kind == "zip":
+            with unzipped(path, name) as folder:
+                return _read_folder(folder, name, modality)
+        if kind == "dicom":
+            return _read_dicom([path], name, modality)
+        if kind in PARSERS:
+            return _read_numbers(path, name, head, kind, gzipped, modality)
+    except zlib.error:
+        raise InputError(f"{name} is damaged (its compressed data do not add up): copy it again.") from None
+    except EOFError:
+        raise InputError(f"{name} is truncated (its checksum is missing): copy it again from its source.") from None
+    if not head:
+        raise InputError(f"{name} is empty (0 bytes{' once unpacked' if gzipped else ''}): copy it again.")
+    raise InputError(f"{name} is {kind or 'not an image volume'}: give a volume as {KNOWN}.")
+
+
+def _read_folder(folder: Path, name: str, modality: str) -> Volume:
+    """A folder's DICOM series, else its only volume."""
+    found: dict[str, list[Path]] = {}
+    for path in _files_in(folder, name):
+        try:
+            head, gzipped = head_of(path, 4096)
+        except (zlib.error, EOFError):
+            kind = "damaged"
+        else:
+            kind = _kind(head)
+            if kind == "zip" or (gzipped and kind == "dicom"):
+                kind = "packed"
+        found.setdefault("volume" if kind in PARSERS else kind, []).append(path)
+    volumes = found.get("volume", [])
+    if "dicom" in found:
+        volume = _read_dicom(found["dicom"], name, modality)
+        if volumes:
+            volume = volume.with_notices(f"{name} holds DICOM and {listed(volumes)}; the DICOM series was read.")
+        return volume
+    if len(volumes) > 1:
+        raise InputError(f"{name} holds {len(volumes)} volumes, {listed(volumes)}: give one of them.")
+    if volumes:
+        return _read_file(volumes[0], f"{quoted(volumes[0])} in {name}", modality)
+    if "packed" in found:
+        raise InputError(f"{name} holds no volume but what is packed again, {listed(found['packed'])}: unpack it.")
+    if "damaged" in found:
+        raise InputError(f"{name} holds no volume but what is damaged, {listed(found['damaged'])}: copy it again.")
+    raise InputError(f"{name} holds no image volume: give {KNOWN}.")
+
+
+def _files_in(folder: Path, name: str) -> list[Path]:
+    def refuse(error: OSError):
+        raise error
+
+    files = []
+    for root, _, names in os.walk(folder, onerror=refuse):
+        files += [path for path in (Path(root, n) for n in names if not n.startswith("._")) if path.is_file()]
+        if len(files) > MAX_FILES:
+            raise InputError(f"{name} holds more than the limit of {MAX_FILES:,} files: give the series' own folder.")
+    return sorted(files)
+
+
+def _read_dicom(paths: list[Path], name: str, modality: str) -> Volume:
+    array, affine, declared, notices = dicom.read_series(paths, name, MAX_VOXELS)
+    if declared == "CT" and modality == "unknown":
+        modality = "ct"
+    elif declared == "CT" and modality != "ct":
+        notices.append(f"The DICOM header says that this is a CT and not {modality.upper()}.")
+    elif declared != "CT" and modality == "ct":
+        notices.append(f'The DICOM header gives the modality as "{declared}" and not CT: its values may not be HU.')
+    return Volume(array, affine, UNITS.get(modality, "arbitrary"), modality, tuple(notices))
+
+
+def _kind(head: bytes) -> str:
+    """A key of PARSERS, "zip", "dicom", what to call something else, or "" if nobody knows."""
+    if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
+        return "zip"
+    if head[344:348] in (b"n+1\0", b"ni1\0") or head[4:8] in (b"n+2\0", b"ni2\0"):
+        return "nifti"
+    if head[:4] in (b"\x5c\x01\0\0", b"\0\0\x01\x5c") and len(head) >= 348:
+        return "an Analyze 7.5 file, which does not say which side is left"
+    if head[:4] in (b"\x5c\x01\0\0", b"\0\0\x01\x5c", b"\x1c\x02\0\0", b"\0\0\x02\x1c"):
+        return "nifti" if len(head) < 348 else ""
+    if re.match(rb"NRRD000\d", head):
+        return "nrrd"
+    if re.match(rb"\s*(ObjectType|NDims|Comment|ObjectSubType)\s*=", head):
+        return "metaimage"
+    if head[:4] == b"\0\0\0\x01":
+        return "mgh"
+    if dicom.is_dicom(head):
+        return "dicom"
+    if head[257:262] == b"ustar":
+        return "a tar archive (give a zip)"
+    return next((called for magic, called in NOT_VOLUMES.items() if head.startswith(magic)), "")
+
+
+def _read_numbers(path: Path, name: str, head: bytes, kind: str, gzipped: bool, modality: str) -> Volume:
+    """A header and a block of numbers: every format but DICOM."""
+    try:
+        header = PARSERS[kind](head)
+        _check_promise(header)
+        if header.data_file:
+            path = _beside(path, header.data_file)
+            gzipped = path.suffix == ".gz" and not header.deflated
+    except InputError as error:
+        raise InputError(f"{name} {error}.") from None
+    shape, frames = header.shape[:3], header.shape[3:]
+    wanted = math.prod(shape) * header.dtype.itemsize
+    with open(path, "rb") as file:
+        chunks: Iterable[bytes] = iter(lambda: file.read(CHUNK), b"")
+        if gzipped:
+            chunks = inflated(chunks)
+        chunks = skipped(chunks, header.offset)
+        if header.deflated:
+            chunks = inflated(chunks)
+        data = taken(chunks, wanted)
+    if len(data) < wanted:
+        raise InputError(
+            f"{name} promises {times(shape)} voxels ({megabytes(wanted)}) but holds only {megabytes(len(data))}: "
+            "the file is truncated; copy it again from its source."
+        )
+    numbers = np.frombuffer(data, header.dtype).reshape(shape, order="F")
+    notices = header.notices
+    if math.prod(frames) > 1:
+        notices += (f"{name} holds {frames[0]} frames; the first was read.",)
+    unit = UNITS.get(modality, "arbitrary")
+    return Volume(_scaled(numbers, header.slope, header.intercept), header.affine, unit, modality, notices)
+
+
+def _check_promise(header: headers.Header) -> None:
+    """Refuse what cannot be a volume within the limits, before any memory is taken for it."""
+    shape = header.shape
+    if min(shape, default=0) < 1:
+        raise InputError(f"gives {times(shape)} as its size, which is not positive: the file is damaged")
+    if header.dtype.names:
+        raise InputError("is a colour picture (RGB), not a scan: give the scan with one number per voxel")
+    if header.dtype.kind == "c":
+        raise InputError("holds complex numbers: give the magnitude image")
+    if header.dtype.kind not in "iuf" or header.dtype.itemsize > 8:
+        raise InputError(f"holds numbers of type {header.dtype.name}: {headers.RESAVE} with 32-bit real numbers")
+    if any(n > 1 for n in shape[4:]):
+        raise InputError(f"has {len(shape)} dimensions ({times(shape)}), and a volume has 3: give one of its parts")
+    if len(shape) < 3 or min(shape[:3]) < 2:
+        raise InputError(f"holds one slice ({times(shape)}) and not a volume: give the whole scan")
+    if math.prod(shape[:3]) > MAX_VOXELS:
+        raise InputError(
+            f"promises {times(shape[:3])} voxels, more than the limit of {MAX_VOXELS:,} (512x512x512): "
+            "crop or downsample it first"
+        )
+    if header.offset > MAX_OFFSET:
+        raise InputError(f"puts its numbers at byte {header.offset:,}, beyond {MAX_OFFSET:,}: the file is damaged")
+
+
+def _beside(path: Path, data_file: str) -> Path:
+    """The file with the numbers of a detached header; "*.img" stands for the header's name with that suffix."""
+    plain = PurePosixPath(data_file.replace("\\", "/")).name.replace("*", path.stem)
+    for candidate in (path.parent / plain, path.parent / f"{plain}.gz"):
+        if plain and candidate != path and candidate.is_file():
+            return candidate
+    raise InputError(f'is only a header, and "{shown(plain)}" with its numbers is not beside it: zip both')
+
+
+def _scaled(numbers: np.ndarray, slope: float, intercept: float) -> np.ndarray:
+    """slope * numbers + intercept as float32, slice by slice; too large a number becomes infinite."""
+    values = np.empty(numbers.shape, dtype=np.float32, order="F")
+    with np.errstate(over="ignore", invalid="ignore"):
+        for k in range(numbers.shape[2]):
+            plane = numbers[..., k]
+            values[..., k] = plane if (slope, intercept) == (1, 0) else plane.astype(np.float64) * slope + intercept
+    return values
+
+
+def _checked(volume: Volume, name: str) -> Volume:
+    """Refuse what cannot be a scan of a head; replace what is not a number."""
+    array, affine, notices = volume.array, volume.affine, volume.notices
+    if not headers.is_invertible(affine):
+        raise InputError(f"{name} has an orientation matrix that is singular or not a number: {headers.RESAVE}.")
+    spacing, extent = volume.spacing, volume.spacing * volume.shape
+    if spacing.min() < SPACING_MM[0] or spacing.max() > SPACING_MM[1]:
+        raise InputError(
+            f"{name} has voxels of {times(spacing)} mm, outside {SPACING_MM[0]:g} to {SPACING_MM[1]:g} mm"
+            f"{_unit_hint(extent)}: correct the voxel size in its header."
+        )
+    if extent.min() < EXTENT_MM[0] or extent.max() > EXTENT_MM[1]:
+        raise InputError(
+            f"{name} covers {times(extent)} mm, outside {EXTENT_MM[0]:g} to {EXTENT_MM[1]:g} mm"
+            f"{_unit_hint(extent)}: give a scan of a whole head, with lengths in millimetres."
+        )
+    finite = np.isfinite(array)
+    bad = array.size - int(np.count_nonzero(finite))
+    if bad == array.size:
+        raise InputError(f"{name} holds no numbers: all of its {array.size:,} voxels are NaN or infinite.")
+    if bad:
+        lowest = array.min(where=finite, initial=np.inf)
+        array[~finite] = lowest
+        notices += (f"Voxels that were NaN or infinite, {bad:,}, were set to the lowest value, {lowest:g}.",)
+    if (lowest := array.min()) == array.max():
+        raise InputError(f"{name} is constant (every voxel is {lowest:g}), so there is nothing to see in it.")
+    return replace(volume, array=array, notices=notices)
+
+
+def _unit_hint(extent: np.ndarray) -> str:
+    low, high = EXTENT_MM
+    for unit, scale in (("metres", 1e3), ("centimetres", 10.0), ("microns", 1e-3)):
+        if (extent * scale > low).all() and (extent * scale < high).all():
+            return f" (its lengths look like {unit})"
+    return ""
+
+
+# --- writing --------------------------------------------------------------------------------------------
+
+
+def check_writable(path: str | os.PathLike) -> None:
+    """Refuse, before any work is done for it, a path that `write_volume` could not write. Raises InputError."""
+    path = Path(path)
+    if not path.name.lower().endswith((".nii", ".nii.gz")):
+        raise InputError(f"{quoted(path)} cannot be written: the name must end in .nii or .nii.gz.")
+    if path.is_dir():
+        raise InputError(f"{quoted(path)} cannot be written: it is a folder; add a file's name.")
+    if not path.parent.is_dir():
+        raise InputError(
+            f"{quoted(path)} cannot be written: its folder does not exist; make {quoted(path.parent)} first."
+        )
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(f"{quoted(path)} cannot be written: its folder may not be written to; choose another folder.")
+
+
+def write_volume(volume: Volume, path: str | os.PathLike) -> None:
+    """Write NIfTI-1, .nii or .nii.gz, complete or not at all.
+
+    Whole numbers keep their type; HU that fit are rounded to int16, as scanners give them; all else is float32.
+    sform (and qform, unless the axes are sheared) hold the affine with code 1, lengths are in mm, and the
+    description names modality and unit. The same volume gives the same bytes.
+    Raises InputError for another suffix or a folder that cannot be written.
+    """
+    import nibabel as nib
+
+    path = Path(path)
+    check_writable(path)
+    array = volume.array
+    if array.dtype.kind in "iub" and array.dtype.itemsize <= 2:
+        array = array.astype(np.uint8) if array.dtype.kind == "b" else array
+    elif volume.unit == "HU" and array.min() >= -32768 and array.max() <= 32767:
+        array = np.rint(array).astype(np.int16)
+    else:
+        array = array.astype(np.float32)
+    image = nib.Nifti1Image(array, volume.affine)
+    axes = volume.affine[:3, :3] / volume.spacing
+    sheared = np.abs(axes.T @ axes - np.eye(3)).max() > 1e-4
+    image.set_sform(volume.affine, code=1)
+    image.set_qform(None if sheared else volume.affine, code=0 if sheared else 1)
+    image.header.set_xyzt_units("mm")
+    image.header["descrip"] = f"ganlab {volume.modality} [{volume.unit}]".encode("ascii", "replace")[:79]
+    partial = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
+    try:
+        with contextlib.ExitStack() as stack:
+            file = target = stack.enter_context(open(partial, "wb"))
+            if path.name.lower().endswith(".gz"):
+                target = stack.enter_context(gzip.GzipFile("", "wb", compresslevel=1, fileobj=file, mtime=0))
+            image.to_stream(target)
+        os.replace(partial, path)
+    except OSError as error:
+        raise InputError(f"{quoted(path)} cannot be written ({error.strerror}): choose another folder.") from None
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""The anatomy of the head, part by part, painted front to back."""

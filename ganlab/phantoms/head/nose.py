@@ -1,0 +1,85 @@
+"""The nose and the air spaces around it. Lengths in template mm (Gray's Anatomy, 41st ed., ch. 33)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from ganlab.phantoms.fields import along, blend, ellipsoid, tube
+from ganlab.phantoms.head.block import Head, Part
+from ganlab.phantoms.head.eyes import orbit
+from ganlab.phantoms.head.neck import lumen
+from ganlab.phantoms.head.skin import surface
+
+FLOOR = -79.0  # mm, the nasal floor and the top of the hard palate
+CAVITY_WIDTH = ((-82, 10.0), (-76, 15.0), (-64, 14.0), (-52, 8.0), (-38, 3.5), (-30, 2.0))  # z, half width
+
+
+def cavity(h: Head) -> Tensor:
+    """Signed distance of the nasal cavity with its bony walls' lining: pear-shaped, from nostrils to choanae."""
+    y, z = h.y, h.z
+    side = h.m[0] - along(z, CAVITY_WIDTH)
+    ceiling = z + 34 + 0.012 * (y - 45) ** 2  # the cribriform plate is its highest point
+    box = torch.stack([side, ceiling, FLOOR - z, y - 84 + 0.25 * (z + 79), 21 - y]).amax(0)
+    vestibule = ellipsoid(h.p, (0, 89, -74), (11, 14, 8))
+    return blend(box, vestibule, 5.0)
+
+
+def sinus_wall(h: Head) -> Tensor:
+    """Signed distance of the paranasal sinuses: sphenoid, maxillary, ethmoid, frontal."""
+    b, m, p, x = h.build, h.m, h.p, h.x
+    s, bend = b.sinus, h.noise(p, 24.0, 2)
+    septa = (h.noise(p, 6.5, 3).abs() - 0.25) * 3.2
+    maxillary = ellipsoid(m, (31, 46, -70.5), (15.0 * s, 18.5 * s, 15.0 * s))
+    maxillary = blend(maxillary, ellipsoid(m, (31, 56, -66), (12 * s, 9, 8 * s)), 5)
+    spaces = [
+        torch.maximum(ellipsoid(p, (2, 16, -42), (15 * s, 14 * s, 9.5 * s)), 1.0 - (x - 2 - 3 * bend).abs()),
+        maxillary,
+        torch.maximum(torch.maximum(ellipsoid(m, (10.5, 44, -45), (6.5, 22 * s, 12)), -septa), 3.2 - m[0]),
+    ]
+    if b.frontal > 0.15:
+        brow = ellipsoid(m, (11, 79, -18), (13 * b.frontal, 4.6 * b.frontal, 13 * b.frontal))
+        spaces.append(torch.maximum(brow, 0.6 - (x - 2 * bend).abs()))
+    free = torch.stack(spaces).amin(0) + 1.3 * h.noise(p, 12.0, 0)
+    return torch.maximum(free, 2.4 - h.once(orbit))  # the orbit keeps its walls
+
+
+def nose(h: Head) -> Iterator[Part]:
+    """Nasal cavity with septum and turbinates, nasopharynx, paranasal sinuses in a lining and a thin bony wall."""
+    if not h.near(x=(0, 70), y=(-30, 125), z=(-115, 30)):
+        return
+    m, p, (x, y, z) = h.m, h.p, h.p
+    bend, skin, ragged = h.noise(p, 24.0, 2), h.once(surface), 0.5 * h.noise(p, 9.0, 1)
+    inside = h.cover(skin + 2.2)
+    if h.near(x=(0, 26), y=(0, 125), z=(-105, -25)):
+        room = h.once(cavity)
+        nostril = tube(m, [(6.5, 101, -86), (6.0, 96, -79), (5, 88, -73)], 3.6)
+        septum = (x + 1.6 * bend * torch.exp(-(((y - 55) / 25) ** 2))).abs()
+        scroll = torch.minimum(
+            tube(m, [(10.5, 78, -71), (10, 60, -70.5), (10.5, 27, -70)], 4.4),
+            torch.minimum(tube(m, [(7, 68, -58), (6.5, 34, -57)], 3.3), tube(m, [(4.5, 52, -46), (5, 34, -47)], 2.2)),
+        )
+        bony = torch.minimum(septum - 0.5 + 4.0 * (y > 66), scroll + 3.2)
+        yield "cortical bone", 0.6 * h.cover(torch.maximum(bony, room + 1.5)) * inside
+        yield (
+            "cartilage",
+            h.cover(torch.maximum(septum - 0.7, room - 8))
+            * h.cover(66 - y)
+            * h.cover(skin + 3.5)
+            * (h.cover(room) + h.cover(ellipsoid(p, (0, 98, -72), (3, 9, 9)))).clamp(0, 1),
+        )
+        yield "air", h.cover(torch.maximum(nostril, 2.2 - septum))
+        folds = torch.minimum(septum - 2.0, scroll) + ragged
+        yield "mucosa", h.cover(torch.maximum(folds, room)) * inside
+        yield "air", h.cover(room + 1.0 + ragged) * inside
+        yield "mucosa", h.cover(room)
+    if h.near(x=(0, 30), y=(-30, 40), z=(-100, -45)):
+        behind = blend(ellipsoid(p, (0, 13, -66), (13.5, 14, 11)), h.once(lumen), 4.0) + ragged
+        yield "air", h.cover(behind) * (z > -90)
+        yield "mucosa", h.cover(behind - 3.5) * (z > -86)
+    wall = h.once(sinus_wall)
+    yield "air", h.cover(wall + 1.0)
+    yield "mucosa", h.cover(wall)
+    yield "cortical bone", h.cover(wall - 1.3) * h.cover(skin + 4)

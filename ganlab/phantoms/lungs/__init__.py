@@ -1,0 +1,1 @@
+"""CT slices of lungs with nodules whose truth is known."""

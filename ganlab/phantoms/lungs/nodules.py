@@ -1,0 +1,119 @@
+"""Lung nodules on CT: patches of 56 x 56 pixels of 0.7 mm in HU, benign or malignant, whose truth is known.
+
+The patches are as large as those of Chuquicusma et al., ISBI 2018. Anatomy is in `lung`, what nodules are like in
+`findings`, their form in `shapes`, the scanner in `slices`. Patches are made one by one: what a patch does not show is
+then not drawn, and no patch depends on another.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from ganlab.errors import InputError
+from ganlab.phantoms.lungs import anatomy as lung
+from ganlab.phantoms.lungs.ct_slice import Slab, acquire, draw_kernel, patch
+from ganlab.phantoms.lungs.nodule_parts import SOLIDITY, Finding, draw_finding, draw_parts, feeder
+from ganlab.phantoms.lungs.shapes import Shape
+
+KINDS = ("benign", "malignant")
+MOST, LAST = 100_000, 2**32 - 1  # patches in one call; greatest seed and patch
+
+
+@dataclass(frozen=True)
+class Nodules:
+    """N patches and what is known of them, as arrays with N rows.
+
+    images: (N, 56, 56) float32, whole HU from -1024 to 3071. masks: (N, 56, 56) bool, pixels that the nodule fills by
+    half, its ground glass included, its spicules and what lies beyond the pleura left out. labels: 0 benign, 1
+    malignant. diameter_mm: of the disc of the nodule's area in the slice, as if the pleura did not cut it. roundness:
+    4 area / (pi longest diameter^2), 0..1. mean_hu: of the solid part, or of the ground glass where there is no solid
+    part, before the scanner. spiculation, lobulation: 0..1. solidity: index in SOLIDITY. pleural: whether it touches
+    the pleura. slice_mm, kernel_mm, noise_hu: thickness of the slice, FWHM of the point spread, std of the noise.
+    """
+
+    images: np.ndarray
+    masks: np.ndarray
+    labels: np.ndarray
+    diameter_mm: np.ndarray
+    roundness: np.ndarray
+    mean_hu: np.ndarray
+    spiculation: np.ndarray
+    lobulation: np.ndarray
+    solidity: np.ndarray
+    pleural: np.ndarray
+    slice_mm: np.ndarray
+    kernel_mm: np.ndarray
+    noise_hu: np.ndarray
+
+
+def make_nodules(seed: int, count: int, kind: str | None = None, start: int = 0) -> Nodules:
+    """Patches start, start + 1, ... of a seed: patch k is the same in every call, whatever the count.
+
+    seed, start + count - 1: 0 to 2^32 - 1. count: 1 to 100,000. kind: "benign", "malignant", or None for a coin's
+    toss; a patch of the coin's kind is the same when asked for by kind. Raises InputError for other values.
+    """
+    _check(seed, count, kind, start)
+    rows = [_make_one(seed, index, kind) for index in range(start, start + count)]
+    return Nodules(**{f.name: np.stack([row[f.name] for row in rows]) for f in fields(Nodules)})
+
+
+def _check(seed, count, kind, start) -> None:
+    for name, value, example in (("seed", seed, 0), ("count", count, 64), ("start", start, 0)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer):
+            raise InputError(f"The {name} {value!r} is not a whole number; give one such as {example}.")
+    if not 0 <= seed <= LAST:
+        raise InputError(f"The seed {seed} is outside 0 to {LAST}; choose one inside.")
+    if not 1 <= count <= MOST:
+        raise InputError(
+            f"{count} nodules cannot be made at once; ask for 1 to {MOST}, and for the next ones by start."
+        )
+    if not 0 <= start <= LAST + 1 - count:
+        raise InputError(f"Nodules {start} to {start + count - 1} are outside 0 to {LAST}; choose another start.")
+    if kind is not None and kind not in KINDS:
+        raise InputError(f'Nodules of kind "{kind}" are not known; choose from {", ".join(KINDS)}, or leave it out.')
+
+
+def _make_one(seed: int, index: int, kind: str | None) -> dict:
+    """The fields of Nodules for one patch."""
+    rng = np.random.default_rng([seed, index])
+    coin = KINDS[int(rng.random() < 0.5)]
+    finding = draw_finding(rng, (kind or coin) == "malignant")
+    slab, kernel = Slab(rng.uniform(1.0, 2.5)), draw_kernel(rng)
+    centre = np.clip(rng.normal(0, 1.0, 2), -2, 2)  # mm by which whoever marked the nodule missed its middle
+    body = Shape(rng, centre, finding.diameter, finding.lobulation, finding.irregular, finding.aspect)
+    wall = _wall(rng, slab, finding)
+    parts = draw_parts(rng, finding, body, slab, wall)
+    blood = rng.uniform(90, 220) if rng.random() < 0.4 else rng.normal(42, 6)  # with contrast medium, or without
+
+    hu = parts.under(lung.parenchyma(rng))
+    hu = lung.paint_vessels(rng, hu, slab, wall, blood, [feeder(rng, body) for _ in range(finding.feeders)])
+    hu = parts.over(lung.paint_fissure(rng, hu, slab))
+    inside = 1.0
+    if wall is not None:
+        hu = lung.paint_wall(rng, hu, wall, blood)
+        inside = 1 - wall.coverage
+    return {
+        "images": acquire(hu, kernel, rng),
+        "masks": patch((parts.whole * inside)[::2, ::2]) >= 0.5,
+        "labels": np.int64(finding.malignant),
+        "diameter_mm": np.float32(finding.diameter),
+        "roundness": np.float32(body.roundness),
+        "mean_hu": np.float32(parts.mean_hu()),
+        "spiculation": np.float32(finding.spiculation),
+        "lobulation": np.float32(finding.lobulation),
+        "solidity": np.int64(SOLIDITY.index(finding.solidity)),
+        "pleural": np.bool_(np.any(parts.whole * (1 - inside) > 0.01)),
+        "slice_mm": np.float32(slab.thickness),
+        "kernel_mm": np.float32(kernel.width),
+        "noise_hu": np.float32(kernel.noise),
+    }
+
+
+def _wall(rng: np.random.Generator, slab: Slab, finding: Finding) -> lung.Wall | None:
+    """A wall in about a third of the patches, and the nodule on it in nearly half of these."""
+    if rng.random() > 0.36:
+        return None
+    touching = rng.random() < 0.45
+    return lung.draw_wall(rng, slab, finding.diameter * rng.uniform(0.15, 0.55) if touching else rng.uniform(9, 18))

@@ -1,0 +1,78 @@
+"""The MNI152 tissue maps that nilearn carries, and the distance from their intracranial hull.
+
+ICBM 152 nonlinear 2009a (Fonov et al., NeuroImage 47:S102, 2009), 1 mm, RAS.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import nibabel as nib
+import numpy as np
+import torch
+from scipy import ndimage
+from torch import Tensor
+
+from ganlab.phantoms.fields import sample_grid
+
+HULL_ORIGIN = np.array([-130.0, -170.0, -240.0])
+HULL_SPACING = 2.0
+HULL_SIZE = (131, 161, 191)
+
+
+class Template(NamedTuple):
+    tissue: Tensor  # (2, 197, 233, 189): grey and white matter probability
+    origin: Tensor  # (3,) mm of its first voxel
+    hull: Tensor  # (1, X, Y, Z): mm from the intracranial hull, negative inside
+    hull_origin: Tensor
+
+    def grey_white(self, points: Tensor) -> Tensor:
+        return sample_grid(self.tissue, points, self.origin, 1.0, padding="zeros")
+
+    def distance(self, points: Tensor) -> Tensor:
+        return sample_grid(self.hull, points, self.hull_origin, HULL_SPACING)[0]
+
+
+def _carried(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """(probability map, affine) of a file inside nilearn's package; importing nilearn itself would take seconds."""
+    package = Path(importlib.util.find_spec("nilearn").submodule_search_locations[0])
+    image = nib.load(package / "datasets" / "data" / f"mni_icbm152_{name}_tal_nlin_sym_09a_converted.nii.gz")
+    return np.asarray(image.dataobj, dtype=np.float32) / 255, image.affine
+
+
+@lru_cache(maxsize=1)
+def _arrays() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    (grey, affine), (white, _) = _carried("gm"), _carried("wm")
+    tissue = np.stack([grey, white])
+    origin = affine[:3, 3].astype(np.float32)
+
+    # The hull: grey and white matter with sulci, ventricles and the subarachnoid space closed, on a wider 2 mm grid.
+    # Distances up to 9 mm are all that closing needs, so it runs on the brain's box; the signed distance needs all.
+    margin = 8
+    inside = np.pad((tissue.sum(0) > 0.4)[::2, ::2, ::2], margin)
+    outside = ndimage.distance_transform_edt(~inside, sampling=HULL_SPACING)
+    closed = ndimage.distance_transform_edt(outside < 9.0, sampling=HULL_SPACING) > 8.0
+    closed = ndimage.binary_fill_holes(closed | inside)
+    start = np.round((origin - HULL_ORIGIN) / HULL_SPACING).astype(int) - margin
+    box = tuple(slice(s, s + n) for s, n in zip(start, closed.shape, strict=True))
+    brain = np.zeros(HULL_SIZE, dtype=bool)
+    brain[box] = closed
+    signed = ndimage.distance_transform_edt(~brain)
+    signed[box] -= ndimage.distance_transform_edt(closed)
+    hull = ndimage.gaussian_filter(signed.astype(np.float32) * HULL_SPACING, 1.5)
+    return tissue, origin, hull
+
+
+@lru_cache(maxsize=2)
+def load_template(device: str = "cpu") -> Template:
+    """The maps as tensors; the first call takes a few seconds and about 0.2 GB, later calls nothing."""
+    tissue, origin, hull = _arrays()
+    return Template(
+        torch.from_numpy(tissue).to(device),
+        torch.from_numpy(origin).to(device),
+        torch.from_numpy(hull)[None].to(device),
+        torch.tensor(HULL_ORIGIN, dtype=torch.float32, device=device),
+    )

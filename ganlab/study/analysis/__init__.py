@@ -1,0 +1,1 @@
+"""After everybody has read: statistics, reports and exports."""

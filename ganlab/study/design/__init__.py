@@ -1,0 +1,1 @@
+"""Before anybody reads: the protocol, its images, the plan and the audit."""

@@ -1,0 +1,1 @@
+"""While readers read: invitations, sessions, answers and the database that keeps them."""

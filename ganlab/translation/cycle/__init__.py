@@ -1,0 +1,1 @@
+"""There and back again: what a cycle of two translators keeps, hides and loses."""

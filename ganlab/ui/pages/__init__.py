@@ -1,0 +1,1 @@
+"""The five tabs, a folder each; no page imports from a sibling."""

@@ -1,0 +1,1 @@
+"""The Cycle tab."""

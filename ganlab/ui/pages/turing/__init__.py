@@ -1,0 +1,1 @@
+"""The Turing test tab, and the pages of studies for readers and organisers."""

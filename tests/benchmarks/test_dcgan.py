@@ -1,0 +1,35 @@
+"""The benchmark of a training step: nobody is given an unfair precision without it being said."""
+
+import pytest
+import torch
+
+from ganlab.benchmarks import dcgan as benchmark
+from ganlab.benchmarks.dcgan import benchmark_dcgan, format_benchmark
+
+
+@pytest.mark.parametrize("tiles", [False, True])
+def test_ours_is_measured_in_float32_too_where_trainings_run_in_less(monkeypatch, tiles):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": tiles})
+    monkeypatch.setattr(benchmark, "CASES", {"tiny": ("dcgan-digits", 4)})
+    result = benchmark_dcgan("cpu", rounds=1)
+    case, text = result["cases"]["tiny"], format_benchmark(result)
+    assert all(value > 0 for value in case.values())
+    assert ("ours_float32_images_per_second" in case) == tiles
+    assert "textbook in float32" in text and "tiny" in text
+    assert ("ours in bfloat16" in text and "in float32 " in text) if tiles else "ours in float32" in text
+
+
+def test_a_game_in_float32_is_that_of_a_machine_without_tiles(monkeypatch):
+    from ganlab.device import exact
+    from ganlab.generation.data import Images, get_kind
+    from ganlab.generation.game import Game
+    from ganlab.generation.presets import get_preset
+
+    images = Images(get_kind("digits"), torch.rand((16, 1, 16, 16)) * 2 - 1, torch.arange(16) % 10)
+    config = get_preset("dcgan-digits")
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": False})
+    plain = Game(config, images).step()
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
+    game = Game(config, images)
+    game.autocast = exact
+    assert game.step() == plain

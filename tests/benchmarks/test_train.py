@@ -1,0 +1,107 @@
+"""The training benchmark: the papers' networks are the papers', and every way trains."""
+
+import copy
+from dataclasses import replace
+
+import pytest
+import torch
+
+from ganlab.benchmarks.train import (
+    PRESETS,
+    PlainCycleGAN,
+    PlainPix2Pix,
+    UNet256,
+    benchmark_training,
+    format_benchmark,
+    our_method,
+    plain_method,
+)
+from ganlab.errors import InputError
+from ganlab.translation.networks import PatchGAN, PatchGANConfig, UNet, UNetConfig
+from ganlab.translation.presets import get_preset
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Networks as small as these only wait for a second thread."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def test_the_papers_unet_has_its_parameters():
+    net = UNet256()
+    assert sum(p.numel() for p in net.parameters()) == 54_413_955
+    assert sum(isinstance(m, torch.nn.Dropout) for m in net.modules()) == 3
+
+
+def test_the_papers_unet_gives_images_of_its_inputs_size():
+    out = UNet256(1, 4, 6)(torch.rand(2, 1, 64, 64))
+    assert out.shape == (2, 1, 64, 64)
+    assert out.abs().max() <= 1
+
+
+def light(networks=1):
+    torch.manual_seed(0)
+    generators = [UNet(UNetConfig(widths=(4, 6))) for _ in range(networks)]
+    return generators, [PatchGAN(PatchGANConfig(3 - networks, 4, 1)) for _ in range(networks)]
+
+
+@pytest.mark.parametrize("kind", ["pix2pix", "cyclegan"])
+def test_a_step_of_the_plain_loop_moves_every_network(kind):
+    nets, discriminators = light(1 if kind == "pix2pix" else 2)
+    if kind == "pix2pix":
+        method = PlainPix2Pix(*nets, *discriminators)
+    else:
+        method = PlainCycleGAN(nets, discriminators, structure=1.0)
+    before = copy.deepcopy([*nets, *discriminators])
+    method.step(torch.rand(2, 1, 32, 32), torch.rand(2, 1, 32, 32), 0)
+    for old, new in zip(before, [*nets, *discriminators], strict=True):
+        assert any(not torch.equal(a, b) for a, b in zip(old.parameters(), new.parameters(), strict=True))
+
+
+def test_the_plain_loops_take_our_step():
+    """Adam's first step does not see the scale of a loss, so that our halved ones and our clipping do not count."""
+    images = torch.rand(2, 1, 32, 32), torch.rand(2, 1, 32, 32)
+    for name, preset in zip(("pix2pix", "cyclegan"), PRESETS, strict=True):
+        network = UNetConfig(widths=(4, 6))
+        d = PatchGANConfig(2 if name == "pix2pix" else 1, 4, 1)
+        config = replace(get_preset(preset), network=network, discriminator=d)
+        ours, plain = our_method(config, "cpu"), plain_method(config, "cpu")
+        mine, others = list(ours.nets.values()), list(nets_of(plain))
+        for net, other in zip(mine, others, strict=True):
+            other.load_state_dict(net.state_dict())
+        before = copy.deepcopy(others)
+        ours.step(*images, 0)
+        plain.step(*images, 0)
+        for k, net in enumerate(mine):
+            if name == "cyclegan" and k < 2:
+                continue  # half of the squares of the plain loop, beside the same cycle
+            moved, same = 0, 0
+            for a, b, was in zip(net.parameters(), others[k].parameters(), before[k].parameters(), strict=True):
+                moved += int(((b - was).abs() > 0.5 * config.rate).sum())
+                same += int(((a - b).abs() < 0.05 * config.rate).logical_and((b - was).abs() > 0.5 * config.rate).sum())
+            assert moved and same > 0.97 * moved
+
+
+def nets_of(method):
+    """In the order of our methods: generators, discriminators."""
+    if isinstance(method, PlainPix2Pix):
+        return method.g, method.d
+    return method.forth, method.back, method.d_target, method.d_source
+
+
+def test_the_benchmark_has_every_way_and_its_ratios():
+    result = benchmark_training("cpu", rounds=1, seconds=0.0, size=64, width=8)
+    assert set(result["images_per_second"]) == set(PRESETS)
+    for name, figures in result["images_per_second"].items():
+        assert set(figures) == {"batch", "ours", "plain", "papers", "ratio_papers", "ratio_plain"}
+        assert all(value > 0 for value in figures.values())
+        assert f"{name}: ours" in format_benchmark(result)
+
+
+@pytest.mark.parametrize("size", [32, 100, 192])
+def test_a_size_that_cannot_be_halved_down_is_refused(size):
+    with pytest.raises(InputError, match="power of two"):
+        benchmark_training("cpu", size=size)

@@ -1,0 +1,121 @@
+"""Whether a set of images gives its truth away: by their files, or by pixels that no reader looks at."""
+
+import os
+
+import numpy as np
+import pytest
+from PIL import Image, PngImagePlugin
+
+from ganlab.errors import InputError
+from ganlab.generation.export import save_png
+from ganlab.generation.stimuli import write_stimuli
+from ganlab.study.design.audit import FEATURES, audit, features, format_audit, read_truth
+
+COUNT = 40
+
+
+def pictures(seed=0, sigma=20.0):
+    """Alike in both kinds: noise about a grey of the picture's own."""
+    draw = np.random.default_rng(seed)
+    levels = draw.uniform(90, 160, COUNT)
+    return [np.clip(draw.normal(level, sigma, (32, 32)), 0, 255).astype(np.uint8) for level in levels]
+
+
+@pytest.fixture
+def fair(tmp_path):
+    """A folder whose kinds nothing tells apart, and its truth."""
+    folder, truth = tmp_path / "images", {}
+    for k, picture in enumerate(pictures()):
+        save_png(picture, folder / f"{k:02d}.png", plain=True)
+        truth[f"{k:02d}"] = k % 2 == 0
+        os.utime(folder / f"{k:02d}.png", (1e9, 1e9))
+    return folder, truth
+
+
+def synthetic_ones(fair):
+    folder, truth = fair
+    return [folder / f"{code}.png" for code, synthetic in truth.items() if synthetic]
+
+
+def test_a_fair_set_passes(fair):
+    found = audit(*fair)
+    assert found["leaks"] == [] and found["images"] == COUNT and found["synthetic"] == COUNT // 2
+    assert found["machine"]["low"] <= 0.5 <= found["machine"]["high"]
+    text = format_audit(found)
+    assert "Do not start" not in text and "the same in all" in text
+
+
+@pytest.mark.parametrize("what", ["words", "bytes", "changed", "format", "mode", "pixels"])
+def test_what_files_tell_is_found(fair, what):
+    for path in synthetic_ones(fair):
+        with Image.open(path) as opened:
+            image = opened.copy()
+        if what == "words":
+            words = PngImagePlugin.PngInfo()
+            words.add_text("Software", "a generator")
+            image.save(path, pnginfo=words, compress_level=0)
+        elif what == "bytes":
+            image.save(path, compress_level=9)
+        elif what == "format":
+            path.unlink()
+            image.save(path.with_suffix(".bmp"))
+        elif what == "mode":
+            image.convert("RGB").save(path)
+        elif what == "pixels":
+            image.crop((0, 0, 31, 32)).save(path)
+        os.utime(path if path.exists() else path.with_suffix(".bmp"), (1e9 + 60 * (what == "changed"),) * 2)
+    found = audit(*fair)
+    assert what in found["leaks"]
+    assert "Do not start" in format_audit(found)
+
+
+def test_a_machine_finds_pixels_that_readers_do_not_look_at(fair):
+    """A black line at the border, or less noise: worth more than anatomy."""
+    for path in synthetic_ones(fair):
+        picture = np.asarray(Image.open(path)).copy()
+        picture[0] = 0
+        save_png(picture, path, plain=True)
+    found = audit(*fair)
+    assert found["features"]["black"] == 1 and found["machine"]["area"] > 0.95
+    assert "A machine that sees no anatomy" in format_audit(found | {"leaks": []})
+
+
+def test_features_are_what_they_say():
+    flat = np.full((16, 16), 100, np.uint8)
+    flat[4, 4] = 104
+    found = features(flat)
+    assert set(found) == set(FEATURES) and all(np.isfinite(list(found.values())))
+    assert found["darkest"] == 100 and found["greys"] == 2 and found["noise"] == 0
+    assert found["comb"] == pytest.approx(3 / 5) and found["black"] == found["white"] == 0
+
+
+def test_our_own_sets_have_no_leak(tmp_path):
+    files = write_stimuli("dcgan-digits", 40, tmp_path)
+    found = audit(tmp_path / "images", read_truth(tmp_path / "truth.csv"))
+    assert found["leaks"] == [] and files["truth"].endswith("truth.csv")
+
+
+def test_sets_that_cannot_be_audited_are_refused(fair, tmp_path):
+    folder, truth = fair
+    with pytest.raises(InputError, match='lacks 1 of 41 images, such as "99"'):
+        audit(folder, truth | {"99": True})
+    with pytest.raises(InputError, match="lacks 40 of 40"):
+        audit(tmp_path / "nowhere", truth)
+    with pytest.raises(InputError, match="too few to audit"):
+        audit(folder, {code: truth[code] for code in list(truth)[:12]})
+    save_png(np.asarray(Image.open(folder / "00.png")), folder / "01.png")
+    with pytest.raises(InputError, match='"01" and "00" are the same picture'):
+        audit(folder, truth)
+    (folder / "01.png").write_bytes(b"no picture")
+    with pytest.raises(InputError, match=r'"01\.png" is not a picture that can be read'):
+        audit(folder, truth)
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("code\n1\n", "no columns"), ("code,arm\n1,fake\n", 'arm of "1" is "fake"'), (None, "cannot be read"),
+])  # fmt: skip
+def test_truth_that_is_none_is_refused(tmp_path, text, words):
+    if text:
+        (tmp_path / "truth.csv").write_text(text)
+    with pytest.raises(InputError, match=words):
+        read_truth(tmp_path / "truth.csv")

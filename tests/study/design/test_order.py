@@ -1,0 +1,257 @@
+"""In what order and for how long images are shown: neither tells which of them is synthetic."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from ganlab.study.design.protocol import (
+    BLOCKS,
+    DESIGNS,
+    FINDING,
+    LAG,
+    PANEL,
+    PRACTICE,
+    TEST,
+    Case,
+    Protocol,
+    exposure_ms,
+    pairs,
+    permuted,
+    plan,
+    read_sealed,
+)
+from tests.study.conftest import built, with_opposite_truth
+
+SINGLE = ("yes-no", "ordinal", "staircase", "diagnose")  # designs that ask about an image at a time
+pytestmark = pytest.mark.usefixtures("same_dice")
+
+
+def of_kinds(real, synthetic):
+    return [Case(f"{k:08x}", k >= real, TEST) for k in range(real + synthetic)]
+
+
+# --- the order ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_a_plan_is_the_same_each_time_and_from_the_sealed_text(design):
+    sealed = built(design=design)
+    for reader in range(4):
+        assert plan(sealed, reader) == plan(sealed, reader) == plan(read_sealed(sealed.text()), reader)
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+@pytest.mark.parametrize("images", [24, 61])
+def test_the_order_does_not_depend_on_the_truth(design, images):
+    sealed = built(images, design=design, practice=5, catch=3, repeats=0.3)
+    turned = with_opposite_truth(sealed)
+    assert any(case.synthetic != now.synthetic for case, now in zip(sealed.cases, turned.cases, strict=True))
+    for reader in range(6):
+        assert plan(turned, reader) == plan(sealed, reader)
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_every_image_of_the_test_is_asked_about_once(design):
+    sealed = built(64, design=design, repeats=0.2)
+    tested = Counter(case.code for case in sealed.cases if case.role == TEST)
+    for reader in range(3):
+        trials = [t for t in plan(sealed, reader) if not t.repeat and not t.catch]
+        assert Counter(c for t in trials if t.block == TEST for c in t.codes) == tested
+        found = Counter(c for t in trials if t.block == FINDING for c in t.codes)
+        assert found == (tested if design == "diagnose" else Counter())
+
+
+@pytest.mark.parametrize(("design", "asks"), [
+    ("yes-no", "authenticate"), ("2afc", "choose"), ("ordinal", "rate"), ("mosaic", "mark"),
+    ("staircase", "authenticate"), ("diagnose", "authenticate"),
+])  # fmt: skip
+def test_what_is_asked(design, asks):
+    trials = plan(built(64, design=design, repeats=0.2), 0)
+    assert {t.asks for t in trials if t.block != FINDING} == {asks}
+    assert {t.asks for t in trials if t.block == FINDING} == ({"diagnose"} if design == "diagnose" else set())
+
+
+def test_lesions_are_looked_for_before_anyone_is_asked_what_is_real():
+    blocks = [t.block for t in plan(built(design="diagnose", repeats=0.3), 1)]
+    assert blocks == sorted(blocks, key=[FINDING, PRACTICE, TEST].index) and set(blocks) == {PRACTICE, FINDING, TEST}
+
+
+@pytest.mark.parametrize("design", [*SINGLE, "2afc"])
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.25, 0.5])
+def test_repeats_come_twenty_others_later_and_are_as_many_as_promised(design, share):
+    sealed = built(104, design=design, repeats=share, catch=5)
+    questions = 50 if design == "2afc" else 100
+    for reader in range(4):
+        trials = [t for t in plan(sealed, reader) if t.block == TEST]
+        first = {t.codes: k for k, t in enumerate(trials) if not t.repeat}
+        again = {t.codes: k for k, t in enumerate(trials) if t.repeat}
+        assert len(again) == sum(t.repeat for t in trials) == round(share * questions)
+        for codes, k in again.items():
+            assert k - first[codes] > LAG
+            between = {t.codes for t in trials[first[codes] + 1 : k] if not t.repeat and not t.catch}
+            assert len(between) >= LAG
+
+
+@pytest.mark.parametrize(("tested", "repeats"), [(20, 0), (21, 1), (26, 6), (40, 16), (56, 22)])
+def test_a_test_too_short_for_the_lag_repeats_what_it_can(tested, repeats):
+    trials = plan(built(tested, practice=0, catch=0, repeats=0.4), 0)
+    assert sum(t.repeat for t in trials) == repeats <= round(0.4 * tested)
+
+
+def test_catch_images_come_once_at_places_of_each_readers_own():
+    sealed = built(catch=5)
+    catches = {case.code for case in sealed.cases if case.role == "catch"}
+    places = []
+    for reader in range(4):
+        trials = plan(sealed, reader)
+        found = [t for t in trials if t.catch]
+        assert Counter(t.codes[0] for t in found) == Counter(catches)
+        assert all(t.block == TEST and not t.repeat for t in found)
+        assert not catches & {c for t in trials if not t.catch for c in t.codes}
+        places.append(tuple(k for k, t in enumerate(trials) if t.catch))
+    assert len(set(places)) > 1
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_neighbours_read_in_opposite_orders(design):
+    sealed = built(60, design=design, repeats=0, catch=0)
+    orders = []
+    for pair in range(3):
+        one, two = (plan(sealed, 2 * pair + k) for k in range(2))
+        for block in (TEST, FINDING):
+            there, back = ([t.codes for t in trials if t.block == block] for trials in (one, two))
+            assert there == [codes[::-1] if design == "2afc" else codes for codes in reversed(back)]
+        assert [t for t in one if t.block == PRACTICE] == [t for t in two if t.block == PRACTICE]
+        orders.append(tuple(t.codes for t in one))
+    assert len(set(orders)) == 3
+
+
+def test_two_alternatives_are_a_real_and_a_synthetic_image_and_the_same_for_all():
+    sealed = built(60, design="2afc", practice=6)
+    cases, seen = sealed.by_code(), []
+    for reader in range(6):
+        trials = plan(sealed, reader)
+        assert all(sorted(cases[c].synthetic for c in t.codes) == [False, True] for t in trials)
+        assert Counter(t.block for t in trials if not t.repeat) == Counter({PRACTICE: 3, TEST: 27})
+        seen.append({frozenset(t.codes) for t in trials if t.block == TEST})
+        sides = Counter(cases[t.codes[0]].synthetic for t in trials if t.block == TEST and not t.repeat)
+        assert abs(sides[True] - sides[False]) <= 1
+    assert all(found == seen[0] for found in seen)
+
+
+strata = st.lists(st.tuples(st.booleans(), st.sampled_from("abc")), max_size=40)
+
+
+@given(strata, st.integers(0, 2**32))
+def test_alternatives_are_of_one_stratum_as_far_as_there_are(known, seed):
+    cases = [Case(f"{k:08x}", synthetic, TEST, stratum) for k, (synthetic, stratum) in enumerate(known)]
+    by_code = {case.code: case for case in cases}
+    found = pairs(cases, np.random.default_rng(seed))
+    counts = Counter(known)
+    of_a_kind = [sum(synthetic == arm for synthetic, _ in known) for arm in (False, True)]
+    assert len(found) == min(of_a_kind)  # as many as can be
+    codes = [code for pair in found for code in pair]
+    assert len(set(codes)) == len(codes)
+    assert all(by_code[a].synthetic != by_code[b].synthetic for a, b in found)
+    same = sum(by_code[a].stratum == by_code[b].stratum for a, b in found)
+    assert same == sum(min(counts[False, name], counts[True, name]) for name in "abc")
+
+
+@pytest.mark.parametrize("images", [24, 40, 61, 130])
+def test_panels_hold_all_images_and_are_nearly_of_a_size(images):
+    sealed = built(images, design="mosaic")
+    tested = {case.code for case in sealed.cases if case.role == TEST}
+    for reader in range(2):
+        panels = [t.codes for t in plan(sealed, reader) if t.block == TEST and not t.repeat]
+        sizes = [len(panel) for panel in panels]
+        assert max(sizes) <= PANEL and max(sizes) - min(sizes) <= 1 and len(panels) == -(-len(tested) // PANEL)
+        assert sorted(code for panel in panels for code in panel) == sorted(tested)
+    assert [len(t.codes) for t in plan(sealed, 0) if t.block == PRACTICE] == [4]
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_there_need_be_no_practice(design):
+    assert {t.block for t in plan(built(design=design, practice=0), 0)} <= {TEST, FINDING}
+
+
+def unevenness(order):
+    """The most by which the synthetic ones of a beginning are more or fewer than their share."""
+    synthetic = np.array([case.synthetic for case in order])
+    return np.abs(np.cumsum(synthetic) - np.arange(1, len(order) + 1) * synthetic.mean()).max()
+
+
+@given(st.integers(1, 300), st.integers(0, 2**32))
+def test_as_many_of_either_kind_are_even_within_a_block(each, seed):
+    cases = of_kinds(each, each)
+    order = permuted(cases, np.random.default_rng(seed))
+    assert sorted(case.code for case in order) == [case.code for case in cases]
+    assert unevenness(order) <= max(BLOCKS) / 4  # four of one kind, then four of the other
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 1000), st.integers(0, 1000), st.integers(0, 2**32))
+@example(372, 820, 372)
+def test_any_beginning_has_its_share_of_either_kind(real, synthetic, seed):
+    cases = of_kinds(real, synthetic)
+    order = permuted(cases, np.random.default_rng(seed))
+    assert sorted(case.code for case in order) == [case.code for case in cases]
+    uneven = unevenness(order) if order else 0
+    assert uneven <= max(BLOCKS)
+
+
+def test_where_a_kind_is_due_is_not_known():
+    """Each place has either kind in some of the orders: not even the last of a block is sure."""
+    cases = of_kinds(20, 20)
+    found = np.array([[c.synthetic for c in permuted(cases, np.random.default_rng(seed))] for seed in range(300)])
+    assert (np.abs(found.mean(0) - 0.5) < 0.15).all()
+
+
+# --- exposures ------------------------------------------------------------------------------------------
+
+STAIRCASE = Protocol(design="staircase")
+
+
+def test_a_staircase_begins_at_half_a_second_and_goes_down_by_10_and_up_by_30():
+    assert exposure_ms(STAIRCASE, []) == 500
+    assert exposure_ms(STAIRCASE, [True]) == 490 and exposure_ms(STAIRCASE, [False]) == 530
+    assert exposure_ms(STAIRCASE, [True, True, False, True]) == 500
+
+
+@given(st.lists(st.booleans(), max_size=200), st.booleans())
+def test_a_staircase_stays_within_its_bounds_step_by_step(right, last):
+    before, after = exposure_ms(STAIRCASE, right), exposure_ms(STAIRCASE, [*right, last])
+    assert 30 <= after <= 1000
+    assert after == (max(30, before - 10) if last else min(1000, before + 30))
+
+
+def test_a_staircase_has_a_floor_and_a_ceiling():
+    assert exposure_ms(STAIRCASE, [True] * 100) == 30 and exposure_ms(STAIRCASE, [False] * 100) == 1000
+    assert exposure_ms(STAIRCASE, [True] * 100 + [False]) == 60
+    assert exposure_ms(STAIRCASE, [False] * 100 + [True]) == 990
+
+
+@pytest.mark.parametrize(("p", "after"), [(0.75, 500), (0.5, 700), (0.9, 380)])
+def test_right_three_times_of_four_stays_put_and_chance_drifts_up(p, after):
+    """Twenty answers: p of them 10 ms down, the others 30 ms up, which is 0, +200 and -120 ms on average."""
+    draws = np.random.default_rng(0).random((4000, 20)) < p
+    assert np.mean([exposure_ms(STAIRCASE, row.tolist()) for row in draws]) == pytest.approx(after, abs=4)
+
+
+def test_a_staircase_settles_where_three_of_four_are_right():
+    """An observer who is right by chance at 0 ms and always after long; of 173 ms, three times of four."""
+    rng, right, shown = np.random.default_rng(1), [], []
+    for _ in range(1500):
+        shown.append(exposure_ms(STAIRCASE, right))
+        right.append(rng.random() < 1 - 0.5 * 0.5 ** (shown[-1] / 173))
+    assert np.mean(shown[200:]) == pytest.approx(173, abs=20)
+    assert np.mean(right[200:]) == pytest.approx(0.75, abs=0.01)
+
+
+@pytest.mark.parametrize("design", [design for design in DESIGNS if design != "staircase"])
+def test_other_designs_show_an_image_for_as_long_as_the_protocol_says(design):
+    for answers in ([], [True] * 9, [False] * 9):
+        assert exposure_ms(Protocol(design=design), answers) == 0
+        assert exposure_ms(Protocol(design=design, limit_s=1.5), answers) == 1500

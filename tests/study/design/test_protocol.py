@@ -1,0 +1,333 @@
+"""What is sealed and what it hides: no hash tells which image is synthetic."""
+
+import json
+from collections import Counter
+from dataclasses import fields, replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ganlab.errors import InputError
+from ganlab.study.design import protocol
+from ganlab.study.design.protocol import (
+    DESIGNS,
+    PRACTICE,
+    TEST,
+    Case,
+    Protocol,
+    Sealed,
+    build,
+    check_protocol,
+    digest,
+    plan,
+    read_sealed,
+)
+from ganlab.study.design.stimuli import Lesion
+from tests.study.conftest import built, made_stimuli, with_opposite_truth
+
+TODAY = datetime(2030, 6, 15, 12, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def same_dice_and_day(same_dice, monkeypatch):
+    """Seeds are 0, 1, 2, ... and it is the 15th of June, 2030."""
+
+    class Frozen(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return TODAY.astimezone(tz)
+
+    monkeypatch.setattr(protocol, "datetime", Frozen)
+
+
+# --- the seal -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_sealed_text_gives_back_what_was_sealed(design):
+    sealed = built(design=design, groups=("student", "radiologist"), title='Ärzte "raten"\n')
+    back = read_sealed(sealed.text())
+    assert back == sealed and back.seal() == sealed.seal() and back.design_hash() == sealed.design_hash()
+    assert json.loads(sealed.text())["seed"] == sealed.seed
+
+
+words = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+numbers = st.floats(-1e6, 1e6, allow_nan=False)
+lesions = st.none() | st.builds(Lesion, numbers, numbers, numbers)
+cases = st.builds(Case, words, st.booleans(), st.sampled_from([PRACTICE, TEST, "catch"]), words, words, lesions)
+protocols = st.builds(
+    Protocol, title=words, design=st.sampled_from(list(DESIGNS)), instructions=words, readers=st.integers(1, 200),
+    repeats=st.floats(0, 0.5), limit_s=numbers, prevalence=st.booleans(), groups=st.lists(words, max_size=8).map(tuple),
+    margin=st.floats(0.01, 0.4), race=st.booleans(),
+)  # fmt: skip
+
+
+@settings(max_examples=50)
+@given(protocols, st.lists(cases, max_size=4), st.dictionaries(words, words, max_size=3), st.integers(0, 2**63), words)
+def test_any_sealed_text_gives_back_what_was_sealed(how, known, pixels, seed, nonce):
+    sealed = Sealed(how, tuple(known), pixels, seed, nonce)
+    assert read_sealed(sealed.text()) == sealed
+
+
+def other(value):
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, tuple):
+        return (*value, "x")
+    return value + "x" if isinstance(value, str) else value + 1
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Protocol)])
+def test_every_word_of_the_protocol_counts_for_seal_and_design(name):
+    sealed = built()
+    changed = replace(sealed, protocol=replace(sealed.protocol, **{name: other(getattr(sealed.protocol, name))}))
+    assert changed.seal() != sealed.seal() and changed.design_hash() != sealed.design_hash()
+
+
+def test_the_seal_is_broken_by_any_truth():
+    sealed = built(images=24)
+    for k, case in enumerate(sealed.cases):
+        for turned in (replace(case, synthetic=not case.synthetic), replace(case, lesion=Lesion(1, 2, 3))):
+            cases = (*sealed.cases[:k], turned, *sealed.cases[k + 1 :])
+            assert replace(sealed, cases=cases).seal() != sealed.seal()
+
+
+def test_the_seal_is_broken_by_any_pixel_and_by_the_seed():
+    sealed = built(images=24)
+    for code, found in sealed.pixels.items():
+        pixels = sealed.pixels | {code: found[:-1] + ("0" if found[-1] != "0" else "1")}
+        assert replace(sealed, pixels=pixels).seal() != sealed.seal()
+        assert replace(sealed, pixels=pixels).design_hash() != sealed.design_hash()
+    assert replace(sealed, seed=sealed.seed + 1).seal() != sealed.seal()
+    assert replace(sealed, nonce=other(sealed.nonce)).seal() != sealed.seal()
+
+
+def test_what_readers_get_a_hash_of_tells_no_truth_and_no_order():
+    sealed = built()
+    for same in (with_opposite_truth(sealed), replace(sealed, seed=99), replace(sealed, nonce="0" * 64)):
+        assert same.design_hash() == sealed.design_hash() and same.seal() != sealed.seal()
+
+
+def test_no_one_can_try_all_truths_against_the_seal():
+    how, images = Protocol(), made_stimuli()
+    one, two = (build(how, images)[0] for _ in range(2))
+    assert len(one.nonce) == 64 and one.nonce != two.nonce
+
+
+def test_pixels_of_another_shape_are_others():
+    image = np.arange(24, dtype=np.uint8)
+    assert digest(image.reshape(4, 6)) != digest(image.reshape(6, 4)) != digest(image.reshape(6, 4) + np.uint8(1))
+    assert digest(image.reshape(4, 6)) == digest(image.reshape(4, 6).copy(order="F"))
+
+
+@pytest.mark.parametrize("text", [
+    "", "no JSON", "null", "5", "[]", "{}", '{"cases": 3}', '{"cases": [3], "protocol": {}}',
+    '{"cases": [], "protocol": {"groups": []}}', '{"cases": [], "protocol": {"groups": 5}, "pixels": {}}',
+])  # fmt: skip
+def test_text_that_is_no_seal_is_refused(text):
+    with pytest.raises(InputError, match="no sealed protocol"):
+        read_sealed(text)
+
+
+@pytest.mark.parametrize("where", ["protocol", "case", "lesion", "top"])
+def test_a_seal_with_a_word_missing_or_too_many_is_refused(where):
+    for spoil in (lambda part, name: part.pop(name), lambda part, name: part.update(more=1, **{name: part[name]})):
+        found = json.loads(built(design="diagnose").text())
+        with_lesion = next(case for case in found["cases"] if case["lesion"])
+        part, name = {
+            "protocol": (found["protocol"], "groups"), "case": (found["cases"][0], "code"),
+            "lesion": (with_lesion["lesion"], "radius"), "top": (found, "nonce"),
+        }[where]  # fmt: skip
+        spoil(part, name)
+        if where == "top" and "more" in found:
+            continue  # what else stands in a file is not read
+        with pytest.raises(InputError, match="no sealed protocol"):
+            read_sealed(json.dumps(found))
+
+
+# --- the protocol ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "value", "sentence"), [
+    ("readers", 0, "readers is 0, outside 1 to 200"), ("readers", 201, "readers is 201"),
+    ("practice", -1, "practice is -1, outside 0 to 40"), ("practice", 41, "practice is 41"),
+    ("catch", -1, "catch is -1, outside 0 to 20"), ("catch", 21, "catch is 21"),
+    ("repeats", -0.1, "repeats is -0.1, outside 0 to 0.5"), ("repeats", 0.51, "repeats is 0.51"),
+    ("rest", 4, "rest is 4, outside 5 to 500"), ("rest", 501, "rest is 501"),
+    ("limit_s", -1, "limit_s is -1, outside 0 to 600"), ("limit_s", 601, "limit_s is 601"),
+    ("limit_s", float("nan"), "limit_s is nan"), ("limit_s", float("inf"), "limit_s is inf"),
+    ("margin", 0, "margin is 0, outside 0.01 to 0.4"), ("margin", 0.5, "margin is 0.5"),
+    ("design", "3afc", 'Design "3afc" is not known; choose from yes-no, 2afc, ordinal'),
+    ("title", "x" * 121, "title has 121 characters, more than 120"),
+    ("instructions", "x" * 4001, "instructions has 4,001 characters, more than 4,000"),
+    ("groups", ("x",) * 9, "groups are at most 8"), ("groups", ("",), "of 1 to 60"), ("groups", ("x" * 61,), "1 to 60"),
+    ("expires", "2030-06-14", "expires is 2030-06-14, which is past"), ("keep_until", "1999-12-31", "is past"),
+    ("expires", "soon", 'expires is "soon"; give a date such as 2030-09-13'),
+    ("expires", "2031-02-29", 'expires is "2031-02-29"; give a date'), ("expires", "14.7.2031", "give a date such as"),
+    ("keep_until", "x" * 99, f'keep_until is "{"x" * 20}"; give a date such as 2031-06-15'),
+])  # fmt: skip
+def test_values_out_of_range_are_refused_in_a_sentence(name, value, sentence):
+    with pytest.raises(InputError, match=sentence):
+        check_protocol(Protocol(**{name: value}))
+    with pytest.raises(InputError, match=sentence):
+        build(Protocol(**{name: value}), made_stimuli())
+
+
+@pytest.mark.parametrize("edges", [
+    {"readers": 1, "practice": 0, "catch": 0, "repeats": 0, "rest": 5, "limit_s": 0, "margin": 0.01, "title": ""},
+    {"readers": 200, "practice": 40, "catch": 20, "repeats": 0.5, "rest": 500, "limit_s": 600, "margin": 0.4,
+     "title": "x" * 120, "instructions": "x" * 4000, "groups": ("x" * 60,) * 8, "expires": "2030-06-15"},
+])  # fmt: skip
+def test_values_at_the_edge_are_taken(edges):
+    found = check_protocol(Protocol(**edges))
+    assert {name: getattr(found, name) for name in edges} == edges
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_only_real_or_synthetic_can_be_raced(design):
+    how = Protocol(design=design, race=True)
+    if design == "yes-no":
+        assert check_protocol(how).race
+    else:
+        with pytest.raises(InputError, match=f'"yes-no", not "{design}"'):
+            check_protocol(how)
+
+
+def test_dates_that_are_not_given_are_in_90_days_and_in_a_year():
+    how = Protocol(title="Mine")
+    assert check_protocol(how) == replace(how, expires="2030-09-13", keep_until="2031-06-15")
+    assert check_protocol(check_protocol(how)) == check_protocol(how)
+    assert built().protocol.expires == "2030-09-13"
+
+
+@pytest.mark.parametrize("name", ["expires", "keep_until"])
+@pytest.mark.parametrize("text", ["20300620", "2030-W25-4", "2030W254"])
+def test_dates_are_kept_in_the_one_form_that_texts_can_be_compared_in(name, text):
+    """They are compared with today's as texts, and "20300620" comes after all of "2030-06-21" to "2030-12-31"."""
+    try:
+        found = getattr(check_protocol(Protocol(**{name: text})), name)
+    except InputError:
+        return
+    assert found == "2030-06-20"
+
+
+# --- building -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_every_image_has_one_code_and_one_role(design):
+    stimuli = made_stimuli(40)
+    sealed, images = build(Protocol(design=design, practice=6, catch=3), stimuli)
+    roles = Counter(case.role for case in sealed.cases)
+    assert roles == Counter({PRACTICE: 6, TEST: 34, "catch": 3 if design in ("yes-no", "ordinal", "diagnose") else 0})
+    codes = [case.code for case in sealed.cases]
+    assert len(set(codes)) == len(codes) == len(images) and set(codes) == set(images) == set(sealed.pixels)
+    assert codes == sorted(codes) and all(len(code) == 8 and int(code, 16) >= 0 for code in codes)
+    assert sealed.pixels == {code: digest(image) for code, image in images.items()}
+    for case in sealed.cases:
+        if case.role != "catch":
+            k = int(case.source.removeprefix("file "))
+            assert (images[case.code] == stimuli.images[k]).all()
+            assert (case.synthetic, case.stratum) == (stimuli.synthetic[k], stimuli.strata[k])
+            assert case.lesion == stimuli.lesions[k]
+
+
+@pytest.mark.parametrize("practice", range(8))
+def test_practice_is_of_both_kinds_and_shown_in_the_test_no_more(practice):
+    sealed = built(practice=practice, repeats=0.5)
+    kinds = Counter(case.synthetic for case in sealed.cases if case.role == PRACTICE)
+    assert kinds[False] + kinds[True] == practice and kinds[False] - kinds[True] == practice % 2
+    for reader in range(4):
+        trials = plan(sealed, reader)
+        blocks = [trial.block for trial in trials]
+        assert blocks == [PRACTICE] * practice + [TEST] * (len(blocks) - practice)
+        shown = {block: {c for t in trials if t.block == block for c in t.codes} for block in (PRACTICE, TEST)}
+        assert len(shown[PRACTICE]) == practice and not shown[PRACTICE] & shown[TEST]
+
+
+@pytest.mark.parametrize("practice", [0, 4])
+def test_catch_images_are_shuffled_tiles_of_practice_or_of_any_image(practice):
+    """Whoever knows the tiles again learns nothing: practice is told anyway, and without it both kinds are cut up."""
+    stimuli = made_stimuli(24)  # 24 x 24 pixels are 6 x 6 tiles without a rest
+    sealed, images = build(Protocol(catch=20, practice=practice), stimuli)
+    catches = [case for case in sealed.cases if case.role == "catch"]
+    assert len(catches) == 20 and all(case.synthetic and case.lesion is None for case in catches)
+    role = PRACTICE if practice else TEST
+    sources = {case.code: tiles(images[case.code]) for case in sealed.cases if case.role == role}
+    cut = [[code for code, pieces in sources.items() if pieces == tiles(images[case.code])] for case in catches]
+    assert all(len(found) == 1 for found in cut)
+    assert {sealed.by_code()[found[0]].synthetic for found in cut} == {False, True}
+    for case in catches:
+        assert not any((images[case.code] == image).all() for image in stimuli.images)
+    assert len({sealed.pixels[case.code] for case in catches}) == 20
+
+
+def test_what_is_built_depends_on_the_truth_in_practice_only(monkeypatch):
+    """The same images with opposite truths: the same catch images, codes and pixels."""
+    stimuli = made_stimuli(40)
+    found = []
+    for synthetic in (stimuli.synthetic, ~stimuli.synthetic):
+        monkeypatch.setattr(protocol.secrets, "randbits", lambda bits: 5)
+        sealed, _ = build(Protocol(practice=0, catch=5), replace(stimuli, synthetic=synthetic))
+        found.append((sealed.pixels, [(case.code, case.role) for case in sealed.cases], plan(sealed, 0)))
+    assert found[0] == found[1]
+
+
+def tiles(image, size=4):
+    return sorted(image[i : i + size, j : j + size].tobytes() for i in range(0, 24, size) for j in range(0, 24, size))
+
+
+def test_shuffled_tiles_are_the_tiles_and_what_is_left_over_stays():
+    image = made_stimuli(1, side=26).images[0]
+    found = protocol.shuffled_tiles(image, np.random.default_rng(0))
+    assert tiles(found[:24, :24]) == tiles(image[:24, :24]) and (found[:24, :24] != image[:24, :24]).any()
+    assert (found[24:] == image[24:]).all() and (found[:, 24:] == image[:, 24:]).all()
+
+
+def test_smallest_pictures_are_shuffled_too():
+    image = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    assert (protocol.shuffled_tiles(image, np.random.default_rng(0)) != image).any()
+
+
+def test_every_study_has_codes_roles_and_an_order_of_its_own():
+    one, two = (build(Protocol(), made_stimuli())[0] for _ in range(2))
+    assert len({tuple(sorted(c.source for c in s.cases if c.role == PRACTICE)) for s in (one, two)}) == 2
+    assert not {case.code for case in one.cases} & {case.code for case in two.cases}
+    sources = [[s.by_code()[t.codes[0]].source for t in plan(s, 0)] for s in (one, two)]
+    assert sources[0] != sources[1]
+
+
+@pytest.mark.parametrize("practice", [12, 20, 21, 24, 40])
+def test_too_few_images_are_refused_whatever_practice_takes(practice):
+    with pytest.raises(InputError, match=f"20 images less {practice} for practice are too few; give more images"):
+        built(images=20, practice=practice)
+
+
+def test_ten_of_either_kind_are_enough_for_ten_in_practice():
+    assert sum(case.role == TEST for case in built(images=20, practice=10).cases) == 10
+
+
+@pytest.mark.parametrize("lesions", [[None] * 40, [Lesion(8, 8, 3)] * 40])
+def test_diagnosing_needs_images_with_a_lesion_and_without(lesions):
+    stimuli = replace(made_stimuli(), lesions=lesions)
+    with pytest.raises(InputError, match="needs images with a lesion and images without"):
+        build(Protocol(design="diagnose"), stimuli)
+    assert build(Protocol(), stimuli)
+
+
+@pytest.mark.parametrize("lesions", [[Lesion(8, 8, 3)] + [None] * 19, [None] + [Lesion(8, 8, 3)] * 19])
+def test_practice_does_not_take_the_last_lesion_away(lesions):
+    """Either the test has both in it, or the study is refused; 20 studies, other images in each one's practice."""
+    for _ in range(20):
+        try:
+            sealed, _ = build(Protocol(design="diagnose", practice=10), replace(made_stimuli(20), lesions=lesions))
+        except InputError:
+            continue
+        assert {case.lesion is not None for case in sealed.cases if case.role == TEST} == {True, False}
+
+
+def test_images_without_a_word_on_lesions_can_be_read():
+    assert build(Protocol(), replace(made_stimuli(), lesions=[]))

@@ -1,0 +1,210 @@
+"""What counts as an answer, and what is right."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ganlab.errors import InputError
+from ganlab.study.analysis.statistics import area
+from ganlab.study.design.protocol import TEST, Case, Trial
+from ganlab.study.design.stimuli import Lesion
+from ganlab.study.reading.answers import NUMBERS, check_answer, judged, right
+
+SHAPE = (20, 30)  # rows, columns
+GOOD = {  # an answer to each kind of question
+    "authenticate": {"synthetic": True, "confidence": 3},
+    "choose": {"chosen": 1, "confidence": 6},
+    "rate": {"realism": 2},
+    "mark": {"marked": [0, 2]},
+    "diagnose": {"confidence": 5, "place": [29.5, 19.25]},
+}
+NAN, INF = math.nan, math.inf
+pytestmark = pytest.mark.usefixtures("same_dice")
+
+
+def asked(asks, codes=("a", "b", "c"), **how):
+    return Trial(asks, TEST, codes[: {"mark": 3, "choose": 2}.get(asks, 1)], **how)
+
+
+# --- what counts ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("asks", GOOD)
+def test_an_answer_is_kept_and_nothing_else(asks):
+    everything = {"truth": 1, "note": "Dr. Who", "reader": 3, "ua": "Mozilla"}
+    for said in GOOD.values():
+        everything = said | everything
+    assert check_answer(asked(asks), everything | GOOD[asks], SHAPE) == GOOD[asks]
+
+
+CASES = {
+    "synthetic": ("authenticate", [0, 1, None, "true", "", [], {}, [True], NAN]),
+    "confidence": ("authenticate", [0, 7, -1, True, False, 3.0, 3.5, NAN, INF, "3", None, [3], {"1": 1}, 10**30]),
+    "chosen": ("choose", [-1, 2, True, False, 0.0, "0", None, [0], [[0]]]),
+    "realism": ("rate", [0, 7, True, 1.0, NAN, "1", None, [1], {}]),
+    "marked": ("mark", [None, 0, "0", "", {}, {"0": 1}, [3], [-1], [True], [0.0], ["0"], [None], [[0]], [NAN]]),
+    "place": ("diagnose", [
+        0, "", "1,2", True, [], [1], [1, 2, 3], ["1", 2], [1, None], [True, 2], [NAN, 2], [2, INF], [[1, 2]],
+        {"x": 1, "y": 2}, [10**400, 1],
+    ]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, (_, bad) in CASES.items() for value in bad], ids=lambda v: str(v)[:20]
+)
+def test_values_of_other_kinds_are_refused(name, value):
+    asks = CASES[name][0]
+    with pytest.raises(InputError):
+        check_answer(asked(asks), GOOD[asks] | {name: value}, SHAPE)
+
+
+@pytest.mark.parametrize(("asks", "name"), [(asks, name) for asks, said in GOOD.items() for name in said])
+def test_an_answer_that_lacks_something_is_none(asks, name):
+    said = {key: value for key, value in GOOD[asks].items() if key != name}
+    with pytest.raises(InputError):
+        check_answer(asked(asks), said, SHAPE)
+
+
+@pytest.mark.parametrize("said", [None, True, 3, "real", [], ["synthetic"], [{"synthetic": True, "confidence": 1}]])
+@pytest.mark.parametrize("asks", GOOD)
+def test_what_is_no_object_is_no_answer(asks, said):
+    with pytest.raises(InputError, match="no answer"):
+        check_answer(asked(asks), said, SHAPE)
+
+
+def test_sentences_say_what_is_missing():
+    for asks, said, sentence in (
+        ("authenticate", {}, "Say real or synthetic"),
+        ("authenticate", {"synthetic": True, "confidence": 7}, "confidence is 7; it is a whole number from 1 to 6"),
+        ("choose", {"chosen": "left"}, "chosen is left; it is a whole number from 0 to 1"),
+        ("mark", {"marked": [3]}, "Mark images 0 to 2 of the panel, or none"),
+        ("diagnose", {"confidence": 4}, "You say there is a lesion: click where"),
+        ("diagnose", {"confidence": 4, "place": [31, 3]}, "not within the image of 30 x 20 pixels"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            check_answer(asked(asks), said, SHAPE)
+
+
+@pytest.mark.parametrize("place", [[0, 0], [30, 20], [30, 0], [0.0, 20.0], [15.5, 10.25]])
+def test_a_place_within_the_image_is_taken(place):
+    found = check_answer(asked("diagnose"), {"confidence": 4, "place": place}, SHAPE)["place"]
+    assert found == place and all(type(v) is float for v in found)
+
+
+@pytest.mark.parametrize("place", [[-0.1, 5], [5, -0.1], [30.1, 5], [5, 20.1], [20, 30], [-1, -1], [1e9, 1e9]])
+def test_a_place_outside_the_image_is_refused(place):
+    with pytest.raises(InputError, match="not within the image"):
+        check_answer(asked("diagnose"), {"confidence": 4, "place": place}, SHAPE)
+
+
+@pytest.mark.parametrize("confidence", range(1, 7))
+def test_who_sees_a_lesion_says_where(confidence):
+    said = {"confidence": confidence, "place": None}
+    if confidence > 3:
+        with pytest.raises(InputError, match="click where"):
+            check_answer(asked("diagnose"), said, SHAPE)
+    else:
+        assert check_answer(asked("diagnose"), said, SHAPE) == said
+
+
+def test_marks_are_in_order_and_once():
+    assert check_answer(asked("mark"), {"marked": [2, 0, 2, 0, 0]}, SHAPE) == {"marked": [0, 2]}
+    assert check_answer(asked("mark"), {"marked": []}, SHAPE) == {"marked": []}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_numbers_of_the_browser_are_kept_within_bounds(name):
+    low, high = NUMBERS[name]
+    for value, kept in ((low, low), (high, high), (low - 1e9, low), (high * 2, high), (-1e300, low), (1e300, high)):
+        assert check_answer(asked("rate"), {"realism": 1, name: value}, SHAPE) == {"realism": 1, name: kept}
+    assert check_answer(asked("rate"), {"realism": 1, name: 1.23456}, SHAPE)[name] == 1.235
+
+
+@pytest.mark.parametrize("value", [NAN, INF, -INF, True, False, None, "12", "", [1], {"ms": 1}])
+@pytest.mark.parametrize("name", ["ms", "zoom", "centre"])
+def test_numbers_of_the_browser_that_are_none_are_left_out(name, value):
+    assert check_answer(asked("rate"), {"realism": 1, name: value}, SHAPE) == {"realism": 1}
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_numbers_too_large_for_any_computer_do_no_harm(sign):
+    value = sign * 10**400  # a whole number in JSON, and no float
+    found = check_answer(asked("rate"), {"realism": 1, "ms": value}, SHAPE)
+    assert found in ({"realism": 1}, {"realism": 1, "ms": 0 if value < 0 else 1e8})
+
+
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+values = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3)
+)
+names = st.sampled_from(["synthetic", "confidence", "chosen", "realism", "marked", "place", *NUMBERS])
+
+
+@given(st.sampled_from(list(GOOD)), st.dictionaries(names, values | st.integers(-1, 8) | st.just([1, 2])))
+def test_whatever_is_sent_is_a_clean_answer_or_refused(asks, sent):
+    try:
+        found = check_answer(asked(asks), sent, SHAPE)
+    except InputError:
+        return
+    assert set(found) - set(NUMBERS) == set(GOOD[asks])
+    assert json.loads(json.dumps(found, allow_nan=False)) == found == check_answer(asked(asks), found, SHAPE)
+    assert isinstance(right(asked(asks), found, {code: Case(code, True, TEST) for code in "abc"}), bool)
+
+
+# --- right and wrong ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("asks", "truth", "said", "good"), [
+    ("authenticate", [True], {"synthetic": True}, True), ("authenticate", [False], {"synthetic": False}, True),
+    ("authenticate", [True], {"synthetic": False}, False), ("authenticate", [False], {"synthetic": True}, False),
+    ("choose", [True, False], {"chosen": 0}, True), ("choose", [True, False], {"chosen": 1}, False),
+    ("choose", [False, True], {"chosen": 1}, True), ("choose", [False, True], {"chosen": 0}, False),
+    *[("rate", [True], {"realism": k}, k <= 3) for k in range(1, 7)],
+    *[("rate", [False], {"realism": k}, k >= 4) for k in range(1, 7)],
+    ("mark", [True, False, True], {"marked": [0, 2]}, True), ("mark", [True, False, True], {"marked": [0]}, False),
+    ("mark", [True, False, True], {"marked": [0, 1, 2]}, False), ("mark", [False] * 3, {"marked": []}, True),
+])  # fmt: skip
+def test_answers_are_right_or_wrong(asks, truth, said, good):
+    cases = {code: Case(code, synthetic, TEST) for code, synthetic in zip("abc", truth, strict=False)}
+    assert right(asked(asks), said, cases) is good
+
+
+@pytest.mark.parametrize("confidence", range(1, 7))
+@pytest.mark.parametrize("synthetic", [True, False])
+def test_a_lesion_is_there_or_not_whatever_the_image_is(confidence, synthetic):
+    sick, well = (Case("a", synthetic, TEST, lesion=lesion) for lesion in (Lesion(1, 2, 3), None))
+    assert right(asked("diagnose"), {"confidence": confidence}, {"a": sick}) is (confidence > 3)
+    assert right(asked("diagnose"), {"confidence": confidence}, {"a": well}) is (confidence <= 3)
+
+
+def signed(rows):
+    return [sure if called else -sure for _, called, sure in rows]
+
+
+def test_each_kind_of_answer_judges_its_images():
+    assert judged(asked("authenticate"), GOOD["authenticate"]) == [("a", True, 3)]
+    assert judged(asked("choose"), GOOD["choose"]) == [("a", False, 6), ("b", True, 6)]
+    assert judged(asked("mark"), GOOD["mark"]) == [("a", True, 1), ("b", False, 1), ("c", True, 1)]
+    assert judged(asked("diagnose"), GOOD["diagnose"]) == []
+    found = [judged(asked("rate"), {"realism": realism})[0] for realism in range(1, 7)]
+    assert found == [("a", True, 6), ("a", True, 4), ("a", True, 2), ("a", False, 2), ("a", False, 4), ("a", False, 6)]
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(1, 6)), min_size=2, max_size=30))
+def test_ratings_have_the_area_of_what_they_are_turned_into(rated):
+    truth, realism = (np.array(column) for column in zip(*rated, strict=True))
+    scores = [signed(judged(asked("rate"), {"realism": int(each)}))[0] for each in realism]
+    assert (np.diff(np.array(scores)[np.argsort(realism)]) <= 0).all()  # the realer, the less synthetic
+    if 0 < truth.sum() < len(truth):
+        assert area(np.array(scores), truth) == pytest.approx(area(-realism, truth), abs=1e-12)
+
+
+@pytest.mark.parametrize("realism", range(1, 7))
+def test_a_rating_calls_synthetic_what_counts_as_right_for_it(realism):
+    ((_, called, _),) = judged(asked("rate"), {"realism": realism})
+    assert right(asked("rate"), {"realism": realism}, {"a": Case("a", True, TEST)}) is called

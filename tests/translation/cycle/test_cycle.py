@@ -1,0 +1,143 @@
+"""Cycles of translators whose answers are known: what is kept, hidden and lost is then known too."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from ganlab.errors import InputError
+from ganlab.imaging.volume import Volume
+from ganlab.translation.cycle import cycle as cycles
+from ganlab.translation.cycle.cycle import (
+    blurred,
+    consistency,
+    distance_to,
+    hidden_message,
+    lesion_kept,
+    put_lesion,
+    quantised,
+    run_cycle,
+    with_noise,
+)
+
+AFFINE = np.array([[-2.0, 0, 0, 40], [0, 0, 2.0, -40], [0, 2.0, 0, -40], [0, 0, 0, 1]])  # voxels run L, S, A
+MODELS = ("there", "back")
+
+
+@pytest.fixture
+def mr():
+    """A head of 40 mm radius: white matter 100 with a texture, nothing around it."""
+    volume = Volume(np.zeros((40, 42, 41), np.float32), AFFINE, "arbitrary", "t1")
+    texture = 100 + np.random.default_rng(0).normal(0, 5, volume.shape).astype(np.float32)
+    return replace(volume, array=np.where(distance_to(volume, (0, 0, 0)) < 36, texture, 0).astype(np.float32))
+
+
+@pytest.fixture
+def translators(monkeypatch):
+    """G makes every MR a CT of 40 HU in the head and -1000 outside; it hides the MR in the HU's last decimals. F reads
+    that message, and so has a perfect cycle and no idea of the anatomy."""
+
+    def translate(volume, task, model, **_):
+        if task == "mr2ct":
+            array = np.where(volume.array > 20, 40 + volume.array / 10_000, -1000.0)
+            made = replace(volume, array=array.astype(np.float32), unit="HU", modality="ct")
+        else:
+            message = np.where(volume.array > -200, (volume.array - 40) * 10_000, 0)
+            made = replace(volume, array=(message / 100).astype(np.float32), unit="", modality="t1")
+        return SimpleNamespace(synthetic=made, model=model, notices=(), seconds=1.0)
+
+    monkeypatch.setattr(cycles, "translate", translate)
+    monkeypatch.setattr(cycles, "source_units", lambda array, task: array / (100 if task.source == "t1" else 1000))
+
+
+def test_a_cycle_that_closes_has_no_error_although_it_knows_nothing(mr, translators):
+    cycle = run_cycle(mr, "mr2ct", *MODELS)
+    assert cycle.models == MODELS
+    assert cycle.mask.sum() == pytest.approx((mr.array > 20).sum(), rel=0.02)
+    found = consistency(cycle)
+    assert found["mae"] < 0.02 and found["relative"] < 0.1
+    assert len(found["slices"]) == mr.shape[1]  # the second axis of these voxels runs up
+    assert found["slices"][0] is None and found["slices"][21] is not None
+    assert found["relative"] == pytest.approx(found["mae"] / cycle.range)
+    assert found["relative"] == pytest.approx(cycle.relative_error[cycle.mask].mean(), rel=1e-4)
+
+
+def test_slices_are_counted_from_the_feet_whichever_way_the_voxels_run(mr, translators):
+    """The same head, stored from the top down, has the same errors slice by slice."""
+    turned = replace(mr, array=mr.array[:, ::-1].copy(), affine=mr.affine @ np.array(
+        [[1, 0, 0, 0], [0, -1, 0, mr.shape[1] - 1], [0, 0, 1, 0], [0, 0, 0, 1]]
+    ))  # fmt: skip
+    low = replace(mr, array=mr.array * (1 + np.arange(42)[None, :, None] / 42).astype(np.float32))
+    high = replace(turned, array=low.array[:, ::-1].copy())
+    one, other = (consistency(run_cycle(v, "mr2ct", *MODELS, change=quantised(1.0)))["slices"] for v in (low, high))
+    assert one == pytest.approx(other) and one[5] != one[-6]
+
+
+def test_the_gain_of_a_scanner_is_no_error(mr, translators):
+    """The way back gives white matter as 1; the same cycle of a scan twice as bright has the same error."""
+    bright = replace(mr, array=2 * mr.array)
+    assert consistency(run_cycle(bright, "mr2ct", *MODELS))["mae"] < 0.02
+    ct = replace(mr, array=np.where(mr.array > 20, 1.5, 1.0), unit="HU")
+    assert cycles.scale_between(ct, mr, mr.array > 20) == 1.0
+
+
+def test_a_hidden_message_does_not_survive_what_no_reader_minds(mr, translators):
+    cycle = run_cycle(mr, "mr2ct", *MODELS)
+    changes = {"1 HU of noise": with_noise(1.0), "whole HU": quantised(1.0), "2 mm blur": blurred(2.0)}
+    found = hidden_message(cycle, changes)
+    assert found["as it is"]["mae"] < 0.02
+    assert found["1 HU of noise"]["change"] == pytest.approx(0.8, abs=0.05)  # sqrt(2 / pi)
+    assert found["1 HU of noise"]["mae"] > 50 and found["whole HU"]["mae"] > 0.9
+    direct = consistency(run_cycle(mr, "mr2ct", *MODELS, change=quantised(1.0)))
+    assert direct["mae"] == found["whole HU"]["mae"]
+
+
+def test_a_lesion_is_lost_in_the_middle_and_back_at_the_end_where_a_message_carries_it(mr, translators):
+    place, radius = (10.0, -6.0, 8.0), 7.0
+    cycle, healthy = (run_cycle(v, "mr2ct", *MODELS) for v in (put_lesion(mr, place, radius, 1.6), mr))
+    found = lesion_kept(cycle, healthy, place, radius)
+    scan, middle, end = found["input"], found["synthetic"], found["reconstruction"]
+    assert scan["with"] / scan["without"] == pytest.approx(1.6, abs=1e-3) and scan["kept"] == 1.0
+    assert middle["with"] - middle["without"] == pytest.approx(0.006, abs=0.001)  # a CT of 40 HU everywhere
+    assert middle["kept"] is None  # HU are no share of an MR's signal
+    assert end["kept"] == pytest.approx(1.0, abs=0.02)  # it was hidden in the decimals
+    assert scan["noise"] == pytest.approx(0.6 * 100 / 5, rel=0.15)  # a texture of 5
+    assert put_lesion(mr, place, radius, 1.0).array == pytest.approx(mr.array, abs=1e-4)
+
+
+def test_tissue_around_a_lesion_does_not_change_its_contrast(mr, translators):
+    """A bright ring around the place: what was put in is read as it was put in."""
+    place, radius = (10.0, -6.0, 8.0), 7.0
+    away = distance_to(mr, place)
+    ringed = replace(mr, array=np.where((away > 8) & (away < 20) & (mr.array > 0), 170, mr.array).astype(np.float32))
+    cycle, healthy = (run_cycle(v, "mr2ct", *MODELS) for v in (put_lesion(ringed, place, radius, 1.4), ringed))
+    found = lesion_kept(cycle, healthy, place, radius)["input"]
+    assert found["with"] / found["without"] == pytest.approx(1.4, abs=1e-3)
+
+
+def test_a_lesion_of_a_ct_is_a_difference_in_hu():
+    ct = Volume(np.full((30, 30, 30), 40.0, np.float32), np.eye(4), "HU", "ct")
+    array = put_lesion(ct, (15, 15, 15), 4, 30.0).array
+    assert array[15, 15, 15] == 70 and array[0, 0, 0] == 40 and array.dtype == np.float32
+    with pytest.raises(InputError, match="-500 to 2000 HU"):
+        put_lesion(ct, (15, 15, 15), 4, 5000)
+
+
+@pytest.mark.parametrize(
+    ("place", "radius", "contrast", "words"),
+    [
+        ((0, 0, 0), 1, 2, "1 mm radius"),
+        ((0, 0, 0), 5, 9, "contrast of 9"),
+        ((500, 0, 0), 5, 2, "not in the scan"),
+        ((float("nan"), 0, 0), 5, 2, "not in the scan"),
+    ],
+)
+def test_a_lesion_that_cannot_be_is_a_sentence(mr, place, radius, contrast, words):
+    with pytest.raises(InputError, match=words):
+        put_lesion(mr, place, radius, contrast)
+
+
+def test_only_tasks_with_a_way_back_have_cycles(mr):
+    with pytest.raises(InputError, match="no way back"):
+        run_cycle(mr, "t1fa")

@@ -1,0 +1,153 @@
+import itertools
+
+import numpy as np
+import pytest
+
+from ganlab.checkpoints import list_models, load_tensors, model_folder, save_tensors
+from ganlab.errors import Cancelled, InputError
+from ganlab.imaging.volume import Volume
+from ganlab.phantoms import make_patient
+from ganlab.translation.inference import fuse, head_box, load_network, translate
+from ganlab.translation.tasks import TASKS, cards_of
+
+
+@pytest.fixture(scope="module")
+def patient():
+    return make_patient(9001, ("t1", "ct"), spacing=2.0)
+
+
+@pytest.fixture(scope="module")
+def synthetic(patient):
+    return translate(patient["t1"], device="cpu").synthetic
+
+
+def reoriented(volume, axes, flips):
+    """The same voxels in another order, with the affine that says so."""
+    array = volume.array.transpose(axes)
+    affine = np.eye(4)
+    affine[:3, :3] = volume.affine[:3, list(axes)]
+    affine[:3, 3] = volume.affine[:3, 3]
+    for axis, flip in enumerate(flips):
+        if flip:
+            array = np.flip(array, axis)
+            affine[:3, 3] += affine[:3, axis] * (array.shape[axis] - 1)
+            affine[:3, axis] *= -1
+    return Volume(np.ascontiguousarray(array), affine, volume.unit, volume.modality)
+
+
+def test_synthetic_ct_lies_on_the_grid_of_its_input_in_hu(patient, synthetic):
+    assert synthetic.shape == patient["t1"].shape and synthetic.array.dtype == np.float32
+    np.testing.assert_array_equal(synthetic.affine, patient["t1"].affine)
+    assert synthetic.unit == "HU" and synthetic.modality == "ct"
+    assert synthetic.array.min() >= -1024 and synthetic.array.max() <= 3071
+
+
+def test_synthetic_ct_is_the_patients_ct(patient, synthetic):
+    real = patient["ct"].array
+    brain = (real > 20) & (real < 50) & (np.indices(real.shape)[2] > 60)
+    assert 15 < synthetic.array[brain].mean() < 50
+    assert synthetic.array[real < -990].mean() < -930
+    assert synthetic.array[real > 1000].mean() > 600
+
+
+@pytest.fixture(scope="module")
+def slab(patient):
+    """60 mm of the vault, and its synthetic CT."""
+    t1 = patient["t1"]
+    affine = t1.affine.copy()
+    affine[2, 3] += 70 * 2.0
+    t1 = Volume(t1.array[:, :, 70:100], affine, modality="t1")
+    return t1, translate(t1, device="cpu", planes=["axial"]).synthetic
+
+
+ORDERS = [
+    *zip(itertools.permutations(range(3)), itertools.product((0, 1), repeat=3), strict=False),
+    ((2, 0, 1), (1, 1, 0)),
+    ((1, 2, 0), (0, 1, 1)),
+    ((0, 2, 1), (1, 1, 1)),
+    ((0, 1, 2), (1, 0, 1)),
+]
+
+
+@pytest.mark.parametrize(("axes", "flips"), ORDERS)
+def test_any_voxel_order_gives_the_same_answer(slab, axes, flips):
+    t1, straight = slab
+    turned = translate(reoriented(t1, axes, flips), device="cpu", planes=["axial"]).synthetic
+    assert turned.shape == tuple(np.array(t1.shape)[list(axes)])
+    np.testing.assert_allclose(turned.array, reoriented(straight, axes, flips).array, atol=0.01)
+
+
+def test_progress_ends_at_one_and_a_cancelled_translation_stops(patient):
+    shares = []
+    translate(patient["t1"], device="cpu", planes=["coronal"], progress=shares.append)
+    assert shares == sorted(shares) and shares[-1] == 1
+    with pytest.raises(Cancelled):
+        translate(patient["t1"], device="cpu", cancelled=lambda: True)
+
+
+def test_what_the_task_cannot_take_is_refused_in_a_sentence(patient):
+    t1, ct = patient["t1"], patient["ct"]
+    with pytest.raises(InputError, match="CT"):
+        translate(ct)
+    with pytest.raises(InputError, match="mr2pet"):
+        translate(t1, task="mr2pet")
+    with pytest.raises(InputError, match="oblique"):
+        translate(t1, planes=["oblique"])
+    with pytest.raises(InputError, match="no model"):
+        translate(t1, model="no-such-model")
+    wide = Volume(t1.array, np.diag([8.0, 8.0, 8.0, 1.0]))
+    with pytest.raises(InputError, match="litres"):
+        translate(wide)
+
+
+@pytest.mark.parametrize("wanted", TASKS)
+@pytest.mark.parametrize("made", TASKS)
+def test_a_model_serves_its_own_task_alone(made, wanted):
+    name, task = TASKS[made].default_model, TASKS[wanted]
+    if made == wanted:
+        assert load_network(name, "cpu", task).task == made
+        return
+    with pytest.raises(InputError, match=f'"{name}" makes .* from .*, not {task.target.upper()}; choose {wanted}-'):
+        load_network(name, "cpu", task)
+
+
+def test_only_models_of_the_task_are_proposed(patient):
+    with pytest.raises(InputError, match="makes CT from T1, not FA") as raised:
+        translate(patient["t1"], "t1fa", "mr2ct-unet")
+    with pytest.raises(InputError, match="that makes FA from T1") as missing:
+        translate(patient["t1"], "t1fa", "nothing")
+    for said in (str(raised.value), str(missing.value)):
+        names = said.rpartition("choose ")[2].split(", ")
+        assert names == [*(card["name"] for card in cards_of("t1fa")), "or give the folder of a training."]
+    with pytest.raises(InputError, match=r"makes FLAIR from T1; give the folder of a training\.$"):
+        translate(patient["t1"], "t1flair")
+
+
+def test_a_model_that_does_not_say_its_task_serves_none(tmp_path):
+    tensors, config = load_tensors(model_folder("mr2ct-unet") / "model.safetensors")
+    del config["task"]
+    save_tensors(tmp_path / "model.safetensors", tensors, config)
+    with pytest.raises(InputError, match="does not say which task"):
+        load_network(str(tmp_path), "cpu", TASKS["mr2ct"])
+
+
+def test_empty_slices_are_empty_and_only_the_head_is_computed():
+    array = np.zeros((40, 48, 56), np.float32)
+    array[16:24, 16:32, 20:36] = 1
+    box = head_box(array, margin=4)
+    assert all(s.start <= a and s.stop >= b for s, a, b in zip(box, (16, 16, 20), (24, 32, 36), strict=True))
+    out = fuse(load_network("mr2ct-unet", "cpu"), array, ["axial"], "cpu", empty=-1.0)
+    assert (out[:, :, :20] == -1).all() and (out[:, :, 36:] == -1).all()
+
+
+def test_every_pretrained_model_has_a_card_that_fits_its_weights():
+    for card in list_models():
+        tensors, config = load_tensors(model_folder(card["name"]) / "model.safetensors")
+        kept = ("running", "num_batches", "grain.pattern")  # with the weights, but not learned
+        learned = [v for k, v in tensors.items() if not any(name in k for name in kept)]
+        if card["task"] != "features":  # these keep the scale of what they regress as well
+            assert sum(v.numel() for v in learned) == card["parameters"]
+        assert config.get("task", card["task"]) == card["task"]
+        if card["task"] in TASKS:
+            assert card["metrics"]["held_out_seeds"] == list(range(9000, 9006))
+    assert list_models("mr2ct")

@@ -1,0 +1,209 @@
+"""Readers over HTTP: many at once, a server that dies under them, SQLite and PostgreSQL; and what the pages answer."""
+
+import base64
+import io
+import json
+import os
+import zipfile
+
+import numpy as np
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from PIL import Image
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from ganlab.benchmarks.study import run
+from ganlab.errors import InputError
+from ganlab.study.reading import archive
+from ganlab.ui.pages.turing.study_server import Desk, routes
+
+POSTGRES = "GANLAB_TEST_POSTGRES"
+HOST = "the host's secret"
+ODD = '{"do": "progress", "study": "\\ud800", "secret": "\\ud800", "code": "\\ud800"}'
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request):
+    """None for a new SQLite file, or the address of a real PostgreSQL server."""
+    if request.param == "sqlite":
+        return None
+    if not os.environ.get(POSTGRES):
+        pytest.skip(f"no PostgreSQL server: set {POSTGRES} to the address of an empty database")
+    return os.environ[POSTGRES]
+
+
+def test_fifty_readers_at_once_lose_nothing(url):
+    found = run(readers=50, images=20, url=url)
+    assert found["unfinished"] == []
+    assert found["acknowledged"] == found["stored"] == 1000
+    assert found["lost"] == found["doubled"] == found["changed"] == 0
+
+
+def test_a_server_that_is_killed_again_and_again_loses_nothing(url):
+    found = run(readers=10, images=40, kills=8, url=url)
+    assert found["kills"] == 8
+    assert found["sent_again"] > 0
+    assert found["unfinished"] == []
+    assert found["acknowledged"] == found["stored"] == 400
+    assert found["lost"] == found["doubled"] == found["changed"] == 0
+
+
+def test_migrations_make_the_tables_that_are_used(url, tmp_path):
+    engine = archive.open_archive(url or f"sqlite:///{tmp_path}/studies.db")
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), archive.META) == []
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("nonsense", "address"),
+        ("oracle9://x", "address"),
+        ("sqlite://", "no file"),
+        ("sqlite:////proc/x/y.db", "cannot be opened"),
+    ],
+)
+def test_a_database_that_cannot_be_had_is_said(address, words):
+    with pytest.raises(InputError, match=words):
+        archive.open_archive(address)
+
+
+def test_a_sqlite_file_is_safe_against_a_power_cut(tmp_path):
+    engine = archive.open_archive(f"sqlite:///{tmp_path}/studies.db")
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
+    engine.dispose()
+
+
+@pytest.fixture
+def client(tmp_path):
+    desk = Desk(f"sqlite:///{tmp_path}/studies.db")
+    yield TestClient(Starlette(routes=routes(desk, HOST)))
+    desk.engine.dispose()
+
+
+def ask(client, **request):
+    headers = {"X-Ganlab-Host": HOST} if request.get("host") == HOST else {}
+    return client.post("/organise", content=json.dumps(request), headers=headers).json()
+
+
+def png(seed, deep=False):
+    rng, file = np.random.default_rng(seed), io.BytesIO()
+    greys = rng.integers(0, 2**16 if deep else 256, (20, 22)).astype(np.uint16 if deep else np.uint8)
+    Image.fromarray(greys).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def uploaded(first, count=12):
+    return [{"name": f"../{k}.png", "data": png(k)} for k in range(first, first + count)]
+
+
+def created(client, **more):
+    request = {"do": "create", "host": HOST, "protocol": {"readers": 2, "practice": 2}, "real": uploaded(0),
+               "synthetic": uploaded(100)} | more  # fmt: skip
+    return ask(client, **request)
+
+
+def test_a_study_is_created_read_and_told_over_the_web(client):
+    made = created(client)
+    mine = {"study": made["study"], "secret": made["secret"]}
+    found = ask(client, do="progress", **mine)
+    assert found["seal"] == made["seal"]
+    for reader in found["readers"]:
+        frame = client.post("/rate", content=json.dumps({"code": reader["invitation"], "do": "consent"})).json()
+        while frame["stage"] == "question":
+            request = {"code": reader["invitation"], "do": "answer", "token": frame["token"]}
+            frame = client.post(
+                "/rate", content=json.dumps(request | {"said": {"synthetic": True, "confidence": 2}})
+            ).json()
+    assert {reader["state"] for reader in ask(client, do="progress", **mine)["readers"]} == {"done"}
+    assert "unblinded" in ask(client, do="report", **mine)["error"]
+    assert ask(client, do="lock", **mine)["status"] == "locked"
+    assert ask(client, do="unblind", **mine)["status"] == "unblinded"
+    assert "<table>" in ask(client, do="report", **mine)["html"]
+    packed = ask(client, do="export", **mine)
+    names = zipfile.ZipFile(io.BytesIO(base64.b64decode(packed["zip"]))).namelist()
+    assert {"readings.csv", "protocol.json", "certificate.json", "imrmc.csv", "mrmcaov.csv", "report.html"} <= set(
+        names
+    )
+
+
+def test_a_study_of_a_generator_is_created_over_the_web(client):
+    made = created(client, model="dcgan-digits", count=30)
+    assert set(made) == {"study", "secret", "seal"}
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"host": "guess"}, "host's secret"),
+        ({"host": None}, "host's secret"),
+        ({"protocol": None}, "protocol is missing"),
+        ({"protocol": {"readers": "4"}}, "readers"),
+        ({"protocol": {"readers": True}}, "readers"),
+        ({"protocol": {"readers": 10**6}}, "outside"),
+        ({"protocol": {"design": "guess"}}, "not known"),
+        ({"protocol": {"margin": "x"}}, "margin"),
+        ({"model": "mr2ct-unet", "count": 30}, ""),
+        ({"model": "../x", "count": 30}, ""),
+        ({"model": "dcgan-digits", "count": "30"}, "number of images"),
+        ({"real": None}, "real images"),
+        ({"real": [{"name": "x.png"}]}, "did not arrive"),
+        ({"real": [{"name": "x.png", "data": "!!"}]}, "did not arrive"),
+        ({"real": []}, "no images"),
+        ({"real": uploaded(0, 3)}, "too few"),
+        ({"real": uploaded(100)}, "same picture"),
+        ({"real": [*uploaded(0), {"name": "x.png", "data": "bm8gcGljdHVyZQ=="}]}, "is not a picture that can be read"),
+        ({"real": [{"name": "a.png", "data": png(k, deep=True)} for k in range(12)]}, "16 bits"),
+        ({"real": [{"name": "\0.png", "data": png(0)}]}, "did not arrive"),
+        ({"real": [{"name": "x.png", "data": "\u00e9"}]}, "did not arrive"),
+        ({"size": "big"}, "number of pixels"),
+    ],
+)  # fmt: skip
+def test_what_cannot_become_a_study_is_said(client, more, words):
+    found = created(client, **more)
+    assert set(found) == {"error"}
+    assert words in found["error"]
+    assert found["error"].endswith((".", "?"))
+
+
+def test_without_a_hosts_secret_nobody_creates_over_the_web(tmp_path):
+    client = TestClient(Starlette(routes=routes(Desk(f"sqlite:///{tmp_path}/s.db"))))
+    assert ask(client, do="options")["web"] is False
+    assert "GANLAB_HOST_SECRET" in created(client, host="")["error"]
+    assert not (tmp_path / "s.db").exists()
+
+
+@pytest.mark.parametrize("body", ["", "[]", "5", "{", "[" * 8000, '{"do": "reveal"}', "\xff", ODD])
+@pytest.mark.parametrize("place", ["/rate", "/organise"])
+def test_requests_of_no_page_get_a_sentence(client, place, body):
+    found = client.post(place, content=body.encode("latin-1"))
+    assert found.status_code in (200, 400)
+    assert "Traceback" not in found.text
+    assert "error" in found.text or "Not a request" in found.text
+
+
+def test_requests_that_are_too_long_are_cut(client):
+    assert client.post("/rate", content="x" * 9000).status_code == 413
+    assert client.post("/organise", content="x" * 2**21).status_code == 413  # only who has the host's secret sends more
+    assert client.post("/organise", content="x" * 2**21, headers={"X-Ganlab-Host": HOST}).status_code == 400
+
+
+@pytest.mark.parametrize("values", [(60, 1000, 0.1), (4, 10**400, 0.1), (4, 60, 10**400), (4, 60, 0), ("4", 60, 0.1)])
+def test_plans_that_would_stop_the_server_are_refused(client, values):
+    assert "error" in ask(client, do="plan", **dict(zip(("readers", "count", "margin"), values, strict=True)))
+
+
+def test_pages_come_with_guards_and_unlisted_places_are_not_there(client):
+    for place in ("/rate", "/organise"):
+        found = client.get(place)
+        assert "default-src 'none'" in found.headers["Content-Security-Policy"]
+        assert found.headers["Cache-Control"] == "no-store"
+    for place in ("/rate/rate.html", "/rate/%2e%2e%2fREADME.md", "/rate/studies.db", "/rate/rating.py", "/pictures/1"):
+        assert client.get(place).status_code == 404
+    for method in ("put", "delete", "patch"):
+        assert getattr(client, method)("/rate").status_code == 405
