@@ -1,4 +1,4 @@
-"""Contact sheet of phantom patients: python -m ganlab.phantoms.contact_sheet assets/readme-phantoms.png"""
+"""Contact sheet of phantom patients: python -m ganlab.phantoms.contact_sheet assets/readme/phantoms.png"""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def launch(settings: Settings | None = None, **overrides):
             "max_file_size": f"{settings.max_upload_mb}mb",
             "app_kwargs": {"routes": routes},
             "theme": theme(),
-            "css_paths": ASSETS / "ganlab.css",
+            "css_paths": ASSETS / "shared" / "ganlab.css",
             "footer_links": [],
             "ssr_mode": False,
             "enable_monitoring": False,

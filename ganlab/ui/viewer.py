@@ -21,13 +21,22 @@ from ganlab.ui.components import canvas
 from ganlab.ui.live_protocol import PRIVATE
 from ganlab.ui.sessions import Store
 
-SCRIPTS = ("colour.js", "volume.js", "panes.js", "overlay.js", "profile.js", "controls.js", "gestures.js", "viewer.js")
+SCRIPTS = (
+    "shared/colour.js",
+    "shared/viewer/volume.js",
+    "shared/viewer/panes.js",
+    "shared/viewer/overlay.js",
+    "shared/viewer/profile.js",
+    "shared/controls.js",
+    "shared/viewer/gestures.js",
+    "shared/viewer/viewer.js",
+)
 VOLUMES = "gradio_api/ganlab/volumes"  # relative, so that it holds behind a proxy's prefix
 GONE = "This result is no longer on the server: it is deleted when its page is closed. Translate again."
 
 
 def volume_viewer(value: dict, elem_id: str) -> gr.HTML:
-    """A canvas viewer of registered volumes (assets/viewer.js); its value is a manifest, see `manifest`."""
+    """A canvas viewer of registered volumes; its value is a manifest, see `manifest`."""
     return canvas(elem_id, SCRIPTS, "volumeViewer(element.firstElementChild, props, watch)", value)
 
 

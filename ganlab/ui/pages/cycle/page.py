@@ -41,7 +41,7 @@ from ganlab.ui.sessions import Store
 from ganlab.ui.viewer import volume_viewer
 
 TITLE, SLUG = "Cycle", "cycle"
-OPENING = ASSETS / "opening-cycle"  # made by `python -m ganlab.ui.opening_cases cycle`
+OPENING = ASSETS / "cycle" / "opening"  # made by `python -m ganlab.ui.opening_cases cycle`
 PLACE = (26.0, -30.0, 32.0, 8.0)  # of a lesion to start with: RAS mm and radius, in the white matter of the right side
 CONTRASTS = {"mr2ct": ("Times as bright", 1.4), "ct2mr": ("HU more", 30.0)}  # label, to start with
 
@@ -275,7 +275,7 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
                 with gr.Column(min_width=340):
                     table = words(shown[3], "cycle-figures")
                 with gr.Column(min_width=340):
-                    mark = (ASSETS / "slices.js").read_text(encoding="utf-8")
+                    mark = (ASSETS / "cycle" / "slices.js").read_text(encoding="utf-8")
                     chart = gr.HTML(shown[4], elem_id="cycle-chart", js_on_load=mark, apply_default_css=False)
             delimiters = [{"left": "$$", "right": "$$", "display": True}, {"left": "$", "right": "$", "display": False}]
             gr.Markdown(

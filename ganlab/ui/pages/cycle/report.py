@@ -111,7 +111,7 @@ def ticks(most: float, count: int) -> list[float]:
 
 
 def slices_chart(case: Case) -> str:
-    """The cycle's error of every axial slice, as SVG, from the feet to the head; assets/slices.js moves the mark."""
+    """The cycle's error of every axial slice, as SVG, feet to head; assets/cycle/slices.js moves the mark."""
     found, hu = case.cycle["consistency"], case.measured == "ct"
     values = found["slices"]
     there = [v for v in values if v is not None]

@@ -25,7 +25,7 @@ from ganlab.lazy import Tensor, torch
 from ganlab.ui.live_protocol import PRIVATE, pack_images, read_question
 from ganlab.ui.pages.generate.image_cache import images_of
 
-ASK = "gradio_api/ganlab/generate"  # also where generate.js asks
+ASK = "gradio_api/ganlab/generate"  # also where latent_space.js asks
 MAX_REQUEST = 2**18  # bytes
 MOST = {"count": 144, "points": 16, "frames": 120, "index": 10_000, "side": 12, "steps": 21}
 FIRST = "dcgan-nodules"  # if it is there
@@ -70,7 +70,7 @@ class Explorer:
         self.probability = get_objective(self.config.objective).probability
 
     def facts(self) -> dict:
-        """What generate.js has to know before it asks."""
+        """What latent_space.js has to know before it asks."""
         kind = self.kind
         return {
             "model": self.name, "title": kind.title, "size": kind.size, "mm": kind.mm, "sides": kind.sides,

@@ -16,7 +16,14 @@ from ganlab.ui.components import QUIET, canvas, data_address
 from ganlab.ui.pages.generate.training_sessions import Training, Trainings
 from ganlab.ui.sessions import Store
 
-SCRIPTS = ("colour.js", "controls.js", "plane.js", "curves.js", "generate.js", "training.js")
+SCRIPTS = (
+    "shared/colour.js",
+    "shared/controls.js",
+    "shared/plane.js",
+    "shared/curves.js",
+    "generate/latent_space.js",
+    "generate/training.js",
+)
 OWN, OWN_SIZE = "own-64", 64  # a visitor's images, and the side they are brought to
 WIDTH = {"digits": 32}  # channels beside the image, where a visitor waits; else:
 USUAL_WIDTH = 24

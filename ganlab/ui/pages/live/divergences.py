@@ -128,7 +128,13 @@ def games_page(quiet: dict) -> None:
             )  # fmt: skip
             r1 = gr.Slider(0, 1, 0, step=0.05, label="R1 penalty (gamma)", visible=False, elem_id="games-r1")
         with gr.Column(scale=4, elem_classes="gl-result"):
-            scripts = ("colour.js", "controls.js", "plane.js", "curves.js", "games.js")
+            scripts = (
+                "shared/colour.js",
+                "shared/controls.js",
+                "shared/plane.js",
+                "shared/curves.js",
+                "live/two_players.js",
+            )
             picture = computing_canvas(scripts, "twoPlayerGame", played, "games", usual)
             gr.Markdown(ABOUT_GAMES, latex_delimiters=LATEX)
 
@@ -151,7 +157,13 @@ def densities_page(quiet: dict) -> None:
             q = gr.Radio(list(SHAPES), value="normal", label="q, the generator", elem_id="densities-q")
             units = gr.Radio(["nats", "bits"], value="nats", label="Unit", elem_id="densities-unit")
         with gr.Column(scale=4, elem_classes="gl-result"):
-            scripts = ("colour.js", "controls.js", "plane.js", "curves.js", "densities.js")
+            scripts = (
+                "shared/colour.js",
+                "shared/controls.js",
+                "shared/plane.js",
+                "shared/curves.js",
+                "live/densities.js",
+            )
             limits = {"centres": CENTRES, "widths": WIDTHS}
             start = {"p": "two humps", "q": "normal", "unit": "nats", **limits}
             picture = computing_canvas(scripts, "densityBench", measured, "densities", start)

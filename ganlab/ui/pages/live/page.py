@@ -26,7 +26,7 @@ from ganlab.ui.server_settings import Settings
 from ganlab.ui.sessions import Store
 
 TITLE, SLUG = "Live GAN", "toy"
-SCRIPTS = ("colour.js", "controls.js", "plane.js", "curves.js", "toy.js")
+SCRIPTS = ("shared/colour.js", "shared/controls.js", "shared/plane.js", "shared/curves.js", "live/live.js")
 OWN, USUAL_TWIN = "own", "Minimax (saturating)"
 OPTIMISER_NAMES = {"sgd": "SGD", "momentum": "Momentum", "rmsprop": "RMSprop", "adam": "Adam"}
 DATA_NAMES = {

@@ -35,7 +35,7 @@ MEASURE_EVERY = 0.25  # s, where nobody else trains
 FORGET_AFTER = 3600.0  # s without a pull
 MOST = 400  # trainings held at once
 MAX_REQUEST = 8 * 2**20  # bytes; a drawing of as many points as are allowed has less
-PULL = "gradio_api/ganlab/toy"  # also where toy.js asks
+PULL = "gradio_api/ganlab/toy"  # also where live.js asks
 GONE = "This training is no longer on the server: it was forgotten after an hour of rest. Reload the page."
 
 

@@ -22,7 +22,7 @@ from ganlab.ui.sessions import Store
 from ganlab.ui.viewer import manifest, volume_viewer
 
 TITLE, SLUG = "Translate", "translate"
-OPENING = ASSETS / "opening"  # made by `python -m ganlab.ui.opening_cases`
+OPENING = ASSETS / "translate" / "opening"  # made by `python -m ganlab.ui.opening_cases`
 NEW_SEEDS = range(9000, 10_000)  # the phantom patients kept for testing
 PHANTOM, UPLOAD = "Phantom patient", "Your scan"
 ALONE = "none"  # in place of a rival

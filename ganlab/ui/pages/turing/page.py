@@ -21,7 +21,7 @@ from ganlab.ui.sessions import Store
 TITLE, SLUG = "Turing test", "turing"
 ROOMS = ("try", "plan", "run", "report")
 FIRST = "dcgan-nodules"  # if it is there
-SCRIPTS = ("controls.js", "turing.js")
+SCRIPTS = ("shared/controls.js", "turing/practice.js")
 STUDIES = 400  # simulated for a plan
 COLOURS = {"distinguishable": "#D55E00", "equivalent": "#009E73", "inconclusive": "#999999"}
 LATEX = [{"left": "$", "right": "$", "display": False}]

@@ -20,7 +20,7 @@ from ganlab.errors import InputError
 from ganlab.ui.components import data_address
 from ganlab.ui.live_protocol import PRIVATE, Held, read_question
 
-ASK = "gradio_api/ganlab/trial"  # also where turing.js asks
+ASK = "gradio_api/ganlab/trial"  # also where practice.js asks
 MAX_REQUEST = 2**12  # bytes
 COUNTS = (10, 20, 40)
 MOST, FORGET_AFTER = 300, 3600.0  # tests held at once; s without an answer

@@ -20,12 +20,13 @@ from ganlab.ui.components import ASSETS
 from ganlab.ui.live_protocol import PRIVATE, read_question
 
 MAX_REQUEST = 2**13  # bytes of a reader's request
-FILES = {
-    "rate.css": "text/css",
-    "controls.js": "text/javascript",
-    "reading.js": "text/javascript",
-    "rate.js": "text/javascript",
-    "organise.js": "text/javascript",
+TURING = ASSETS / "turing"
+FILES = {  # name in the address: file, media type
+    "rate.css": (TURING / "rate.css", "text/css"),
+    "controls.js": (ASSETS / "shared" / "controls.js", "text/javascript"),
+    "reading.js": (TURING / "reading.js", "text/javascript"),
+    "rate.js": (TURING / "rate.js", "text/javascript"),
+    "organise.js": (TURING / "organise.js", "text/javascript"),
 }
 GUARDED = PRIVATE | {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src data: blob:; "
@@ -59,7 +60,7 @@ def page(name: str) -> Callable:
     """Serves one of the pages."""
 
     async def serve(request: Request) -> Response:
-        return FileResponse(ASSETS / name, media_type="text/html", headers=GUARDED)
+        return FileResponse(TURING / name, media_type="text/html", headers=GUARDED)
 
     return serve
 
@@ -69,7 +70,8 @@ async def file(request: Request) -> Response:
     name = request.path_params["name"]
     if name not in FILES:
         return Response("Not found.", 404)
-    return FileResponse(ASSETS / name, media_type=FILES[name], headers={"Cache-Control": "no-cache"})
+    path, media_type = FILES[name]
+    return FileResponse(path, media_type=media_type, headers={"Cache-Control": "no-cache"})
 
 
 def answering(answer: Callable[[dict], dict], threads: ThreadPoolExecutor, most: Callable[[Request], int]) -> Callable:
