@@ -17,6 +17,9 @@ from ganlab.errors import InputError
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Seed = Annotated[int, typer.Option(help="Same seed, same result on a CPU.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+Settings = Annotated[
+    list[str], typer.Option("--set", help="Any other setting as NAME=VALUE, e.g. batch=128; may be repeated.")
+]
 
 
 def say(result: dict, as_json: bool, text: str | None = None) -> None:

@@ -8,19 +8,16 @@ from typing import Annotated
 
 import typer
 
-from ganlab.cli.console import Device, Json, Seed, make_folder, narrate, progress_bar, say
+from ganlab.cli.console import Device, Json, Seed, Settings, make_folder, narrate, progress_bar, say
 from ganlab.cli.cycle import cycle
 from ganlab.cli.generate import evaluate_generator, generate, nodules, stimuli
 from ganlab.cli.study import study
+from ganlab.cli.toy import toy
 from ganlab.errors import InputError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 
 Modality = Annotated[list[str], typer.Option(help="t1, t2, pd, flair, ct, fa, pet or labels; may be repeated.")]
-
-Settings = Annotated[
-    list[str], typer.Option("--set", help="Any other setting as NAME=VALUE, e.g. batch=128; may be repeated.")
-]
 
 
 def main() -> None:
@@ -52,27 +49,6 @@ def models(as_json: Json = False, seed: Seed = 0, device: Device = "auto") -> No
     cards = list_models()
     text = "\n".join(f"{c['name']:<16} {c['task']:<8} {c['parameters']:>10,} parameters  {c['summary']}" for c in cards)
     say({"models": cards}, as_json, text or "No pretrained models.")
-
-
-@app.command()
-def toy(
-    data: Annotated[str, typer.Option(help="What to learn: ring, grid, spiral, gaussians-1d, ...")] = "ring",
-    objective: Annotated[str, typer.Option(help="The game: minimax, non-saturating, wgan-gp, ...")] = "non-saturating",
-    steps: Annotated[int, typer.Option(help="Rounds of the game.", min=1, max=10**7)] = 2000,
-    runs: Annotated[int, typer.Option(help="Seeds side by side, from --seed on.", min=1, max=8)] = 1,
-    setting: Settings = [],  # noqa: B006
-    as_json: Json = False,
-    seed: Seed = 0,
-    device: Device = "cpu",
-) -> None:
-    """Train a GAN on a one- or two-dimensional distribution and measure what it learned."""
-    from ganlab.settings import parse_settings
-    from ganlab.toy.run import format_run, run
-
-    values = {"data": data, "objective": objective, "runs": runs, "seed": seed, **parse_settings(setting)}
-    bar = progress_bar("training", as_json)
-    result = run(values, steps, device, bar)
-    say(result, as_json, format_run(result))
 
 
 @app.command()
@@ -376,7 +352,7 @@ def experiment(
 
 
 app.command()(cycle)
-for command in (nodules, generate, stimuli, evaluate_generator):
+for command in (toy, nodules, generate, stimuli, evaluate_generator):
     app.command()(command)
 app.add_typer(study, name="study")
 
