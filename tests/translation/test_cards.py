@@ -125,7 +125,7 @@ def test_the_comparison_has_a_column_per_model_and_a_dash_for_what_is_undefined(
 def test_the_command_compares_the_models_after_their_own_tables(monkeypatch, capsys):
     import json
 
-    from ganlab.cli.main import evaluate_models
+    from ganlab.cli.translate import evaluate_models
 
     monkeypatch.setattr(cards, "measure_model", lambda *args: fake())
     monkeypatch.setattr(cards, "models_to_measure", lambda names, task: names)
