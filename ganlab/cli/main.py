@@ -8,11 +8,13 @@ from typing import Annotated
 
 import typer
 
-from ganlab.cli.console import Device, Json, Seed, Settings, make_folder, narrate, progress_bar, say
+from ganlab.cli.console import Device, Json, Seed, make_folder, progress_bar, say
 from ganlab.cli.cycle import cycle
+from ganlab.cli.experiment import experiment
 from ganlab.cli.generate import evaluate_generator, generate, nodules, stimuli
 from ganlab.cli.study import study
 from ganlab.cli.toy import toy
+from ganlab.cli.train import train
 from ganlab.cli.translate import evaluate, evaluate_models, translate
 from ganlab.errors import InputError
 
@@ -132,137 +134,19 @@ def phantom(
     say(result, as_json, "\n".join(files.values()))
 
 
-@app.command()
-def train(
-    preset: Annotated[
-        str,
-        typer.Argument(
-            help="A translator: mr2ct-unet, ct2mr-unet, t1fa-unet, mr2ct-pix2pix, ct2mr-pix2pix, t1fa-pix2pix, "
-            "mr2ct-cyclegan, mr2ct-cyclegan-structure, mr2ct-cyclegan-plain, t1fa-cyclegan or mr2ct-wolterink; "
-            "a generator: dcgan-nodules, ..."
-        ),
-    ],
-    out: Annotated[Path | None, typer.Option(help="Folder for checkpoints; runs/PRESET unless given.")] = None,
-    resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint.")] = False,
-    steps: Annotated[int | None, typer.Option(help="Stop after so many steps in all.", min=1)] = None,
-    minutes: Annotated[
-        float | None, typer.Option(help="Save and stop after so many minutes, to go on with --resume.", min=0)
-    ] = None,
-    start: Annotated[str | None, typer.Option(help="A model whose weights to start from.")] = None,
-    source: Annotated[Path | None, typer.Option(help="Folder of your own volumes, or images, to learn from.")] = None,
-    target: Annotated[
-        Path | None, typer.Option(help="Folder of what they become; of the same names, unless for cyclegan.")
-    ] = None,
-    workers: Annotated[int, typer.Option(help="Processes that make slices.", min=0)] = 1,
-    board: Annotated[bool, typer.Option("--tensorboard", help="Write out/tensorboard as well.")] = False,
-    setting: Settings = [],  # noqa: B006
-    as_json: Json = False,
-    seed: Annotated[int | None, typer.Option(help="Another seed than the preset's.")] = None,
-    device: Device = "auto",
-) -> None:
-    """Train a model on nothing but the phantoms, or on your own volumes.
-
-    SIGINT (Ctrl-C) and SIGTERM save and stop it after the running step; --resume goes on from there.
-
-    Several GPUs or machines: accelerate launch -m ganlab train ...
-    """
-    from functools import partial
-
-    from ganlab.checkpoints import read_card
-    from ganlab.device import resolve
-    from ganlab.generation.data import OWN, get_kind
-    from ganlab.generation.features import FEATURES, train_features
-    from ganlab.generation.own_images import own_kind, read_folder
-    from ganlab.generation.presets import PRESETS as GENERATORS
-    from ganlab.generation.presets import get_preset as get_generator
-    from ganlab.generation.presets import on_own
-    from ganlab.generation.trainer import train as train_generator
-    from ganlab.processes import rank
-    from ganlab.settings import parse_settings, with_settings
-    from ganlab.training import stopping, tensorboard
-    from ganlab.translation.dataset import Folders
-    from ganlab.translation.presets import PRESETS as TRANSLATORS
-    from ganlab.translation.presets import get_preset
-    from ganlab.translation.tasks import get_task
-    from ganlab.translation.trainer import train as run
-
-    out, silent, unit = out or Path("runs") / preset, as_json or rank() > 0, ""
-    if preset.startswith(FEATURES):
-        if setting or minutes is not None:
-            raise InputError(f"{preset} is trained as it is, in minutes: leave --set and --minutes out.")
-        kind = get_kind(preset.removeprefix(FEATURES))
-        if source and not kind.name.startswith(OWN):
-            raise InputError(f"{preset} learns from images that ganlab makes; leave --source out.")
-        if source:
-            kind, notices = own_kind(source, kind.size, progress_bar("images", silent))
-            for notice in notices:
-                print(notice, file=sys.stderr)
-        card = train_features(kind, out, resolve(device), steps or 1200, progress=progress_bar(preset, silent))
-        say({"out": str(out), **card["metrics"]}, as_json)
-        return
-    if preset not in GENERATORS and preset not in TRANSLATORS:
-        raise InputError(
-            f'Preset "{preset}" is not known; choose from {", ".join(GENERATORS)} (images from noise) or '
-            f"{', '.join(TRANSLATORS)} (translation)."
-        )
-    if preset in GENERATORS:
-        if start or target:
-            raise InputError(f"{preset} makes images from noise: leave --start and --target out.")
-        config, images = with_settings(get_generator(preset, steps=steps, seed=seed), parse_settings(setting)), None
-        if source:
-            images, _, notices = read_folder(source, config.network.size, progress_bar("images", silent))
-            config = on_own(config, images)
-            for notice in notices:
-                print(notice, file=sys.stderr)
-        begin = partial(train_generator, config, out, resolve(device), resume, images, progress_bar("images", silent))
-    else:
-        config = get_preset(preset, parse_settings(setting), steps=steps, seed=seed, start=start)
-        if (source is None) != (target is None):
-            raise InputError("--source and --target go together: give both folders, or neither to train on phantoms.")
-        data, unit = Folders(source, target) if source and target else None, get_task(config.task).unit
-        begin = partial(run, config, out, resolve(device), resume, workers, data, progress_bar("volumes", silent))
-    log = tensorboard(out / "tensorboard") if board and rank() == 0 else None
-    with stopping(minutes) as stop:
-        average = narrate(begin(stop=stop), silent, unit, log)
-        code = stop()
-    if rank():
-        return
-    reached = read_card(out)["steps"]
-    done = reached >= config.steps
-    result = {"out": str(out), "steps": reached} | {k: v for k, v in average.items() if k != "rate"}
-    say(result, as_json, f"{out}: done, {reached} steps" if done else f"Stopped at step {reached}; --resume goes on.")
-    if not done:
-        raise typer.Exit(code)
-
-
-@app.command()
-def experiment(
-    name: Annotated[str, typer.Argument(help="paired-vs-unpaired, hallucination or generators.")],
-    out: Annotated[Path | None, typer.Option(help="Folder for trainings and result; runs/NAME unless given.")] = None,
-    steps: Annotated[
-        int | None, typer.Option(help="Of every training; the experiment's own unless given.", min=1)
-    ] = None,
-    workers: Annotated[int, typer.Option(help="Processes that make slices.", min=0)] = 1,
-    as_json: Json = False,
-    seed: Seed = 0,
-    device: Device = "auto",
-) -> None:
-    """Train what an experiment compares, and measure it; a stopped one goes on from its checkpoints."""
-    from ganlab.device import resolve
-    from ganlab.experiments import get_experiment
-    from ganlab.experiments.arms import trainings
-
-    chosen = get_experiment(name)
-    out, steps, place = out or Path("runs") / name, steps or chosen.STEPS, resolve(device)
-    for title, events in trainings(chosen.arms(steps, seed), out, place, workers):
-        if not as_json:
-            print(title, flush=True)
-        narrate(events, as_json)
-    result = chosen.measure(steps, out, place, progress_bar("measuring", as_json) or (lambda share: None))
-    say(result, as_json, f"{chosen.format_result(result)}\n\n{out / 'figure.png'}")
-
-
-for command in (toy, translate, evaluate, evaluate_models, cycle, nodules, generate, stimuli, evaluate_generator):
+for command in (
+    train,
+    experiment,
+    toy,
+    translate,
+    evaluate,
+    evaluate_models,
+    cycle,
+    nodules,
+    generate,
+    stimuli,
+    evaluate_generator,
+):
     app.command()(command)
 app.add_typer(study, name="study")
 

@@ -1,0 +1,150 @@
+"""`ganlab train PRESET`: a translator, a generator from noise, or the features that generators are measured by."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ganlab.cli.console import Device, Json, Settings, narrate, progress_bar, say
+from ganlab.errors import InputError
+
+
+def train(
+    preset: Annotated[
+        str,
+        typer.Argument(
+            help="A translator: mr2ct-unet, ct2mr-unet, t1fa-unet, mr2ct-pix2pix, ct2mr-pix2pix, t1fa-pix2pix, "
+            "mr2ct-cyclegan, mr2ct-cyclegan-structure, mr2ct-cyclegan-plain, t1fa-cyclegan or mr2ct-wolterink; "
+            "a generator: dcgan-nodules, ..."
+        ),
+    ],
+    out: Annotated[Path | None, typer.Option(help="Folder for checkpoints; runs/PRESET by default.")] = None,
+    resume: Annotated[bool, typer.Option(help="Continue from the last checkpoint.")] = False,
+    steps: Annotated[int | None, typer.Option(help="Total number of steps.", min=1)] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Save and stop after this many minutes; continue with --resume.", min=0)
+    ] = None,
+    start: Annotated[str | None, typer.Option(help="A model whose weights to start from.")] = None,
+    source: Annotated[Path | None, typer.Option(help="Folder of your own volumes, or images, to learn from.")] = None,
+    target: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the target volumes; same file names as the sources, except for cyclegan."),
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Worker processes that make slices.", min=0)] = 1,
+    board: Annotated[bool, typer.Option("--tensorboard", help="Write OUT/tensorboard as well.")] = False,
+    setting: Settings = [],  # noqa: B006
+    as_json: Json = False,
+    seed: Annotated[int | None, typer.Option(help="Another seed than the preset's.")] = None,
+    device: Device = "auto",
+) -> None:
+    """Train a model on nothing but the phantoms, or on your own volumes.
+
+    SIGINT (Ctrl-C) and SIGTERM save and stop it after the current step; --resume continues from there.
+
+    Several GPUs or machines: accelerate launch -m ganlab train ...
+    """
+    from ganlab.device import resolve
+    from ganlab.generation.features import FEATURES
+    from ganlab.generation.presets import PRESETS as GENERATORS
+    from ganlab.processes import rank
+    from ganlab.translation.presets import PRESETS as TRANSLATORS
+    from ganlab.translation.presets import get_preset
+    from ganlab.translation.tasks import get_task
+
+    out, silent, unit = out or Path("runs") / preset, as_json or rank() > 0, ""
+    if preset.startswith(FEATURES):
+        if setting or minutes is not None:
+            raise InputError(f"{preset} is trained as it is, in minutes: leave --set and --minutes out.")
+        say(_train_features(preset, out, resolve(device), steps, source, silent), as_json)
+        return
+    if preset in GENERATORS:
+        if start or target:
+            raise InputError(f"{preset} makes images from noise: leave --start and --target out.")
+        config, images = _generator(preset, setting, steps, seed, source, silent)
+        begin = _begin_generator(config, images, out, resolve(device), resume, silent)
+    elif preset in TRANSLATORS:
+        from ganlab.settings import parse_settings
+
+        config = get_preset(preset, parse_settings(setting), steps=steps, seed=seed, start=start)
+        unit = get_task(config.task).unit
+        begin = _begin_translator(config, out, resolve(device), resume, workers, source, target, silent)
+    else:
+        raise InputError(
+            f'Preset "{preset}" is not known; choose from {", ".join(GENERATORS)} (images from noise) or '
+            f"{', '.join(TRANSLATORS)} (translation)."
+        )
+    _run(begin, out, config.steps, minutes, unit, board, as_json)
+
+
+def _run(begin: Callable, out: Path, steps: int, minutes: float | None, unit: str, board: bool, as_json: bool) -> None:
+    """Go through begin(stop=stop)'s events and print them; exit with a signal's code where one stopped it."""
+    from ganlab.checkpoints import read_card
+    from ganlab.processes import rank
+    from ganlab.training import stopping, tensorboard
+
+    log = tensorboard(out / "tensorboard") if board and rank() == 0 else None
+    with stopping(minutes) as stop:
+        average = narrate(begin(stop=stop), as_json or rank() > 0, unit, log)
+        code = stop()
+    if rank():
+        return
+    reached = read_card(out)["steps"]
+    done = reached >= steps
+    result = {"out": str(out), "steps": reached} | {k: v for k, v in average.items() if k != "rate"}
+    say(result, as_json, f"{out}: done, {reached} steps" if done else f"Stopped at step {reached}; --resume goes on.")
+    if not done:
+        raise typer.Exit(code)
+
+
+def _begin_translator(
+    config, out: Path, device: str, resume: bool, workers: int, source: Path | None, target: Path | None, silent: bool
+) -> Callable:
+    from ganlab.translation.dataset import Folders
+    from ganlab.translation.trainer import train
+
+    if (source is None) != (target is None):
+        raise InputError("--source and --target go together: give both folders, or neither to train on phantoms.")
+    data = Folders(source, target) if source and target else None
+    return partial(train, config, out, device, resume, workers, data, progress_bar("volumes", silent))
+
+
+def _generator(preset: str, setting: list[str], steps: int | None, seed: int | None, source: Path | None, silent: bool):
+    """(config, images): the user's own images if there is a folder of them, else None."""
+    from ganlab.generation.own_images import read_folder
+    from ganlab.generation.presets import get_preset, on_own
+    from ganlab.settings import parse_settings, with_settings
+
+    config = with_settings(get_preset(preset, steps=steps, seed=seed), parse_settings(setting))
+    if not source:
+        return config, None
+    images, _, notices = read_folder(source, config.network.size, progress_bar("images", silent))
+    for notice in notices:
+        print(notice, file=sys.stderr)
+    return on_own(config, images), images
+
+
+def _begin_generator(config, images, out: Path, device: str, resume: bool, silent: bool) -> Callable:
+    from ganlab.generation.trainer import train
+
+    return partial(train, config, out, device, resume, images, progress_bar("images", silent))
+
+
+def _train_features(preset: str, out: Path, device: str, steps: int | None, source: Path | None, silent: bool) -> dict:
+    from ganlab.generation.data import OWN, get_kind
+    from ganlab.generation.features import FEATURES, train_features
+    from ganlab.generation.own_images import own_kind
+
+    kind = get_kind(preset.removeprefix(FEATURES))
+    if source and not kind.name.startswith(OWN):
+        raise InputError(f"{preset} learns from images that ganlab makes; leave --source out.")
+    if source:
+        kind, notices = own_kind(source, kind.size, progress_bar("images", silent))
+        for notice in notices:
+            print(notice, file=sys.stderr)
+    card = train_features(kind, out, device, steps or 1200, progress=progress_bar(preset, silent))
+    return {"out": str(out), **card["metrics"]}
