@@ -1,4 +1,4 @@
-"""python -m ganlab nodules|generate|stimuli|evaluate-generator: parses and prints; the work is done in
+"""python -m ganlab generate|stimuli|evaluate-generator: parses and prints; the work is done in
 ganlab/generation."""
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ganlab.cli.console import Device, Json, Seed, make_folder, progress_bar, say
+from ganlab.cli.console import Device, Json, Seed, progress_bar, say
 from ganlab.errors import InputError
 
 OwnSource = Annotated[
@@ -20,25 +20,6 @@ TOO_FEW = (
     "nearly every image lies within reach of another's 5 nearest neighbours, so precision and recall come out near 1 "
     "for any generator, and the Frechet distance of 64 features is mostly bias, many times that of 2,000 images"
 )
-
-
-def nodules(
-    out: Annotated[Path, typer.Option(help="Folder for the patches.")],
-    count: Annotated[int, typer.Option("--n", help="How many, 1 to 10,000.", min=1, max=10_000)] = 64,
-    kind: Annotated[str | None, typer.Option(help="benign or malignant; a coin's toss unless given.")] = None,
-    as_json: Json = False,
-    seed: Seed = 0,
-    device: Device = "cpu",
-) -> None:
-    """Make CT patches of lung nodules whose truth is known: 56 x 56 pixels of 0.7 mm in HU."""
-    from ganlab.generation.export import write_nodules
-    from ganlab.phantoms.lungs.nodules import make_nodules
-
-    made = make_nodules(seed, count, kind)
-    make_folder(out)
-    files = write_nodules(made, out)
-    result = {"seed": seed, "n": count, "malignant": int(made.labels.sum()), "files": files}
-    say(result, as_json, "\n".join(files.values()))
 
 
 def generate(
