@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from ganlab.device import exact, precision, resolve
-from ganlab.generation.data import Images, get_kind
 from ganlab.generation.game import Game
+from ganlab.generation.image_kinds import Images, get_kind
 from ganlab.generation.networks import make_networks
 from ganlab.generation.presets import get_preset
 

@@ -38,7 +38,7 @@ def generate(
     from ganlab.generation.sampling import generate as run
 
     samples = run(model, count, seed, label, psi, resolve(device), progress_bar("generate", as_json))
-    files = write_samples(samples, out)
+    files = write_samples(samples.kind, samples.images, samples.labels, samples.z.numpy(), out)
     result = {"model": model, "n": count, "seed": seed, "label": label, "psi": psi, "files": files}
     say(result, as_json, "\n".join(files.values()))
 
@@ -52,11 +52,11 @@ def stimuli(
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
-    """Real and generated images for a visual Turing test, mixed, under codes."""
+    """Real and generated images for a visual Turing test, mix_images, under codes."""
     from ganlab.device import resolve
-    from ganlab.generation.stimuli import write_stimuli
+    from ganlab.generation.mixed_images import write_mixed_images
 
-    files = write_stimuli(model, count, out, seed, resolve(device), progress_bar("stimuli", as_json), source)
+    files = write_mixed_images(model, count, out, seed, resolve(device), progress_bar("stimuli", as_json), source)
     result = {"model": model, "n": count, "seed": seed, "files": files}
     say(result, as_json, "\n".join(files.values()))
 

@@ -13,8 +13,8 @@ from statistics import mean
 
 from ganlab.checkpoints import replacing
 from ganlab.experiments.arms import Arm, spent, summary, write_result
-from ganlab.generation.data import get_kind, load_images
 from ganlab.generation.export import tiled
+from ganlab.generation.image_kinds import get_kind, load_images
 from ganlab.generation.networks import NetworkConfig
 from ganlab.generation.presets import PRESETS
 from ganlab.generation.quality import evaluate_generator
@@ -124,7 +124,7 @@ def draw(result: dict, out: Path, device: str) -> None:
         pictures[network["title"]] = generate(str(out / f"{name}-0"), SHOWN, device=device).images
     figure = Figure(figsize=(3 * len(pictures), 3.3), facecolor="black", layout="constrained")
     for panel, (title, images) in zip(figure.subplots(1, len(pictures)), pictures.items(), strict=True):
-        panel.imshow(tiled(images, next(iter(kind.windows.values()))), cmap="gray", vmin=0, vmax=255)
+        panel.imshow(tiled(images, kind.window), cmap="gray", vmin=0, vmax=255)
         panel.set_title(title, color="white", fontsize=10)
         panel.axis("off")
     with replacing(out / "figure.png") as partial:

@@ -20,7 +20,8 @@ from ganlab.checkpoints import PRETRAINED, as_config, fill, load_tensors, save_t
 from ganlab.device import describe_device
 from ganlab.errors import InputError
 from ganlab.generation.augment import augmented
-from ganlab.generation.data import HELD_OUT, LEVELS, OWN, PER_PATIENT, TRAINING, Images, Kind, Progress, get_kind
+from ganlab.generation.brain_slices import LEVELS, PER_PATIENT
+from ganlab.generation.image_kinds import HELD_OUT, OWN, TRAINING, ImageKind, Images, Progress, get_kind
 from ganlab.phantoms.lungs.nodule_parts import SOLIDITY
 from ganlab.phantoms.lungs.nodules import make_nodules
 from ganlab.training import learning_rate
@@ -85,7 +86,9 @@ class FeatureNet(nn.Module):
         return self.label(known), told * self.spread + self.centre
 
 
-def known_images(kind: Kind, seed: int, count: int, progress: Progress = None) -> tuple[Images, dict[str, np.ndarray]]:
+def known_images(
+    kind: ImageKind, seed: int, count: int, progress: Progress = None
+) -> tuple[Images, dict[str, np.ndarray]]:
     """Images of a seed, and what is known of each beside its label: name -> (N,).
 
     Nodules: what `Nodules` says, a 0 or 1 for each solidity, and the scanner's kernel and noise, so that features see
@@ -95,11 +98,11 @@ def known_images(kind: Kind, seed: int, count: int, progress: Progress = None) -
     its LOOKS.
     """
     if kind.name.startswith(OWN):
-        values = kind.to_network(kind.made(seed, count, progress)[0])
+        values = kind.to_network(kind.make(seed, count, progress)[0])
         images = torch.cat([values.rot90(turns, (2, 3)) for turns in range(TURNS)])
         return Images(kind, images, torch.arange(TURNS).repeat_interleave(len(values))), _looks(images)
     if kind.name != "nodules":
-        values, labels = kind.made(seed, count, progress)
+        values, labels = kind.make(seed, count, progress)
         attributes = {}
         if kind.classes == LEVELS:
             place = np.arange(len(labels)) % PER_PATIENT / PER_PATIENT
@@ -181,7 +184,7 @@ def explained(net: FeatureNet, images: Images, attributes: dict[str, np.ndarray]
     return {name: 1 - e / v for name, e, v in rows if v > 0}
 
 
-def feature_config(kind: Kind, **changes) -> FeatureConfig:
+def feature_config(kind: ImageKind, **changes) -> FeatureConfig:
     """What features of a kind are trained with. Lungs have no handedness; digits and heads have."""
     known = {"nodules": (*NODULES, *SOLIDITY)}.get(kind.name, ("height",) if kind.classes == LEVELS else ())
     classes = len(kind.classes)
@@ -192,7 +195,7 @@ def feature_config(kind: Kind, **changes) -> FeatureConfig:
 
 
 def train_features(
-    kind: Kind, out: Path, device: str = "cpu", steps: int = 1200, count: int = 0, progress: Progress = None
+    kind: ImageKind, out: Path, device: str = "cpu", steps: int = 1200, count: int = 0, progress: Progress = None
 ) -> dict:
     """Train the features of a kind on `count` images and write out/model.safetensors and its card, whose front matter
     is returned. progress(share): of the images, then of the steps. Deterministic on a CPU."""
@@ -248,7 +251,7 @@ A Frechet distance on these features is not comparable with the FID of papers, w
 """
 
 
-def own_features(kind: Kind, folder: Path, source: Path, device: str = "cpu") -> FeatureNet:
+def own_features(kind: ImageKind, folder: Path, source: Path, device: str = "cpu") -> FeatureNet:
     """The features of a user's own images (see `own.own_kind`) in a folder of trainings. Raises InputError where there
     are none, or those of other images."""
     net = load_features(kind.name, device, folder, f' --source "{source}"')

@@ -13,7 +13,7 @@ from torch import Tensor
 from ganlab.device import autocast, exact
 from ganlab.errors import InputError
 from ganlab.generation.augment import augmented, check_augmentations
-from ganlab.generation.data import Images, Kind
+from ganlab.generation.image_kinds import ImageKind, Images
 from ganlab.generation.networks import NetworkConfig, check_network, in_parts, make_networks
 from ganlab.objectives import get_objective, gradient_norm2, gradient_penalty, smoothed
 from ganlab.processes import average, rank
@@ -72,7 +72,7 @@ def check_game(config: GanConfig) -> GanConfig:
     return config
 
 
-def check_images(config: GanConfig, kind: Kind) -> None:
+def check_images(config: GanConfig, kind: ImageKind) -> None:
     """Raises InputError where networks of this configuration cannot learn images of this kind."""
     network = check_network(check_game(config).network)
     for name, fitting in (("size", {kind.size}), ("classes", {0, len(kind.classes)})):

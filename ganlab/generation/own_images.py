@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ganlab.errors import InputError
-from ganlab.generation.data import HELD_OUT, OWN, Images, Kind, Progress, get_kind
 from ganlab.generation.game import GanConfig
+from ganlab.generation.image_kinds import HELD_OUT, OWN, ImageKind, Images, Progress, get_kind
 from ganlab.imaging.checks import looks_like_ct
 from ganlab.imaging.grid import canonical, model_grid, resample
 from ganlab.imaging.intensity import mr_gain
@@ -62,7 +62,7 @@ def held_out(files: list[Path], folder: Path) -> set[Path]:
     return {min(files, key=sums.get)} if len(files) > 1 else set()
 
 
-def own_kind(folder: Path, size: int, progress: Progress = None) -> tuple[Kind, list[str]]:
+def own_kind(folder: Path, size: int, progress: Progress = None) -> tuple[ImageKind, list[str]]:
     """(the kind of a user's images, which "makes" those of the folder, in a mixed order: what is held out for the seed
     HELD_OUT, else what is to be learned from; sentences). Raises InputError where nothing is held out."""
     learned, kept, notices = read_folder(folder, size, progress)
@@ -73,14 +73,14 @@ def own_kind(folder: Path, size: int, progress: Progress = None) -> tuple[Kind, 
         order = torch.randperm(len(part), generator=torch.Generator().manual_seed(0))
         parts[held] = part.kind.to_unit(part.images[order])
 
-    def made(seed: int, count: int, progress: Progress = None) -> tuple[np.ndarray, np.ndarray]:
+    def make(seed: int, count: int, progress: Progress = None) -> tuple[np.ndarray, np.ndarray]:
         values = parts[seed == HELD_OUT][:count]
         return values, np.zeros(len(values), np.int64)
 
-    return replace(learned.kind, made=made, count=len(learned)), notices
+    return replace(learned.kind, make=make, count=len(learned)), notices
 
 
-def judged_kind(name: str, config: GanConfig, source: Path | None, progress: Progress = None) -> Kind:
+def judged_kind(name: str, config: GanConfig, source: Path | None, progress: Progress = None) -> ImageKind:
     """The kind of what a generator makes, with real images to hold against it: of a user's own, those of the folder
     that it learned from, whose held-out part it never saw. Raises InputError for a folder that it did not learn from.
     """
@@ -168,7 +168,7 @@ def read_image(path: Path, size: int) -> tuple[Tensor, tuple[int, ...]]:
     return fitted(torch.from_numpy(grey)[None, None], size) * 2 - 1, grey.shape
 
 
-def read_as(path: Path, kind: Kind) -> Tensor:
+def read_as(path: Path, kind: ImageKind) -> Tensor:
     """(N, 1, size, size) in -1..1: a user's picture or volume, as images of this kind are.
 
     A picture is cut to a square, black -1 and white 1; one of 16 bits has its 0.5th to its 99.5th percentile between

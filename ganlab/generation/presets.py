@@ -6,8 +6,8 @@ import shlex
 from dataclasses import replace
 
 from ganlab.errors import InputError
-from ganlab.generation.data import OWN, Images
 from ganlab.generation.game import GanConfig
+from ganlab.generation.image_kinds import OWN, Images
 from ganlab.generation.networks import NetworkConfig
 from ganlab.settings import as_settings
 

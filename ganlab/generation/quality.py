@@ -20,13 +20,13 @@ from torch import Tensor
 
 from ganlab.checkpoints import model_folder, read_card, write_card
 from ganlab.errors import InputError
-from ganlab.generation.data import HELD_OUT, Images, Kind, Progress, load_images
 from ganlab.generation.features import classifier_test, embed, load_features, own_features
+from ganlab.generation.image_kinds import HELD_OUT, ImageKind, Images, Progress, load_images
+from ganlab.generation.loading import load_generator
 from ganlab.generation.networks import noise
 from ganlab.generation.nodule_measures import MEASURES, compare_measures, distributions, measure_nodules
 from ganlab.generation.own_images import judged_kind
 from ganlab.generation.sampling import batches
-from ganlab.generation.trainer import load_generator
 
 ROWS = 512  # of a matrix of distances at a time
 BATCH = 256  # images generated at a time
@@ -267,8 +267,8 @@ def evaluate_generator(
     return _rounded(result)
 
 
-def _second_real(kind: Kind, count: int, progress: Progress) -> Images:
-    values, labels = kind.made(HELD_OUT + 1, count, progress)
+def _second_real(kind: ImageKind, count: int, progress: Progress) -> Images:
+    values, labels = kind.make(HELD_OUT + 1, count, progress)
     return Images(kind, kind.to_network(values), torch.as_tensor(labels, dtype=torch.int64))
 
 

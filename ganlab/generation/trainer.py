@@ -10,17 +10,17 @@ from pathlib import Path
 import torch
 
 from ganlab import processes
-from ganlab.checkpoints import DISCRIMINATOR, as_config, fill, load_tensors, model_folder, save_tensors, write_card
+from ganlab.checkpoints import DISCRIMINATOR, as_config, save_tensors, write_card
 from ganlab.device import describe_device, precision
 from ganlab.errors import InputError
-from ganlab.generation.data import OWN, Images, get_kind, load_images
-from ganlab.generation.export import ACROSS, write_sheet
+from ganlab.generation.export import COLUMNS, write_sheet
 from ganlab.generation.game import Game, GanConfig, Trouble, check_images
-from ganlab.generation.networks import make_networks, network_config, noise
+from ganlab.generation.image_kinds import OWN, Images, get_kind, load_images
+from ganlab.generation.loading import TASK
+from ganlab.generation.networks import noise
 from ganlab.training import Event, Stop, check_start, load_state, save_state
 
 SHOWN = 64  # images of a sheet, at most
-TASK = "generate"
 
 
 def train(
@@ -95,7 +95,7 @@ def _restore(game: Game, path: Path, device: str) -> float:
 
 def columns(config: GanConfig) -> int:
     """Of a sheet: as usual, or as many as there are classes."""
-    return min(SHOWN, max(ACROSS, config.network.classes))
+    return min(SHOWN, max(COLUMNS, config.network.classes))
 
 
 def fixed_noise(config: GanConfig) -> tuple[torch.Tensor, torch.Tensor]:
@@ -109,7 +109,7 @@ def write_progress(game: Game, path: Path) -> None:
     """A sheet of what the same noise gives."""
     kind = game.images.kind
     images = kind.to_unit(game.sample(*fixed_noise(game.config)))
-    write_sheet(images, path, next(iter(kind.windows.values())), columns(game.config))
+    write_sheet(images, path, kind.window, columns(game.config))
 
 
 def write_new_card(out: Path, game: Game, device: str, minutes: float) -> None:
@@ -152,33 +152,3 @@ ARCHITECTURES = {
     "dcgan": "DCGAN (Radford et al. 2016): fractionally strided 4x4 convolutions, batch normalisation, ReLU, tanh",
     "fc": "fully connected, two hidden layers of ReLU (Goodfellow et al. 2014)",
 }
-
-
-def load_generator(name: str, device: str = "cpu") -> tuple[torch.nn.Module, GanConfig]:
-    """(generator for inference, configuration) of a pretrained model or of a training's folder. Raises InputError."""
-    return _load(name, "model.safetensors", 0, device)
-
-
-def load_discriminator(name: str, device: str = "cpu") -> torch.nn.Module:
-    """The judge that a model was trained against."""
-    return _load(name, DISCRIMINATOR, 1, device)[0]
-
-
-def _load(name: str, file: str, which: int, device: str):
-    path = model_folder(name) / file
-    tensors, written = load_tensors(path, device)
-    if "network" not in written or "z" not in written["network"]:
-        raise InputError(f'"{name}" is no generator from noise; see python -m ganlab models.')
-    config = written_config(written)
-    net = make_networks(config.network)[which]
-    fill(net, tensors, path)
-    return net.to(device).eval().requires_grad_(False), config
-
-
-def written_config(written: dict) -> GanConfig:
-    """Of a checkpoint's JSON. Raises InputError if it is of another version."""
-    try:
-        network = network_config(written["network"])
-        return GanConfig(**written | {"network": network, "augment": tuple(written.get("augment", ()))})
-    except TypeError as error:
-        raise InputError("These weights were written by another version of ganlab; train them anew.") from error

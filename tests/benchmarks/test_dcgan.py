@@ -21,8 +21,8 @@ def test_ours_is_measured_in_float32_too_where_trainings_run_in_less(monkeypatch
 
 def test_a_game_in_float32_is_that_of_a_machine_without_tiles(monkeypatch):
     from ganlab.device import exact
-    from ganlab.generation.data import Images, get_kind
     from ganlab.generation.game import Game
+    from ganlab.generation.image_kinds import Images, get_kind
     from ganlab.generation.presets import get_preset
 
     images = Images(get_kind("digits"), torch.rand((16, 1, 16, 16)) * 2 - 1, torch.arange(16) % 10)

@@ -9,7 +9,7 @@ import typer
 
 from ganlab.checkpoints import read_card
 from ganlab.cli.main import app, main
-from ganlab.generation.trainer import load_generator
+from ganlab.generation.loading import load_generator
 
 FLAGS = {  # every choice that a phantom has: words of the command, arguments of make_patient
     "--modality": (["pet"], {}),

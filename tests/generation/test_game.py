@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from ganlab.errors import InputError
-from ganlab.generation.data import Images, get_kind
 from ganlab.generation.game import LAZY, Game, GanConfig, Trouble, check_game
+from ganlab.generation.image_kinds import Images, get_kind
 from ganlab.generation.networks import NetworkConfig, noise
 from ganlab.generation.presets import PRESETS
 from ganlab.objectives import OBJECTIVES, gradient_norm2

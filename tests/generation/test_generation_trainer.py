@@ -12,10 +12,11 @@ from PIL import Image
 from ganlab.checkpoints import PRETRAINED, load_tensors, read_card, save_tensors
 from ganlab.errors import InputError
 from ganlab.generation import trainer
-from ganlab.generation.data import Images, get_kind
 from ganlab.generation.game import Game, GanConfig
+from ganlab.generation.image_kinds import Images, get_kind
+from ganlab.generation.loading import load_discriminator, load_generator, written_config
 from ganlab.generation.networks import NetworkConfig, noise
-from ganlab.generation.trainer import columns, fixed_noise, load_discriminator, load_generator, train, written_config
+from ganlab.generation.trainer import columns, fixed_noise, train
 
 TINY = GanConfig(
     data="digits", network=NetworkConfig(size=16, z=10, width=4, classes=10), batch=8, steps=4, epoch=2, horizon=5,
@@ -158,7 +159,7 @@ def test_networks_that_do_not_fit_the_images_are_refused_before_these_are_made(t
 
 @pytest.mark.skipif(not (PRETRAINED / "mr2ct-unet").is_dir(), reason="no translation model here")
 def test_a_translation_model_is_no_generator_from_noise():
-    with pytest.raises(InputError, match='"mr2ct-unet" is no generator from noise'):
+    with pytest.raises(InputError, match='"mr2ct-unet" is not a generator from noise'):
         load_generator("mr2ct-unet")
 
 
@@ -173,7 +174,7 @@ def test_what_is_no_generator_is_refused(tmp_path):
         ({"z": 10, "depth": 3}, "train it anew"),
         ({"z": 10, "width": 1}, "width 1"),
         (written["network"], "another architecture"),
-        ({"width": 4}, "no generator from noise"),
+        ({"width": 4}, "not a generator from noise"),
     ):
         save_tensors(tmp_path / "model.safetensors", {"x": torch.zeros(1)}, written | {"network": network})
         with pytest.raises(InputError, match=sentence):

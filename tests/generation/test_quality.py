@@ -13,7 +13,7 @@ from skimage.metrics import structural_similarity
 from ganlab.checkpoints import load_tensors, read_card
 from ganlab.errors import InputError
 from ganlab.generation import features, quality
-from ganlab.generation.data import HELD_OUT, PER_PATIENT, Images, get_kind, load_images
+from ganlab.generation.brain_slices import PER_PATIENT
 from ganlab.generation.features import (
     SEED,
     FeatureNet,
@@ -26,6 +26,7 @@ from ganlab.generation.features import (
     train_features,
 )
 from ganlab.generation.game import GanConfig
+from ganlab.generation.image_kinds import HELD_OUT, Images, get_kind, load_images
 from ganlab.generation.networks import NetworkConfig
 from ganlab.generation.nodule_measures import compare_measures, distributions, measure_nodules, segment_nodule
 from ganlab.generation.quality import (
@@ -297,7 +298,7 @@ def test_what_is_known_of_images():
     assert np.array_equal(known["solid"][124:], truth.solidity == 0)
     assert set(known) == set(feature_config(NODULES).attributes)
     share = (np.arange(60) % PER_PATIENT + np.random.default_rng(0).random(60)) / PER_PATIENT
-    brains = replace(BRAINS, made=lambda seed, count, progress: (np.zeros((count, 64, 64)), (share * 4).astype(int)))
+    brains = replace(BRAINS, make=lambda seed, count, progress: (np.zeros((count, 64, 64)), (share * 4).astype(int)))
     assert np.abs(known_images(brains, 5, 60)[1]["height"] - share).max() < 1 / 12
     assert known_images(DIGITS, SEED, 10)[1] == {}
 

@@ -8,7 +8,7 @@ from PIL import Image, PngImagePlugin
 
 from ganlab.errors import InputError
 from ganlab.generation.export import save_png
-from ganlab.generation.stimuli import write_stimuli
+from ganlab.generation.mixed_images import write_mixed_images
 from ganlab.study.design.audit import FEATURES, audit, features, format_audit, read_truth
 
 COUNT = 40
@@ -90,7 +90,7 @@ def test_features_are_what_they_say():
 
 
 def test_our_own_sets_have_no_leak(tmp_path):
-    files = write_stimuli("dcgan-digits", 40, tmp_path)
+    files = write_mixed_images("dcgan-digits", 40, tmp_path)
     found = audit(tmp_path / "images", read_truth(tmp_path / "truth.csv"))
     assert found["leaks"] == [] and files["truth"].endswith("truth.csv")
 

@@ -26,7 +26,7 @@ def images_of(name: str, count: int) -> tuple[Future, list[float]]:
 
 
 def _make(name: str, count: int, share: list[float]):
-    from ganlab.generation.data import get_kind, load_images
+    from ganlab.generation.image_kinds import get_kind, load_images
 
     key = name, count
 

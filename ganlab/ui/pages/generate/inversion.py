@@ -58,7 +58,7 @@ def image_of(name: str, number: int, painted: bool, path: str | None = None):
 @lru_cache(maxsize=8)
 def held_out(name: str):
     """(COUNT, 1, size, size) in -1..1 that a model's training never had."""
-    from ganlab.generation.data import load_images
+    from ganlab.generation.image_kinds import load_images
 
     return load_images(explorer(name).kind, held_out=True, count=COUNT).images
 
@@ -90,7 +90,7 @@ def preview_html(name: str, number: int, painted: bool, path: str | None = None)
 
     kind = explorer(name).kind
     shown = kind.to_unit(image_of(name, number, painted, path)[None])[0]
-    return figures({"Image": grey(shown, next(iter(kind.windows.values())))}) + "<p>Press Find z to look for it.</p>"
+    return figures({"Image": grey(shown, kind.window)}) + "<p>Press Find z to look for it.</p>"
 
 
 def figures(tiles: dict[str, np.ndarray]) -> str:
@@ -116,7 +116,7 @@ def _search(name: str, image, painted: bool, progress) -> str:
     e = explorer(name)
     found, kind = invert(e.net, image, None, e.judge, steps=150, progress=progress), e.kind
     unit = f" {kind.unit}" if kind.unit else ""
-    window = next(iter(kind.windows.values()))
+    window = kind.window
     before, after = (kind.to_unit(x)[0] for x in (image[None], found.reconstruction))
     residual, reach = before - after, (window[1] - window[0]) / 2
     words = [f"Mean |residual| {np.abs(residual).mean():.3g}{unit}"]

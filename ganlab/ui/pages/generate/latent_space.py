@@ -55,9 +55,9 @@ class Explorer:
     """A pretrained generator with what the page needs of it; made once, never changed."""
 
     def __init__(self, name: str):
-        from ganlab.generation.data import get_kind
+        from ganlab.generation.image_kinds import get_kind
         from ganlab.generation.latent import principal_directions
-        from ganlab.generation.trainer import load_discriminator, load_generator
+        from ganlab.generation.loading import load_discriminator, load_generator
         from ganlab.objectives import get_objective
 
         self.name = name
@@ -289,7 +289,7 @@ def verdict_of(e: Explorer, request: dict) -> tuple[dict, dict]:
 def neighbours_of(e: Explorer, request: dict) -> tuple[dict, dict]:
     """The training images most like the points', three of a single one, one of each of several; their distances, and
     what distance held-out images have; the share made, while these are in the making."""
-    from ganlab.generation.data import load_images
+    from ganlab.generation.image_kinds import load_images
     from ganlab.generation.quality import nearest
 
     count = e.config.count or e.kind.count

@@ -66,7 +66,7 @@ CHOOSY = ("switches", "norm", "spectral", "labels", "condition")  # controls tha
 
 def heard(values: dict) -> dict[str, bool]:
     """Of CHOOSY, whether the chosen networks and images listen to it."""
-    from ganlab.generation.data import get_kind
+    from ganlab.generation.image_kinds import get_kind
 
     deep, classes = values["kind"] == "dcgan", bool(get_kind(values["data"]).classes)
     told = deep and classes and values["labels"]
@@ -75,8 +75,8 @@ def heard(values: dict) -> dict[str, bool]:
 
 def config_of(values: dict):
     """The game that the controls describe. Raises InputError."""
-    from ganlab.generation.data import get_kind
     from ganlab.generation.game import GanConfig
+    from ganlab.generation.image_kinds import get_kind
     from ganlab.generation.networks import NetworkConfig
 
     kind = get_kind(values["data"])

@@ -43,8 +43,8 @@ class Training:
 
     def start(self, config) -> None:
         """From chance, on images that may still be in the making."""
-        from ganlab.generation.data import get_kind
         from ganlab.generation.game import check_game
+        from ganlab.generation.image_kinds import get_kind
         from ganlab.generation.networks import check_network
 
         check_network(check_game(config).network)
@@ -180,7 +180,7 @@ class Training:
         from ganlab.generation.trainer import columns
 
         kind, size = self.game.images.kind, self.sheets[0][1].shape[1]
-        window, wide, frames = next(iter(kind.windows.values())), columns(self.game.config), []
+        window, wide, frames = kind.window, columns(self.game.config), []
         for _, sheet in self.sheets:
             tiles = grey(kind.low + sheet / 65535 * (kind.high - kind.low), window)
             tiles = tiles.reshape(-1, wide, size, size).transpose(0, 2, 1, 3)

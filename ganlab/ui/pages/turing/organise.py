@@ -151,12 +151,12 @@ def from_generator(model: str, count) -> object:
     """Half images of a pretrained generator, half held-out ones of what it learned. Raises InputError."""
     import secrets
 
-    from ganlab.generation.stimuli import mixed
+    from ganlab.generation.mixed_images import mix_images
     from ganlab.study.design.stimuli import Stimuli
 
     if type(count) is not int:
         raise InputError(f'"{str(count)[:20]}" is no number of images.')
-    made = mixed(model, count, secrets.randbits(32))
+    made = mix_images(model, count, secrets.randbits(32))
     sources = [f"{source} {number}" for _, _, source, number in made.truth]
     return Stimuli(made.images, made.synthetic, [label for _, label, *_ in made.truth], sources, [None] * count)
 

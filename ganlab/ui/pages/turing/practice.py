@@ -114,11 +114,11 @@ class Trials(Held):
 
     def open(self, model: str, count: int, holder: str) -> str:
         """The token of a new test. Raises InputError."""
-        from ganlab.generation.stimuli import mixed
+        from ganlab.generation.mixed_images import mix_images
 
         if count not in COUNTS:
             raise InputError(f"A test has {', '.join(map(str, COUNTS))} images, not {count}.")
-        return self.add(Trial(mixed(model, count, secrets.randbits(32))), holder)
+        return self.add(Trial(mix_images(model, count, secrets.randbits(32))), holder)
 
     def ask(self, request: dict) -> dict:
         """request: token, and to answer position, synthetic and confidence. What `Trial.frame` says, or an error."""

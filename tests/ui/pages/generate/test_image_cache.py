@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ganlab.generation import data
-from ganlab.generation.data import get_kind
+from ganlab.generation import image_kinds
+from ganlab.generation.image_kinds import get_kind
 from ganlab.ui.pages.generate.image_cache import AT_ONCE, images_of
 
 
@@ -20,7 +20,7 @@ def kinds(monkeypatch):
         gate = gates[name] = threading.Event()
         part = add.under_way[name] = threading.Event()
 
-        def made(seed, count, progress):
+        def make(seed, count, progress):
             for k in range(100):
                 gate.wait(0.01)
                 progress((k + 1) / 200)
@@ -29,7 +29,7 @@ def kinds(monkeypatch):
             gate.wait()
             return np.zeros((1, 16, 16)), np.zeros(1)
 
-        monkeypatch.setitem(data.KINDS_OF_IMAGES, name, replace(get_kind("digits"), name=name, made=made))
+        monkeypatch.setitem(image_kinds.IMAGE_KINDS, name, replace(get_kind("digits"), name=name, make=make))
         return name
 
     add.under_way = {}
@@ -59,7 +59,9 @@ def test_what_cannot_be_made_is_in_nobodys_way(kinds, monkeypatch):
         raise MemoryError
 
     for k in range(AT_ONCE):
-        monkeypatch.setitem(data.KINDS_OF_IMAGES, f"no-{k}", replace(get_kind("digits"), name=f"no-{k}", made=broken))
+        monkeypatch.setitem(
+            image_kinds.IMAGE_KINDS, f"no-{k}", replace(get_kind("digits"), name=f"no-{k}", make=broken)
+        )
         with pytest.raises(MemoryError):
             images_of(f"no-{k}", 1)[0].result(30)
     assert len(images_of("digits", 31)[0].result(30)) == 31

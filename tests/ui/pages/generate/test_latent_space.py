@@ -137,7 +137,7 @@ def test_layers_end_with_the_image():
 
 
 def test_neighbours_come_from_the_training_set_and_a_copy_would_show():
-    from ganlab.generation.data import get_kind, load_images
+    from ganlab.generation.image_kinds import get_kind, load_images
 
     images_of("digits", 1500)[0].result()
     head, arrays = asked(what="neighbours", points=POINTS[:1])

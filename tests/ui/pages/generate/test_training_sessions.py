@@ -15,8 +15,9 @@ import torch
 from PIL import Image
 
 from ganlab.errors import InputError
+from ganlab.generation.loading import load_generator
 from ganlab.generation.presets import PRESETS
-from ganlab.generation.trainer import fixed_noise, load_generator, train
+from ganlab.generation.trainer import fixed_noise, train
 from ganlab.settings import parse_settings, with_settings
 from ganlab.ui.pages.generate import training as recipe
 from ganlab.ui.pages.generate import training_sessions as trainings

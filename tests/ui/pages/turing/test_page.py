@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from ganlab.errors import InputError
-from ganlab.generation.stimuli import mixed
+from ganlab.generation.mixed_images import mix_images
 from ganlab.study.analysis.readings import write_readings
 from ganlab.study.design.simulate import Readers, simulate
 from ganlab.ui.pages.turing import page as turing
@@ -23,7 +23,7 @@ MODEL = "dcgan-digits"
 
 @pytest.fixture(scope="module")
 def stimuli():
-    return mixed(MODEL, 10, seed=7)
+    return mix_images(MODEL, 10, seed=7)
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 from ganlab.errors import InputError
-from ganlab.generation.data import get_kind, load_images
 from ganlab.generation.export import grey
+from ganlab.generation.image_kinds import get_kind, load_images
+from ganlab.generation.mixed_images import mix_images, write_mixed_images
 from ganlab.generation.sampling import generate
-from ganlab.generation.stimuli import mixed, write_stimuli
 
 MODEL = "dcgan-digits"
 
@@ -18,7 +18,7 @@ MODEL = "dcgan-digits"
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("set")
-    write_stimuli(MODEL, 60, folder, seed=4)
+    write_mixed_images(MODEL, 60, folder, seed=4)
     return folder, list(csv.DictReader((folder / "truth.csv").read_text(encoding="utf-8").splitlines()))
 
 
@@ -50,8 +50,8 @@ def test_truth_names_the_image_that_the_file_shows(made):
 
 def test_same_seed_same_set_and_another_seed_another(made, tmp_path):
     folder, _ = made
-    write_stimuli(MODEL, 60, tmp_path / "a", seed=4)
-    write_stimuli(MODEL, 60, tmp_path / "b", seed=5)
+    write_mixed_images(MODEL, 60, tmp_path / "a", seed=4)
+    write_mixed_images(MODEL, 60, tmp_path / "b", seed=5)
     assert (tmp_path / "a" / "truth.csv").read_bytes() == (folder / "truth.csv").read_bytes()
     assert (tmp_path / "b" / "truth.csv").read_bytes() != (folder / "truth.csv").read_bytes()
 
@@ -59,12 +59,12 @@ def test_same_seed_same_set_and_another_seed_another(made, tmp_path):
 @pytest.mark.parametrize(("count", "words"), [(7, "even"), (0, "even"), (1000, "held out")])
 def test_sets_that_cannot_be_are_refused(tmp_path, count, words):
     with pytest.raises(InputError, match=words):
-        write_stimuli(MODEL, count, tmp_path / "set")
+        write_mixed_images(MODEL, count, tmp_path / "set")
     assert not (tmp_path / "set").exists()
 
 
 def test_every_set_has_real_images_of_its_own_where_they_are_made():
-    sets = [mixed("dcgan-nodules", 8, seed=seed) for seed in (0, 1)]
+    sets = [mix_images("dcgan-nodules", 8, seed=seed) for seed in (0, 1)]
     real = [{image.tobytes() for image in each.images[~each.synthetic]} for each in sets]
     assert len(real[0] | real[1]) == 8
-    assert np.array_equal(mixed("dcgan-nodules", 8, seed=1).images, sets[1].images)
+    assert np.array_equal(mix_images("dcgan-nodules", 8, seed=1).images, sets[1].images)

@@ -1,0 +1,43 @@
+"""Saved generators: which are shipped, and a generator or discriminator from its folder, ready for inference."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from ganlab.checkpoints import DISCRIMINATOR, fill, load_tensors, model_folder
+from ganlab.errors import InputError
+from ganlab.generation.game import GanConfig
+from ganlab.generation.networks import make_networks, network_config
+
+TASK = "generate"
+
+
+def load_generator(name: str, device: str = "cpu") -> tuple[nn.Module, GanConfig]:
+    """(generator in evaluation mode, training configuration) of a pretrained model or of a training's folder. Raises
+    InputError."""
+    return _load(name, "model.safetensors", 0, device)
+
+
+def load_discriminator(name: str, device: str = "cpu") -> nn.Module:
+    """The discriminator that a model was trained against, in evaluation mode. Raises InputError."""
+    return _load(name, DISCRIMINATOR, 1, device)[0]
+
+
+def _load(name: str, file: str, which: int, device: str) -> tuple[nn.Module, GanConfig]:
+    path = model_folder(name) / file
+    tensors, written = load_tensors(path, device)
+    if "network" not in written or "z" not in written["network"]:
+        raise InputError(f'"{name}" is not a generator from noise; see python -m ganlab models.')
+    config = written_config(written)
+    net = make_networks(config.network)[which]
+    fill(net, tensors, path)
+    return net.to(device).eval().requires_grad_(False), config
+
+
+def written_config(written: dict) -> GanConfig:
+    """The configuration in a checkpoint's JSON. Raises InputError if another version of ganlab wrote it."""
+    try:
+        network = network_config(written["network"])
+        return GanConfig(**written | {"network": network, "augment": tuple(written.get("augment", ()))})
+    except TypeError as error:
+        raise InputError("These weights were written by another version of ganlab; train them anew.") from error
