@@ -1,14 +1,182 @@
-"""Settings as a command line gives them, NAME=VALUE, and a configuration with them."""
+"""Settings, each declared once: its type, range, default and help stand on the field of a frozen config, and command
+options, page controls, links, files and error sentences follow from there.
+
+    @frozen_config
+    class Readers:
+        \"\"\"Simulated readers.\"\"\"
+
+        count: int = Field(4, ge=1, le=200, title="Readers", description="How many readers read every case.")
+        design: Annotated[str, OneOf(DESIGNS)] = Field("yes-no", title="Design", description="What readers are asked.")
+
+A config refuses what it cannot hold with an InputError: `Readers(count=0)` raises "Readers is 0; give a whole number
+from 1 to 200 (default 4)." Types are strict: no text for a number, no true for 1, no NaN. Rules that tie several fields
+together belong into `__post_init__`, which may raise InputError itself.
+"""
 
 from __future__ import annotations
 
 import json
-import math
-from dataclasses import fields, is_dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from functools import wraps
 from types import NoneType, UnionType
-from typing import Union, get_args, get_origin, get_type_hints
+from typing import Any, NamedTuple, TypeVar, Union, dataclass_transform, get_args, get_origin, get_type_hints
+
+import pydantic
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError, core_schema
 
 from ganlab.errors import InputError
+
+C = TypeVar("C")
+SHOWN = 60  # characters of a refused value in its sentence
+STRAY = ("unexpected_keyword_argument", "unexpected_positional_argument")
+
+
+def Field(default: Any = ..., *, unit: str = "", step: float | None = None, extra: dict | None = None, **rules) -> Any:
+    """pydantic's Field (default or default_factory, ge, gt, le, lt, title, description), and what pages want to know:
+    the unit, the step of a slider, and whatever else a room keeps beside a setting (`extra`)."""
+    return pydantic.Field(default, json_schema_extra={"unit": unit, "step": step, **(extra or {})}, **rules)
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Annotated[str, OneOf(NAMES)]: one of these values. A mapping gives each value the label that pages show. A
+    function is asked when a value is checked, for names that take an import to know."""
+
+    among: Iterable | Callable[[], Iterable]
+
+    @property
+    def labels(self) -> dict[Any, str]:
+        """Value -> label, in order."""
+        among = self.among() if callable(self.among) else self.among
+        if isinstance(among, Mapping) and all(isinstance(label, str) for label in among.values()):
+            return dict(among)
+        return {value: str(value) for value in among}
+
+    def _check(self, value):
+        if value is not None and value not in self.labels:  # whether None is allowed, the type says
+            raise PydanticCustomError("one_of", "not one of them")
+        return value
+
+    def __get_pydantic_core_schema__(self, source, handler):
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+
+class Setting(NamedTuple):
+    """What is declared of one setting. low, high: bounds, None where there is none. choices: value -> label, empty
+    where any value of the type will do. optional: None is allowed, and stands for whatever the help says."""
+
+    name: str
+    title: str
+    help: str
+    kind: type
+    default: Any
+    low: float | None
+    high: float | None
+    choices: dict[Any, str]
+    unit: str
+    step: float | None
+    optional: bool
+    example: str
+    extra: dict
+
+    @property
+    def wanted(self) -> str:
+        """What may be given, as a sentence's end: "a whole number from 1 to 200 (default 4)"."""
+        if self.choices:
+            words = "one of " + ", ".join(map(str, self.choices))
+        elif self.kind is tuple:
+            words = f"a list such as {json.dumps(self.default) if self.default else self.example}"
+        else:
+            words = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}.get(self.kind, "")
+            words = words or "its parts by name"
+        if self.kind in (int, float) and not self.choices:
+            low, high = (None if bound is None else number(bound) for bound in (self.low, self.high))
+            if low is not None and high is not None:
+                words += f" from {low} to {high}"
+            elif low is not None or high is not None:
+                words += f" of at least {low}" if high is None else f" of at most {high}"
+            words += f" {self.unit}" if self.unit else ""
+        plain = (
+            isinstance(self.default, int | float | str) and self.default != "" and not isinstance(self.default, bool)
+        )
+        words += " or null" if self.optional else ""
+        return f"{words} (default {number(self.default)})" if plain else words
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(Field,))
+def frozen_config(cls: type[C]) -> type[C]:
+    """Make a frozen, strict dataclass of a class, whose constructor raises InputError for what it cannot hold."""
+    rules = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+    made = pydantic.dataclasses.dataclass(frozen=True, config=rules)(cls)
+    validated = made.__init__
+
+    @wraps(validated)
+    def init(self, *args, **values) -> None:
+        try:
+            validated(self, *args, **values)
+        except ValidationError as error:
+            raise refusal(made, error) from error
+
+    made.__init__ = init  # type: ignore[method-assign]
+    return made  # type: ignore[return-value]
+
+
+def setting(cls: type, name: str) -> Setting:
+    """What a config declares of a setting, "network.width" of a part's. Raises LookupError if there is none."""
+    outer, _, inner = name.partition(".")
+    if inner:
+        return setting(_parts(get_type_hints(cls)[outer])[0], inner)._replace(name=name)
+    declared = _declared(cls)[name]
+    kinds = [kind for kind in _members(declared.annotation) if kind is not NoneType]
+    rules = [*declared.metadata, *_annotations(get_type_hints(cls, include_extras=True)[name])]
+
+    def rule(*names: str):
+        found = [getattr(rule, each) for rule in rules for each in names if getattr(rule, each, None) is not None]
+        return found[0] if found else None
+
+    extra: dict[str, Any] = dict(declared.json_schema_extra or {})  # type: ignore[arg-type]
+    return Setting(
+        name=name,
+        title=declared.title or name.replace("_", " ").capitalize(),
+        help=declared.description or "",
+        kind=get_origin(kinds[0]) or kinds[0],
+        default=declared.get_default(call_default_factory=True),
+        low=rule("ge", "gt"),
+        high=rule("le", "lt"),
+        choices=next((rule.labels for rule in rules if isinstance(rule, OneOf)), {}),
+        unit=extra.pop("unit", ""),
+        step=extra.pop("step", None),
+        optional=NoneType in _members(declared.annotation),
+        example=_example(kinds[0]),
+        extra=extra,
+    )
+
+
+def settings_of(cls: type) -> list[Setting]:
+    """Every setting of a config, in the order of their declaration."""
+    return [setting(cls, field.name) for field in fields(cls)]  # type: ignore[arg-type]
+
+
+def from_values(cls: type[C], values: object) -> C:
+    """A config from JSON values, as a link, a file or a request holds them; what is missing is as by default. Raises
+    InputError for what is no object, for unknown names and for values that a setting cannot hold."""
+    if not isinstance(values, dict):
+        raise InputError(f"The settings are {_shown(values)}; give an object of names and values.")
+    return _validated(cls, _merged(cls, _defaults(cls), values))
+
+
+def with_settings(config: C, values: dict) -> C:
+    """A config with these settings changed, as `parse_settings` finds them. Raises InputError as `from_values`."""
+    return _validated(type(config), _merged(type(config), _plain(config), values))
+
+
+def changes(config) -> dict:
+    """What differs from the default, for links and files: `from_values` reads it."""
+    usual = _defaults(type(config))
+    return {name: value for name, value in _plain(config).items() if name not in usual or value != usual[name]}
 
 
 def parse_settings(settings: list[str]) -> dict:
@@ -31,67 +199,8 @@ def parse_settings(settings: list[str]) -> dict:
     return values
 
 
-def with_settings(config, values: dict):
-    """A frozen dataclass with what parse_settings found. Raises InputError for a name that it has not and for a value
-    of another kind than its own; whether the whole can be used is for others to check."""
-    kinds = get_type_hints(type(config))
-    known = [f.name for f in fields(config)]
-    if unknown := [name for name in values if name not in known]:
-        raise InputError(f"Setting {', '.join(unknown)} is not known; choose from {', '.join(known)}.")
-    return replace(
-        config, **{name: _of_kind(name, value, getattr(config, name), kinds[name]) for name, value in values.items()}
-    )
-
-
-def _of_kind(name: str, value, now, kind):
-    if is_dataclass(now) and isinstance(value, dict):
-        return with_settings(_part(now, kind, value), value)
-    found = _tuples(value)
-    if not is_dataclass(now) and _fits(found, kind):
-        return found
-    wanted = f"its parts, as {name}.{fields(now)[0].name}" if is_dataclass(now) else _words(kind)
-    raise InputError(f"Setting {name} is {json.dumps(value)}; give {wanted}.")
-
-
-def _part(now, kind, values: dict):
-    """What these settings are of: what is there, or another that may be in its place, if it alone has all of them."""
-    others = [each for each in get_args(kind) if is_dataclass(each)]
-    of = [each for each in (type(now), *others) if values.keys() <= {f.name for f in fields(each)}]
-    return now if not of or of[0] is type(now) else of[0]()
-
-
-def _tuples(value):
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
-
-
-def _fits(value, kind) -> bool:
-    of = get_args(kind)
-    if get_origin(kind) in (Union, UnionType):
-        return any(_fits(value, each) for each in of)
-    if get_origin(kind) is tuple:
-        kinds = of[:1] * len(value) if isinstance(value, tuple) and of[-1] is ... else of
-        return isinstance(value, tuple) and len(kinds) == len(value) and all(map(_fits, value, kinds))
-    if kind is float:
-        return type(value) in (int, float) and math.isfinite(value)
-    return type(value) is kind
-
-
-def _words(kind) -> str:
-    if get_origin(kind) in (Union, UnionType):
-        return " or ".join(map(_words, get_args(kind)))
-    if get_origin(kind) is tuple:
-        return f"as {_example(kind)}"
-    return {bool: "true or false", int: "a whole number", float: "a number", str: "a name", NoneType: "null"}[kind]
-
-
-def _example(kind) -> str:
-    if get_origin(kind) is tuple:
-        return f"[{', '.join(_example(each) for each in get_args(kind) if each is not ...)}]"
-    return {int: "24", float: "0.5", str: '"flip"'}[kind]
-
-
 def as_settings(config, base, outer: str = "") -> list[str]:
-    """What makes `config` of `base`, as parse_settings reads it."""
+    """What turns `base` into `config`, as `parse_settings` reads it."""
     found = []
     for name in (f.name for f in fields(config)):
         value, usual = getattr(config, name), getattr(base, name)
@@ -100,3 +209,141 @@ def as_settings(config, base, outer: str = "") -> list[str]:
         elif value != usual:
             found.append(f"{outer}{name}={value if isinstance(value, str) else json.dumps(value)}")
     return found
+
+
+def refusal(cls: type, error: ValidationError) -> InputError:
+    """The first thing that is wrong with a config, in one sentence."""
+    errors = error.errors()
+    # Where a part may be of several kinds, each kind complains; that it lacks a setting's name says little.
+    first = next((each for each in errors if each["type"] not in STRAY), errors[0])
+    if isinstance(cause := first.get("ctx", {}).get("error"), InputError):
+        return cause
+    titles, places, declared = [], [cls], None
+    for part in first["loc"]:
+        named = [place for place in places if place.__name__ == part]
+        holder = next((place for place in named or places if named or _names(place).get(part)), None)
+        if holder is None:
+            break  # an item of a list, or an unknown name
+        if named:
+            places = named
+            continue
+        declared = setting(holder, _names(holder)[part])
+        titles.append(declared.title)
+        places = _parts(get_type_hints(holder)[declared.name])
+    if first["type"] in STRAY:
+        return _unknown([str(first["loc"][-1])], cls)
+    if declared is None:
+        return InputError(f"These settings cannot be used: {first['msg']}.")
+    value = None if first["type"] == "missing" else first["input"]
+    verb = "holds" if isinstance(first["loc"][-1], int) and len(first["loc"]) > len(titles) else "is"
+    return InputError(f"{': '.join(titles)} {verb} {_shown(value)}; give {declared.wanted}.")
+
+
+def number(value) -> str:
+    """A number in the fewest digits that say it exactly; anything else as it is."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    return str(value)
+
+
+def _names(cls: type) -> dict[str | int, str]:
+    """A config's settings by name, and by their place in a call."""
+    names = [field.name for field in fields(cls)]  # type: ignore[arg-type]
+    return {**{name: name for name in names}, **dict(enumerate(names))}
+
+
+def _unknown(names: list[str], cls: type) -> InputError:
+    known = ", ".join(field.name for field in fields(cls))  # type: ignore[arg-type]
+    return InputError(f"Setting {', '.join(names)} is not known; choose from {known}.")
+
+
+def _validated(cls: type[C], values: dict) -> C:
+    try:
+        text = json.dumps(values)  # JSON's rules: a list may be a tuple, 1 a float, and text is no number
+    except (TypeError, ValueError) as error:
+        raise InputError(f"The settings hold what JSON cannot ({error}).") from error
+    try:
+        return TypeAdapter(cls).validate_json(text, strict=True)
+    except ValidationError as error:
+        raise refusal(cls, error) from error
+
+
+def _merged(cls: type, base: dict, values: dict) -> dict:
+    known = {field.name for field in fields(cls)}  # type: ignore[arg-type]
+    if unknown := [str(name) for name in values if name not in known]:
+        raise _unknown(unknown, cls)
+    hints, merged = get_type_hints(cls), dict(base)
+    for name, value in values.items():
+        parts = _parts(hints[name])
+        if not (parts and isinstance(value, dict)):
+            merged[name] = value
+            continue
+        # of the kinds that the part may be of, the one it is now if that has these settings, else the first that has
+        now = [part for part in parts if base.get(name) and set(base[name]) == {field.name for field in fields(part)}]
+        fitting = [part for part in now + parts if set(value) <= {field.name for field in fields(part)}]
+        part = (fitting or now or parts)[0]
+        merged[name] = _merged(part, base[name] if part in now else _defaults(part), value)
+    return merged
+
+
+def _plain(value):
+    """Configs as dictionaries, tuples as lists: what JSON makes of them."""
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
+
+
+def _declared(cls: type) -> dict[str, FieldInfo]:
+    """Fields by name; those of a plain dataclass, which a config may hold, have a type and a default alone."""
+    if found := getattr(cls, "__pydantic_fields__", None):
+        return found
+    hints = get_type_hints(cls, include_extras=True)
+    return {
+        f.name: FieldInfo.from_annotated_attribute(
+            hints[f.name], f.default if f.default_factory is MISSING else f.default_factory()
+        )
+        for f in fields(cls)  # type: ignore[arg-type]
+    }
+
+
+def _defaults(cls: type) -> dict:
+    """Plain defaults of the settings that have one."""
+    usual = {k: f.get_default(call_default_factory=True) for k, f in _declared(cls).items() if not f.is_required()}
+    return {name: _plain(value) for name, value in usual.items()}
+
+
+def _members(kind) -> tuple:
+    if get_origin(kind) in (Union, UnionType):
+        return tuple(inner for each in get_args(kind) for inner in _members(each))
+    return _members(get_args(kind)[0]) if hasattr(kind, "__metadata__") else (kind,)
+
+
+def _annotations(kind) -> list:
+    if hasattr(kind, "__metadata__"):
+        return [*kind.__metadata__, *_annotations(get_args(kind)[0])]
+    return (
+        [rule for each in get_args(kind) for rule in _annotations(each)]
+        if get_origin(kind) in (Union, UnionType)
+        else []
+    )
+
+
+def _parts(kind) -> list[type]:
+    """The configs among the kinds that a setting may be of."""
+    return [each for each in _members(kind) if isinstance(each, type) and is_dataclass(each)]
+
+
+def _example(kind) -> str:
+    """A value of a kind, as JSON."""
+    if get_origin(kind) is tuple:
+        return f"[{', '.join(_example(each) for each in get_args(kind) if each is not ...)}]"
+    return {int: "24", float: "0.5", bool: "true"}.get(kind, '"name"')
+
+
+def _shown(value) -> str:
+    if isinstance(value, str):
+        return f'"{value[:SHOWN]}"'
+    try:
+        return json.dumps(_plain(value))[:SHOWN]
+    except (TypeError, ValueError):
+        return str(value)[:SHOWN]

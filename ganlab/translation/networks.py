@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import itertools
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -12,9 +11,10 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ganlab.filters import smooth
+from ganlab.settings import from_values, frozen_config
 
 
-@dataclass(frozen=True)
+@frozen_config
 class UNetConfig:
     """widths: channels per resolution, the finest first; each level halves the image.
 
@@ -73,7 +73,7 @@ class UNet(nn.Module):
         return F.pixel_shuffle(self.out(x), self.config.patch)
 
 
-@dataclass(frozen=True)
+@frozen_config
 class ResNetConfig:
     """width: channels of the first layer. blocks: residual blocks, 6 or 9 in the paper. low, high: the outputs that
     tanh's ends stand for."""
@@ -125,7 +125,7 @@ class ResNet(nn.Module):
         return low + (high - low) * (self.body(x) + 1) / 2
 
 
-@dataclass(frozen=True)
+@frozen_config
 class PatchGANConfig:
     """channels: 1, or 2 where the discriminator sees the source beside the target. width: of the first layer.
 
@@ -184,8 +184,7 @@ GENERATORS = {"unet": (UNet, UNetConfig), "resnet": (ResNet, ResNetConfig)}
 def generator_config(written: dict) -> UNetConfig | ResNetConfig:
     """From a checkpoint's JSON. A generator's kind is told by its fields: U-Nets have widths, ResNets blocks."""
     kind = "resnet" if "blocks" in written else "unet"
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in written.items()}
-    return GENERATORS[kind][1](**values)
+    return from_values(GENERATORS[kind][1], written)
 
 
 def make_generator(config: UNetConfig | ResNetConfig) -> nn.Module:

@@ -17,6 +17,7 @@ from ganlab.errors import Cancelled, InputError
 from ganlab.imaging.grid import canonical, model_grid, resample
 from ganlab.imaging.volume import Volume
 from ganlab.objectives import Objective, get_objective
+from ganlab.settings import from_values
 from ganlab.translation.inference import (
     MAX_VOXELS,
     SIGNAL,
@@ -105,7 +106,7 @@ def _load(path: Path, written: int, device: str):
     try:
         objective, task = get_objective(config["objective"]), get_task(config["task"])
         with torch.device("meta"):
-            net = PatchGAN(PatchGANConfig(**config["discriminator"]))
+            net = PatchGAN(from_values(PatchGANConfig, config["discriminator"]))
         spacing, ranges = float(config.get("spacing", SPACING)), ranges_of(config)
     except (LookupError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
         raise InputError(f'"{path}" does not say which discriminator its weights are of; train it anew.') from error

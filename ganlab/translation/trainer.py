@@ -21,6 +21,7 @@ from ganlab.errors import InputError
 from ganlab.imaging.wording import listed
 from ganlab.phantoms.sampler import pairs
 from ganlab.phantoms.template import load_template
+from ganlab.settings import from_values
 from ganlab.training import (
     Average,
     Event,
@@ -238,7 +239,7 @@ def starting_weights(config: TrainingConfig) -> dict:
     tensors, saved = load_tensors(model_folder(config.start) / "model.safetensors")
     try:
         same = generator_config(saved["network"]) == network_of(config, SOURCE_TO_TARGET)  # what is not in it is usual
-    except (LookupError, TypeError):
+    except (LookupError, TypeError, InputError):
         same = False
     if not same:
         raise InputError(
@@ -257,7 +258,7 @@ def _fill_others(config: TrainingConfig, method: Method) -> None:
         if name in method.generators:
             same = generator_config(saved["network"]) == network_of(config, name)
         else:
-            same = as_config(PatchGANConfig(**saved["discriminator"])) == as_config(net.config)
+            same = from_values(PatchGANConfig, saved["discriminator"]) == net.config
         if same:
             fill(net, tensors, path)
 
