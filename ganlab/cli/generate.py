@@ -75,8 +75,8 @@ def evaluate_generator(
     """How like real images a generator's are, how varied, whether copies; beside what other real images score."""
     from ganlab.checkpoints import list_models
     from ganlab.device import resolve
-    from ganlab.generation.quality import evaluate_generator as measure
-    from ganlab.generation.quality import format_quality, write_quality
+    from ganlab.generation.evaluation import evaluate_generator as measure
+    from ganlab.generation.evaluation import format_quality, write_quality
 
     if count < FEW:
         raise InputError(f"{count} images of each set are too few: {TOO_FEW}; ask for --n {FEW} or more.")

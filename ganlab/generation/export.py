@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
+from skimage.util import montage
 
 from ganlab.checkpoints import replacing
 from ganlab.generation.image_kinds import CT_WINDOWS, ImageKind
@@ -85,10 +86,6 @@ def write_sheet(
 
 def tiled(images: np.ndarray, window: tuple[float, float], columns: int = COLUMNS) -> np.ndarray:
     """A contact sheet (uint8) of images (N, H, W), `columns` in a row, each with a grey line at its right and below."""
-    count, h, w = images.shape
-    rows = -(-count // columns)
-    sheet = np.full((rows * (h + 1), columns * (w + 1)), GRID, np.uint8)
-    for k, image in enumerate(images):
-        y, x = k // columns * (h + 1), k % columns * (w + 1)
-        sheet[y : y + h, x : x + w] = grey(image, window)
-    return sheet
+    rows = -(-len(images) // columns)
+    sheet = montage(grey(images, window), fill=GRID, grid_shape=(rows, columns), padding_width=1)
+    return sheet[1:, 1:]

@@ -1,4 +1,4 @@
-"""Images in a row as a moving picture, or side by side on a strip; greys only, no palette is needed."""
+"""Grey images as a film (GIF or MP4), or side by side on a strip."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from fractions import Fraction
 
 import numpy as np
 from PIL import Image
+from skimage.util import montage
 
 from ganlab.errors import InputError
 
 FORMS = ("gif", "mp4")
-GAP, GREY = 1, 90  # pixels between the images of a strip, as on a sheet
+GRID = 90  # grey level of the lines on a strip, as on a contact sheet
 
 
 def film(images: np.ndarray, fps: float = 15, scale: int = 4, form: str = "gif") -> bytes:
-    """Images (T, H, W) uint8 as a moving picture in one of FORMS, enlarged `scale` times as `enlarged` does.
+    """Images (T, H, W) uint8 as a film in one of FORMS, enlarged `scale` times.
 
-    A GIF starts over at its end. Its times are hundredths of a second, of which browsers take no less than 2: fps is
-    met as nearly as these allow. An MP4 holds H.264 with 4:2:0 colour, which every browser and slide program plays; its
-    sides are even, the last row or column twice where they were not. Raises InputError for another form.
+    A GIF loops. Its frame times are multiples of 10 ms and at least 20 ms, so fps is met as nearly as these allow. An
+    MP4 holds H.264 with 4:2:0 colour, which every browser and slide program plays; its sides are even, with the last
+    row or column repeated if necessary. Raises InputError for another form.
     """
     if form not in FORMS:
         raise InputError(f'A film cannot be a "{form}"; choose from {", ".join(FORMS)}.')
@@ -29,13 +30,13 @@ def film(images: np.ndarray, fps: float = 15, scale: int = 4, form: str = "gif")
 
 def _gif(frames: list[Image.Image], fps: float) -> bytes:
     out = io.BytesIO()
-    shown = 10 * max(2, round(100 / fps))
-    frames[0].save(out, "GIF", save_all=True, append_images=frames[1:], duration=shown, loop=0, optimize=False)
+    duration = 10 * max(2, round(100 / fps))  # ms
+    frames[0].save(out, "GIF", save_all=True, append_images=frames[1:], duration=duration, loop=0, optimize=False)
     return out.getvalue()
 
 
 def _mp4(frames: list[Image.Image], fps: float) -> bytes:
-    import av  # FFmpeg's libraries: a third of a second, that only a film waits for
+    import av  # FFmpeg's libraries take a third of a second to load, so only for films
 
     h, w = frames[0].height, frames[0].width
     even, out = ((0, h % 2), (0, w % 2)), io.BytesIO()
@@ -50,19 +51,17 @@ def _mp4(frames: list[Image.Image], fps: float) -> bytes:
 
 
 def strip(images: np.ndarray, columns: int = 8, scale: int = 4) -> bytes:
-    """A PNG of images (T, H, W) uint8, `columns` in a row, a grey line between them."""
-    count, h, w = images.shape
-    size = columns * (w * scale + GAP) - GAP, -(-count // columns) * (h * scale + GAP) - GAP
-    sheet = Image.new("L", size, GREY)
-    for k, image in enumerate(images):
-        sheet.paste(enlarged(image, scale), (k % columns * (w * scale + GAP), k // columns * (h * scale + GAP)))
+    """A PNG of images (T, H, W) uint8, `columns` in a row, with grey lines between them."""
+    pictures = np.stack([np.asarray(enlarged(image, scale)) for image in images])
+    grid = -(-len(images) // columns), columns
+    sheet = montage(pictures, fill=GRID, grid_shape=grid, padding_width=1)[1:-1, 1:-1]
     out = io.BytesIO()
-    sheet.save(out, "PNG")
+    Image.fromarray(sheet).save(out, "PNG")
     return out.getvalue()
 
 
 def enlarged(image: np.ndarray, scale: int) -> Image.Image:
-    """(H, W) uint8 as a picture `scale` times the size, by a bicubic: squares would be seen before the shapes are, and
-    Lanczos draws rings about a bright skull."""
+    """(H, W) uint8 as a picture `scale` times the size. Bicubic: without interpolation one sees squares instead of
+    shapes, and Lanczos draws rings around a bright skull."""
     picture = Image.fromarray(np.ascontiguousarray(image))
     return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.BICUBIC)

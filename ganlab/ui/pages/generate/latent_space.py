@@ -290,7 +290,7 @@ def neighbours_of(e: Explorer, request: dict) -> tuple[dict, dict]:
     """The training images most like the points', three of a single one, one of each of several; their distances, and
     what distance held-out images have; the share made, while these are in the making."""
     from ganlab.generation.image_kinds import load_images
-    from ganlab.generation.quality import nearest
+    from ganlab.generation.image_similarity import nearest
 
     count = e.config.count or e.kind.count
     future, share = images_of(e.config.data, count)

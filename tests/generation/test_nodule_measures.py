@@ -1,0 +1,71 @@
+"""What nodules measure, against the truth they were made from."""
+
+import numpy as np
+import pytest
+
+from ganlab.generation.image_kinds import HELD_OUT
+from ganlab.generation.nodule_measures import compare_measures, distributions, measure_nodules, segment_nodule
+from ganlab.phantoms.lungs.nodules import make_nodules
+
+
+@pytest.fixture(scope="module")
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="module")
+def nodules():
+    return make_nodules(HELD_OUT + 7, 200)
+
+
+def test_nodules_are_measured_as_they_were_made(nodules):
+    measured = measure_nodules(nodules.images)
+    assert all(values.shape == (200,) for values in measured.values())
+    solid = (nodules.solidity == 0) & ~nodules.pleural
+    found = solid & np.isfinite(measured["diameter_mm"])
+    assert found.sum() > 0.95 * solid.sum()
+    for name, least in (("diameter_mm", 0.97), ("roundness", 0.7)):
+        assert np.corrcoef(getattr(nodules, name)[found], measured[name][found])[0, 1] > least
+    error = measured["diameter_mm"][found] - nodules.diameter_mm[found]
+    assert abs(np.median(error)) < 0.35  # half a pixel
+    assert abs(np.median(measured["mean_hu"][found] - nodules.mean_hu[found])) < 25
+    assert ((measured["roundness"][found] > 0.1) & (measured["roundness"][found] <= 1)).all()
+    masks = [segment_nodule(image) for image in nodules.images[found]]
+    dice = [2 * (a & b).sum() / (a.sum() + b.sum()) for a, b in zip(masks, nodules.masks[found], strict=True)]
+    assert np.median(dice) > 0.95
+
+
+def test_what_is_no_nodule_is_not_measured(rng):
+    lung = np.full((56, 56), -850.0)
+    disc = np.hypot(*(np.indices((56, 56)) - 27.5)) < 8
+    beside = np.where(np.roll(disc, 19, 1), 30.0, lung)
+    empty = [lung, lung + rng.normal(0, 30, lung.shape), np.full_like(lung, 40.0), beside, np.where(disc, 3.0, 0.0)]
+    assert np.isnan(measure_nodules(np.stack(empty))["diameter_mm"]).all()
+    there = measure_nodules(np.where(disc, 30.0, lung)[None])
+    assert there["diameter_mm"][0] == pytest.approx(16 * 0.7, abs=0.5)
+    assert there["mean_hu"][0] == pytest.approx(30) and there["roundness"][0] > 0.88
+
+
+def test_comparison_of_measures_leaves_out_what_was_not_measured():
+    a = {"mm": np.array([1.0, 2, 3, 4])}
+    shifted = {"mm": np.array([3.0, 4, 5, 6, np.nan])}
+    assert compare_measures(a, shifted)["mm"] == {"ks": 0.5, "wasserstein": 2.0, "measured": 0.8}
+    nothing = compare_measures(a, {"mm": np.full(3, np.nan)})["mm"]
+    assert np.isnan(nothing["ks"]) and nothing["measured"] == 0
+
+
+def test_distributions_count_each_class_alone_and_what_lies_beyond_the_edges():
+    def measured(*diameters):
+        values = np.array(diameters)
+        return {"diameter_mm": values, "roundness": np.full(len(values), 0.5), "mean_hu": np.zeros(len(values))}
+
+    labels = np.array([0, 0, 1, 1])
+    real, made = measured(2.5, 4.5, 10, 11), measured(1.0, np.nan, 40, np.nan)
+    found = distributions((real, labels), (made, labels), (real, labels), ("benign", "malignant"))["diameter_mm"]
+    assert found["range"] == [2, 28]
+    benign, malignant = found["classes"]["benign"], found["classes"]["malignant"]
+    assert benign["held_out"].split()[:4] == ["1", "0", "1", "0"] and len(benign["held_out"].split()) == 26
+    assert benign["generated"].split() == ["1"] + ["0"] * 25 and benign["ks"] == 1 and benign["floor"] == 0
+    assert malignant["generated"].split() == ["0"] * 25 + ["1"] and malignant["ks"] == 1
+    lost = distributions((real, labels), (made, 0 * labels), (real, labels), ("benign", "malignant"))
+    assert np.isnan(lost["diameter_mm"]["classes"]["malignant"]["ks"])
