@@ -35,7 +35,8 @@ def cycle(
     device: Device = "auto",
 ) -> None:
     """There and back again: the cycle's error, a hidden message, a lesion on its way, what the discriminator says."""
-    from ganlab.imaging.reading.files import check_writable, read_volume, write_volume
+    from ganlab.imaging.reading.files import read_volume
+    from ganlab.imaging.writing import check_writable, write_volume
     from ganlab.translation.cycle import examine
     from ganlab.translation.cycle import pairing as halves
     from ganlab.translation.cycle.wording import format_cycle

@@ -42,7 +42,7 @@ def phantom(
 ) -> None:
     """Make a phantom patient: paired volumes and the tissue labels behind them."""
     from ganlab.device import resolve
-    from ganlab.imaging.reading.files import write_volume
+    from ganlab.imaging.writing import write_volume
     from ganlab.phantoms import LABELS, make_patient
 
     start = time.perf_counter()

@@ -25,7 +25,8 @@ def translate(
     device: Device = "auto",
 ) -> None:
     """Translate a volume; the result lies on the input's own grid."""
-    from ganlab.imaging.reading.files import check_writable, read_volume, write_volume
+    from ganlab.imaging.reading.files import read_volume
+    from ganlab.imaging.writing import check_writable, write_volume
     from ganlab.translation.inference import translate as run
     from ganlab.translation.tasks import get_task
 

@@ -1,1 +1,1 @@
-"""Volumes: reading, writing, geometry, metrics, registration and phantom patients."""
+"""Volumes and pictures: reading, writing, geometry, masks, metrics and registration."""

@@ -1,4 +1,4 @@
-"""Is this the scan it is taken for? Two questions that the translator asks before it starts."""
+"""Is the scan what it is taken for? Two checks before a translation: not a CT, not skull-stripped."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import numpy as np
 
 from ganlab.imaging.volume import Volume
 
-STRIPPED_LITRES = (0.4, 2.3)  # brains with their fluid have 0.9 to 2.0, heads 2.8 and more
-CUT_FACE = 0.15  # share of a face of the field of view that is patient; a brain alone seldom touches one
+STRIPPED_LITRES = (0.4, 2.3)  # a brain with its fluid has 0.9 to 2.0, a head at least 2.8
+CUT_FACE = 0.15  # largest share of a face of the field of view covered by a brain alone, which seldom touches one
 SKULL_DEPTH = (4.0, 12.0)  # mm below the surface, where a head has bone
-SKULL_SHARE = 0.2  # of the voxels at that depth that are dark
+SKULL_SHARE = 0.2  # share of dark voxels at that depth that tells a skull
 
 
 def looks_like_ct(volume: Volume) -> bool:
-    """Whether the values are Hounsfield units: a plateau of air near -1000, tissue near 0, and bone.
+    """Whether the values are Hounsfield units: a peak of air near -1000, tissue near 0, and bone.
 
-    Phase images also have negative values, but no plateau. A CT stored without its offset of -1024, or with the
-    air around the head removed, is not recognised.
+    Phase images have negative values too, but no such peak. A CT that was stored without its offset of -1024, or
+    without the air around the head, is not recognised.
     """
     array = volume.array
     air, between, tissue = (_share(array, *span) for span in ((-1100, -850), (-750, -250), (-150, 150)))
@@ -28,11 +28,11 @@ def _share(array: np.ndarray, low: float, high: float) -> float:
 
 
 def looks_skull_stripped(volume: Volume) -> bool:
-    """Whether a head MR shows the brain alone, so that there is no skull to be seen.
+    """Whether a head MR shows only the brain, without skull.
 
-    True when what is bright, holes filled, has a brain's volume, is not cut by the field of view, and
-    has no dark band (the skull) 4 to 12 mm below its surface. The band tells a child's whole head, which may have
-    an adult brain's volume; the cut tells a slab of a head.
+    True if the bright region, with holes filled, has the volume of a brain, is not cut by the field of view, and has
+    no dark band (the skull) 4 to 12 mm below its surface. The band identifies a child's whole head, which may have the
+    volume of an adult brain; the cut identifies a slab of a head.
     """
     from scipy import ndimage
 
@@ -40,11 +40,11 @@ def looks_skull_stripped(volume: Volume) -> bool:
     array = volume.array[every]  # about 2 mm
     spacing = volume.spacing * [part.step for part in every]
     values, counts = np.unique(array, return_counts=True)
-    background = values[counts.argmax()] if counts.max() >= 0.1 * array.size else np.nan  # was set to one value
+    background = values[counts.argmax()] if counts.max() >= 0.1 * array.size else np.nan  # stored as one value
     tissue = array[array != background]
     if not tissue.size:
         return False
-    floor = np.fmin(background, np.percentile(tissue, 1))  # standardised tissue lies on both sides of a background
+    floor = np.fmin(background, np.percentile(tissue, 1))  # standardised tissue lies on both sides of it
     signal = np.where(array == background, 0, np.maximum(array - floor, 0))
     signal /= max(np.percentile(signal, 99.5), np.finfo(np.float32).tiny)
 
@@ -57,7 +57,7 @@ def looks_skull_stripped(volume: Volume) -> bool:
     cut = max(bright.take(end, axis).mean() for axis in range(3) for end in (0, -1))
     box = ndimage.find_objects(bright.astype(np.uint8))[0]
     patient, signal = np.pad(bright[box], 6), np.pad(signal[box], 6)
-    around, _ = ndimage.label(~ndimage.binary_closing(patient, iterations=4))  # bridges a skull of 16 mm
+    around, _ = ndimage.label(~ndimage.binary_closing(patient, iterations=4))  # bridges a skull of up to 16 mm
     patient = around != around[0, 0, 0]  # holes filled
     litres = np.count_nonzero(patient) * np.prod(spacing) / 1e6
     if not STRIPPED_LITRES[0] < litres < STRIPPED_LITRES[1] or cut > CUT_FACE:

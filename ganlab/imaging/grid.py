@@ -1,10 +1,11 @@
-"""Geometry: voxel order, axis names and moving a volume from one grid to another.
+"""Geometry: voxel order, axis names and resampling a volume onto another grid.
 
 A grid is an affine (4, 4: voxel indices -> RAS+ mm) and a shape. All functions are pure.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -22,7 +23,7 @@ def axis_letters(affine: np.ndarray) -> tuple[str, str, str]:
 
 
 def canonical(volume: Volume) -> Volume:
-    """The same voxels in the order closest to RAS+: axes exchanged and flipped, values and places untouched."""
+    """The same voxels in the order closest to RAS+: axes swapped and flipped, values and positions unchanged."""
     import nibabel as nib
 
     orientation = nib.io_orientation(volume.affine)
@@ -32,7 +33,7 @@ def canonical(volume: Volume) -> Volume:
 
 
 def same_grid(a: Volume, b: Volume) -> bool:
-    """Whether two volumes have one shape and no voxel lies more than 1 % of a voxel's edge elsewhere."""
+    """Whether two volumes have the same shape and corresponding voxels lie within 1 % of a voxel's edge."""
     if a.shape != b.shape:
         return False
     corners = _corners(a.shape)
@@ -41,30 +42,30 @@ def same_grid(a: Volume, b: Volume) -> bool:
 
 
 def model_grid(volume: Volume, spacing: float = 1.0) -> tuple[np.ndarray, tuple[int, int, int]]:
-    """The smallest RAS-aligned grid of cubes that reaches every voxel centre of a volume: (affine, shape).
+    """The smallest RAS-aligned isotropic grid that covers every voxel centre of a volume: (affine, shape).
 
-    spacing: mm. The grid is centred on the volume, so that it does not depend on the order of the volume's axes,
-    and is the volume's own grid in canonical order if that is aligned and has this spacing.
+    spacing: mm. The grid is centred on the volume, so that it does not depend on the order of the volume's axes. It is
+    the volume's own grid in canonical order if that is aligned and has this spacing.
     """
     corners = (volume.affine @ _corners(volume.shape))[:3]
     low, high = corners.min(axis=1), corners.max(axis=1)
     steps = np.ceil((high - low) / spacing - 1e-3).astype(int)  # float32 headers: 255.00001 steps are 255
     affine = np.diag([spacing, spacing, spacing, 1.0])
     affine[:3, 3] = (low + high - steps * spacing) / 2
-    return affine, tuple(int(n) + 1 for n in steps)
+    return affine, (int(steps[0]) + 1, int(steps[1]) + 1, int(steps[2]) + 1)
 
 
-def resample(volume: Volume, affine: np.ndarray, shape, order: int = 1, fill: float = 0.0) -> Volume:
+def resample(volume: Volume, affine: np.ndarray, shape: Sequence[int], order: int = 1, fill: float = 0.0) -> Volume:
     """A volume's values on another grid.
 
-    order: 0 nearest (labels), 1 linear, 3 cubic B-spline.
-    fill: value outside the volume, that is beyond the faces of its outermost voxels.
+    order: 0 nearest neighbour (labels), 1 linear, 3 cubic B-spline.
+    fill: value beyond the faces of the volume's outermost voxels.
 
     Where the new voxels are larger than the old and order > 0, the volume is first blurred with a Gaussian whose
     width makes up the difference: variance (r^2 - 1) / (8 ln 2) voxels^2 for voxels r times as large, which
     matches the full widths at half maximum (Cardoso 2015, "Scale factor point spread function matching").
-    Grids that differ only by the order of axes and by whole voxels give the very same values, for any order.
-    Returns a Volume of the input's type of number, unit, modality and notices.
+    Grids that differ only by the order of their axes and by whole voxels give exactly the same values, for any order.
+    The result keeps the input's dtype, unit, modality and notices.
     """
     if order not in INTERPOLATORS:
         raise ValueError(f"order is one of {tuple(INTERPOLATORS)}, got {order}")
@@ -79,8 +80,8 @@ def resample(volume: Volume, affine: np.ndarray, shape, order: int = 1, fill: fl
     return replace(volume, array=array, affine=affine)
 
 
-def _rearranged(source: np.ndarray, to_voxel: np.ndarray, shape, fill: float) -> np.ndarray:
-    """Axes exchanged, flipped, cropped and padded; to_voxel holds a signed permutation and whole shifts."""
+def _rearranged(source: np.ndarray, to_voxel: np.ndarray, shape: Sequence[int], fill: float) -> np.ndarray:
+    """Axes swapped, flipped, cropped and padded; to_voxel is a signed permutation with integer shifts."""
     result = np.full(shape, fill, dtype=source.dtype)
     axes = np.abs(to_voxel[:3, :3]).argmax(axis=0)  # the source's axis of each new axis
     ours, theirs = [], []
@@ -96,7 +97,9 @@ def _rearranged(source: np.ndarray, to_voxel: np.ndarray, shape, fill: float) ->
     return result
 
 
-def _interpolated(source: np.ndarray, to_voxel: np.ndarray, shape, order: int, fill: float) -> np.ndarray:
+def _interpolated(
+    source: np.ndarray, to_voxel: np.ndarray, shape: Sequence[int], order: int, fill: float
+) -> np.ndarray:
     import SimpleITK as sitk
     from scipy import ndimage
 
@@ -108,7 +111,7 @@ def _interpolated(source: np.ndarray, to_voxel: np.ndarray, shape, order: int, f
         source = source.astype(np.float32, copy=False)
         if sigma.max() > 0.1:
             source = ndimage.gaussian_filter(source, sigma, mode="nearest")
-    # Both images lie in the source's index space, so that sheared and left-handed grids are nothing special.
+    # Both images lie in the source's index space, so that sheared and left-handed grids need no special case.
     filter_ = sitk.ResampleImageFilter()
     filter_.SetSize(shape)
     filter_.SetTransform(sitk.AffineTransform(to_voxel[:3, :3].ravel().tolist(), to_voxel[:3, 3].tolist()))
@@ -119,7 +122,7 @@ def _interpolated(source: np.ndarray, to_voxel: np.ndarray, shape, order: int, f
     return (array if number.kind == "f" else np.rint(array)).astype(number, copy=False)
 
 
-def _corners(shape) -> np.ndarray:
+def _corners(shape: Sequence[int]) -> np.ndarray:
     """(4, 8) homogeneous indices of a grid's corner voxels."""
     ends = np.array(np.meshgrid(*[(0, n - 1) for n in shape], indexing="ij"), dtype=np.float64).reshape(3, 8)
     return np.vstack([ends, np.ones(8)])

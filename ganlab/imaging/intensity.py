@@ -1,4 +1,4 @@
-"""What MR intensities, which have no unit, are worth beside each other."""
+"""A common scale for MR intensities, which have no unit."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import numpy as np
 
 
 def mr_gain(array: np.ndarray) -> float:
-    """Factor that brings a T1-weighted head to the range that networks are trained on, white matter near 1.
+    """The factor that scales a T1-weighted head to the range that networks are trained on, white matter near 1.
 
-    The 95th percentile of what is brighter than half of Otsu's threshold: white matter where fat is suppressed,
-    between white matter and fat where it is not; training covers both.
+    One over the 95th percentile of the voxels brighter than half of Otsu's threshold. That is white matter where fat is
+    suppressed, and between white matter and fat where it is not; training covers both.
     """
     from skimage.filters import threshold_otsu
 

@@ -1,4 +1,4 @@
-"""How far a synthetic volume is from the real one: one pinned definition per number, named in the output.
+"""How far a synthetic volume is from the real one: one fixed definition for each metric, named in the output.
 
 Sources: Wolterink et al. 2017 (MAE, PSNR; arXiv:1708.01155), the evaluation of the SynthRAD2023 challenge
 (PSNR, SSIM; Huijben et al. 2024, doi:10.1016/j.media.2024.103276), Wang et al. 2004 (SSIM), Dice 1945.
@@ -11,23 +11,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from ganlab.errors import InputError
 from ganlab.imaging.grid import same_grid
+from ganlab.imaging.masks import AIR_BODY_HU, head_mask
 from ganlab.imaging.volume import Volume
 
-AIR_BODY_HU = -200.0  # between air (-1000) and fat (-100)
 BONE_HU = 250.0
 WHITE_MATTER_FA = 0.2  # the usual threshold of tract-based statistics (Smith et al. 2006)
 DARK_T1, BRIGHT_T1 = 0.35, 1.15  # of white matter: bone, air and fluid lie below, fat above
 SSIM_WINDOW = 7
-SLAB = 32  # slices of the SSIM map computed at a time, so that memory follows the slab and not the volume
+SLAB = 32  # slices of the SSIM map computed at a time, which bounds its memory
 
 
 @dataclass(frozen=True)
 class Scale:
-    """What a task's output is measured on.
+    """The scale that a task's output is measured on.
 
     limits: the range SynthRAD2023's PSNR and SSIM clip to; its width is their dynamic range.
     peak: the numerator of the unclipped PSNR.
@@ -83,16 +82,16 @@ def evaluate(
 ) -> dict:
     """Compare a prediction with its reference on the same grid, inside a mask.
 
-    mask: voxels > 0 of a volume on the same grid, or of an array of the same shape; None takes the head mask
-    of the reference CT (mr2ct) or the reference's voxels above 0 (t1fa, ct2mr).
+    mask: voxels > 0 of a volume on the same grid, or of an array of the same shape. None: the head mask of the
+    reference CT (mr2ct), or the reference's voxels above 0 (t1fa, ct2mr).
 
-    Returns a dict fit for JSON: task, unit, mask (how it was made), voxels (in the mask), mae, mean_error, mse,
-    correlation, psnr, psnr_synthrad, ssim, dice {tissue: overlap}, tissues {name: {range, voxels, mae, mean_error}},
-    definitions {name: sentence} and notices [sentence]. A number that is undefined (a tissue without voxels) or
-    infinite (the PSNR of identical images) is None.
+    Returns a dict that serialises to JSON: task, unit, mask (how it was made), voxels (in the mask), mae, mean_error,
+    mse, correlation, psnr, psnr_synthrad, ssim, dice {tissue: overlap}, tissues {name: {range, voxels, mae,
+    mean_error}}, definitions {name: sentence} and notices [sentence]. A number that is undefined (a tissue without
+    voxels) or infinite (the PSNR of identical images) is None.
 
-    Raises InputError for an unknown task, different grids, voxels that are not finite, a constant reference
-    and an empty mask.
+    Raises InputError for an unknown task, different grids, voxels that are not finite, a constant reference and an
+    empty mask.
     """
     if task not in SCALES:
         raise InputError(f"There are no metrics for the task {task!r}: choose one of {', '.join(SCALES)}.")
@@ -105,7 +104,7 @@ def evaluate(
             f"The reference is {reference.array.flat[0]:g} everywhere: choose a volume with an image in it."
         )
 
-    inside, mask_made = _mask(mask, reference, task)
+    inside, mask_source = _mask(mask, reference, task)
     ref = reference.array[inside].astype(np.float64)
     pred = prediction.array[inside].astype(np.float64)
     error = pred - ref
@@ -114,7 +113,7 @@ def evaluate(
     return {
         "task": task,
         "unit": scale.unit,
-        "mask": mask_made,
+        "mask": mask_source,
         "voxels": int(ref.size),
         "mae": _number(np.abs(error).mean()),
         "mean_error": _number(error.mean()),
@@ -133,7 +132,7 @@ def evaluate(
 
 
 def format_table(result: dict) -> str:
-    """What `evaluate` returns, as a plain table; a dash where a number is undefined or infinite."""
+    """The result of `evaluate` as a plain table; a dash where a number is undefined or infinite."""
     unit = result["unit"]
     rows = [
         ("MAE", result["mae"], unit),
@@ -156,35 +155,8 @@ def format_table(result: dict) -> str:
     return "\n".join(lines)
 
 
-def head_mask(ct: Volume) -> np.ndarray:
-    """The head with its sinuses and airways: a boolean array on the CT's grid.
-
-    It is the largest 6-connected component above -200 HU with its cavities filled (see `fill_cavities`).
-    Raises InputError if nothing is above -200 HU.
-    """
-    components, count = ndimage.label(ct.array > AIR_BODY_HU)
-    if count == 0:
-        raise InputError(
-            f"No voxel of the reference is above {AIR_BODY_HU:g} HU (the largest is {ct.array.max():g}), so "
-            "there is no head to measure: give a CT in HU, or a mask."
-        )
-    return fill_cavities(components == 1 + np.bincount(components.ravel())[1:].argmax())
-
-
-def fill_cavities(body: np.ndarray) -> np.ndarray:
-    """The 3-D mask with every voxel that it encloses within a slice across any of the three axes.
-
-    So an airway that the field of view cuts open at its bottom face is closed by its axial slices, and a
-    nasal cavity that opens at the nostrils by its coronal ones.
-    """
-    filled = body.copy()
-    for axis in range(3):
-        filled |= _slice_holes(body, axis)
-    return filled
-
-
 def correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Pearson's correlation of two arrays of one shape; nan where one of them is constant."""
+    """Pearson's correlation of two arrays of the same shape; NaN if one of them is constant."""
     a, b = a - a.mean(), b - b.mean()
     norm = math.sqrt(np.square(a).sum() * np.square(b).sum())
     return float((a * b).sum() / norm) if norm > 0 else math.nan
@@ -207,7 +179,7 @@ def ssim_synthrad(
 ) -> float:
     """Structural similarity as SynthRAD2023 computes it, -1 to 1.
 
-    Both arrays (of one shape, any number of dimensions) are clipped to the limits, set to the lower limit
+    Both arrays (of the same shape, any number of dimensions) are clipped to the limits, set to the lower limit
     outside the mask and shifted to start at 0. The map is
 
         (2 mx my + C1) (2 sxy + C2) / ((mx^2 + my^2 + C1) (sx^2 + sy^2 + C2)),  C1 = (.01 L)^2, C2 = (.03 L)^2
@@ -224,7 +196,7 @@ def ssim_synthrad(
     inner = (slice(pad, -pad),) * mask.ndim
     if not mask[inner].any():
         return math.nan
-    extent = [_extent(mask[inner], axis) for axis in range(mask.ndim)]  # in inner's indices: complete windows
+    extent = [_extent(mask[inner], axis) for axis in range(mask.ndim)]  # indices of the complete windows
     total, count = 0.0, 0
     first, last = extent[0]
     for start in range(first, last, SLAB):
@@ -237,12 +209,12 @@ def ssim_synthrad(
         )
         _, similarity = structural_similarity(*images, win_size=SSIM_WINDOW, data_range=high - low, full=True)
         total += similarity[inner][valid[inner]].sum()
-        count += np.count_nonzero(valid[inner])
+        count += int(np.count_nonzero(valid[inner]))
     return float(total / count)
 
 
 def dice(a: np.ndarray, b: np.ndarray) -> float:
-    """Overlap of two masks of one shape, 0 to 1: 2 |A and B| / (|A| + |B|) (Dice 1945).
+    """Overlap of two masks of the same shape, 0 to 1: 2 |A and B| / (|A| + |B|) (Dice 1945).
 
     NaN if both are empty.
     """
@@ -252,10 +224,10 @@ def dice(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def lesion_contrast_ratio(image: np.ndarray, lesion: np.ndarray, normal_white_matter: np.ndarray) -> float:
-    """Mean of the image in the lesion / its mean in normal-appearing white matter; 1 is no contrast.
+    """Mean of the image in the lesion divided by its mean in normal-appearing white matter; 1 is no contrast.
 
     image: any shape; lesion, normal_white_matter: masks of that shape.
-    Raises InputError for an empty mask, or a white matter mean of 0.
+    Raises InputError for an empty mask or a white matter mean of 0.
     """
     means = []
     for name, mask in (("lesion", lesion), ("normal-appearing white matter", normal_white_matter)):
@@ -276,7 +248,7 @@ def _mask(mask: Volume | np.ndarray | None, reference: Volume, task: str) -> tup
     if mask is None and task == "mr2ct":
         return head_mask(reference), "head mask of the reference (largest body above -200 HU, filled)"
     if mask is None:
-        inside, made = reference.array > 0, f"reference {SCALES[task].unit} > 0"
+        inside, source = reference.array > 0, f"reference {SCALES[task].unit} > 0"
     else:
         if isinstance(mask, Volume):
             _require_same_grid("mask", mask, reference)
@@ -286,22 +258,10 @@ def _mask(mask: Volume | np.ndarray | None, reference: Volume, task: str) -> tup
                 f"The mask has shape {_shape(mask)} and the reference {_shape(reference)}: give a mask on "
                 "the reference's grid."
             )
-        inside, made = mask > 0, "given"
+        inside, source = mask > 0, "given"
     if not inside.any():
-        raise InputError(f"The mask ({made}) is empty: give one with at least one voxel above 0.")
-    return inside, made
-
-
-def _slice_holes(body: np.ndarray, axis: int) -> np.ndarray:
-    """Background that the body encloses within its slice across the axis."""
-    in_slice = ndimage.generate_binary_structure(3, 1)
-    np.moveaxis(in_slice, axis, 0)[[0, 2]] = False
-    background, count = ndimage.label(~body, in_slice)
-    hole = np.ones(count + 1, dtype=bool)
-    hole[0] = False  # the body's own label
-    for edge_axis in {0, 1, 2} - {axis}:
-        hole[np.take(background, [0, -1], axis=edge_axis)] = False
-    return hole[background]
+        raise InputError(f"The mask ({source}) is empty: give one with at least one voxel above 0.")
+    return inside, source
 
 
 def _extent(mask: np.ndarray, axis: int) -> tuple[int, int]:
@@ -340,7 +300,7 @@ def _definitions(scale: Scale) -> dict[str, str]:
 
 
 def _notices(reference: Volume, prediction: Volume, scale: Scale) -> list[str]:
-    """What makes the numbers suspect without making them impossible."""
+    """Warnings about input for which the numbers may mislead."""
     notices = []
     if scale.unit == "HU" and reference.array.min() >= AIR_BODY_HU:
         notices.append(
@@ -359,7 +319,7 @@ def _require_same_grid(name: str, volume: Volume, reference: Volume) -> None:
     if same_grid(volume, reference):
         return
     raise InputError(
-        f"The {name} and the reference lie on different grids: {_grid(volume)} against {_grid(reference)}; "
+        f"The {name} and the reference lie on different grids: {_grid(volume)} and {_grid(reference)}; "
         f"resample the {name} onto the reference's grid first."
     )
 

@@ -1,29 +1,34 @@
 """Rigid registration of two volumes of one head by mutual information.
 
-Mattes et al. 2003 (doi:10.1109/TMI.2003.809072) for the measure, Maes et al. 1997 for its use across
-modalities; SimpleITK does the work. ITK is in LPS mm and we in RAS: `_image` and `_matrix` translate.
+The metric is that of Mattes et al. 2003 (doi:10.1109/TMI.2003.809072); Maes et al. 1997 introduced mutual information
+across modalities. SimpleITK does the work. ITK uses LPS mm and ganlab RAS mm: `_image` and `_matrix` convert.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ganlab.errors import InputError
 from ganlab.imaging.grid import resample
-from ganlab.imaging.metrics import dice, fill_cavities
+from ganlab.imaging.masks import fill_cavities
+from ganlab.imaging.metrics import dice
 from ganlab.imaging.volume import Volume
+
+if TYPE_CHECKING:  # SimpleITK is loaded when a registration starts
+    from SimpleITK import Euler3DTransform, Image, ImageRegistrationMethod, Transform
 
 AIR_HU = -1000.0
 LEVELS_MM = (8.0, 4.0, 2.0)  # voxel sizes, coarse to fine
-PITCHES_DEG = (-20.0, 0.0, 20.0)  # starting nods of the head: the angle in which two scans differ most
-SAMPLES = 30_000  # voxels that the measure looks at, each level
+PITCHES_DEG = (-20.0, 0.0, 20.0)  # starting pitches of the head: the rotation in which two scans differ most
+SAMPLES = 30_000  # voxels sampled for the metric at each level
 SEED = 1
-HEAD_RADIUS_MM = 70.0  # weighs a radian of rotation against a millimetre of translation
+HEAD_RADIUS_MM = 70.0  # scales a radian of rotation to millimetres of translation
 LEAST_OVERLAP = 0.8
 NUDGE_MM = 12.0
-LEAST_LOSS = 0.25  # of information by that nudge: 0.3 to 0.5 for one head, 0.1 to 0.2 for two, or one reversed
+LEAST_LOSS = 0.25  # of information after that nudge: 0.3 to 0.5 for one head, 0.1 to 0.2 for two heads or a flipped one
 MOST_SHIFT_MM = 100.0
 MOST_ROTATION_DEG = 60.0
 
@@ -31,18 +36,18 @@ RAS_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 def register_rigid(moving: Volume, fixed: Volume) -> tuple[Volume, np.ndarray]:
-    """Bring `moving` (a CT, say) onto the grid of `fixed` (an MR of the same head).
+    """Register `moving` (such as a CT) onto the grid of `fixed` (such as an MR of the same head).
 
-    Maximises Mattes mutual information over three rotations and three translations, on grids of about 8, 4
-    and 2 mm, from several starts (scanner coordinates, centres of the fields of view and of the bodies, each
-    with three nods of the head), of which the best at 8 mm is kept. The same input gives the same answer.
+    Maximises Mattes mutual information over three rotations and three translations, on grids of about 8, 4 and 2 mm.
+    It starts from several positions (scanner coordinates, centred fields of view, centred bodies, each at three pitches
+    of the head) and keeps the best at 8 mm. The same input gives the same result.
 
-    Returns (the moving volume on fixed's grid, linearly interpolated, with -1000 outside its field of view if
-    it is in HU and 0 otherwise; the (4, 4) matrix that maps fixed's RAS+ mm to moving's RAS+ mm).
+    Returns (the moving volume on fixed's grid, linearly interpolated, with -1000 outside its field of view if it is in
+    HU and 0 otherwise; the (4, 4) matrix that maps fixed's RAS+ mm to moving's RAS+ mm).
 
-    A notice says when the answer is doubtful: the two bodies overlap by a Dice below 0.8 where both fields of
-    view reach, or a nudge by 12 mm costs less than a quarter of the mutual information, or the head turned by
-    more than 60 degrees or lies more than 100 mm from where centred fields of view would put it.
+    A notice warns of a doubtful result: the two bodies have a Dice overlap below 0.8 where both fields of view reach, a
+    shift by 12 mm costs less than a quarter of the mutual information, or the head was rotated by more than 60 degrees
+    or lies more than 100 mm from where centred fields of view would put it.
     Raises InputError if a volume has no contrast or the two cannot be made to overlap.
     """
     fixed_levels, moving_levels = _pyramid("fixed", fixed), _pyramid("moving", moving)
@@ -61,10 +66,10 @@ def register_rigid(moving: Volume, fixed: Volume) -> tuple[Volume, np.ndarray]:
     return registered.with_notices(*sentences), matrix
 
 
-def _pyramid(name: str, volume: Volume) -> list:
-    """ITK images of about LEVELS_MM voxels, intensities clipped to where the head's are."""
+def _pyramid(name: str, volume: Volume) -> list[Image]:
+    """ITK images with voxels of about LEVELS_MM, intensities clipped to the head's range."""
     array, affine = volume.array, volume.affine
-    images = []
+    images: list[Image] = []
     for spacing in reversed(LEVELS_MM):
         array, affine = _shrink(array, affine, spacing)
         if not images:
@@ -93,7 +98,7 @@ def _shrink(array: np.ndarray, affine: np.ndarray, spacing: float) -> tuple[np.n
     return blocks.mean(axis=(1, 3, 5), dtype=np.float32), affine @ step
 
 
-def _image(array: np.ndarray, affine: np.ndarray):
+def _image(array: np.ndarray, affine: np.ndarray) -> Image:
     """The ITK image of an array (i, j, k) with a RAS affine."""
     import SimpleITK as sitk
 
@@ -106,7 +111,7 @@ def _image(array: np.ndarray, affine: np.ndarray):
     return image
 
 
-def _matrix(transform) -> np.ndarray:
+def _matrix(transform: Euler3DTransform) -> np.ndarray:
     """An ITK Euler transform as a matrix (4, 4) between RAS points."""
     matrix = np.eye(4)
     matrix[:3, :3] = np.reshape(transform.GetMatrix(), (3, 3))
@@ -114,8 +119,8 @@ def _matrix(transform) -> np.ndarray:
     return RAS_LPS @ matrix @ RAS_LPS
 
 
-def _best_start(fixed, moving):
-    """The transform of the highest mutual information after a coarse optimisation from every start."""
+def _best_start(fixed: Image, moving: Image) -> Euler3DTransform:
+    """The transform with the highest mutual information after a coarse optimisation from every start."""
     import SimpleITK as sitk
 
     body = _body_centre(fixed)
@@ -129,7 +134,7 @@ def _best_start(fixed, moving):
             start.SetRotation(np.radians(pitch), 0.0, 0.0)
             try:
                 found.append(_optimise(fixed, moving, start, LEVELS_MM[0] / 2, 0.1))
-            except RuntimeError:  # ITK's word for no overlap: there is no way from this start
+            except RuntimeError:  # ITK finds no overlap from this start
                 continue
     if not found:
         raise InputError(
@@ -140,7 +145,9 @@ def _best_start(fixed, moving):
     return min(found, key=lambda result: result[1])[0]
 
 
-def _optimise(fixed, moving, start, step: float, least_step: float):
+def _optimise(
+    fixed: Image, moving: Image, start: Euler3DTransform, step: float, least_step: float
+) -> tuple[Euler3DTransform, float]:
     """(transform, negative mutual information) at a local optimum near the start; steps in mm."""
     import SimpleITK as sitk
 
@@ -158,12 +165,12 @@ def _optimise(fixed, moving, start, step: float, least_step: float):
     return transform, method.GetMetricValue()
 
 
-def _method(fixed, transform):
-    """ITK's registration with Mattes mutual information, whose Execute changes the transform in place."""
+def _method(fixed: Image, transform: Transform) -> ImageRegistrationMethod:
+    """ITK's registration with Mattes mutual information; its Execute changes the transform in place."""
     import SimpleITK as sitk
 
     method = sitk.ImageRegistrationMethod()
-    method.SetNumberOfWorkUnits(1)  # sums in one order, so that a repeated call gives the same bits
+    method.SetNumberOfWorkUnits(1)  # a fixed order of summation, so that results repeat to the bit
     method.SetMetricAsMattesMutualInformation(numberOfHistogramBins=32)
     method.SetMetricSamplingStrategy(method.RANDOM)
     method.SetMetricSamplingPercentage(min(1.0, SAMPLES / fixed.GetNumberOfPixels()), seed=SEED)
@@ -172,20 +179,20 @@ def _method(fixed, transform):
     return method
 
 
-def _grid_centre(image) -> np.ndarray:
+def _grid_centre(image: Image) -> np.ndarray:
     return np.array(image.TransformContinuousIndexToPhysicalPoint([(n - 1) / 2 for n in image.GetSize()]))
 
 
-def _body_centre(image) -> np.ndarray:
-    """Centre of mass (LPS mm) of the body, every voxel of it alike, so that the contrast does not matter."""
+def _body_centre(image: Image) -> np.ndarray:
+    """Centre (LPS mm) of the body's mask, so that contrast does not matter."""
     centre = np.argwhere(_body(image)).mean(axis=0)
     return np.array(image.TransformContinuousIndexToPhysicalPoint(centre.tolist()))
 
 
-def _body(image) -> np.ndarray:
-    """Boolean (i, j, k): what is above the threshold of minimum cross-entropy, and the cavities it encloses.
+def _body(image: Image) -> np.ndarray:
+    """Boolean (i, j, k): voxels above the threshold of minimum cross-entropy, with enclosed cavities filled.
 
-    Li's threshold (Li and Tam 1998) finds the skin of a T1 scan, where Otsu's finds its white matter.
+    Li's threshold (Li and Tam 1998) separates the skin of a T1 scan, where Otsu's separates its white matter.
     """
     import SimpleITK as sitk
     from skimage.filters import threshold_li
@@ -194,32 +201,33 @@ def _body(image) -> np.ndarray:
     return fill_cavities(array > threshold_li(array))
 
 
-def _body_overlap(fixed, moving, transform) -> float:
-    """Dice of the two bodies on the fixed grid, where the moving field of view reaches."""
+def _body_overlap(fixed: Image, moving: Image, transform: Transform) -> float:
+    """Dice overlap of the two bodies on the fixed grid, within the moving field of view."""
     import SimpleITK as sitk
 
     body = sitk.GetImageFromArray(_body(moving).T.astype(np.uint8))
     body.CopyInformation(moving)
     outside = 2
-    brought = sitk.Resample(body, fixed, transform, sitk.sitkNearestNeighbor, outside)
-    brought = sitk.GetArrayFromImage(brought).T
-    return dice(_body(fixed) & (brought != outside), brought == 1)
+    resampled = sitk.Resample(body, fixed, transform, sitk.sitkNearestNeighbor, outside)
+    labels = sitk.GetArrayFromImage(resampled).T
+    return dice(_body(fixed) & (labels != outside), labels == 1)
 
 
-def _nudge_loss(fixed, moving, transform) -> float:
-    """The share of mutual information that is lost, on average over six directions, by a shift of 12 mm."""
+def _nudge_loss(fixed: Image, moving: Image, transform: Euler3DTransform) -> float:
+    """The share of mutual information lost by a shift of 12 mm, averaged over six directions."""
     import SimpleITK as sitk
 
-    def information(shift):
+    def information(shift: np.ndarray) -> float:
         nudged = sitk.Euler3DTransform(transform)
         nudged.SetTranslation((np.array(transform.GetTranslation()) + shift).tolist())
         return -_method(fixed, nudged).MetricEvaluate(fixed, moving)
 
     shifts = NUDGE_MM * np.vstack([np.eye(3), -np.eye(3)])
-    return 1 - np.mean([information(shift) for shift in shifts]) / information(np.zeros(3))
+    return float(1 - np.mean([information(shift) for shift in shifts]) / information(np.zeros(3)))
 
 
 def _match_doubts(overlap: float, loss: float) -> list[str]:
+    """Reasons to doubt that the two heads match."""
     doubts = []
     if not overlap >= LEAST_OVERLAP:
         doubts.append(f"the bodies overlap by a Dice of {overlap:.2f}, expected at least {LEAST_OVERLAP:g}")
@@ -231,12 +239,13 @@ def _match_doubts(overlap: float, loss: float) -> list[str]:
 
 
 def _motion_doubts(matrix: np.ndarray, moving: Volume, fixed: Volume) -> list[str]:
+    """Reasons to doubt a motion: larger than a patient makes between two scans."""
     angle = np.degrees(np.arccos(np.clip((np.trace(matrix[:3, :3]) - 1) / 2, -1, 1)))
     centre, target = (v.affine @ [*(np.array(v.shape) - 1) / 2, 1] for v in (fixed, moving))
     shift = np.linalg.norm(matrix @ centre - target)
     doubts = []
     if angle > MOST_ROTATION_DEG:
-        doubts.append(f"the head was turned by {angle:.0f} degrees, expected at most {MOST_ROTATION_DEG:g}")
+        doubts.append(f"the head was rotated by {angle:.0f} degrees, expected at most {MOST_ROTATION_DEG:g}")
     if shift > MOST_SHIFT_MM:
         doubts.append(f"the fields of view ended {shift:.0f} mm apart, expected at most {MOST_SHIFT_MM:g}")
     return doubts

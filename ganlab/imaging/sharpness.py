@@ -1,7 +1,7 @@
-"""Was it worth being adversarial? How sharp a synthetic volume is, whether its slices fit, and where its skull lies.
+"""How sharp a synthetic volume is, whether its slices fit together, and how far its skull is off.
 
-Errors reward blur: of all images, the expected one has the least squared error. These numbers see what MAE and PSNR
-do not. None of them says that a detail is right, and noise is sharp, too: read them beside the errors.
+Errors reward blur: the mean of all plausible images has the least squared error. These measures see what MAE and PSNR
+miss. None of them says that a detail is right, and noise is sharp, too: read them beside the errors.
 """
 
 from __future__ import annotations
@@ -21,14 +21,13 @@ from ganlab.imaging.volume import Volume
 def sharpness(reference: Volume, prediction: Volume, mask: np.ndarray) -> float:
     """Mean gradient magnitude of the prediction in the mask, relative to that of the reference; 0 and above.
 
-    1: as sharp as the reference; below 1: blurred; above 1: sharper, or noisier. The gradient (per mm) is that of
-    central differences, one-sided at the volume's faces, the magnitude its Euclidean length. It is the quantity that
-    Nie et al. compare in their loss against blur (gradient difference loss, MICCAI 2017), taken as a measure of focus
-    (the gradient-based family of Pertuz et al., Pattern Recognition 46:1415, 2013); not squared, so that the edges of
-    bone and air do not outweigh everything else.
+    1: as sharp as the reference; below 1: blurred; above 1: sharper, or noisier. The gradient (per mm) comes from
+    central differences, one-sided at the volume's faces. Nie et al. compare it in their gradient difference loss
+    (MICCAI 2017); here it is a measure of focus (the gradient-based family of Pertuz et al., Pattern Recognition
+    46:1415, 2013). It is not squared, so that the edges of bone and air do not outweigh everything else.
 
-    mask: boolean, of the volumes' shape. Raises InputError for different grids, an empty mask or one of another shape,
-    and a reference that is flat in the mask.
+    mask: boolean, of the volumes' shape. Raises InputError for different grids, a mask that is empty or has another
+    shape, and a reference that is flat in the mask.
     """
     _require_comparable(reference, prediction, mask)
     window = _extent(mask)  # one voxel wider than the mask, so that differences at its border are complete
@@ -40,42 +39,45 @@ def sharpness(reference: Volume, prediction: Volume, mask: np.ndarray) -> float:
 def discontinuity(reference: Volume, prediction: Volume, mask: np.ndarray) -> tuple[float, float, float]:
     """Mean absolute difference of neighbouring slices, relative to the reference's, along each axis; 0 and above.
 
-    1: as in the reference; below 1: smoother; above 1: slices that do not fit each other, which show as flicker and as
-    stripes in the other two planes. What was translated slice by slice has its largest number across its slices. Only
-    pairs of voxels count that both lie in the mask.
+    1: as in the reference; below 1: smoother; above 1: slices that do not fit together, visible as flicker and as
+    stripes in the other two planes. A volume that was translated slice by slice has its largest value across the
+    slices. Only pairs of voxels that both lie in the mask count.
 
-    mask: boolean, of the volumes' shape. Raises InputError for different grids, an empty mask or one of another shape,
-    and a reference that does not change along an axis, or a mask one slice thick.
+    mask: boolean, of the volumes' shape. Raises InputError for different grids, a mask that is empty, has another shape
+    or is one slice thick, and a reference that does not change along an axis.
     """
     _require_comparable(reference, prediction, mask)
     window = _extent(mask)
-    return tuple(
-        _ratio(*(_mean_step(v.array[window], mask[window], axis) for v in (prediction, reference))) for axis in range(3)
+    found, expected = (
+        [_mean_step(volume.array[window], mask[window], axis) for axis in range(3)]
+        for volume in (prediction, reference)
     )
+    x, y, z = map(_ratio, found, expected)
+    return x, y, z
 
 
 def flicker(reference: Volume, prediction: Volume, mask: np.ndarray) -> float:
-    """The largest `discontinuity` of the three axes; above 1 some slices fit worse than the reference's."""
+    """The largest `discontinuity` of the three axes; above 1: some slices fit worse than the reference's."""
     return max(discontinuity(reference, prediction, mask))
 
 
 def skull_shift(reference: Volume, prediction: Volume, mask: np.ndarray) -> float:
     """Median distance between the surfaces of bone (250 HU) of two CTs in mm; 0 and above.
 
-    Symmetric: the median over the surface points of both of the distance to the nearest one of the other. Points are
-    where the line between two neighbouring voxels of the mask crosses 250 HU, by linear interpolation, so that shifts
-    below a voxel show; surfaces of voxels would give 0 for most models. It is the distance across the surface that
-    counts: a ball moved by d as a whole has a median of d / 2, one grown by d has d.
+    Symmetric: the median, over the surface points of both, of the distance to the nearest point of the other. Points
+    lie where the line between two neighbouring voxels of the mask crosses 250 HU, by linear interpolation, so that
+    shifts below a voxel show; surfaces of whole voxels would give 0 for most models. Distances are perpendicular to the
+    surface: a ball that moves by d has a median of d / 2, one that grows by d has d.
 
     NaN if the reference or the prediction has no bone surface in the mask. mask: boolean, of the volumes' shape. Raises
-    InputError for different grids, an empty mask or one of another shape.
+    InputError for different grids and for a mask that is empty or has another shape.
     """
     _require_comparable(reference, prediction, mask)
     window = _extent(mask)
     a, b = (_crossings(v.array[window], mask[window], v.spacing) for v in (reference, prediction))
     if not len(a) or not len(b):
         return math.nan
-    distances = [KDTree(there).query(here)[0] for here, there in ((a, b), (b, a))]
+    distances = [KDTree(target).query(points)[0] for points, target in ((a, b), (b, a))]
     return float(np.median(np.concatenate(distances)))
 
 
@@ -112,7 +114,7 @@ def _crossings(array: np.ndarray, inside: np.ndarray, spacing: np.ndarray) -> np
 
 
 def _neighbours(axis: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-    """Where the first and the second voxel of each pair along the axis lie."""
+    """Slices that select the first and the second voxel of each pair along the axis."""
     first, second = [slice(None)] * 3, [slice(None)] * 3
     first[axis], second[axis] = slice(None, -1), slice(1, None)
     return tuple(first), tuple(second)

@@ -1,4 +1,4 @@
-"""A volume is an array that knows where it is and what it measures."""
+"""`Volume`: an array with its position in the patient and its unit."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ UNITS = {"ct": "HU", "fa": "FA"}  # every other modality is in arbitrary units
 class Volume:
     """A 3-D image in patient space.
 
-    array: (I, J, K) numbers, float32 unless it holds labels (uint8/int16).
+    array: (I, J, K), float32 unless it holds labels (uint8 or int16).
     affine: (4, 4) float64, voxel indices -> RAS+ millimetres (NIfTI's convention).
     unit: "HU", "FA" or "arbitrary".
     modality: "t1", "ct", "fa", "labels", ... or "unknown".
-    notices: plain sentences on what reading had to change or choose.
+    notices: sentences on what was chosen, converted or replaced when the volume was read.
     """
 
     array: np.ndarray

@@ -106,8 +106,8 @@ def _layer(folder: Path, case: Case, name: str) -> Response:
 def _nifti(folder: Path, case: Case, name: str) -> Response:
     from nibabel.orientations import apply_orientation, io_orientation, ornt_transform
 
-    from ganlab.imaging.reading.files import write_volume
     from ganlab.imaging.volume import Volume
+    from ganlab.imaging.writing import write_volume
 
     if name in ("error", "relative"):
         made, true = case.compared[0]

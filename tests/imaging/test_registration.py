@@ -159,7 +159,7 @@ def test_doubts_begin_where_the_limits_say(mr):
     assert "12 mm costs 24% of" in _match_doubts(overlap=0.9, loss=0.24)[0]
     assert len(_match_doubts(overlap=float("nan"), loss=float("nan"))) == 2
     assert _motion_doubts(rigid((0, 0, 55), (90, 0, 0)), mr, mr) == []
-    assert "turned by 70 degrees, expected at most 60" in _motion_doubts(rigid((0, 0, 70)), mr, mr)[0]
+    assert "rotated by 70 degrees, expected at most 60" in _motion_doubts(rigid((0, 0, 70)), mr, mr)[0]
     assert "120 mm apart, expected at most 100" in _motion_doubts(rigid(shift=(0, 120, 0)), mr, mr)[0]
 
 

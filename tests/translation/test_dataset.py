@@ -10,8 +10,9 @@ import torch
 
 from ganlab.checkpoints import save_tensors
 from ganlab.errors import InputError
-from ganlab.imaging.reading.files import read_volume, write_volume
+from ganlab.imaging.reading.files import read_volume
 from ganlab.imaging.volume import Volume
+from ganlab.imaging.writing import write_volume
 from ganlab.translation import dataset as folders
 from ganlab.translation.dataset import Cut, Folders, cut, describe, draw_cut, find_volumes, overlap, prepare, slices
 from ganlab.translation.inference import PLANES

@@ -13,8 +13,9 @@ from safetensors import SafetensorError
 
 from ganlab.checkpoints import has_discriminator, load_tensors, read_card, save_tensors
 from ganlab.errors import InputError
-from ganlab.imaging.reading.files import read_volume, write_volume
+from ganlab.imaging.reading.files import read_volume
 from ganlab.imaging.volume import Volume
+from ganlab.imaging.writing import write_volume
 from ganlab.phantoms import sampler
 from ganlab.training import learning_rate
 from ganlab.translation.dataset import Folders

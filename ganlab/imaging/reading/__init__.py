@@ -1,1 +1,1 @@
-"""Files of volumes and pictures in every usual format, read within limits."""
+"""Readers of volumes and pictures in the usual formats, with limits on size and memory."""

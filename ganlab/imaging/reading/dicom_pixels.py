@@ -1,9 +1,9 @@
-"""DICOM pixels -> numbers, by GDCM through SimpleITK.
+"""Decode DICOM pixels with GDCM through SimpleITK.
 
-Plain pixels are decoded in this process. Compressed ones are decoded by a process of their own, because damaged
-JPEG data bring GDCM's decoders down: run as a script, this file reads {"paths": [...], "shape": [f, r, c]} from
-standard input, appends every file's float32 frames to the file named on the command line, and answers each with
-a line, "1" for decoded and "0" (frames of zeros) for not.
+Uncompressed pixels are decoded in this process. Compressed ones are decoded in a process of their own, because damaged
+JPEG data crash GDCM's decoders: run as a script, this file reads {"paths": [...], "shape": [f, r, c]} from standard
+input, appends each file's float32 frames to the file named on the command line, and answers with one line for each
+file, "1" if it was decoded and "0" (with frames of zeros) if not.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ BYTES = 8 * 1024**3  # of address space for the decoding process
 
 
 class DecoderDied(RuntimeError):
-    """The decoder crashed or ran out of time; `path` is the file that it was at."""
+    """The decoder crashed or ran out of time on the file `path`."""
 
     def __init__(self, path: Path):
         super().__init__(f"the decoder died at {path}")
@@ -31,9 +31,9 @@ class DecoderDied(RuntimeError):
 
 
 def decoded(paths: list[Path], shape: tuple[int, int, int], compressed: bool) -> Iterator[np.ndarray | None]:
-    """Each file's values, rescale slope and intercept applied: (frames, rows, columns), None if undecodable.
+    """Each file's values (frames, rows, columns), rescale slope and intercept applied; None if undecodable.
 
-    shape: of every file, (frames, rows, columns).
+    shape: (frames, rows, columns), the same for every file.
     Raises DecoderDied, for compressed pixels.
     """
     if not compressed:
@@ -49,10 +49,10 @@ def decoded(paths: list[Path], shape: tuple[int, int, int], compressed: bool) ->
             done = subprocess.run(
                 command, input=request, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, timeout=SECONDS
             )
-            answers, failed = done.stdout, done.returncode != 0
+            output, failed = done.stdout, done.returncode != 0
         except subprocess.TimeoutExpired as late:
-            answers, failed = (late.stdout or b"").decode(), True
-        answers = answers.split()
+            output, failed = (late.stdout or b"").decode(), True
+        answers = output.split()
         if failed or len(answers) != len(paths):
             raise DecoderDied(paths[min(len(answers), len(paths) - 1)])
         with open(out, "rb") as file:
@@ -61,7 +61,7 @@ def decoded(paths: list[Path], shape: tuple[int, int, int], compressed: bool) ->
                 yield frames if answer == "1" else None
 
 
-def _decoded(path: Path, shape) -> np.ndarray | None:
+def _decoded(path: Path, shape: Sequence[int]) -> np.ndarray | None:
     import SimpleITK as sitk
 
     reader = sitk.ImageFileReader()
@@ -69,14 +69,14 @@ def _decoded(path: Path, shape) -> np.ndarray | None:
     reader.SetFileName(str(path))
     try:
         array = sitk.GetArrayFromImage(reader.Execute())
-    except RuntimeError:  # the decoder's complaint
+    except RuntimeError:  # GDCM cannot decode it
         return None
     return array.reshape(shape) if array.size == np.prod(shape) else None
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """GDCM does not talk on standard error."""
+    """Keep GDCM's warnings off standard error."""
     import SimpleITK as sitk
 
     loud = sitk.ProcessObject.GetGlobalWarningDisplay()
@@ -98,9 +98,8 @@ def main() -> None:
     with open(sys.argv[1], "wb") as out, _quiet():
         for path in request["paths"]:
             frames = _decoded(Path(path), request["shape"])
-            good = frames is not None
-            (frames if good else np.zeros(request["shape"])).astype(np.float32).tofile(out)
-            sys.stdout.write("1\n" if good else "0\n")
+            (np.zeros(request["shape"]) if frames is None else frames).astype(np.float32).tofile(out)
+            sys.stdout.write("0\n" if frames is None else "1\n")
             sys.stdout.flush()
 
 

@@ -1,19 +1,16 @@
-"""Volumes on disk: any of the usual formats -> `Volume`, and `Volume` -> NIfTI.
+"""Read a volume from disk: any of the usual formats, a folder or a zip -> `Volume`.
 
-The format is told by a file's content, never by its name. What a header promises is held against the limits
-and against what the file really has before memory is taken for it; compressed data are unpacked in pieces and
-only as far as promised. Whatever is wrong with a file ends in one sentence (InputError).
+The format is recognised by the file's content, never by its name. The size that a header declares is checked against
+the limits and against the file before any memory is allocated; compressed data are unpacked in chunks, and never
+beyond the declared size. Every problem with a file raises InputError with one sentence.
 """
 
 from __future__ import annotations
 
-import contextlib
-import gzip
 import math
 import os
 import re
 import stat
-import threading
 import zlib
 from collections.abc import Iterable
 from dataclasses import replace
@@ -23,12 +20,13 @@ import numpy as np
 
 from ganlab.errors import InputError
 from ganlab.imaging.reading import dicom, headers
+from ganlab.imaging.reading.dicom_elements import is_dicom
 from ganlab.imaging.reading.unpacking import CHUNK, MAX_FILES, head_of, inflated, skipped, taken, unzipped
 from ganlab.imaging.volume import UNITS, Volume
 from ganlab.imaging.wording import listed, megabytes, quoted, shown, times
 
 MAX_VOXELS = 512**3  # 134 million: 537 MB as float32
-MAX_OFFSET = 64 * 1024**2  # bytes before the numbers (header extensions)
+MAX_OFFSET = 64 * 1024**2  # bytes before the voxel data (header extensions)
 SPACING_MM = (0.05, 20.0)
 EXTENT_MM = (40.0, 1000.0)
 
@@ -38,7 +36,7 @@ PARSERS = {
     "nrrd": headers.nrrd,
     "metaimage": headers.metaimage,
 }
-NOT_VOLUMES = {  # first bytes -> what to call it
+NOT_VOLUMES = {  # first bytes: what the file is
     b"\x89PNG": "a PNG picture",
     b"\xff\xd8\xff": "a JPEG picture",
     b"GIF8": "a GIF picture",
@@ -59,21 +57,18 @@ NOT_VOLUMES = {  # first bytes -> what to call it
 KNOWN = "NIfTI, MGH/MGZ, NRRD, MetaImage or DICOM"
 
 
-# --- reading --------------------------------------------------------------------------------------------
-
-
 def read_volume(path: str | os.PathLike, modality: str = "unknown") -> Volume:
     """Read a file, a folder or a zip that holds one volume.
 
     path: NIfTI-1/2 (.nii, .nii.gz, .hdr/.img), MGH/MGZ, NRRD, MetaImage, a DICOM series as a folder or a zip, a
     multi-frame DICOM file, or a folder or zip with one file of the above. A single file that is not DICOM may be
     gzipped.
-    modality: what the caller knows it to be ("t1", "ct", ...); it sets the unit.
+    modality: what the caller knows the volume to be ("t1", "ct", ...); it sets the unit.
 
-    Returns the array float32, finite, not constant, at least 2 voxels along each axis and at most MAX_VOXELS in
-    all, in the file's own voxel order, with the file's affine (voxel -> RAS mm). Of a 4-D file the first frame.
-    What was chosen, converted or replaced stands in `notices`.
-    Raises InputError, in one sentence, for everything that cannot be read or cannot be a scan of a patient.
+    The array is float32, finite and not constant, has at least 2 voxels along each axis and at most MAX_VOXELS in all,
+    in the file's own voxel order and with its affine (voxel -> RAS mm). Of a 4-D file the first frame is read. What was
+    chosen, converted or replaced is told in `notices`.
+    Raises InputError, with one sentence, for a file that cannot be read or cannot be a scan of a patient.
     """
     path = Path(path)
     name = quoted(path)
@@ -119,7 +114,7 @@ def _read_file(path: Path, name: str, modality: str) -> Volume:
 
 
 def _read_folder(folder: Path, name: str, modality: str) -> Volume:
-    """A folder's DICOM series, else its only volume."""
+    """A folder's DICOM series or, without DICOM, its only volume."""
     found: dict[str, list[Path]] = {}
     for path in _files_in(folder, name):
         try:
@@ -172,7 +167,7 @@ def _read_dicom(paths: list[Path], name: str, modality: str) -> Volume:
 
 
 def _kind(head: bytes) -> str:
-    """A key of PARSERS, "zip", "dicom", what to call something else, or "" if nobody knows."""
+    """A key of PARSERS, "zip", "dicom", a phrase for another known format, or "" for an unknown one."""
     if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
         return "zip"
     if head[344:348] in (b"n+1\0", b"ni1\0") or head[4:8] in (b"n+2\0", b"ni2\0"):
@@ -187,7 +182,7 @@ def _kind(head: bytes) -> str:
         return "metaimage"
     if head[:4] == b"\0\0\0\x01":
         return "mgh"
-    if dicom.is_dicom(head):
+    if is_dicom(head):
         return "dicom"
     if head[257:262] == b"ustar":
         return "a tar archive (give a zip)"
@@ -195,7 +190,7 @@ def _kind(head: bytes) -> str:
 
 
 def _read_numbers(path: Path, name: str, head: bytes, kind: str, gzipped: bool, modality: str) -> Volume:
-    """A header and a block of numbers: every format but DICOM."""
+    """A header and a block of voxel data: every format but DICOM."""
     try:
         header = PARSERS[kind](head)
         _check_promise(header)
@@ -228,7 +223,7 @@ def _read_numbers(path: Path, name: str, head: bytes, kind: str, gzipped: bool, 
 
 
 def _check_promise(header: headers.Header) -> None:
-    """Refuse what cannot be a volume within the limits, before any memory is taken for it."""
+    """Raise InputError for a header that declares no volume within the limits, before any memory is allocated."""
     shape = header.shape
     if min(shape, default=0) < 1:
         raise InputError(f"gives {times(shape)} as its size, which is not positive: the file is damaged")
@@ -252,7 +247,7 @@ def _check_promise(header: headers.Header) -> None:
 
 
 def _beside(path: Path, data_file: str) -> Path:
-    """The file with the numbers of a detached header; "*.img" stands for the header's name with that suffix."""
+    """The data file of a detached header; "*.img" stands for the header's name with that suffix."""
     plain = PurePosixPath(data_file.replace("\\", "/")).name.replace("*", path.stem)
     for candidate in (path.parent / plain, path.parent / f"{plain}.gz"):
         if plain and candidate != path and candidate.is_file():
@@ -261,7 +256,7 @@ def _beside(path: Path, data_file: str) -> Path:
 
 
 def _scaled(numbers: np.ndarray, slope: float, intercept: float) -> np.ndarray:
-    """slope * numbers + intercept as float32, slice by slice; too large a number becomes infinite."""
+    """slope * numbers + intercept as float32, slice by slice; overflow becomes infinite."""
     values = np.empty(numbers.shape, dtype=np.float32, order="F")
     with np.errstate(over="ignore", invalid="ignore"):
         for k in range(numbers.shape[2]):
@@ -271,7 +266,7 @@ def _scaled(numbers: np.ndarray, slope: float, intercept: float) -> np.ndarray:
 
 
 def _checked(volume: Volume, name: str) -> Volume:
-    """Refuse what cannot be a scan of a head; replace what is not a number."""
+    """Raise InputError for a volume that cannot be a scan of a head; replace NaN and infinite voxels."""
     array, affine, notices = volume.array, volume.affine, volume.notices
     if not headers.is_invertible(affine):
         raise InputError(f"{name} has an orientation matrix that is singular or not a number: {headers.RESAVE}.")
@@ -300,66 +295,9 @@ def _checked(volume: Volume, name: str) -> Volume:
 
 
 def _unit_hint(extent: np.ndarray) -> str:
+    """A guess at the unit of lengths, if the volume would be a head in metres, centimetres or microns."""
     low, high = EXTENT_MM
     for unit, scale in (("metres", 1e3), ("centimetres", 10.0), ("microns", 1e-3)):
         if (extent * scale > low).all() and (extent * scale < high).all():
             return f" (its lengths look like {unit})"
     return ""
-
-
-# --- writing --------------------------------------------------------------------------------------------
-
-
-def check_writable(path: str | os.PathLike) -> None:
-    """Refuse, before any work is done for it, a path that `write_volume` could not write. Raises InputError."""
-    path = Path(path)
-    if not path.name.lower().endswith((".nii", ".nii.gz")):
-        raise InputError(f"{quoted(path)} cannot be written: the name must end in .nii or .nii.gz.")
-    if path.is_dir():
-        raise InputError(f"{quoted(path)} cannot be written: it is a folder; add a file's name.")
-    if not path.parent.is_dir():
-        raise InputError(
-            f"{quoted(path)} cannot be written: its folder does not exist; make {quoted(path.parent)} first."
-        )
-    if not os.access(path.parent, os.W_OK):
-        raise InputError(f"{quoted(path)} cannot be written: its folder may not be written to; choose another folder.")
-
-
-def write_volume(volume: Volume, path: str | os.PathLike) -> None:
-    """Write NIfTI-1, .nii or .nii.gz, complete or not at all.
-
-    Whole numbers keep their type; HU that fit are rounded to int16, as scanners give them; all else is float32.
-    sform (and qform, unless the axes are sheared) hold the affine with code 1, lengths are in mm, and the
-    description names modality and unit. The same volume gives the same bytes.
-    Raises InputError for another suffix or a folder that cannot be written.
-    """
-    import nibabel as nib
-
-    path = Path(path)
-    check_writable(path)
-    array = volume.array
-    if array.dtype.kind in "iub" and array.dtype.itemsize <= 2:
-        array = array.astype(np.uint8) if array.dtype.kind == "b" else array
-    elif volume.unit == "HU" and array.min() >= -32768 and array.max() <= 32767:
-        array = np.rint(array).astype(np.int16)
-    else:
-        array = array.astype(np.float32)
-    image = nib.Nifti1Image(array, volume.affine)
-    axes = volume.affine[:3, :3] / volume.spacing
-    sheared = np.abs(axes.T @ axes - np.eye(3)).max() > 1e-4
-    image.set_sform(volume.affine, code=1)
-    image.set_qform(None if sheared else volume.affine, code=0 if sheared else 1)
-    image.header.set_xyzt_units("mm")
-    image.header["descrip"] = f"ganlab {volume.modality} [{volume.unit}]".encode("ascii", "replace")[:79]
-    partial = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
-    try:
-        with contextlib.ExitStack() as stack:
-            file = target = stack.enter_context(open(partial, "wb"))
-            if path.name.lower().endswith(".gz"):
-                target = stack.enter_context(gzip.GzipFile("", "wb", compresslevel=1, fileobj=file, mtime=0))
-            image.to_stream(target)
-        os.replace(partial, path)
-    except OSError as error:
-        raise InputError(f"{quoted(path)} cannot be written ({error.strerror}): choose another folder.") from None
-    finally:
-        partial.unlink(missing_ok=True)

@@ -1,17 +1,18 @@
-"""What a volume file says about itself: one small parser per format, each `bytes -> Header`.
+"""Headers of volume files: one small parser per format, each `bytes -> Header`.
 
-Only the header is parsed here, from the file's first bytes, so that `files.py` can hold what a file
-promises against what it has before any memory is taken. NIfTI and MGH headers are nibabel's. NRRD and
-MetaImage headers are plain text and are read here, because the usual C++ readers take the promise at its
-word (MetaIO corrupts the heap on a damaged header).
+Only the header is parsed here, from the file's first bytes, so that `files.py` can check the declared size against the
+file before it allocates memory. NIfTI and MGH headers are parsed by nibabel. NRRD and MetaImage headers are plain text
+and are parsed here, because the usual C++ readers trust the declared size (MetaIO corrupts the heap on a damaged
+header).
 
-Every parser raises InputError with a sentence that starts after the file's name: "is ...", "has ...".
+Every parser raises InputError with a sentence that continues after the file's name: "is ...", "has ...".
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -25,15 +26,15 @@ RESAVE = "open it in the program that made it and save it again as NIfTI"
 
 @dataclass(frozen=True)
 class Header:
-    """A promise: a block of numbers and where it lies in the patient.
+    """The voxel data that a file declares, and where they lie in the patient.
 
     shape: as declared, the fastest axis first; 1 to 7 axes, of which the first three are spatial.
-    dtype: of one number, byte order included.
+    dtype: of one stored number, byte order included.
     affine: (4, 4) voxel indices -> RAS+ mm.
-    offset: bytes before the numbers in their file.
-    data_file: name of the file beside this one that holds the numbers; None: this file.
-    deflated: the numbers (not the file) are a gzip or zlib stream.
-    slope, intercept: value = slope * number + intercept.
+    offset: bytes before the voxel data in their file.
+    data_file: name of the file beside this one that holds the voxel data; None: this file.
+    deflated: whether the voxel data (not the file) are a gzip or zlib stream.
+    slope, intercept: value = slope * stored number + intercept.
     """
 
     shape: tuple[int, ...]
@@ -50,9 +51,9 @@ class Header:
 def nifti(head: bytes) -> Header:
     """NIfTI-1 or NIfTI-2 in either byte order (https://nifti.nimh.nih.gov).
 
-    The sform is used if its code says that it means something, else the qform. When both codes are 0 the
-    standard knows the voxel size but not the patient: left and right may be exchanged, so the file is
-    refused, as a notice on a mirrored head is too easily overlooked.
+    The sform is used if its code is positive, else the qform. When both codes are 0 the standard defines the voxel size
+    but no orientation: left and right may be swapped. Such a file is refused, since a notice on a mirrored head is too
+    easily overlooked.
     """
     import nibabel as nib
 
@@ -86,7 +87,7 @@ def nifti(head: bytes) -> Header:
     )
 
 
-def _nifti_dtype(fields) -> np.dtype:
+def _nifti_dtype(fields: Any) -> np.dtype:
     from nibabel.spatialimages import HeaderDataError
 
     code = int(fields["datatype"])
@@ -96,7 +97,7 @@ def _nifti_dtype(fields) -> np.dtype:
         raise InputError(f"has a NIfTI data type ({code}) that nothing defines: the file is damaged") from None
 
 
-def _nifti_affine(fields) -> tuple[np.ndarray, tuple[str, ...]]:
+def _nifti_affine(fields: Any) -> tuple[np.ndarray, tuple[str, ...]]:
     from nibabel.spatialimages import HeaderDataError
 
     codes = {"sform": int(fields["sform_code"]), "qform": int(fields["qform_code"])}
@@ -105,7 +106,7 @@ def _nifti_affine(fields) -> tuple[np.ndarray, tuple[str, ...]]:
             "has no spatial orientation (sform and qform codes are both 0), so that left and right cannot be "
             "told apart: convert it again from DICOM, for example with dcm2niix"
         )
-    pixdim = fields["pixdim"]  # the repairs that the standard and its own library make
+    pixdim = fields["pixdim"]  # repaired as the standard's own library does
     pixdim[0] = -1 if pixdim[0] == -1 else 1
     pixdim[1:] = np.abs(pixdim[1:])
     scale = {1: 1e3, 3: 1e-3}.get(int(fields["xyzt_units"]) & 7, 1.0)
@@ -147,7 +148,7 @@ def mgh(head: bytes) -> Header:
     types = {0: ">u1", 1: ">i4", 3: ">f4", 4: ">i2"}
     if (code := int(fields["type"])) not in types:
         raise InputError(f"has an MGH data type ({code}) other than uchar, int, float or short: {RESAVE}")
-    if head[28:30] != b"\0\1":  # goodRASFlag; nibabel's header would already have put its defaults
+    if head[28:30] != b"\0\1":  # goodRASFlag; nibabel would silently use its defaults
         raise InputError(
             "has no spatial orientation (its MGH header says that the direction cosines are not good), so that "
             "left and right cannot be told apart: convert it again from DICOM"
@@ -196,7 +197,7 @@ def nrrd(head: bytes) -> Header:
     pairs = (line.split(":", 1) for line in text.splitlines()[1:] if ":" in line and not line.startswith("#"))
     fields = {key.strip().lower().replace(" ", ""): value.strip() for key, value in pairs if value[:1] != "="}
     data_file = fields.get("datafile")
-    if end is None and data_file is None:
+    if end is None and not data_file:
         raise InputError("ends inside its NRRD header (there is no blank line after it): copy it again")
     if data_file is not None and re.search(r"%|\bLIST\b|\s", data_file):
         raise InputError(f"is an NRRD header whose numbers lie in several files: {RESAVE}")
@@ -213,7 +214,7 @@ def nrrd(head: bytes) -> Header:
         endian = _field(fields, "endian", "NRRD").lower()
         if endian not in ("little", "big"):
             raise InputError(f'has NRRD byte order "{shown(endian, 40)}", not little or big: {RESAVE}')
-        dtype = dtype.newbyteorder(endian)
+        dtype = dtype.newbyteorder("<" if endian == "little" else ">")
     skip = int(_numbers(fields.get("byteskip", "0"), "byte skip")[0])
     if fields.get("lineskip", "0") != "0" or (skip and encoding != "raw") or skip < 0:
         raise InputError(f"has an NRRD header that skips lines or unknown bytes before its numbers: {RESAVE}")
@@ -243,7 +244,7 @@ def nrrd(head: bytes) -> Header:
         shape=tuple(sizes[axis] for axis in spatial) + tuple(sizes[spatial[-1] + 1 :]),
         dtype=dtype,
         affine=np.diag([*(scale * np.array(signs[space])), 1.0]) @ affine,
-        offset=skip if data_file else end.end() + skip,
+        offset=skip + (end.end() if end and not data_file else 0),
         data_file=data_file,
         deflated=encoding != "raw",
     )
@@ -331,7 +332,7 @@ def _field(fields: dict[str, str], key: str, what: str) -> str:
 
 
 def _numbers(text: str, what: str) -> np.ndarray:
-    """At most 64 finite numbers between blanks."""
+    """At most 64 finite numbers separated by blanks."""
     try:
         numbers = np.array([float(word) for word in text.split()[:64]])
     except ValueError:

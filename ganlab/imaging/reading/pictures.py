@@ -1,4 +1,4 @@
-"""Pictures in the formats of cameras and screens, as grey values."""
+"""Read pictures (PNG, JPEG, TIFF, ...) as grey values."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ MAX_PIXELS, MAX_SIDE, LEAST_SIDE = 50_000_000, 20_000, 8
 
 
 def read_picture(path: Path) -> np.ndarray:
-    """(H, W) float32, 0 black to 1 white: luminance of colours (ITU-R 601), transparent pixels on black, 16 bits kept,
-    from 0 to 65,535, of which a picture may use a small part (see `is_deep`).
+    """A picture as (H, W) float32 from 0 (black) to 1 (white).
 
-    Raises InputError for what is no picture, damaged, too large (50 million pixels, 20,000 to a side), too small, or of
-    a single grey.
+    Colours become their luminance (ITU-R 601), transparent pixels lie on black. All 16 bits of deep pictures are kept,
+    with 65,535 as white; such a picture may use a small part of the range (see `is_deep`).
+
+    Raises InputError for a file that is not a picture or is damaged, for a picture that is too large (more than 50
+    million pixels or 20,000 pixels a side) or too small, and for one that is a single grey.
     """
     name = quoted(path)
     try:
@@ -31,11 +33,11 @@ def read_picture(path: Path) -> np.ndarray:
                 width, height = image.size
                 if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
                     raise InputError(
-                        f"{name} has {width:,} x {height:,} pixels, more than {MAX_SIDE:,} to a side or "
+                        f"{name} has {width:,} x {height:,} pixels, more than {MAX_SIDE:,} a side or "
                         f"{MAX_PIXELS // 10**6} million; make it smaller."
                     )
                 if min(width, height) < LEAST_SIDE:
-                    raise InputError(f"{name} has {width} x {height} pixels; {LEAST_SIDE} to a side are the least.")
+                    raise InputError(f"{name} has {width} x {height} pixels; at least {LEAST_SIDE} a side are needed.")
                 grey = _grey(image, name)
     except InputError:
         raise
@@ -44,19 +46,19 @@ def read_picture(path: Path) -> np.ndarray:
             f"{name} is not a picture that can be read, or is damaged; save it again as PNG, or give another."
         ) from error
     if not float(grey.max()) > float(grey.min()):
-        raise InputError(f"{name} is of a single grey; there is nothing to see.")
+        raise InputError(f"{name} is a single grey; there is nothing to see in it.")
     return grey
 
 
 def is_deep(path: Path) -> bool:
-    """Whether a picture that can be read has 16 bits. What is black and white in them stands nowhere, CT being exported
-    as 12 bits in 16: to be found from all the pictures that belong together."""
+    """Whether a readable picture has 16 bits. Its black and white points are unknown, as when 12-bit CT is exported in
+    16 bits: find them from all pictures that belong together."""
     with Image.open(path) as image:
         return image.mode in DEEP
 
 
 def _grey(image: Image.Image, name: str) -> np.ndarray:
-    """(H, W) float32 in 0..1 of a picture in any of Pillow's modes. Raises InputError where some are no numbers."""
+    """(H, W) float32 in 0..1 of an image in any of Pillow's modes. Raises InputError for pixels that are not finite."""
     if image.mode in DEEP:
         return np.clip(np.asarray(image).astype(np.float32) / WHITE, 0, 1)
     if image.mode == "F":

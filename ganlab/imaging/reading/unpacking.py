@@ -1,4 +1,4 @@
-"""Compressed bytes and archives, unpacked in pieces and never further than asked for."""
+"""Unpack compressed bytes and archives in chunks, and never beyond what is asked for."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ from ganlab.errors import InputError
 from ganlab.imaging.wording import megabytes
 
 MAX_FILES = 20_000  # in a folder or an archive
-MAX_UNPACKED = 2 * 1024**3  # bytes, an archive's content in all
-
+MAX_UNPACKED = 2 * 1024**3  # bytes in an archive
 CHUNK = 1 << 20
-PEEK = 1 << 20  # bytes that hold any header
+PEEK = 1 << 20  # bytes at the start of a file that contain any header
 
 
 def head_of(path: Path, count: int = PEEK) -> tuple[bytes, bool]:
-    """A file's first bytes, unpacked if it is gzipped: (bytes, whether it was)."""
+    """The first bytes of a file, unpacked if it is gzipped: (bytes, whether it was gzipped)."""
     with open(path, "rb") as file:
         gzipped = file.read(2) == b"\x1f\x8b"
         file.seek(0)
@@ -33,7 +32,7 @@ def head_of(path: Path, count: int = PEEK) -> tuple[bytes, bool]:
 
 
 def inflated(chunks: Iterable[bytes], at_most: int = CHUNK) -> Iterator[bytes]:
-    """Unpack gzip (of any number of members) or zlib, in pieces of at most `at_most` bytes.
+    """Unpack gzip (with any number of members) or zlib in chunks of at most `at_most` bytes.
 
     Raises zlib.error for damaged data or a wrong checksum, EOFError when the stream ends early.
     """
@@ -54,6 +53,7 @@ def inflated(chunks: Iterable[bytes], at_most: int = CHUNK) -> Iterator[bytes]:
 
 
 def skipped(chunks: Iterable[bytes], count: int) -> Iterator[bytes]:
+    """The chunks without their first `count` bytes."""
     for chunk in chunks:
         if len(chunk) > count:
             yield chunk[count:]
@@ -61,10 +61,10 @@ def skipped(chunks: Iterable[bytes], count: int) -> Iterator[bytes]:
 
 
 def taken(chunks: Iterable[bytes], count: int, to_the_end: bool = True) -> bytearray:
-    """The first `count` bytes, or all there are; grows with what arrives, never ahead of it.
+    """The first `count` bytes, or fewer if there are fewer; memory grows only with what arrives.
 
-    to_the_end: go on for up to CHUNK bytes more, so that a checksum that follows is tested.
-    Raises EOFError if the bytes are all there and the stream that brought them is not.
+    to_the_end: read up to CHUNK bytes more, so that a checksum behind the data is verified.
+    Raises EOFError if all bytes arrived but their stream is truncated.
     """
     data, beyond = bytearray(), 0
     try:
@@ -81,9 +81,9 @@ def taken(chunks: Iterable[bytes], count: int, to_the_end: bool = True) -> bytea
 
 @contextlib.contextmanager
 def unzipped(path: Path, name: str) -> Iterator[Path]:
-    """A zip's files in a folder that is gone afterwards.
+    """A zip's files in a temporary folder, which is deleted afterwards.
 
-    A member's own path is never used: only its last part, in a numbered folder for each folder of the zip.
+    A member's path is never used, only its name: each folder of the zip becomes a numbered folder.
     """
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ganlab-")))
@@ -96,7 +96,7 @@ def unzipped(path: Path, name: str) -> Iterator[Path]:
             if total > MAX_UNPACKED:
                 raise InputError(
                     f"{name} unpacks to {megabytes(total)}, more than the limit of {megabytes(MAX_UNPACKED)}: "
-                    "zip only the series that is wanted."
+                    "zip only the series that you need."
                 )
             if any(member.flag_bits & 1 for member in members):
                 raise InputError(f"{name} is encrypted: unpack it with its password and zip it again without one.")
@@ -113,7 +113,9 @@ def unzipped(path: Path, name: str) -> Iterator[Path]:
         except InputError:
             raise
         except NotImplementedError:
-            raise InputError(f"{name} is packed in a way that is not known here: zip it again, plainly.") from None
+            raise InputError(
+                f"{name} uses an unsupported compression: zip it again with the default settings."
+            ) from None
         except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, struct.error):
             raise InputError(f"{name} is a damaged zip archive: copy it again from its source.") from None
         yield folder

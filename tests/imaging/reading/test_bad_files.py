@@ -460,7 +460,7 @@ ARCHIVES = {
         'packed again, "inner.zip": unpack it',
     ),
     "encrypted": (_encrypted(), "is encrypted"),
-    "deflate64": (_method(9), "packed in a way that is not known"),
+    "deflate64": (_method(9), "unsupported compression"),
     "wrong checksum": (made.zipped({"a": made.nifti()}, 0).replace(b"n+1", b"n+2", 1), "damaged zip"),
     "two volumes": (
         made.zipped({"a.nii": made.nifti(), "b.mgz": made.mgh(packed=True)}),

@@ -7,8 +7,9 @@ import pytest
 import SimpleITK as sitk
 
 from ganlab.errors import InputError
-from ganlab.imaging.reading.files import check_writable, read_volume, write_volume
+from ganlab.imaging.reading.files import read_volume
 from ganlab.imaging.volume import Volume
+from ganlab.imaging.writing import check_writable, write_volume
 from tests.imaging.reading import sample_files as made
 
 

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from ganlab.errors import InputError
-from ganlab.imaging.reading.files import write_volume
 from ganlab.imaging.volume import Volume
+from ganlab.imaging.writing import write_volume
 from ganlab.study.design import stimuli
 from ganlab.study.design.stimuli import Found, Lesion, Stimuli, check_kinds, from_folders, from_truth, render
 

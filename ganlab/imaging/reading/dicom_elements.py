@@ -1,0 +1,168 @@
+"""DICOM elements: the tags and values of one file, read by walking it.
+
+Elements are parsed here, so that a wrong length is found before GDCM believes it: GDCM allocates whatever an element
+declares, up to 4 GB.
+"""
+
+from __future__ import annotations
+
+import struct
+from mmap import mmap
+from typing import Any
+
+import numpy as np
+
+UNDEFINED = 0xFFFFFFFF  # a length that is given by an end mark instead
+ITEM, ITEM_END, SEQUENCE_END, PIXELS = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD, 0x7FE00010
+IMPLICIT, EXPLICIT_BIG, DEFLATED = "1.2.840.10008.1.2", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"
+NATIVE = (IMPLICIT, "1.2.840.10008.1.2.1")  # transfer syntaxes with uncompressed pixels
+LONG_FORM = tuple(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())  # value representations with 32-bit lengths
+SHORT_FORM = tuple(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split())
+
+SHARED, PER_FRAME = 0x52009229, 0x52009230  # functional groups of multi-frame files
+PLANE_POSITION, PLANE_ORIENTATION, PIXEL_MEASURES = 0x00209113, 0x00209116, 0x00289110
+PIXEL_VALUES = 0x00289145
+SEQUENCES = (SHARED, PER_FRAME, PLANE_POSITION, PLANE_ORIENTATION, PIXEL_MEASURES, PIXEL_VALUES)
+TRANSFER_SYNTAX, IMAGE_TYPE, MODALITY, DESCRIPTION = 0x00020010, 0x00080008, 0x00080060, 0x0008103E
+ECHO_TIME, SERIES, INSTANCE = 0x00180081, 0x0020000E, 0x00200013
+POSITION, ORIENTATION, SPACING = 0x00200032, 0x00200037, 0x00280030
+SAMPLES, FRAMES, ROWS, COLUMNS, BITS = 0x00280002, 0x00280008, 0x00280010, 0x00280011, 0x00280100
+INTERCEPT, SLOPE = 0x00281052, 0x00281053
+
+MAX_DEPTH = 16  # of nested sequences
+
+Elements = dict[int, Any]  # {tag: bytes; the length, of long values and pixels; a list of Elements, of a sequence}
+Buffer = bytes | mmap
+
+
+class Unusable(ValueError):
+    """Why one file cannot be part of a series, phrased to follow the file's name."""
+
+
+def is_dicom(head: bytes) -> bool:
+    """Whether a file's first 132 bytes are DICOM's. Files without the preamble start with group 8 or 2."""
+    return head[128:132] == b"DICM" or head[:4] in (b"\x08\0\0\0", b"\x08\0\x05\0", b"\x08\0\x08\0", b"\x02\0\0\0")
+
+
+def elements(data: Buffer, max_bytes: int = 4096) -> Elements:
+    """All elements of a DICOM file.
+
+    data: the file's bytes, or a memory map of it. Values longer than `max_bytes` are skipped and given as their length;
+    so are pixels of any length. Raises Unusable where a length points outside the file.
+    """
+    found: Elements = {}
+    pos = 0
+    if data[128:132] == b"DICM":
+        pos, end = 132, len(data)
+        while pos + 8 <= end and data[pos : pos + 2] == b"\x02\0":  # the meta group is always explicit
+            part, pos = _dataset(data, pos, end, True, max_bytes, one=True)
+            found |= part
+        explicit = text(found, TRANSFER_SYNTAX) != IMPLICIT
+    else:
+        explicit = bytes(data[4:6]).isalpha()
+    if text(found, TRANSFER_SYNTAX) in (EXPLICIT_BIG, DEFLATED):
+        raise Unusable("uses a retired or deflated transfer syntax")
+    part, _ = _dataset(data, pos, len(data), explicit, max_bytes)
+    return found | part
+
+
+def _dataset(
+    data: Buffer, pos: int, end: int, explicit: bool, max_bytes: int, depth: int = 0, one: bool = False
+) -> tuple[Elements, int]:
+    """The elements from pos to end, or to the item's end mark, and the position after them; one: only the first."""
+    if depth > MAX_DEPTH:
+        raise Unusable(f"nests its sequences more than {MAX_DEPTH} deep")
+    found: Elements = {}
+    while pos < end:
+        if end - pos < 8:
+            raise Unusable("is truncated")
+        group, element = struct.unpack_from("<HH", data, pos)
+        tag = group << 16 | element
+        if tag in (ITEM_END, SEQUENCE_END):
+            return found, pos + 8
+        vr = bytes(data[pos + 4 : pos + 6]) if explicit else b""
+        if explicit and vr not in LONG_FORM + SHORT_FORM:
+            raise Unusable(f"has a damaged element ({group:04x},{element:04x})")
+        if vr in LONG_FORM:
+            if end - pos < 12:
+                raise Unusable("is truncated")
+            length, pos = struct.unpack_from("<I", data, pos + 8)[0], pos + 12
+        elif explicit:
+            length, pos = struct.unpack_from("<H", data, pos + 6)[0], pos + 8
+        else:
+            length, pos = struct.unpack_from("<I", data, pos + 4)[0], pos + 8
+        if length != UNDEFINED and length > end - pos:
+            raise Unusable(f"is truncated: element ({group:04x},{element:04x}) promises {length} bytes of {end - pos}")
+        if tag == PIXELS:
+            found[tag], pos = (length, pos + length) if length != UNDEFINED else _fragments(data, pos, end)
+        elif length == UNDEFINED or vr == b"SQ" or tag in SEQUENCES:
+            stop = end if length == UNDEFINED else pos + length
+            found[tag], pos = _items(data, pos, stop, explicit and vr != b"UN", max_bytes, depth)
+        else:
+            found[tag], pos = bytes(data[pos : pos + length]) if length <= max_bytes else length, pos + length
+        if one:
+            break
+    return found, pos
+
+
+def _items(data: Buffer, pos: int, end: int, explicit: bool, max_bytes: int, depth: int) -> tuple[list[Elements], int]:
+    """The items of a sequence, and the position after them."""
+    items = []
+    while end - pos >= 8:
+        group, element, length = struct.unpack_from("<HHI", data, pos)
+        pos += 8
+        if group << 16 | element == SEQUENCE_END:
+            break
+        if group << 16 | element != ITEM or (length != UNDEFINED and length > end - pos):
+            raise Unusable("has a damaged sequence")
+        stop = end if length == UNDEFINED else pos + length
+        item, pos = _dataset(data, pos, stop, explicit, max_bytes, depth + 1)
+        items.append(item)
+    return items, pos
+
+
+def _fragments(data: Buffer, pos: int, end: int) -> tuple[int, int]:
+    """The length of compressed pixels, and the position after them."""
+    total = 0
+    while end - pos >= 8:
+        group, element, length = struct.unpack_from("<HHI", data, pos)
+        pos += 8
+        if group << 16 | element == SEQUENCE_END:
+            return total, pos
+        if group << 16 | element != ITEM or length > end - pos:
+            break
+        total, pos = total + length, pos + length
+    raise Unusable("is truncated in its compressed pixels")
+
+
+def text(found: Elements, tag: int, default: str = "") -> str:
+    """A string value without padding, printable; the default if it is absent."""
+    value = found.get(tag)
+    string = value.decode("latin-1").strip(" \0") if isinstance(value, bytes) else default
+    return "".join(c if c.isprintable() else "?" for c in string)
+
+
+def reals(found: Elements, tag: int, count: int) -> tuple[float, ...] | None:
+    """The numbers of a decimal string; None if it is absent or is not `count` finite numbers."""
+    try:
+        numbers = tuple(float(word) for word in text(found, tag).split("\\"))
+    except ValueError:
+        return None
+    return numbers if len(numbers) == count and np.isfinite(numbers).all() else None
+
+
+def integer(found: Elements, tag: int, default: int = 0) -> int:
+    """The integer of a decimal string; the default if it is absent or not a number."""
+    numbers = reals(found, tag, 1)
+    return int(numbers[0]) if numbers else default
+
+
+def uint16(found: Elements, tag: int, default: int = 0) -> int:
+    """A binary unsigned short; the default if it is absent."""
+    value = found.get(tag)
+    return int.from_bytes(value, "little") if isinstance(value, bytes) and len(value) == 2 else default
+
+
+def first_item(items: Any) -> Elements:
+    """The first item of a sequence; {} if it is absent or empty."""
+    return items[0] if isinstance(items, list) and items else {}
