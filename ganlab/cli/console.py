@@ -1,18 +1,20 @@
-"""What commands share: their options, and what they print: a result, a bar, the story of a training;
-and the folder that they write to."""
+"""What commands share: options, the result as text or JSON, progress bars, and the folder they write to."""
 
 from __future__ import annotations
 
 import json
-import sys
 from collections import deque
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from statistics import mean
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ganlab.errors import InputError
+
+if TYPE_CHECKING:
+    from ganlab.training import Event
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Seed = Annotated[int, typer.Option(help="Same seed, same result on a CPU.")]
@@ -30,53 +32,82 @@ def say(result: dict, as_json: bool, text: str | None = None) -> None:
         print(text if text is not None else "\n".join(f"{k}: {v}" for k, v in result.items()))
 
 
-def progress_bar(label: str, silent: bool):
-    """A callback for a share 0..1 that draws a bar on stderr when somebody is watching."""
-    if silent or not sys.stderr.isatty():
+def progress_bar(label: str, silent: bool) -> Callable[[float], None] | None:
+    """A callback for the share of work done, 0 to 1, that draws a bar on stderr; None where nobody is watching."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    if silent or not console.is_terminal:
         return None
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    progress = Progress(*columns, console=console)
+    task = progress.add_task(label, total=1.0)
 
     def show(share: float) -> None:
-        filled = round(30 * share)
-        end = "\n" if share >= 1 else ""
-        print(f"\r{label} [{'#' * filled}{'.' * (30 - filled)}] {share:4.0%}", end=end, file=sys.stderr, flush=True)
+        _display(progress)
+        progress.update(task, completed=share)
+        if share >= 1:
+            stop_display()
 
     return show
 
 
+_displayed: list = []  # the rich.progress.Progress on the terminal: one at a time
+
+
+def _display(progress) -> None:
+    if progress not in _displayed:
+        stop_display()
+        progress.start()
+        _displayed.append(progress)
+
+
+def stop_display() -> None:
+    """End what is drawn on the terminal, so that it scrolls again and its cursor is back."""
+    while _displayed:
+        _displayed.pop().stop()
+
+
 def make_folder(folder: Path) -> None:
-    """Make a folder for results, unless it is there. Raises InputError."""
+    """Create a folder for results if it does not exist. Raises InputError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f'The folder "{folder}" cannot be made ({error.strerror}); choose another --out.') from error
+        raise InputError(f'Folder "{folder}" cannot be created ({error.strerror}); choose another --out.') from error
 
 
-def narrate(events, silent: bool, unit: str = "", log=None) -> dict[str, float]:
-    """Print what a training says as it goes: one line that moves where somebody is watching, else one every 20 steps.
+def narrate(events: Iterable[Event], silent: bool, unit: str = "", log=None) -> dict[str, float]:
+    """Print a training's progress: a bar with the losses on a terminal, elsewhere a line every 20 steps.
 
-    log(event): hears of everything, too. Returns the means of the last step's losses over the last
-    100 steps that have them: losses come and go, as where a training's first steps are of another kind.
+    log(event) is called with every event. Returns the last step's losses, each averaged over those of the last 100
+    steps that have it: a training's first steps may have other losses than the rest.
     """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console()
+    columns = (BarColumn(20), MofNCompleteColumn(), TextColumn("{task.fields[losses]}"), TimeRemainingColumn())
+    progress = Progress(*columns, console=console)
+    task = progress.add_task("training", total=None, losses="")
     recent: deque[dict[str, float]] = deque(maxlen=100)
     average: dict[str, float] = {}
-    watched = sys.stdout.isatty()
     for event in events:
         if log:
             log(event)
-        last = event.step == event.steps
         if event.kind != "step":
             if not silent:
                 print(f"saved {event.path}", flush=True)
             continue
         recent.append(event.numbers)
-        if event.step % 20 and not last:
+        if event.step % 20 and event.step != event.steps:
             continue
         average = {name: mean(n[name] for n in recent if name in n) for name in event.numbers}
-        if not silent:
-            words = "  ".join(f"{k} {v:.4g}{' ' + unit if unit and k == 'l1' else ''}" for k, v in average.items())
-            filled = round(20 * event.step / event.steps)
-            bar = f"[{'#' * filled}{'.' * (20 - filled)}] " if watched else ""
-            print(
-                f"{bar}step {event.step}/{event.steps}  {words}", end="\r" if watched and not last else "\n", flush=True
-            )
+        losses = "  ".join(f"{k} {v:.4g}{' ' + unit if unit and k == 'l1' else ''}" for k, v in average.items())
+        if not silent and console.is_terminal:
+            _display(progress)
+            progress.update(task, completed=event.step, total=event.steps, losses=losses)
+        elif not silent:
+            print(f"step {event.step}/{event.steps}  {losses}", flush=True)
+    stop_display()
     return average

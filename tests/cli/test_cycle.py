@@ -1,0 +1,33 @@
+import json
+
+import nibabel as nib
+import pytest
+
+
+def test_a_cycle_with_a_lesion_and_its_judge(run, tmp_path):
+    words = ("cycle", "--task", "ct2mr", "--planes", "axial", "--judge", "--lesion", "26,-30,32,12,40")
+    code, out, err = run(*words, "--seed", 9002, "--spacing", 4, "--out", tmp_path / "cycle", "--json")
+    assert code == 0, err
+    said = json.loads(out)
+    assert said["models"] == ["ct2mr-cyclegan", "mr2ct-cyclegan"] and said["notices"] == [] and said["unit"] == "HU"
+    put = said["lesion"]["input"]
+    assert put["with"] - put["without"] == pytest.approx(40, abs=0.5)
+    assert "hidden" not in said and 0 < said["judged"]["judged-real"] < 1
+    names = ("input", "synthetic", "reconstruction", "judged", "judged-real", "relative-error")
+    assert list(said["files"]) == list(names)
+    share, head = nib.load(said["files"]["relative-error"]).get_fdata(), nib.load(said["files"]["input"])
+    assert share.shape == head.shape and share.max() > 100 * said["consistency"]["relative"]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ((), "either a scan, or --seed"),
+        (("scan.nii", "--seed", 7), "either a scan, or --seed"),
+        (("--seed", 7, "--task", "t1fa"), "no way back"),
+        (("--seed", 7, "--lesion", "1,2,3"), "is not X,Y,Z,RADIUS,CONTRAST"),
+    ],
+)
+def test_a_cycle_that_cannot_be_is_a_sentence(run, words, sentence):
+    code, _, err = run("cycle", *words)
+    assert code == 2 and sentence in err and len(err.splitlines()) == 1
