@@ -1,68 +1,117 @@
-"""The house's one-way arrows: what may import what, and what an import must not load."""
+"""The import graph: arrows point one way, no circles; and what an import must not load."""
 
 import ast
 import json
 import subprocess
 import sys
+from collections import Counter
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FILES = sorted((ROOT / "ganlab").rglob("*.py"))
-
-GROUND = {
-    "errors", "lazy", "device", "checkpoints", "filters", "objectives", "divergences", "processes", "settings",
-    "training",
-}  # fmt: skip
-MAY_IMPORT = {
-    "__init__": set(),
-    "errors": set(),
-    "lazy": set(),
-    **dict.fromkeys(GROUND - {"errors", "lazy"}, GROUND),
-    "imaging": {"imaging", "errors", "device"},
-    "phantoms": {"phantoms", "imaging"} | GROUND,
-    **{room: {room, "phantoms", "imaging"} | GROUND for room in ("toy", "generation", "translation", "study")},
-    "experiments": {"experiments", "generation", "translation", "phantoms", "imaging"} | GROUND,
-    "ui": {"ui", "toy", "generation", "translation", "study", "phantoms", "imaging"} | GROUND,
+FILES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted((ROOT / "ganlab").rglob("*.py"))
 }
-TOP = {"cli", "benchmarks", "__main__"}  # may import everything
+TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FILES.items()}
+
+GROUND = {  # files that all rooms share
+    "errors", "lazy", "paths", "device", "settings", "processes", "checkpoints", "training", "filters", "objectives",
+    "divergences",
+}  # fmt: skip
+ORDER = [  # each may import what stands before it, and itself
+    GROUND,
+    {"imaging"},
+    {"phantoms"},
+    {"toy", "generation", "translation", "study"},
+    {"experiments"},
+    {"ui"},
+    {"benchmarks"},
+    {"cli"},
+    {"__main__"},
+]
+# Not yet as the rules want it; what is mended leaves its list.
+PAGES = {
+    ("ganlab.ui.pages.cycle.page", "ganlab.ui.pages.translate.page"),
+    ("ganlab.ui.pages.turing.page", "ganlab.ui.pages.generate.latent_space"),
+}
+CIRCLES = {("ganlab.translation.preview", "ganlab.translation.dataset")}
+LONG = {
+    "ganlab/translation/dataset.py", "ganlab/ui/case.py", "ganlab/toy/game.py", "tests/imaging/reading/test_files.py",
+    "tests/imaging/reading/test_bad_files.py", "tests/study/design/test_stimuli.py",
+}  # fmt: skip
+SAME_NAMES = {"Game", "Lesion", "Finding", "Case", "Trial"}
+
+RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
 
 
-def imports(path):
-    """Absolute dotted names of everything a file imports, inside functions too."""
-    package = path.relative_to(ROOT).with_suffix("").parts[:-1]
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+def imports(name, inside_functions=True):
+    """Full names of the modules that a module imports, for type checkers only too."""
+    package = name if FILES[name].name == "__init__.py" else name.rpartition(".")[0]
+    nodes = list(ast.walk(TREES[name]))
+    if not inside_functions:
+        local = {n for f in nodes if isinstance(f, ast.FunctionDef | ast.AsyncFunctionDef) for n in ast.walk(f)}
+        nodes = [node for node in nodes if node not in local]
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else ()
-            module = ".".join((*base, *filter(None, [node.module])))
-            yield from (f"{module}.{alias.name}" for alias in node.names)
+            parents = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*parents, *filter(None, [node.module])])
+            yield from (full if (full := f"{base}.{alias.name}") in FILES else base for alias in node.names)
 
 
 def room(name):
-    """ganlab.imaging.grid -> imaging; ganlab -> __init__; ganlab.__version__ -> __init__."""
-    parts = name.split(".")[1:2]
-    known = MAY_IMPORT.keys() | TOP
-    return parts[0] if parts and parts[0] in known else "__init__"
+    return name.split(".")[1]
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_arrows_point_one_way(path):
-    parts = path.relative_to(ROOT / "ganlab").with_suffix("").parts
-    if parts[0] in TOP:
-        return
-    assert parts[0] in MAY_IMPORT, "a new room needs its line in MAY_IMPORT"
-    for name in imports(path):
-        library = name.split(".")[0]
-        if library == "ganlab":
-            assert room(name) in MAY_IMPORT[parts[0]] | {"__init__"}, f"imports {name}"
-        if parts[0] != "ui":
-            assert library != "gradio"
-        if parts[0] == "imaging":
-            assert library != "torch"
-            assert not name.startswith("ganlab.phantoms")
+def test_arrows_point_one_way():
+    assert {room(name) for name in FILES if "." in name} == RANK.keys()  # a new room needs its place in ORDER
+    arrows = [(name, other) for name in FILES if "." in name for other in imports(name) if other.startswith("ganlab.")]
+    upwards = [
+        (name, other)
+        for name, other in arrows
+        if RANK[room(other)] >= RANK[room(name)] > 0 and room(other) != room(name)
+    ]
+    assert upwards == []
+
+
+def test_there_is_no_circle():
+    graph = {
+        name: {other for other in imports(name, False) if other in FILES and (name, other) not in CIRCLES}
+        for name in FILES
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" <- ".join(error.args[1]))
+
+
+def test_rooms_below_the_pages_know_no_gradio_and_imaging_no_torch():
+    libraries = {(room(name), other.split(".")[0]) for name in FILES if "." in name for other in imports(name)}
+    assert {r for r, library in libraries if library == "gradio"} <= {"ui"}
+    assert ("imaging", "torch") not in libraries
+
+
+def test_a_page_imports_nothing_from_another_page():
+    def page(name):
+        return name.split(".")[3] if name.startswith("ganlab.ui.pages.") else None
+
+    pairs = {(name, other) for name in FILES for other in imports(name) if page(name) and page(other)}
+    assert {pair for pair in pairs if page(pair[0]) != page(pair[1])} - PAGES == set()
+
+
+def test_no_file_is_longer_than_400_lines():
+    files = [path for folder in ("ganlab", "tests") for path in (ROOT / folder).rglob("*.py")]
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in files}
+    assert {name: length for name, length in lengths.items() if length > 400 and name not in LONG} == {}
+
+
+def test_no_two_classes_share_a_name():
+    names = Counter(n.name for tree in TREES.values() for n in ast.walk(tree) if isinstance(n, ast.ClassDef))
+    assert [name for name, count in names.items() if count > 1 and name not in SAME_NAMES] == []
 
 
 def loaded_by(statement):
@@ -77,9 +126,6 @@ def test_import_ganlab_loads_nothing_heavy():
 
 
 def test_imaging_loads_no_torch():
-    modules = [path.stem for path in (ROOT / "ganlab" / "imaging").glob("[!_]*.py")]
-    assert {"grid", "metrics", "registration", "volume"} <= set(modules)
-    loaded = loaded_by(
-        "; ".join(["import ganlab.imaging.reading.files", *(f"import ganlab.imaging.{m}" for m in modules)])
-    )
-    assert not loaded & {"torch", "gradio", "SimpleITK", "skimage"}
+    names = [name for name in FILES if name.startswith("ganlab.imaging")]
+    assert {"ganlab.imaging.grid", "ganlab.imaging.metrics", "ganlab.imaging.reading.files"} <= set(names)
+    assert not loaded_by(f"import {', '.join(names)}") & {"torch", "gradio", "SimpleITK", "skimage"}
