@@ -13,8 +13,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from ganlab.errors import InputError
+from ganlab.paths import shipped
 
-PRETRAINED = Path(__file__).resolve().parent.parent / "pretrained"
+PRETRAINED = shipped("pretrained")
 DISCRIMINATOR = "discriminator.safetensors"  # beside model.safetensors, of a model that had one
 SUMS = PRETRAINED / "SHA256SUMS"
 PICKLED = (".pt", ".pth", ".ckpt", ".pkl", ".pickle")

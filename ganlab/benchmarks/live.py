@@ -16,7 +16,6 @@ from statistics import median
 
 from ganlab.errors import InputError
 
-ROOT = Path(__file__).parents[2]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 VISITORS = 10
 REPEATS = 15
@@ -128,12 +127,15 @@ def visit(url: str, body: dict, seconds: float) -> float:
 
 @contextlib.contextmanager
 def serving() -> Iterator[tuple[subprocess.Popen, str]]:
-    """The app as `python app.py` starts it: (process, address)."""
+    """The app as `python -m ganlab app` starts it: (process, address)."""
     environment = {**os.environ, "GANLAB_HOST": "127.0.0.1", "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(
-        [sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        [sys.executable, "-m", "ganlab", "app"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
         text=True,
-    )  # fmt: skip
+    )
     try:
         for line in process.stdout:
             if found := re.search(r"Running on local URL:\s*(http\S+)", line):

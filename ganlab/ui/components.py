@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import io
 from html import escape
-from pathlib import Path
 
 import gradio as gr
 
-ASSETS = Path(__file__).parents[2] / "assets"
+from ganlab.paths import shipped
+
+ASSETS = shipped("assets")
 QUIET = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}  # of events that take no time
 
 
