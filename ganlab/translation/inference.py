@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from ganlab.imaging.checks import looks_like_ct, looks_skull_stripped
 from ganlab.imaging.grid import canonical, model_grid, resample
 from ganlab.imaging.intensity import mr_gain
 from ganlab.imaging.volume import Volume
+from ganlab.imaging.writing import write_volume
 from ganlab.translation.networks import folded, generator_config, make_generator
 from ganlab.translation.tasks import Task, check_task, find_model, get_task
 
@@ -38,6 +40,15 @@ class Translation:
     model: str
     seconds: float
     notices: tuple[str, ...] = ()
+
+    @property
+    def volume(self) -> Volume:
+        """The synthetic volume."""
+        return self.synthetic
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the volume as NIfTI (.nii or .nii.gz). Raises InputError."""
+        write_volume(self.synthetic, path)
 
 
 def translate(

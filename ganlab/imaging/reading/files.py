@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,6 +25,9 @@ from ganlab.imaging.reading.dicom_elements import is_dicom
 from ganlab.imaging.reading.unpacking import CHUNK, MAX_FILES, head_of, inflated, skipped, taken, unzipped
 from ganlab.imaging.volume import UNITS, Volume
 from ganlab.imaging.wording import listed, megabytes, quoted, shown, times
+
+if TYPE_CHECKING:
+    from nibabel.spatialimages import SpatialImage
 
 MAX_VOXELS = 512**3  # 134 million: 537 MB as float32
 MAX_OFFSET = 64 * 1024**2  # bytes before the voxel data (header extensions)
@@ -89,6 +93,22 @@ def read_volume(path: str | os.PathLike, modality: str = "unknown") -> Volume:
     except OSError as error:
         raise InputError(f"{name} cannot be read ({error.strerror or error}): copy it again.") from None
     return _checked(volume, name)
+
+
+def as_volume(source: Volume | str | os.PathLike | SpatialImage, modality: str = "unknown") -> Volume:
+    """A volume as it is; a file, folder or zip as `read_volume` reads it; a nibabel image, held to the same limits."""
+    if isinstance(source, Volume):
+        return source
+    if isinstance(source, str | os.PathLike):
+        return read_volume(source, modality)
+    name, affine = "The image", source.affine
+    try:
+        _check_promise(headers.Header(source.shape, source.get_data_dtype(), affine, offset=0))
+    except InputError as error:
+        raise InputError(f"{name} {error}.") from None
+    first = tuple(slice(None) if axis < 3 else 0 for axis in range(len(source.shape)))
+    array = np.array(source.dataobj[first], np.float32)
+    return _checked(Volume(array, affine, UNITS.get(modality, "arbitrary"), modality), name)
 
 
 def _read_file(path: Path, name: str, modality: str) -> Volume:

@@ -1,0 +1,202 @@
+"""What `import ganlab` offers. Each function calls the room that does the work; the commands and pages call the same.
+
+Wherever a volume is wanted, a path, a `Volume` or a nibabel image will do. A mistake raises `ganlab.InputError`, whose
+message is one sentence with the value, the limit and the remedy.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+    from nibabel.spatialimages import SpatialImage
+
+    from ganlab.generation.sampling import Samples
+    from ganlab.imaging.volume import Volume
+    from ganlab.training import Event
+    from ganlab.translation.inference import Translation
+
+    Path: TypeAlias = str | os.PathLike[str]
+    Scan: TypeAlias = Path | Volume | SpatialImage
+
+
+def read(source: Scan, modality: str = "unknown") -> Volume:
+    """Read a scan: NIfTI, MGH/MGZ, NRRD, MetaImage, or DICOM as a folder, a zip or one multi-frame file.
+
+    modality: "t1", "ct", "fa", "labels" or another name; it sets the unit (HU, FA or arbitrary). Returns a `Volume`
+    with the voxels as float32 and the affine from voxels to RAS mm. What had to be chosen or converted is told in
+    `notices`. Raises InputError for a file that cannot be read or cannot be a scan of a patient.
+    """
+    from ganlab.imaging.reading.files import as_volume
+
+    return as_volume(source, modality)
+
+
+def write(volume: Volume, path: Path) -> None:
+    """Write a volume as NIfTI (.nii or .nii.gz), complete or not at all. Raises InputError."""
+    from ganlab.imaging.writing import write_volume
+
+    write_volume(volume, path)
+
+
+def phantom(
+    seed: int = 7,
+    modality: Sequence[str] = ("t1", "ct", "labels"),
+    spacing: float = 1.0,
+    device: str = "auto",
+    **options: Any,
+) -> dict[str, Volume]:
+    """Make a synthetic patient: aligned volumes of one head, by modality.
+
+    modality: of "t1", "t2", "pd", "flair", "ct", "fa", "pet" and "labels". spacing: voxel edge in mm, 0.5 to 8.
+    options: as in `ganlab phantom --help`, such as lesion="tumour", field=1.5 or misalign=4. The same seed gives the
+    same patient. Seeds from 9000 on are held out: no shipped model was trained on them. Raises InputError.
+
+    >>> import ganlab
+    >>> patient = ganlab.phantom(seed=9000, spacing=4)
+    >>> patient["ct"].shape, patient["ct"].unit
+    ((48, 60, 60), 'HU')
+    """
+    from ganlab.device import resolve
+    from ganlab.phantoms import make_patient
+
+    return make_patient(seed, tuple(modality), spacing, resolve(device), **options)
+
+
+def translate(
+    source: Scan,
+    task: str = "mr2ct",
+    model: str | None = None,
+    *,
+    planes: Sequence[str] | None = None,
+    device: str = "auto",
+    progress: Callable[[float], None] | None = None,
+) -> Translation:
+    """Translate a head scan: T1 to CT ("mr2ct"), CT to T1 ("ct2mr") or T1 to FA ("t1fa").
+
+    model: a pretrained model (see `ganlab.models()`) or the folder of a training; the task's default unless given.
+    planes: slice directions whose predictions are averaged, of "axial", "coronal" and "sagittal". progress is called
+    with the share of the work done, 0 to 1. The result has `volume`, on the grid and affine of the source and in HU,
+    FA or units of white matter, `notices`, and `save(path)`. Raises InputError for a scan that the task cannot take.
+
+    >>> import ganlab
+    >>> patient = ganlab.phantom(seed=9000, spacing=4)
+    >>> result = ganlab.translate(patient["t1"], "mr2ct", planes=["axial"])
+    >>> result.volume.shape, result.volume.unit, result.model
+    ((48, 60, 60), 'HU', 'mr2ct-unet')
+    """
+    from ganlab.translation.inference import translate
+    from ganlab.translation.tasks import get_task
+
+    return translate(read(source, get_task(task).source), task, model, device, planes, progress)
+
+
+def evaluate(
+    reference: Scan, prediction: Scan, task: str = "mr2ct", mask: Scan | np.ndarray | None = None
+) -> dict[str, Any]:
+    """Compare a synthetic volume with the real one on the same grid, inside a mask.
+
+    mask: voxels above 0; by default the head (mr2ct, ct2mr) or the brain (t1fa). Returns mae, mse, psnr, ssim, Dice and
+    the errors per tissue, with the definition of each, ready for JSON. Raises InputError.
+
+    >>> import ganlab
+    >>> ct = ganlab.phantom(seed=9000, modality=["ct"], spacing=4)["ct"]
+    >>> ganlab.evaluate(ct, ct)["mae"]
+    0.0
+    """
+    from ganlab.imaging.metrics import evaluate
+    from ganlab.translation.tasks import get_task
+
+    target = get_task(task).target
+    if mask is not None and not hasattr(mask, "dtype"):
+        mask = read(mask, "labels")
+    return evaluate(read(reference, target), read(prediction, target), mask, task)
+
+
+def register(moving: Scan, fixed: Scan) -> tuple[Volume, np.ndarray]:
+    """Bring a scan onto the grid of another scan of the same head: rigidly, by mutual information.
+
+    Returns the moving volume on fixed's grid, and the (4, 4) matrix from fixed's to moving's RAS mm. A doubtful result
+    is told in the volume's `notices`. Raises InputError if the two cannot be made to overlap.
+    """
+    from ganlab.imaging.registration import register_rigid
+
+    return register_rigid(read(moving), read(fixed))
+
+
+def generate(model: str = "dcgan-digits", n: int = 64, seed: int = 0, **options: Any) -> Samples:
+    """Make images from noise with a pretrained generator or the folder of a training.
+
+    options: label (a class's name), psi (truncation, above 0 up to 1), device and progress. The result has `images`,
+    (n, side, side) float32 in HU for nodules and 0 to 1 otherwise, `labels` (n,) and the noise `z`. Same seed, same
+    images on a CPU. Raises InputError.
+
+    >>> import ganlab
+    >>> samples = ganlab.generate("dcgan-digits", n=3, seed=1)
+    >>> samples.images.shape, samples.labels.tolist()
+    ((3, 16, 16), [0, 1, 2])
+    """
+    from ganlab.generation.sampling import generate
+
+    return generate(model, n, seed, **options)
+
+
+def train(
+    preset: str,
+    out: Path,
+    *,
+    steps: int | None = None,
+    seed: int | None = None,
+    source: Path | None = None,
+    target: Path | None = None,
+    resume: bool = False,
+    device: str = "auto",
+    **settings: Any,
+) -> Iterator[Event]:
+    """Train a preset of `ganlab train --help` and yield what happens: steps with their losses, checkpoints, previews.
+
+    source, target: folders of your own volumes (a translator) or source alone, a folder of images (a generator from
+    noise); phantoms and generated data unless given. settings: fields of the preset's config, such as batch=8 or
+    network={"width": 8}. The model is written to the folder `out`. Raises InputError.
+
+    >>> import ganlab, tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> events = ganlab.train("dcgan-digits", folder, steps=2, batch=8, network={"width": 8})
+    >>> [event.step for event in events if event.kind == "step"]
+    [1, 2]
+    >>> ganlab.generate(folder, n=3).images.shape
+    (3, 16, 16)
+    """
+    import pathlib
+
+    from ganlab.device import resolve
+    from ganlab.generation import own_images, presets, trainer
+    from ganlab.settings import with_settings
+    from ganlab.translation.dataset import Folders
+    from ganlab.translation.presets import get_preset
+    from ganlab.translation.trainer import train
+
+    out, device = pathlib.Path(out), resolve(device)
+    if preset not in presets.PRESETS:
+        data = Folders(pathlib.Path(source), pathlib.Path(target)) if source and target else None
+        return train(get_preset(preset, settings, steps=steps, seed=seed), out, device, resume, 0, data)
+    config, images = with_settings(presets.get_preset(preset, steps=steps, seed=seed), settings), None
+    if source:
+        images, _, _ = own_images.read_folder(pathlib.Path(source), config.network.size)
+        config = presets.on_own(config, images)
+    return trainer.train(config, out, device, resume, images)
+
+
+def models(task: str | None = None) -> list[dict[str, Any]]:
+    """The pretrained models: the front matter of each card (name, task, parameters, metrics, limits ...).
+
+    >>> import ganlab
+    >>> [model["name"] for model in ganlab.models("mr2ct")]
+    ['mr2ct-cyclegan', 'mr2ct-pix2pix', 'mr2ct-unet']
+    """
+    from ganlab.checkpoints import list_models
+
+    return list_models(task)
