@@ -14,7 +14,8 @@ from ganlab.device import autocast, exact
 from ganlab.errors import InputError
 from ganlab.generation.augment import augmented, check_augmentations
 from ganlab.generation.image_kinds import ImageKind, Images
-from ganlab.generation.networks import NetworkConfig, check_network, in_parts, make_networks
+from ganlab.generation.layers import in_parts
+from ganlab.generation.networks import NetworkConfig, make_networks
 from ganlab.objectives import get_objective, gradient_norm2, gradient_penalty, smoothed
 from ganlab.processes import average, rank
 from ganlab.training import Average, optimizer_tensors, restore_optimizer
@@ -74,7 +75,7 @@ def check_game(config: GanConfig) -> GanConfig:
 
 def check_images(config: GanConfig, kind: ImageKind) -> None:
     """Raises InputError where networks of this configuration cannot learn images of this kind."""
-    network = check_network(check_game(config).network)
+    network = check_game(config).network
     for name, fitting in (("size", {kind.size}), ("classes", {0, len(kind.classes)})):
         if (value := getattr(network, name)) not in fitting:
             wanted = " or ".join(map(str, sorted(fitting)))

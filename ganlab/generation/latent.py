@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganlab.errors import InputError
-from ganlab.generation.networks import Generator, NetworkConfig, noise, told
+from ganlab.generation.networks import Generator, NetworkConfig, noise, with_label
 
 
 def lerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
@@ -109,7 +109,7 @@ def layer_features(generator: nn.Module, z: Tensor, labels: Tensor, layer: int) 
     first = generator.project if isinstance(generator, Generator) else generator.blocks[0]
     device, maps = next(generator.parameters()).device, []
     for part in zip(z.to(device).split(100), labels.to(device).split(100), strict=True):
-        maps.append(generator.features(*part)[layer] if layer else first(told(generator.label, *part)))
+        maps.append(generator.features(*part)[layer] if layer else first(with_label(generator.label, *part)))
     return torch.cat(maps).flatten(1).cpu()
 
 

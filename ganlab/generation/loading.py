@@ -7,7 +7,8 @@ from torch import nn
 from ganlab.checkpoints import DISCRIMINATOR, fill, load_tensors, model_folder
 from ganlab.errors import InputError
 from ganlab.generation.game import GanConfig
-from ganlab.generation.networks import make_networks, network_config
+from ganlab.generation.networks import make_networks
+from ganlab.settings import from_values
 
 TASK = "generate"
 
@@ -37,7 +38,6 @@ def _load(name: str, file: str, which: int, device: str) -> tuple[nn.Module, Gan
 def written_config(written: dict) -> GanConfig:
     """The configuration in a checkpoint's JSON. Raises InputError if another version of ganlab wrote it."""
     try:
-        network = network_config(written["network"])
-        return GanConfig(**written | {"network": network, "augment": tuple(written.get("augment", ()))})
-    except TypeError as error:
-        raise InputError("These weights were written by another version of ganlab; train them anew.") from error
+        return from_values(GanConfig, written)
+    except InputError as error:
+        raise InputError(f"{error} These weights are from another version of ganlab; train them anew.") from error

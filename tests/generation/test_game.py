@@ -198,7 +198,7 @@ def test_what_cannot_be_played_is_said(images, changes, sentence):
     for check in (check_game, lambda config: Game(config, images)):
         with pytest.raises(InputError, match=sentence):
             check(replace(TINY, **changes))
-    with pytest.raises(InputError, match="width"):
+    with pytest.raises(InputError, match="Width is 1"):
         Game(replace(TINY, network=replace(LABELLED, width=1)), images)
 
 

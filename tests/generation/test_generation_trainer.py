@@ -171,8 +171,8 @@ def test_what_is_no_generator_is_refused(tmp_path):
         load_generator(str(tmp_path))
     written = json.loads(json.dumps(dataclasses.asdict(TINY)))
     for network, sentence in (
-        ({"z": 10, "depth": 3}, "train it anew"),
-        ({"z": 10, "width": 1}, "width 1"),
+        ({"z": 10, "depth": 3}, "depth is not known.* train them anew"),
+        ({"z": 10, "width": 1}, "Width is 1; .* train them anew"),
         (written["network"], "another architecture"),
         ({"width": 4}, "not a generator from noise"),
     ):

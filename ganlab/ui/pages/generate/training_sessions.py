@@ -45,9 +45,8 @@ class Training:
         """From chance, on images that may still be in the making."""
         from ganlab.generation.game import check_game
         from ganlab.generation.image_kinds import get_kind
-        from ganlab.generation.networks import check_network
 
-        check_network(check_game(config).network)
+        check_game(config)
         self.config, self.game, self.playing, self.trouble, self.fresh = config, None, False, "", True
         if self.own and self.own.kind.name == config.data:
             self.images, self.share = Future(), [1.0]
