@@ -1,5 +1,6 @@
 // The latent space: asks the server for images of points and shows them. Python's side: ganlab/ui/pages/generate/latent_space.py.
 
+const LATENT_PATH = "gradio_api/ganlab/generate";
 const LETTERS = ["A", "B", "C", "D"];
 const FRAMES = 60; // of a walk
 const FPS = 20;
@@ -9,20 +10,6 @@ const COUNT = 64; // of the gallery
 const LARGE = 336; // CSS px of the chosen image, at most
 const SETTLED = 150; // ms
 const GAP = 2; // CSS px between tiles
-
-// An answer of the server: its header and arrays of 0..65535, for -1..1.
-function unpackImages(buffer) {
-  const length = new DataView(buffer).getUint32(0, true);
-  const head = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
-  const found = {};
-  let at = 4 + length;
-  for (const { name, shape } of head.arrays) {
-    const count = shape.reduce((a, b) => a * b, 1);
-    found[name] = { shape, data: new Uint16Array(buffer.slice(at, at + 2 * count)) };
-    at += 2 * count;
-  }
-  return { head, found };
-}
 
 // 4096 grey pixels for values from low to high, black at `dark` and white at `bright`.
 function greyLook(low, high, dark, bright) {
@@ -133,27 +120,11 @@ function annotate(canvas, { sides, mm, size }, { tile, tall }) {
 
 function latentSpace(root, props, watch, trigger) {
   const facts = () => props.value;
-  const state = { picks: [], chosen: null, moves: {}, label: null, psi: 1, seed: 0, window: null, shown: {}, grids: {}, walk: null, asked: {}, hold: false };
+  const state = { picks: [], chosen: null, moves: {}, label: null, psi: 1, seed: 0, window: null, shown: {}, grids: {}, walk: null, hold: false };
   let drawing = null;
 
-  // Asking: of each kind one question at a time, and the last one is never lost.
-  async function ask(kind, question, take) {
-    const asked = (state.asked[kind] ??= { busy: false, next: null });
-    if (asked.busy) { asked.next = [question, take]; return; }
-    asked.busy = true;
-    try {
-      const body = JSON.stringify({ model: facts().model, psi: state.psi, ...question });
-      const response = await fetch("gradio_api/ganlab/generate", { method: "POST", body });
-      if (!response.ok) throw new Error(response.statusText);
-      const { head, found } = unpackImages(await response.arrayBuffer());
-      say(head.error ?? "");
-      if (!head.error) take(head, found);
-    } catch (error) {
-      say("The server does not answer; try again in a moment.");
-    }
-    asked.busy = false;
-    if (asked.next) { const [later, then] = asked.next; asked.next = null; ask(kind, later, then); }
-  }
+  const answered = newestOnly(LATENT_PATH, (words) => say(words));
+  const ask = (kind, question, take) => answered(kind, { model: facts().model, psi: state.psi, ...question }, take);
   const say = (words) => { alert.textContent = words; alert.hidden = !words; };
 
   // Controls
@@ -192,7 +163,7 @@ function latentSpace(root, props, watch, trigger) {
   const pictureOf = (canvas, name) => tag("span", { class: "gl-buttons" }, button("PNG", "This picture", () => save(canvas.toDataURL("image/png"), `${facts().model}-${name}.png`)));
   const keep = LETTERS.map((letter, i) => button(letter, `Keep the chosen image as ${letter} (key ${letter.toLowerCase()})`, () => pick(i)));
   const play = button("Play", "Play the walk", () => { state.playing = !state.playing; play.setAttribute("aria-pressed", String(state.playing)); }, { "aria-pressed": "false" });
-  const filmAs = (form, type, words, ending = form) => button(words, `The walk as ${form === "strip" ? "a strip of pictures" : "a moving picture"}, ${ending.toUpperCase()}`, () => ask("film", { what: "walk", points: picked(), frames: FRAMES, film: form, window: state.window }, (head) => save(`data:${type};base64,${head.film}`, `${facts().model}-walk.${ending}`)));
+  const filmAs = (form, type, words, ending = form) => button(words, `The walk as ${form === "strip" ? "a strip of pictures" : "a moving picture"}, ${ending.toUpperCase()}`, () => ask("film", { what: "walk", points: picked(), frames: FRAMES, film: form, window: state.window }, (_, { film: made }) => saveBytes(made, type, `${facts().model}-walk.${ending}`)));
   const png = button("PNG", "The gallery", () => save(gallery.toDataURL("image/png"), `${facts().model}-seed${state.seed}.png`));
   const copyLink = button("Copy link", "A link that reopens this gallery and this image", () => navigator.clipboard?.writeText(link()).then(() => (status.textContent = "Link copied.")));
   const command = tag("pre", { class: "gl-commands" });

@@ -1,9 +1,12 @@
 // An image GAN that learns: pulls its samples and numbers from the server. Python's side: ganlab/ui/pages/generate/training_sessions.py.
 
+const TRAINING_PATH = "gradio_api/ganlab/training";
+const WAITING_MS = 300; // between questions while the images are being made
+
 function imageTraining(root, props, watch, trigger) {
-  const state = { queue: [], busy: false, series: {}, shown: null, images: null, bins: null, again: true, look: null };
+  const state = { series: {}, shown: null, images: null, bins: null, again: true, look: null };
   const button = (text, title, onclick, more = {}) => tag("button", { type: "button", title, onclick, ...more }, text);
-  const order = (...command) => { state.queue.push(command); pull(); };
+  const order = (...command) => puller.order(command);
   const play = button("Play", "Train on and on (space)", () => order(state.shown?.playing ? "pause" : "play"), { "aria-pressed": "false", class: "gl-play" });
   const more = [
     button("Step", "One step of D and one of G", () => order("step")),
@@ -37,40 +40,31 @@ function imageTraining(root, props, watch, trigger) {
     event.preventDefault();
   });
 
-  async function pull() {
-    const waiting = state.shown && state.shown.kind === undefined; // for its images
-    if (state.busy || !props.value?.token || !state.visible || document.hidden) return;
-    if (!state.shown?.playing && !state.queue.length && !state.again && !waiting) return;
-    state.busy = true;
-    state.again = false;
-    let answer;
-    try {
-      const body = JSON.stringify({ token: props.value.token, do: state.queue.splice(0) });
-      const response = await fetch("gradio_api/ganlab/training", { method: "POST", body });
-      if (!response.ok) throw new Error(response.statusText);
-      answer = unpackImages(await response.arrayBuffer());
-    } catch {
-      tell("The server does not answer; it is asked again in a moment.");
-      state.again = true;
-      setTimeout(() => { state.busy = false; pull(); }, 1000);
-      return;
-    }
-    take(answer);
-    const pause = state.shown && state.shown.kind === undefined ? 300 : 0;
-    setTimeout(() => { state.busy = false; pull(); }, pause);
-  }
+  const puller = framePuller(TRAINING_PATH, {
+    token: () => props.value?.token,
+    due(waiting) {
+      if (!state.visible || document.hidden) return false;
+      return Boolean(state.shown?.playing || waiting || state.again || (state.shown && !state.shown.kind));
+    },
+    question() {
+      state.again = false;
+      return {};
+    },
+    take,
+    tell,
+    ended: () => (state.shown = null),
+  });
   function look() {
-    state.queue = state.queue.filter(([name]) => name !== "look");
     const { moments, step } = state.shown, k = Number(slider.value);
-    order("look", k === moments.length - 1 ? step : moments[k]);
+    puller.order(["look", k === moments.length - 1 ? step : moments[k]], true);
   }
   function tell(words) { alert.textContent = words; alert.hidden = !words; }
 
-  function take({ head, found }) {
-    if (head.gone) { tell(head.error); state.shown = null; return; }
-    tell(head.error ?? head.trouble ?? "");
-    if (head.film) save(`data:${head.form === "gif" ? "image/gif" : "video/mp4"};base64,${head.film}`, `training.${head.form}`);
-    if (head.saved) save(`data:application/octet-stream;base64,${head.saved}`, "generator.safetensors");
+  function take(answer, found) {
+    const head = answer.frame;
+    tell(answer.error ?? head.trouble);
+    if (found.film) saveBytes(found.film, answer.form === "gif" ? "image/gif" : "video/mp4", `training.${answer.form}`);
+    if (found.saved) saveBytes(found.saved, "application/octet-stream", "generator.safetensors");
     if (head.fresh) state.series = {};
     if (state.shown && head.step < state.shown.step) forget(state.series, head.step);
     if (head.numbers && head.step) record(state.series, head.numbers, head.step);
@@ -83,12 +77,13 @@ function imageTraining(root, props, watch, trigger) {
     stage.hidden = !head.kind;
     if (head.kind) showMoment(head);
     draw();
+    return head.kind ? 0 : WAITING_MS;
   }
   // Which of the kept sheets this is, how it was made, and from where one can go on.
   function showMoment({ step, at, moments, kept: states, command: words, changed }) {
     const count = (n) => n.toLocaleString("en"), from = states.findLast((k) => k <= at), there = at < moments.at(-1);
     slider.max = moments.length - 1;
-    if (!state.queue.length) slider.value = moments.lastIndexOf(at);
+    if (!puller.waiting()) slider.value = moments.lastIndexOf(at);
     slider.setAttribute("aria-valuetext", `step ${at}`);
     const ticks = states.map((k) => moments.indexOf(k)).filter((k) => k >= 0);
     if (ticks.join() !== state.ticks) kept.replaceChildren(...ticks.map((value) => tag("option", { value })));
@@ -111,10 +106,10 @@ function imageTraining(root, props, watch, trigger) {
     answers.element.hidden = !state.bins;
     if (state.bins) answers.draw(view, { data: state.bins.flat(), shape: [1, 2, state.bins[0].length] });
   }
-  new IntersectionObserver(([seen]) => { state.visible = seen.isIntersecting; state.again = true; pull(); }).observe(root);
+  new IntersectionObserver(([seen]) => { state.visible = seen.isIntersecting; state.again = true; puller.pull(); }).observe(root);
   new ResizeObserver(draw).observe(root);
   new MutationObserver(draw).observe(document.body, { attributeFilter: ["class"] });
-  document.addEventListener("visibilitychange", () => root.isConnected && pull());
-  watch("value", () => { state.again = true; pull(); });
+  document.addEventListener("visibilitychange", () => root.isConnected && puller.pull());
+  watch("value", () => { state.again = true; puller.pull(); });
   whenSeen(root, () => props.value?.token || trigger("input"));
 }

@@ -1,6 +1,8 @@
 // The live page: pulls frames of a training from the server, draws them, and sends what is pressed.
 // Python's side: ganlab/ui/pages/live/sessions.py and ganlab/toy/frames.py.
 
+const LIVE_PATH = "gradio_api/ganlab/toy";
+
 const LINES = [
   "Draw m samples z from the noise and m examples x from the data.",
   "Update D: one descent step on its own loss (k times).",
@@ -19,41 +21,31 @@ const LAYER_BUTTONS = [
 const SLOW = 1200; // ms per step in slow motion
 const STEADY = 4; // measurements in a row that a mode must be lit before its loss raises the alarm
 const SHARES = { lit: 0.25, dark: 0.1 }; // of a mode's fair share: from here on it is lit, below that it is dark
-const TYPES = { int16: Int16Array, float32: Float32Array };
 
-// An answer of the server: what was asked for, and the frame.
-function unpackAnswer(buffer) {
-  const json = (at, length) => JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, at, length)));
-  const view = new DataView(buffer), length = view.getUint32(0, true);
-  const answer = json(4, length);
-  let at = 4 + length;
-  if (at === buffer.byteLength) return answer;
-  const header = view.getUint32(at, true), frame = json(at + 4, header);
-  at += 4 + header;
-  for (const game of frame.games) game.arrays = {};
-  for (const { name, game, shape, type } of frame.arrays) {
-    const data = new TYPES[type](buffer.slice(at, at + shape.reduce((a, b) => a * b, 1) * TYPES[type].BYTES_PER_ELEMENT));
-    frame.games[game].arrays[name] = { data, shape };
-    at += data.byteLength;
+// Arrays named "NAME.k" belong to game k of a frame.
+function arraysByGame(arrays, count) {
+  const games = Array.from({ length: count }, () => ({}));
+  for (const [name, array] of Object.entries(arrays)) {
+    const [, base, game] = name.match(/^(.+)\.(\d+)$/) ?? [];
+    if (game) games[game][base] = array;
   }
-  return { ...answer, frame };
+  return games;
 }
 
 function liveToy(root, props, watch, trigger) {
   const state = {
-    layers: new Set(["real", "fake", "heat"]), queue: [], busy: false, slow: false, scrubbing: false,
-    shown: null, steady: {}, series: [], lit: [], lost: [], floors: null, pointer: null, drawing: null, told: 0, spoken: 0,
+    layers: new Set(["real", "fake", "heat"]), slow: false, scrubbing: false,
+    shown: null, constant: {}, series: [], lit: [], lost: [], floors: null, pointer: null, drawing: null, told: 0, spoken: 0,
   };
-  const ask = (...command) => state.queue.push(command);
   const colour = (name) => getComputedStyle(root).getPropertyValue(`--gl-${name}`).trim();
 
   // Controls
   const button = (text, title, onclick, more = {}) => tag("button", { type: "button", title, onclick, ...more }, text);
   const play = button("Play", "Train on and on (space)", toggle, { "aria-pressed": "false", class: "gl-play" });
   const steps = [
-    button("Step", "One round of the game (right arrow)", () => ask("step", "dg")),
-    button("D only", "A step of the discriminator alone", () => ask("step", "d")),
-    button("G only", "A step of the generator alone", () => ask("step", "g")),
+    button("Step", "One round of the game (right arrow)", () => puller.order(["step", "dg"])),
+    button("D only", "A step of the discriminator alone", () => puller.order(["step", "d"])),
+    button("G only", "A step of the generator alone", () => puller.order(["step", "g"])),
   ];
   const speed = segmented("toy", "Speed", [["full", "Full"], ["slow", "Slow motion"]], (value) => {
     state.slow = value === "slow";
@@ -69,11 +61,11 @@ function liveToy(root, props, watch, trigger) {
   });
   const pencil = button("Draw data", "Draw your own data on the plane; press again when it is done", sketch, { "aria-pressed": "false" });
   const takeaway = [
-    button("Copy link", "A link that reopens this very run", () => ask("link")),
-    button("Script", "One Python file that repeats this run, bit for bit", () => ask("script")),
-    button("Save run", "Weights, settings and data, as safetensors; Open file brings them back", () => ask("save")),
+    button("Copy link", "A link that reopens this very run", () => puller.order(["link"])),
+    button("Script", "One Python file that repeats this run, bit for bit", () => puller.order(["script"])),
+    button("Save run", "Weights, settings and data, as safetensors; Open file brings them back", () => puller.order(["save"])),
     button("PNG", "The picture", () => save(canvas.toDataURL("image/png"), "gan.png")),
-    button("GIF", "The training so far as a moving picture", () => { tell("The film is being made."); ask("film"); }),
+    button("GIF", "The training so far as a moving picture", () => { tell("The film is being made."); puller.order(["film"]); }),
   ];
   const label = "Real points, generated points and the discriminator's view. Space plays and pauses, the right arrow takes a step.";
   const canvas = tag("canvas", { class: "gl-toy-canvas", role: "img", "aria-label": label, tabindex: "0" });
@@ -88,7 +80,7 @@ function liveToy(root, props, watch, trigger) {
     chart("V(D, G)", [["value", "V", "ink"]], { level: [-Math.log(4), "\u2212log 4"] }),
     chart("Jensen-Shannon", [["js", "JS", SYNTHETIC], ["bound", "(V + log 4)/2", "ink"]], { floor: "js", level: [Math.log(2), "log 2"], from: 0 }),
     chart("Kullback-Leibler", [["kl", "KL(p, p_g)", "ink"], ["reverse_kl", "KL(p_g, p)", SYNTHETIC]], { floor: "kl", from: 0 }),
-    chart("Modes covered", [["modes_covered", "modes", SYNTHETIC]], { from: 0, to: () => state.steady.modes?.shape[0] ?? 1, marks: () => state.lost }),
+    chart("Modes covered", [["modes_covered", "modes", SYNTHETIC]], { from: 0, to: () => state.constant.modes?.shape[0] ?? 1, marks: () => state.lost }),
     chart("Gradient norm", [["norm_d", "D", "ink"], ["norm_g", "G", SYNTHETIC]], { log: true }),
   ];
   const answers = answersChart();
@@ -105,12 +97,11 @@ function liveToy(root, props, watch, trigger) {
 
   function toggle() {
     if (state.drawing) sketch();
-    ask(state.shown?.playing ? "pause" : "play");
+    puller.order([state.shown?.playing ? "pause" : "play"]);
   }
   function look() {
     state.scrubbing = true;
-    state.queue = state.queue.filter(([name]) => name !== "look");
-    ask("look", Number(slider.value));
+    puller.order(["look", Number(slider.value)], true);
     stepText.textContent = `step ${Number(slider.value).toLocaleString("en")}`;
   }
   function showLayers() {
@@ -119,7 +110,7 @@ function liveToy(root, props, watch, trigger) {
   }
   canvas.addEventListener("keydown", (event) => {
     if (event.key === " ") toggle();
-    else if (event.key === "ArrowRight") ask("step", "dg");
+    else if (event.key === "ArrowRight") puller.order(["step", "dg"]);
     else return;
     event.preventDefault();
   });
@@ -131,8 +122,8 @@ function liveToy(root, props, watch, trigger) {
     pencil.setAttribute("aria-pressed", String(!points));
     pencil.textContent = points ? "Draw data" : "Use drawing";
     canvas.classList.toggle("gl-drawing", !points);
-    if (points) ask("draw", points);
-    else { ask("pause"); tell("Draw on the plane with mouse, pen or finger; then press Use drawing."); draw(); }
+    if (points) puller.order(["draw", points]);
+    else { puller.order(["pause"]); tell("Draw on the plane with mouse, pen or finger; then press Use drawing."); draw(); }
   }
   function scatter(event) {
     const box = canvas.getBoundingClientRect(), side = state.side ?? box.width, reach = state.shown.reach;
@@ -157,65 +148,58 @@ function liveToy(root, props, watch, trigger) {
   });
   canvas.addEventListener("pointerleave", () => (state.pointer = null));
 
-  // Pulling: one request at a time, the next one as soon as an answer is here; drawing waits for the screen.
+  // Frames are pulled as soon as they can be shown; drawing waits for the screen.
   let last = 0;
+  const puller = framePuller(LIVE_PATH, {
+    token: () => props.value?.token,
+    due(waiting) {
+      const moving = state.shown?.playing;
+      if (!state.visible || document.hidden) return false;
+      if (!moving && !waiting && state.shown && !state.again) return false;
+      return !(state.slow && moving && performance.now() - last < SLOW && !waiting);
+    },
+    question() {
+      last = performance.now();
+      state.again = false;
+      const layers = [...state.layers].filter((name) => !["real", "fake"].includes(name));
+      return { layers, static: !state.constant.real, slow: state.slow };
+    },
+    take,
+    tell,
+    ended: () => showPlaying(false),
+  });
   function tick(now) {
     if (!root.isConnected) return;
     requestAnimationFrame(tick);
-    if (state.slow && state.shown?.playing) [...caption.children].forEach((line, i) => line.classList.toggle("gl-lit", i === Math.floor((now - last) / SLOW * LINES.length)));
-    if (state.stale) draw();
-    pull();
-  }
-
-  async function pull() {
-    const moving = state.shown?.playing, now = performance.now();
-    if (state.busy || !props.value?.token || !state.visible || document.hidden) return;
-    if (!moving && !state.queue.length && state.shown && !state.again) return;
-    if (state.slow && moving && now - last < SLOW && !state.queue.length) return;
-    last = now;
-    state.busy = true;
-    state.again = false;
-    const request = {
-      token: props.value.token,
-      do: state.queue.splice(0),
-      layers: [...state.layers].filter((name) => !["real", "fake"].includes(name)),
-      steady: !state.steady.real,
-      slow: state.slow,
-    };
-    let answer;
-    try {
-      const response = await fetch("gradio_api/ganlab/toy", { method: "POST", body: JSON.stringify(request) });
-      if (!response.ok) throw new Error(response.statusText);
-      answer = unpackAnswer(await response.arrayBuffer());
-    } catch {
-      tell("The server does not answer; it is asked again in a moment.");
-      state.again = true;
-      setTimeout(() => (state.busy = false), 1000);
-      return;
+    if (state.slow && state.shown?.playing) {
+      const lit = Math.floor((now - last) / SLOW * LINES.length);
+      [...caption.children].forEach((line, i) => line.classList.toggle("gl-lit", i === lit));
     }
-    take(answer);
-    state.busy = false;
-    pull();
+    if (state.stale) draw();
+    puller.pull();
   }
 
-  function take(answer) {
+  function take(answer, arrays) {
     if (answer.error) tell(answer.error);
     if (answer.link) copy(answer.link);
-    if (answer.script) save(URL.createObjectURL(new Blob([answer.script], { type: "text/x-python" })), "gan.py");
-    if (answer.saved) save(`data:application/octet-stream;base64,${answer.saved}`, "gan.safetensors");
-    if (answer.film) { alert.hidden = true; save(`data:image/gif;base64,${answer.film}`, "gan.gif"); }
-    if (!answer.frame) return;
+    if (arrays.script) saveBytes(arrays.script, "text/x-python", "gan.py");
+    if (arrays.saved) saveBytes(arrays.saved, "application/octet-stream", "gan.safetensors");
+    if (arrays.film) {
+      alert.hidden = true;
+      saveBytes(arrays.film, "image/gif", "gan.gif");
+    }
     const { frame } = answer;
+    arraysByGame(arrays, frame.games.length).forEach((own, i) => (frame.games[i].arrays = own));
     if (answer.fresh) {
-      Object.assign(state, { series: [], lit: [], lost: [], steady: {}, scrubbing: false });
+      Object.assign(state, { series: [], lit: [], lost: [], constant: {}, scrubbing: false });
       alarm.hidden = true;
       if (!answer.error) alert.hidden = true;
     }
     if (answer.own) trigger("input");
     if (frame.trouble && frame.trouble !== state.shown?.trouble) tell(frame.trouble);
     if (frame.playing && !state.shown?.playing && !answer.error) alert.hidden = true;
-    const { real, modes, density } = frame.games[0].arrays;
-    if (real) state.steady = { real, modes, density };
+    const { real, modes, density } = arrays;
+    if (real) state.constant = { real, modes, density };
     if (!frame.past && state.shown && !answer.fresh && frame.steps < state.shown.steps) {
       state.series.forEach((s) => forget(s, frame.steps));
       state.lost = state.lost.filter((step) => step <= frame.steps);
@@ -284,7 +268,7 @@ function liveToy(root, props, watch, trigger) {
       const end = (name) => game[name] ?? state.series[i]?.[name]?.runs.map((run) => run.at(-1));
       const all = (name, word) => (end(name) ? end(name).map(word).join(", ") : null);
       const parts = [`${game.title}: step ${frame.at.toLocaleString("en")}`];
-      if (end("modes_covered")) parts.push(`${all("modes_covered", String)} of ${state.steady.modes?.shape[0]} modes`, `${all("high_quality", (v) => `${Math.round(100 * v)} %`)} near a mode`);
+      if (end("modes_covered")) parts.push(`${all("modes_covered", String)} of ${state.constant.modes?.shape[0]} modes`, `${all("high_quality", (v) => `${Math.round(100 * v)} %`)} near a mode`);
       if (end("js")) parts.push(`JS ${all("js", (v) => v.toFixed(3))} nats (floor ${state.floors.js.toFixed(3)})`);
       return parts.join(" \u00b7 ");
     }).join(" | ");
@@ -318,7 +302,7 @@ function liveToy(root, props, watch, trigger) {
       const pointer = inside ? [state.pointer[0] - left, state.pointer[1] - top] : null;
       if (state.drawing) drawSketch(g, side, colours, frame.reach);
       else {
-        drawRun(g, side, tall, { ...state.steady, arrays: game.arrays, k, dim: frame.dim, reach: frame.reach, layers: state.layers, lit: state.lit[i]?.[k], colours, dark, pointer });
+        drawRun(g, side, tall, { ...state.constant, arrays: game.arrays, k, dim: frame.dim, reach: frame.reach, layers: state.layers, lit: state.lit[i]?.[k], colours, dark, pointer });
         const name = panels.length === 1 ? "" : game.runs > 1 ? `seed ${game.seed + k}` : game.title;
         const lit = state.lit[i]?.[k]?.now;
         words(g, [name, lit ? `${lit.filter(Boolean).length}/${lit.length} modes` : ""].filter(Boolean).join("  "), 7, 16, colours.ink);
@@ -327,7 +311,7 @@ function liveToy(root, props, watch, trigger) {
     });
     const view = { series: state.series, step: frame.steps, cursor: frame.past ? frame.at : null, floors: state.floors, colours };
     for (const c of charts) c.draw(view);
-    answers.draw(view, frame.games[0].arrays.bins);
+    answers.draw(view, frame.games[0].arrays.histogram);
   }
 
   function drawSketch(g, side, colours, reach) {

@@ -219,7 +219,7 @@ function drawLatent(g, w, h, at, run) {
 function drawLine(g, w, h, run) {
   const { arrays, k, layers, colours } = run;
   const top = 26, bottom = layers.has("warp") ? h * 0.72 : h - 22, floor = h - 18;
-  const made = slice(arrays.made, k), n = made.length;
+  const made = slice(arrays.fake_density, k), n = made.length;
   const X = (x) => (x / run.reach + 1) * w / 2;
   const highest = Math.max(...(run.density?.data ?? [0.5]), Math.min(2, Math.max(...made))) * 1.08;
   const curve = (values, scale, stroke, dash = [], width = 2) => {

@@ -1,6 +1,8 @@
 // A Turing test that a visitor takes: one image, two answers, six steps of confidence. Python's side:
 // ganlab/ui/pages/turing/practice.py.
 
+const PRACTICE_PATH = "gradio_api/ganlab/practice";
+
 function turingTest(root, props, watch, trigger) {
   const SIDE = 392; // CSS px of an image
   const state = { confidence: "3", asked: null, busy: false };
@@ -29,19 +31,17 @@ function turingTest(root, props, watch, trigger) {
   async function ask(more) {
     if (state.busy || !props.value?.token) return;
     state.busy = true;
+    let answer = null;
     try {
-      const body = JSON.stringify({ token: props.value.token, ...more });
-      const response = await fetch("gradio_api/ganlab/trial", { method: "POST", body });
-      if (!response.ok) throw new Error(response.statusText);
-      await show(await response.json());
+      answer = await askServer(PRACTICE_PATH, { token: props.value.token, ...more });
     } catch {
-      tell("The server does not answer; the answer was not taken. Try again.");
-    } finally {
-      state.busy = false;
+      tell("The server does not answer. Try again; an answer counts once.");
     }
+    state.busy = false;
+    if (answer) show(answer.facts, answer.arrays);
   }
   const say = (synthetic) => state.asked !== null && ask({ position: state.asked, synthetic, confidence: Number(state.confidence) });
-  async function show(found) {
+  function show(found, { image: pixels }) {
     tell(found.error ?? "");
     if (found.error) return;
     const { position, total, right } = found;
@@ -51,16 +51,20 @@ function turingTest(root, props, watch, trigger) {
     result.hidden = !found.result;
     state.asked = found.result ? null : position;
     if (found.result) { result.innerHTML = found.result; return; }
-    const picture = new Image();
-    picture.src = found.image;
-    await picture.decode();
+    drawPixels(pixels);
+    root.dataset.position = position;
+  }
+  // Grey pixels, smoothly enlarged.
+  function drawPixels({ data, shape: [height, width] }) {
+    const small = tag("canvas", { width, height }), picture = new ImageData(width, height);
+    data.forEach((grey, i) => picture.data.set([grey, grey, grey, 255], 4 * i));
+    small.getContext("2d").putImageData(picture, 0, 0);
     const scale = window.devicePixelRatio || 1;
     image.width = image.height = Math.round(Math.min(SIDE, root.clientWidth) * scale);
     image.style.width = `${image.width / scale}px`;
     const pen = image.getContext("2d");
     pen.imageSmoothingQuality = "high";
-    pen.drawImage(picture, 0, 0, image.width, image.height);
-    root.dataset.position = position;
+    pen.drawImage(small, 0, 0, image.width, image.height);
   }
   watch("value", () => { state.asked = null; ask({}).then(() => props.value?.again && image.focus()); });
   whenSeen(root, () => (props.value?.token ? ask({}) : trigger("input")));

@@ -116,7 +116,7 @@ def visit(url: str, body: dict, seconds: float) -> float:
 
     frames, start = -1, 0.0
     with httpx.Client(timeout=60) as client:
-        asks = {**body, "do": [["play"]], "layers": ["heat"], "steady": False}
+        asks = {**body, "do": [["play"]], "layers": ["heat"], "static": False}
         while frames < 0 or time.perf_counter() - start < seconds:
             client.post(url, json=asks).raise_for_status()
             asks["do"] = []

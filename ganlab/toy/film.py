@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from ganlab.toy.distributions import VIEW
-from ganlab.toy.frames import HEAT, pictures
+from ganlab.toy.frames import HEAT, game_arrays
 from ganlab.toy.game import Game, stream
 from ganlab.toy.session import Session
 
@@ -44,7 +44,7 @@ def _frame(games: list[Game]) -> Image.Image:
 
 
 def _panels(game: Game) -> list[Image.Image]:
-    found = pictures(game, game.config.runs, ("heat",))
+    found = game_arrays(game, game.config.runs, ("heat",))
     real = game.data.sample(400, stream(0, 1))[0].numpy()
     return [_panel(heat, fake / 32767 * VIEW, real) for heat, fake in zip(found["heat"], found["fake"], strict=True)]
 

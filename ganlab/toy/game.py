@@ -382,6 +382,12 @@ class Game:
         self.state_g, self.state_d = snapshot["states"]
         self.right, self.steps = list(snapshot["right"]), snapshot["steps"]
 
+    @property
+    def nbytes(self) -> int:
+        """What the game takes in memory: parameters with gradients, steps and moments, and what was drawn for it."""
+        drawn = [*self._chunk[1], *(t for pair in self._shown.values() for t in pair)]
+        return 5 * (self.flat_g.nbytes + self.flat_d.nbytes) + sum(t.nbytes for t in drawn if t is not None)
+
     def finite(self) -> bool:
         """Whether every parameter is still a number; a training that diverged is not."""
         return bool(torch.isfinite(self.flat_g.sum() + self.flat_d.sum()))

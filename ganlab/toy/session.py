@@ -128,8 +128,7 @@ class Session:
     def _keep(self) -> None:
         configs = tuple(game.config for game in self.games)
         self._history.append(([game.snapshot() for game in self.games], configs, self.steps))
-        size = sum(4 * 4 * (g.flat_g.numel() + g.flat_d.numel()) for g in self.games)
-        if len(self._history) > min(MAX_SNAPSHOTS, max(8, HISTORY_BYTES // size)):
+        if len(self._history) > min(MAX_SNAPSHOTS, max(8, HISTORY_BYTES // self._snapshot_bytes)):
             self._history = self._history[::2]  # the whole run stays within reach, at twice the distance
             self._every *= 2
 
@@ -168,6 +167,16 @@ class Session:
         self._ahead = [n for n in kept if n.step >= at]
         self.advance(step - self.steps)
         self._ahead = []
+
+    @property
+    def nbytes(self) -> int:
+        """What the session takes in memory, most of it snapshots."""
+        return sum(game.nbytes for game in self.games) + len(self._history) * self._snapshot_bytes
+
+    @property
+    def _snapshot_bytes(self) -> int:
+        """Per player: parameters, the last step and two moments, in float32."""
+        return sum(4 * 4 * (game.flat_g.numel() + game.flat_d.numel()) for game in self.games)
 
     @property
     def moments(self) -> list[int]:

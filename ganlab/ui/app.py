@@ -72,8 +72,9 @@ def launch(settings: Settings | None = None, **overrides):
     sys.setswitchinterval(5e-4)  # so that answers need not wait 5 ms for their turn beside what trains
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that a host's stop deletes the sessions' files too
     store = Store()
-    routes = viewer.routes(store) + live.routes(store.lives) + findings.routes()
-    routes += latents.routes() + trainings.routes(store.trainings) + trials.routes(store.trials)
+    routes = viewer.routes(store) + live.routes(store.live(live.LIMITS)) + findings.routes()
+    routes += latents.routes() + trainings.routes(store.live(trainings.LIMITS))
+    routes += trials.routes(store.live(trials.LIMITS))
     routes += rating.routes(rating.Desk(), settings.host_secret)
     demo = build(store, settings).queue(default_concurrency_limit=1, max_size=settings.queue)
     served = demo.launch(

@@ -1,86 +1,99 @@
-"""What canvases and server say to each other: questions in JSON, answers of JSON and arrays, things held by token."""
+"""How a canvas and the server talk: questions in JSON, answers as packed facts and arrays (see ganlab/packing.py).
+
+The browser's side is assets/shared/live_client.js. A route of its own costs a tenth of one of gradio's calls.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import secrets
-import struct
-import threading
-import time
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Executor
+from typing import Any
 
 import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from ganlab.errors import InputError
+from ganlab.packing import pack
+from ganlab.ui.session_store import SessionGone
 
 PRIVATE = {"Cache-Control": "no-store"}
+NOT_OURS = "That was not a request of this page; reload it."
+MALFORMED = ValueError, TypeError, LookupError, AttributeError, OverflowError  # what a malformed question ends in
+MAX_COMMANDS = 16  # of one question
+
+Answer = tuple[dict, Mapping[str, np.ndarray | bytes]]  # facts, arrays
 
 
 async def read_question(request: Request, most: int) -> dict | Response:
-    """The JSON object that a canvas sent, or the answer to what is none or has more than `most` bytes."""
+    """The JSON object that a canvas sent, or the response to a body that is none or has more than `most` bytes."""
     body = bytearray()
     async for chunk in request.stream():
         body.extend(chunk)
         if len(body) > most:
-            return Response("Too long.", 413)
+            return Response(f"That is more than {most:,} bytes, the most that this page may send at once.", 413)
     try:
-        wanted = await asyncio.to_thread(json.loads, body)
-        json.dumps(wanted, ensure_ascii=False).encode()  # halves of surrogate pairs are no text, and no file's name
+        question = await asyncio.to_thread(json.loads, body)
+        json.dumps(question, ensure_ascii=False).encode()  # half a surrogate pair is not text, nor a file's name
     except (ValueError, RecursionError):
-        wanted = None
-    return wanted if isinstance(wanted, dict) else Response("Not a request of this page.", 400)
+        question = None
+    return question if isinstance(question, dict) else Response(NOT_OURS, 400)
 
 
-def pack(head: dict, *parts: bytes) -> bytes:
-    """uint32 length of the JSON, the JSON (a multiple of 4 bytes), the parts."""
-    words = json.dumps(head).encode()
-    words += b" " * (-len(words) % 4)
-    return struct.pack("<I", len(words)) + words + b"".join(parts)
+def live_route(path: str, answer: Callable[[dict], Awaitable[Answer]], most: int) -> Route:
+    """POST /path: a question of at most `most` bytes, answered by packed facts and arrays.
+
+    A user's mistake becomes {"error": sentence}; a token that opens nothing also says "gone".
+    """
+
+    async def respond(request: Request) -> Response:
+        question = await read_question(request, most)
+        if isinstance(question, Response):
+            return question
+        facts, arrays = await explained(answer(question))
+        return Response(pack(facts, arrays), headers=PRIVATE)
+
+    return Route(f"/{path}", respond, methods=["POST"])
 
 
-def pack_images(head: dict, arrays: dict[str, np.ndarray]) -> bytes:
-    """pack with arrays one after another, as head["arrays"] then lists them."""
-    head = head | {"arrays": [{"name": name, "shape": list(a.shape)} for name, a in arrays.items()]}
-    return pack(head, *(a.tobytes() for a in arrays.values()))
+async def explained(answer: Awaitable[Answer]) -> Answer:
+    """The answer, or the facts that say why there is none."""
+    try:
+        return await answer
+    except SessionGone as error:
+        return {"error": str(error), "gone": True}, {}
+    except InputError as error:
+        return {"error": str(error)}, {}
+    except MALFORMED:
+        return {"error": NOT_OURS}, {}
 
 
-class Held:
-    """Things that browsers watch, each with `pulled`, the time of its last pull, by unguessable token. Left alone for
-    `rest` seconds a thing is forgotten; when there are `most`, the one that has rested longest."""
+def in_threads(pool: Executor, answer: Callable[..., Answer], *first: Any) -> Callable[[dict], Awaitable[Answer]]:
+    """answer(*first, question) as live_route takes it, run by the threads of a pool."""
 
-    def __init__(self, most: int, rest: float, gone: str):
-        self._most, self._rest, self._gone = most, rest, gone
-        self._things: dict[str, object] = {}
-        self._holders: dict[str, str] = {}  # token -> who opened it
-        self._lock = threading.Lock()
+    async def run(question: dict) -> Answer:
+        return await asyncio.get_running_loop().run_in_executor(pool, answer, *first, question)
 
-    def add(self, thing, holder: str) -> str:
-        """The token of a thing, which lasts until its holder closes or leaves it alone."""
-        token, thing.pulled = secrets.token_urlsafe(24), time.monotonic()
-        with self._lock:
-            for pulled, old in sorted((t.pulled, k) for k, t in self._things.items()):
-                if thing.pulled - pulled > self._rest or len(self._things) >= self._most:
-                    self._forget(old)
-            self._things[token], self._holders[token] = thing, holder
-        return token
+    return run
 
-    def get(self, token):
-        """Raises InputError for a token that opens nothing."""
-        thing = self._things.get(token) if isinstance(token, str) else None
-        if thing is None:
-            raise InputError(self._gone)
-        return thing
 
-    def close(self, holder: str) -> None:
-        """Forget all that the holder opened."""
-        with self._lock:
-            for token in [t for t, who in self._holders.items() if who == holder]:
-                self._forget(token)
+def obey(commands: Any, table: Mapping[str, Callable[..., Answer | None]], session: Any) -> Answer:
+    """Do what the commands of a question say, each [name, arguments ...], by table[name](session, *arguments).
 
-    def all(self) -> list:
-        return list(self._things.values())
-
-    def _forget(self, token: str) -> None:
-        del self._things[token], self._holders[token]
+    Returns what they returned, together; the first mistake ends it and is said as {"error": sentence}.
+    """
+    facts: dict = {}
+    arrays: dict[str, np.ndarray | bytes] = {}
+    try:
+        for name, *arguments in list(commands or ())[:MAX_COMMANDS]:
+            more_facts, more_arrays = table[name](session, *arguments) or ({}, {})
+            facts |= more_facts
+            arrays |= more_arrays
+    except InputError as error:
+        facts["error"] = str(error)
+    except MALFORMED:
+        facts["error"] = NOT_OURS
+    return facts, arrays

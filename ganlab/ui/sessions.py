@@ -1,4 +1,4 @@
-"""Files that belong to browser sessions: reachable by an unguessable token only, gone when nobody holds them.
+"""What belongs to browser sessions: files and live sessions, reachable by unguessable tokens only.
 
 A path (a result's folder, an uploaded file) is kept as long as someone holds it: a browser session, or the cache of
 phantom results. When the last holder lets go, it is deleted.
@@ -15,22 +15,19 @@ from collections import OrderedDict
 from collections.abc import Hashable, Iterable
 from pathlib import Path
 
-from ganlab.ui.pages.generate.training_sessions import Trainings
-from ganlab.ui.pages.live.sessions import Lives
-from ganlab.ui.pages.turing.practice import Trials
+from ganlab.ui.session_store import Limits, SessionStore
 
-CACHE = object()  # the holder of results that several sessions may share
+CACHE = object()  # holds the results that several browser sessions share
 
 
 class Store:
-    """Held paths and the result folders among them; safe to use from several threads.
+    """Held paths, the result folders among them, and live sessions; safe to use from several threads.
 
-    shared: how many results that are nobody's secret (phantom patients) are kept for the next visitor. lives,
-    trainings, trials: what browsers watch, on the plane and of images, and the tests that visitors take.
+    shared: how many public results (phantom patients) are kept for the next visitor.
     """
 
     def __init__(self, shared: int = 8):
-        self.lives, self.trainings, self.trials = Lives(), Trainings(), Trials()
+        self._live: dict[Limits, SessionStore] = {}
         self._root = Path(tempfile.mkdtemp(prefix="ganlab-"))
         weakref.finalize(self, shutil.rmtree, self._root, ignore_errors=True)  # at the latest when Python ends
         self._holders: dict[Path, set[Hashable]] = {}
@@ -39,6 +36,11 @@ class Store:
         self._cancels: dict[Hashable, threading.Event] = {}
         self._room = shared
         self._lock = threading.RLock()
+
+    def live(self, limits: Limits) -> SessionStore:
+        """The live sessions of one kind, which end with the browser session that owns them."""
+        with self._lock:
+            return self._live.setdefault(limits, SessionStore(limits))
 
     def new_result(self, holder: Hashable) -> tuple[str, Path]:
         """An empty folder for a result and the token that opens it."""
@@ -67,7 +69,7 @@ class Store:
                 self._holders.setdefault(Path(path), set()).add(holder)
 
     def release(self, holder: Hashable, paths: Iterable[Path] | None = None) -> None:
-        """Let go of some paths, or of all that the holder has; what nobody holds any more is deleted."""
+        """Let go of some paths, or of all that the holder has; paths without a holder are deleted."""
         with self._lock:
             held = [path for path, holders in self._holders.items() if holder in holders]
             for path in held if paths is None else set(held) & set(map(Path, paths)):
@@ -76,7 +78,7 @@ class Store:
                     self._delete(path)
 
     def keep(self, holder: Hashable, token: str) -> None:
-        """Make this result the only one that the session holds; files it has uploaded stay."""
+        """Make this result the only one that the holder keeps; its uploads stay."""
         with self._lock:
             mine = [path for path in self._results.values() if path != self._results[token]]
             if self._results[token] in self._holders:
@@ -84,7 +86,7 @@ class Store:
             self.release(holder, mine)
 
     def share(self, key: Hashable, token: str) -> None:
-        """Keep a result for whoever asks for the same key; the one longest unused makes room."""
+        """Keep a result for everyone who asks for the same key; drops the least recently used."""
         with self._lock:
             self.hold(CACHE, self._results[token])
             self._shared[key] = token
@@ -100,7 +102,7 @@ class Store:
             return self._shared.get(key)
 
     def start(self, holder: Hashable) -> threading.Event:
-        """The event by which the session's job learns that it is cancelled; an earlier job of it is."""
+        """The event that tells a new job of the holder that it was cancelled; cancels the holder's earlier job."""
         with self._lock:
             self.cancel(holder)
             self._cancels[holder] = threading.Event()
@@ -112,11 +114,10 @@ class Store:
                 self._cancels.pop(holder).set()
 
     def close(self, holder: Hashable) -> None:
-        """The session is over: its job and its training stop and its files go."""
+        """The browser session is over: its job is cancelled, its live sessions end and its files go."""
         self.cancel(holder)
-        self.lives.close(holder)
-        self.trainings.close(holder)
-        self.trials.close(holder)
+        for sessions in list(self._live.values()):
+            sessions.close(holder)
         self.release(holder)
 
     def _delete(self, path: Path) -> None:

@@ -1,8 +1,6 @@
-"""What the canvas gets: right bytes, right places, and the moments of the past."""
+"""What the canvas gets: arrays of the right shape, in the right places, and the moments of the past."""
 
 import io
-import json
-import struct
 
 import numpy as np
 import pytest
@@ -18,19 +16,6 @@ from ganlab.toy.measure import Ruler
 from ganlab.toy.session import Session
 
 LAYERS = ("heat", "optimum", "field", "warp", "arrows")
-
-
-def unpacked(packed):
-    """(header, {(game, name): array}); every byte must be accounted for."""
-    (length,) = struct.unpack_from("<I", packed)
-    header, at, arrays = json.loads(packed[4 : 4 + length]), 4 + length, {}
-    assert at % 4 == 0
-    for item in header["arrays"]:
-        array = np.frombuffer(packed, item["type"], int(np.prod(item["shape"])), at).reshape(item["shape"])
-        arrays[item["game"], item["name"]] = array
-        at += array.nbytes
-    assert at == len(packed)
-    return header, arrays
 
 
 @pytest.mark.parametrize(
@@ -50,22 +35,22 @@ def test_every_layer_has_the_shape_that_is_drawn(configs):
     session = Session(configs)
     session.advance(3)
     data = session.games[0].data
-    header, arrays = unpacked(frame(session, Ruler(data, 500), True, LAYERS))
-    assert header["steps"] == header["at"] == 3
+    facts, arrays = frame(session, Ruler(data, 500), True, LAYERS)
+    assert facts["steps"] == facts["at"] == 3
     for k, game in enumerate(session.games):
         runs, dim = game.config.runs, data.dim
         n = frames.HEAT[min(s for s in frames.HEAT if s >= runs * len(configs))] if dim == 2 else frames.LINE
-        assert arrays[k, "fake"].shape[::2] == (runs, dim)
-        assert arrays[k, "heat"].shape == (runs, *[n] * dim)
-        assert arrays[k, "field"].shape == (runs, *[frames.FIELD] * dim, dim)
-        assert arrays[k, "arrows"].shape == arrays[k, "fake"].shape
-        assert arrays[k, "bins"].sum(2) == pytest.approx(1)
-        assert ((k, "warp") in arrays) == (game.config.latent <= 2)
-        assert ((k, "optimum") in arrays) == (game.objective.probability is not None)
-        found = header["games"][k]
+        assert arrays[f"fake.{k}"].shape[::2] == (runs, dim)
+        assert arrays[f"heat.{k}"].shape == (runs, *[n] * dim)
+        assert arrays[f"field.{k}"].shape == (runs, *[frames.FIELD] * dim, dim)
+        assert arrays[f"arrows.{k}"].shape == arrays[f"fake.{k}"].shape
+        assert arrays[f"histogram.{k}"].sum(2) == pytest.approx(1)
+        assert (f"warp.{k}" in arrays) == (game.config.latent <= 2)
+        assert (f"optimum.{k}" in arrays) == (game.objective.probability is not None)
+        found = facts["games"][k]
         assert len(found["loss_d"]) == len(found["js"]) == runs
         assert all(np.isfinite(found["norm_g"]))
-    assert arrays[0, "real"].shape == (1000, data.dim)
+    assert arrays["real"].shape == (1000, data.dim)
 
 
 def test_positions_cover_the_plane_and_nothing_else():
@@ -78,7 +63,7 @@ def test_maps_are_drawn_where_the_points_are():
     session = Session((Config(),))
     game = session.games[0]
     game._discriminate = lambda flat, x, among=None: (20 * x[..., 0], x)
-    heat = unpacked(frame(session, layers=("heat",)))[1][0, "heat"][0]
+    heat = frame(session, layers=("heat",))[1]["heat.0"][0]
     assert heat[-5:].min() > 30000 > 2000 > heat[:5].max()
 
 
@@ -88,7 +73,7 @@ def test_the_gradient_field_points_where_samples_would_move():
     for name in ("minimax", "non-saturating"):
         session = Session((Config(objective=name),))
         session.games[0]._discriminate = lambda flat, x, among=None: (8 * x[..., 0] - 8, x)
-        pulls[name] = unpacked(frame(session, layers=("field",)))[1][0, "field"][0]
+        pulls[name] = frame(session, layers=("field",))[1]["field.0"][0]
     x = pulls["non-saturating"][..., 0]
     assert x.min() > 0  # towards larger x, where D says real
     assert abs(pulls["non-saturating"][..., 1]).max() == 0
@@ -111,13 +96,13 @@ def test_the_past_is_shown_as_it_was():
     session = Session((Config(),))
     then = []
     for _ in range(6):
-        then.append(unpacked(frame(session, layers=("heat",)))[1])
+        then.append(frame(session, layers=("heat",))[1])
         session.advance(1)
     for k in (0, 3, 5):
-        header, arrays = unpacked(frame(session, layers=("heat",), past=k))
-        assert (header["steps"], header["at"], header["past"]) == (6, k, True)
+        facts, arrays = frame(session, layers=("heat",), past=k)
+        assert (facts["steps"], facts["at"], facts["past"]) == (6, k, True)
         for name in ("fake", "heat"):
-            assert np.array_equal(arrays[0, name], then[k][0, name])
+            assert np.array_equal(arrays[f"{name}.0"], then[k][f"{name}.0"])
     assert session.steps == 6
 
 

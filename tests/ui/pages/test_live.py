@@ -1,10 +1,9 @@
 """Watched trainings without a browser: tokens, commands, fairness, and what the page's controls do to them."""
 
 import asyncio
-import base64
 import json
 import os
-import struct
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -14,26 +13,52 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from ganlab.errors import InputError
+from ganlab.packing import unpack
 from ganlab.toy.config import Config
 from ganlab.toy.session import Session, save
+from ganlab.ui.live_protocol import explained
 from ganlab.ui.pages.live import sessions as live_module
 from ganlab.ui.pages.live.divergences import BILINEAR, DIRAC, measured, played
 from ganlab.ui.pages.live.lessons import CHANGES, EIGHT, LESSONS, ONE, TWINS
 from ganlab.ui.pages.live.page import OWN, adopt, configs_of, controls_of, opened_file
-from ganlab.ui.pages.live.sessions import Lives, routes
+from ganlab.ui.pages.live.sessions import LIMITS, Live, load, routes
+from ganlab.ui.session_store import SessionStore
 
 SMALL = {"g_units": 8, "d_units": 8, "g_layers": 1, "d_layers": 1, "batch": 16}
 USUAL = controls_of((Config(),)) | SMALL
 
 
 @pytest.fixture
-def lives():
-    return Lives(threads=2)
+def games():
+    return SessionStore(LIMITS)
 
 
 @pytest.fixture
-def token(lives):
-    return lives.open(Session(configs_of(USUAL)), "tab")
+def token(games):
+    return games.open(Live(Session(configs_of(USUAL))), "tab")
+
+
+@pytest.fixture(scope="module")
+def pool():
+    with ThreadPoolExecutor(2, "live", live_module.one_thread) as pool:
+        yield pool
+
+
+@pytest.fixture
+def pull(games, pool):
+    """pull(token, *commands, **question): the facts and arrays of the next frame."""
+
+    def pull(token, *commands, **more):
+        question = {"token": token, "do": list(commands), **more}
+        return asyncio.run(explained(live_module.pull(games, pool, question)))
+
+    return pull
+
+
+@pytest.fixture
+def frame(pull):
+    """As pull, but what the frame says of the game."""
+    return lambda *question, **more: pull(*question, **more)[0]["frame"]
 
 
 def shown(session):
@@ -41,128 +66,110 @@ def shown(session):
     return controls_of(tuple(game.config for game in session.games), session.data is not None)
 
 
-def pull(lives, token, *commands, **more):
-    """(answer, header of its frame)"""
-    answer, packed = asyncio.run(lives.pull({"token": token, "do": list(commands), **more}))
-    return answer, packed and json.loads(packed[4 : 4 + struct.unpack_from("<I", packed)[0]])
+def test_play_step_pause(frame, token):
+    assert frame(token)["steps"] == 0
+    assert frame(token, ["step", "dg"], ["step", "d"], ["step", "g"])["steps"] == 3
+    assert frame(token, ["play"])["steps"] > 3
+    at = frame(token, ["pause"])["steps"]
+    assert frame(token)["steps"] == at  # nothing trains while it is paused
 
 
-def test_play_step_pause(lives, token):
-    assert pull(lives, token)[1]["steps"] == 0
-    assert pull(lives, token, ["step", "dg"], ["step", "d"], ["step", "g"])[1]["steps"] == 3
-    assert pull(lives, token, ["play"])[1]["steps"] > 3
-    at = pull(lives, token, ["pause"])[1]["steps"]
-    assert pull(lives, token)[1]["steps"] == at  # nobody trains while it is paused
+def test_slow_motion_takes_one_step_per_frame(frame, token):
+    assert frame(token, ["play"], slow=True)["steps"] == 1
+    assert frame(token, slow=True)["steps"] == 2
 
 
-def test_slow_motion_takes_one_step_per_frame(lives, token):
-    assert pull(lives, token, ["play"], slow=True)[1]["steps"] == 1
-    assert pull(lives, token, slow=True)[1]["steps"] == 2
-
-
-def test_looking_back_keeps_the_future_until_one_goes_on(lives, token):
+def test_looking_back_keeps_the_future_until_training_goes_on(frame, token):
     for _ in range(6):
-        pull(lives, token, ["step", "dg"])
-    _, then = pull(lives, token, ["look", 2])
+        frame(token, ["step", "dg"])
+    then = frame(token, ["look", 2])
     assert (then["at"], then["steps"], then["past"]) == (2, 6, True)
-    _, now = pull(lives, token, ["look", 6])
+    now = frame(token, ["look", 6])
     assert (now["at"], now["past"]) == (6, False)
-    pull(lives, token, ["look", 2])
-    _, forked = pull(lives, token, ["step", "dg"])
+    frame(token, ["look", 2])
+    forked = frame(token, ["step", "dg"])
     assert (forked["at"], forked["steps"], forked["past"]) == (3, 3, False)
 
 
-def test_what_can_be_taken_away(lives, token):
-    pull(lives, token, ["step", "dg"])
-    answer, _ = pull(lives, token, ["link"], ["script"], ["save"], ["film"])
-    assert answer["link"].isascii()
-    assert answer["script"].startswith('"""A GAN on ring')
-    assert base64.b64decode(answer["saved"])
-    assert base64.b64decode(answer["film"]).startswith(b"GIF89a")
+def test_link_script_weights_and_film_can_be_downloaded(pull, token):
+    pull(token, ["step", "dg"])
+    facts, arrays = pull(token, ["link"], ["script"], ["save"], ["film"])
+    assert facts["link"].isascii()
+    assert arrays["script"].startswith(b'"""A GAN on ring')
+    assert b"flat_g" in arrays["saved"]
+    assert arrays["film"].startswith(b"GIF89a")
 
 
 @pytest.mark.parametrize(
     "commands",
-    [["step"], ["look", "x"], ["look"], [["step"], 7], ["draw", "abc"], ["draw", [[1]]], [None], 3, {"a": 1}],
+    [
+        ["step"],
+        ["step", "x"],
+        ["look", "x"],
+        ["look"],
+        [["step"], 7],
+        ["draw", "abc"],
+        ["draw", [[1]]],
+        [None],
+        3,
+        {"a": 1},
+    ],
 )
-def test_commands_that_no_page_sends_do_no_harm(lives, token, commands):
-    assert pull(lives, token, commands)[1]
-    assert pull(lives, token, ["step", "dg"])[1]["steps"] >= 1
+def test_malformed_commands_do_no_harm(frame, pull, token, commands):
+    assert pull(token, commands)[0]["error"]
+    assert frame(token, ["step", "dg"])["steps"] == 1
 
 
-@pytest.mark.parametrize("bad", [None, "", "guess", 7, ["a"], {"a": 1}])
-def test_a_token_opens_its_own_training_only(lives, token, bad):
-    answer, packed = asyncio.run(lives.pull({"token": bad}))
-    assert answer["gone"] is True
-    assert packed == b""
+def test_a_lost_session_is_said(games, pull, token):
+    assert pull("guess")[0]["gone"] is True
+    games.close("tab")
+    facts, arrays = pull(token)
+    assert facts["gone"] is True and "This game is not on the server" in facts["error"] and not arrays
 
 
-def test_a_closed_tab_leaves_nothing(lives, token):
-    other = lives.open(Session(configs_of(USUAL)), "another tab")
-    lives.close("tab")
-    assert "error" in pull(lives, token)[0]
-    assert pull(lives, other)[1]["steps"] == 0
+def test_what_a_session_takes_grows_with_its_past(games, frame, token):
+    before = games.nbytes
+    frame(token, *[["step", "dg"]] * 16)
+    assert games.nbytes > before + 10 * 4 * 4 * games.peek(token).session.games[0].flat_g.numel()
 
 
-def test_the_longest_unwatched_makes_room():
-    lives, tokens = live_module.Lives(most=3), []
-    for k in range(5):
-        tokens.append(lives.open(Session(configs_of(USUAL)), str(k)))
-    assert [("error" in pull(lives, t)[0]) for t in tokens] == [True, True, False, False, False]
-
-
-def test_many_trainings_share_the_time(lives):
+def test_many_games_share_the_time(games, pool):
     """Each of ten takes its steps; none waits for another to end."""
-    tokens = [lives.open(Session(configs_of(USUAL)), str(k)) for k in range(10)]
+    tokens = [games.open(Live(Session(configs_of(USUAL))), str(k)) for k in range(10)]
 
     async def watch(token):
-        await lives.pull({"token": token, "do": [["play"]]})
+        await live_module.pull(games, pool, {"token": token, "do": [["play"]]})
         for _ in range(3):
-            await lives.pull({"token": token})
+            await live_module.pull(games, pool, {"token": token})
 
     async def together():
         return await asyncio.gather(*map(watch, tokens))
 
     asyncio.run(together())
-    assert all(lives.get(t).session.steps >= 4 for t in tokens)
-    assert lives._load(max(lives.get(t).pulled for t in tokens)) == max(1, 10 / os.cpu_count())
+    assert all(games.peek(t).session.steps >= 4 for t in tokens)
+    assert load(games) == max(1, 10 / os.cpu_count())
 
 
-@pytest.fixture
-def client(lives):
-    with TestClient(Starlette(routes=routes(lives))) as client:
-        yield client
+def test_over_the_wire(games, token):
+    with TestClient(Starlette(routes=routes(games))) as client:
+        got = client.post(f"/{live_module.PATH}", json={"token": token, "do": [["step", "dg"]], "static": True})
+        facts, arrays = unpack(got.content)
+        assert facts["fresh"] and facts["frame"]["steps"] == 1
+        assert arrays["real"].shape == (1000, 2) and arrays["modes"].shape == (8, 2)
+        assert set(arrays) == {"real", "modes", "fake.0", "histogram.0"}
+        too_long = b" " * (live_module.MAX_QUESTION + 1)
+        assert client.post(f"/{live_module.PATH}", content=too_long).status_code == 413
 
 
-def test_over_the_wire(client, token):
-    got = client.post("/gradio_api/ganlab/toy", json={"token": token, "do": [["step", "dg"]], "steady": True})
-    words, rest = (lambda n: (json.loads(got.content[4 : 4 + n]), got.content[4 + n :]))(
-        struct.unpack_from("<I", got.content)[0]
-    )
-    assert words == {"fresh": True}
-    header = json.loads(rest[4 : 4 + struct.unpack_from("<I", rest)[0]])
-    assert header["steps"] == 1
-    assert got.headers["cache-control"] == "no-store"
-    gone = client.post("/gradio_api/ganlab/toy", json={"token": "guess"})
-    assert b"no longer on the server" in gone.content
-    assert len(gone.content) == 4 + struct.unpack_from("<I", gone.content)[0]
-
-
-def test_what_is_no_request_is_refused(client):
-    for body in (b"", b"{", b"[1]", b"7"):
-        assert client.post("/gradio_api/ganlab/toy", content=body).status_code == 400
-    assert client.post("/gradio_api/ganlab/toy", content=b" " * (live_module.MAX_REQUEST + 1)).status_code == 413
-
-
-def test_drawing(lives, token):
+def test_drawn_points_become_the_data(games, pull, token):
     points = [[round(0.01 * i, 3), -0.2] for i in range(30)]
-    answer, header = pull(lives, token, ["draw", points])
-    assert answer["own"] is True
-    assert answer["fresh"] is True
-    assert header["steps"] == 0
+    facts, _ = pull(token, ["draw", points])
+    assert facts["own"] is True
+    assert facts["fresh"] is True
+    assert facts["frame"]["steps"] == 0
     for few in ([], points[:3]):
-        assert "The drawing has" in pull(lives, token, ["draw", few])[0]["error"]
-    assert shown(lives.get(token).session)["data"] == OWN
+        assert "The drawing has" in pull(token, ["draw", few])[0]["error"]
+    assert shown(games.peek(token).session)["data"] == OWN
 
 
 # What the controls do
@@ -190,9 +197,9 @@ def test_every_twin_differs_and_is_recognised(change):
         assert torch.equal(session.games[0].flat_g, session.games[1].flat_g)  # the same start
 
 
-def test_what_can_change_on_the_way_does_and_the_rest_starts_anew(lives, token):
-    live = lives.get(token)
-    pull(lives, token, ["step", "dg"])
+def test_what_can_change_on_the_way_does_and_the_rest_starts_anew(games, token):
+    live = games.peek(token)
+    live.session.advance(1)
     adopt(live, USUAL | {"rate_g": 1e-4, "objective": "hinge"})
     assert live.session.steps == 1
     assert live.session.games[0].config.rate_g == 1e-4
@@ -215,8 +222,8 @@ def test_what_can_change_on_the_way_does_and_the_rest_starts_anew(lives, token):
         ({"view": TWINS, "twin": None}, "Choose what the twin"),
     ],
 )
-def test_a_wrong_value_is_a_sentence_and_nothing_changes(lives, token, wrong, sentence):
-    live = lives.get(token)
+def test_a_wrong_value_is_a_sentence_and_nothing_changes(games, token, wrong, sentence):
+    live = games.peek(token)
     before = live.session
     with pytest.raises(InputError, match=sentence):
         adopt(live, USUAL | wrong)
@@ -224,8 +231,8 @@ def test_a_wrong_value_is_a_sentence_and_nothing_changes(lives, token, wrong, se
     assert before.games[0].config == configs_of(USUAL)[0]
 
 
-def test_own_files_and_what_the_controls_do_to_them(lives, token, tmp_path):
-    live = lives.get(token)
+def test_own_files_and_what_the_controls_do_to_them(games, token, tmp_path):
+    live = games.peek(token)
     table = tmp_path / "points.csv"
     table.write_text("\n".join(f"{i % 7},{i % 5}" for i in range(40)))
     opened_file(live, table)

@@ -7,25 +7,21 @@ far in one number of z}.
 
 from __future__ import annotations
 
-import asyncio
-import base64
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 import numpy as np
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
 
 from ganlab.checkpoints import has_discriminator, list_models
 from ganlab.device import one_thread
 from ganlab.errors import InputError
 from ganlab.lazy import Tensor, torch
-from ganlab.ui.live_protocol import PRIVATE, pack_images, read_question
+from ganlab.ui.live_protocol import MALFORMED, NOT_OURS, Answer, in_threads, live_route
 from ganlab.ui.pages.generate.image_cache import images_of
 
-ASK = "gradio_api/ganlab/generate"  # also where latent_space.js asks
+PATH = "gradio_api/ganlab/generate"  # also in latent_space.js
 MAX_REQUEST = 2**18  # bytes
 MOST = {"count": 144, "points": 16, "frames": 120, "index": 10_000, "side": 12, "steps": 21}
 FIRST = "dcgan-nodules"  # if it is there
@@ -33,7 +29,6 @@ DIRECTIONS = 8
 REACH = 5.0  # how far along a direction a slider goes
 HELD = 64  # held-out images whose distance to the training set is the usual one
 SHOWN_MAPS = 16  # feature maps of a layer
-MISTAKES = ValueError, TypeError, LookupError, AttributeError, OverflowError  # what questions of another form give
 STRIP = 12  # images in a row of a walk's strip
 
 
@@ -124,7 +119,7 @@ class Explorer:
         """Whether that is a point of this latent space."""
         try:
             return len(self.z(point)) + len(self.mix(point)) > 0
-        except (InputError, *MISTAKES):
+        except (InputError, *MALFORMED):
             return False
 
     def images(self, z: Tensor, labels: Tensor) -> Tensor:
@@ -226,7 +221,7 @@ def sheet_of(e: Explorer, request: dict) -> tuple[dict, dict]:
 
 
 def walk_of(e: Explorer, request: dict) -> tuple[dict, dict]:
-    """A closed walk through the points, their classes blended on the way. With "film" as a film of that form as well,
+    """A closed walk through the points, their classes blended on the way; with "film" as a film of that form instead,
     or as a strip."""
     from ganlab.generation.latent import stations, walk
 
@@ -235,7 +230,6 @@ def walk_of(e: Explorer, request: dict) -> tuple[dict, dict]:
     here, there, t = stations(len(z), count)
     frames = walk(z, count)
     images = e.images(frames, torch.lerp(mixes[here], mixes[there], t))
-    head = {}
     if request.get("film"):
         from ganlab.generation.export import grey
         from ganlab.generation.films import film, strip
@@ -243,9 +237,8 @@ def walk_of(e: Explorer, request: dict) -> tuple[dict, dict]:
         window = e.kind.windows.get(request.get("window"), next(iter(e.kind.windows.values())))
         pictures, scale = grey(e.kind.to_unit(images), window), max(1, 224 // e.kind.size)
         form = str(request["film"])
-        made = strip(pictures, STRIP) if form == "strip" else film(pictures, 20, scale, form)
-        head["film"] = base64.b64encode(made).decode()
-    return head, {"images": images}
+        return {}, {"film": strip(pictures, STRIP) if form == "strip" else film(pictures, 20, scale, form)}
+    return {}, {"images": images}
 
 
 def sum_of(e: Explorer, request: dict) -> tuple[dict, dict]:
@@ -317,29 +310,16 @@ ANSWERS = {
 }  # fmt: skip
 
 
-def answer(request: dict) -> bytes:
-    """uint32 length of a JSON header | header | uint16 arrays, 0 to 65535 for -1 to 1, as header["arrays"] has them."""
-    try:
-        e = explorer(str(request.get("model")))
-        if request.get("what") not in ANSWERS:
-            raise InputError("That was no question of this page; reload it.")
-        head, arrays = ANSWERS[request["what"]](e, request)
-    except InputError as error:
-        head, arrays = {"error": str(error)}, {}
-    except MISTAKES:
-        head, arrays = {"error": "That was no question of this page; reload it."}, {}
-    return pack_images(head, {name: shares(images) for name, images in arrays.items()})
+def answer(request: dict) -> Answer:
+    """Facts, and uint16 arrays (N, H, W) of 0 to 65535 for -1 to 1. Raises InputError and MALFORMED."""
+    e = explorer(str(request.get("model")))
+    if request.get("what") not in ANSWERS:
+        raise InputError(NOT_OURS)
+    facts, arrays = ANSWERS[request["what"]](e, request)
+    return facts, {name: array if isinstance(array, bytes) else shares(array) for name, array in arrays.items()}
 
 
 def routes() -> list[Route]:
-    """POST /gradio_api/ganlab/generate: a question in JSON, see `answer`."""
+    """POST PATH: a question in JSON, see `answer`."""
     pool = ThreadPoolExecutor(2, "generate", one_thread)
-
-    async def ask(request: Request) -> Response:
-        wanted = await read_question(request, MAX_REQUEST)
-        if isinstance(wanted, Response):
-            return wanted
-        packed = await asyncio.get_running_loop().run_in_executor(pool, answer, wanted)
-        return Response(packed, headers=PRIVATE)
-
-    return [Route(f"/{ASK}", ask, methods=["POST"])]
+    return [live_route(PATH, in_threads(pool, answer), MAX_REQUEST)]

@@ -18,7 +18,7 @@ from ganlab.ui.sessions import Store
 
 TITLE, SLUG = "Generate", "generate"
 ROOMS = ("latent", "inversion", "quality", "training")
-SCRIPTS = ("shared/colour.js", "shared/controls.js", "generate/latent_space.js")
+SCRIPTS = ("shared/colour.js", "shared/controls.js", "shared/live_client.js", "generate/latent_space.js")
 EXPLANATION = r"""
 **What am I looking at?** A generator $G$ turns noise $z\sim\mathcal N(0,I)$, 100 numbers, into an image; nobody's scan
 is in it. The recipe is that of [Radford et al. 2016](https://arxiv.org/abs/1511.06434) (DCGAN): fractionally strided

@@ -13,12 +13,14 @@ from ganlab.errors import InputError
 from ganlab.objectives import OBJECTIVES
 from ganlab.ui import report
 from ganlab.ui.components import QUIET, canvas, data_address
-from ganlab.ui.pages.generate.training_sessions import Training, Trainings
+from ganlab.ui.pages.generate.training_sessions import LIMITS, Training
+from ganlab.ui.session_store import SessionStore
 from ganlab.ui.sessions import Store
 
 SCRIPTS = (
     "shared/colour.js",
     "shared/controls.js",
+    "shared/live_client.js",
     "shared/plane.js",
     "shared/curves.js",
     "generate/latent_space.js",
@@ -117,17 +119,16 @@ def adopt(training: Training, values: dict) -> None:
     wanted = config_of(values)
     if wanted.data == OWN and not training.own:
         return  # until there are files
-    with training.lock:
-        now = training.game.config if training.game else training.config
-        if wanted == now:
-            return
-        reasons = [words for name, words in STARTS.items() if getattr(wanted, name) != getattr(now, name)]
-        if training.game and not reasons:
-            rules = {f.name: getattr(wanted, f.name) for f in fields(wanted) if f.name not in SHAPING}
-            training.change(**rules)
-        else:
-            restart(training, wanted)
-            training.notice = f"The game started again from step 0: {reasons[0]}." if reasons else ""
+    now = training.game.config if training.game else training.config
+    if wanted == now:
+        return
+    reasons = [words for name, words in STARTS.items() if getattr(wanted, name) != getattr(now, name)]
+    if training.game and not reasons:
+        rules = {f.name: getattr(wanted, f.name) for f in fields(wanted) if f.name not in SHAPING}
+        training.change(**rules)
+    else:
+        restart(training, wanted)
+        training.notice = f"The game started again from step 0: {reasons[0]}." if reasons else ""
 
 
 def own_images(paths: list[str]):
@@ -163,7 +164,7 @@ def restart(training: Training, config) -> None:
 
 def training_page(store: Store) -> None:
     """Add the room to the Blocks that are being built."""
-    trainings: Trainings = store.trainings
+    trainings: SessionStore[Training] = store.live(LIMITS)
     first = usual()
     kinds = [
         ("Handwritten digits", "digits"), ("Lung nodules, CT", "nodules"), ("Brain slices, T1", "brain-t1-64"),
@@ -238,12 +239,13 @@ def training_page(store: Store) -> None:
         return {"token": token, "turn": time.monotonic()}
 
     def seen(token: str | None, request: gr.Request):
-        token = token or trainings.open(config_of(first), request.session_hash)
+        token = token or trainings.open(Training(config_of(first)), request.session_hash)
         return token, looked_at(token)
 
     def changed(token: str, *values):
         try:
-            adopt(trainings.get(token), dict(zip(names, values, strict=True)))
+            with trainings.use(token) as training:
+                adopt(training, dict(zip(names, values, strict=True)))
         except InputError as error:
             return report.alert(str(error)), gr.skip()
         return "", looked_at(token)
@@ -255,10 +257,10 @@ def training_page(store: Store) -> None:
 
     def started(token: str, *values):
         try:
-            training, config = trainings.get(token), config_of(dict(zip(names, values, strict=True)))
-            if config.data == OWN and not training.own:
-                raise InputError("There are no images of yours yet; add 16 or more pictures, or a scan.")
-            with training.lock:
+            config = config_of(dict(zip(names, values, strict=True)))
+            with trainings.use(token) as training:
+                if config.data == OWN and not training.own:
+                    raise InputError("There are no images of yours yet; add 16 or more pictures, or a scan.")
                 restart(training, config)
         except InputError as error:
             return report.alert(str(error)), gr.skip()
@@ -270,10 +272,9 @@ def training_page(store: Store) -> None:
             return gr.skip(), gr.skip(), gr.skip()
         store.hold(request.session_hash, *paths)
         try:
-            training = trainings.get(token)
             images, notices = own_images(paths)
             config = config_of(dict(zip(names, values, strict=True)) | {"data": OWN})
-            with training.lock:
+            with trainings.use(token) as training:
                 training.own = images
                 restart(training, config)
         except InputError as error:

@@ -1,48 +1,44 @@
-"""Image GANs that learn while a browser watches: each is pulled a frame at a time, and rests when nobody pulls."""
+"""Image GANs that train while a browser watches: each is pulled a frame at a time, and rests while nobody pulls.
+
+A question is {"token", "do": [[command, arguments ...], ...]}; COMMANDS lists the commands.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import base64
 import copy
-import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import Route
 
 from ganlab.device import one_thread, resolve
 from ganlab.errors import InputError
-from ganlab.ui.live_protocol import PRIVATE, Held, pack_images, read_question
+from ganlab.ui.live_protocol import Answer, in_threads, live_route, obey
 from ganlab.ui.pages.generate.image_cache import images_of
 from ganlab.ui.pages.generate.latent_space import MAX_REQUEST, shares
+from ganlab.ui.pages.generate.training_history import History
+from ganlab.ui.session_store import Limits, SessionStore
 
-PULL = "gradio_api/ganlab/training"  # also where training.js asks
-BUDGET = 0.25  # s of training per frame
-LOOK_EVERY = 0.8  # s between samples
-KEEP_EVERY = 50  # steps between states to go back to, at first
-MOST_STATES, STATE_BYTES = 8, 96 * 2**20  # of a training, then every other one goes; the first and the newest stay
-MOST_SHEETS, SHEET_BYTES = 240, 32 * 2**20  # of a training and its film, as well
+PATH = "gradio_api/ganlab/training"  # also in training.js
+LIMITS = Limits("training", "Reload the page to start again.", count=60, idle=1800.0, megabytes=2048)
+TRAIN_SECONDS = 0.25  # per frame
+LOOK_SECONDS = 0.8  # between sheets of samples
 BINS = 24  # of the histograms of D(x)
-MOST, FORGET_AFTER = 60, 1800.0  # trainings held at once; s without a pull
-GONE = "This training is no longer on the server: it was forgotten after half an hour of rest. Start again."
+FILM_FPS, FILM_SIDE = 12, 448  # frames a second; px of the film, about
 
 
 class Training:
-    """A game on its way, with what the page shows of it."""
+    """A game in training, and what the page shows of it."""
 
-    own = None  # a visitor's images
+    own = None  # the visitor's images
 
     def __init__(self, config):
-        self.lock = threading.Lock()
-        self.pulled = time.monotonic()
         self.start(config)
 
     def start(self, config) -> None:
-        """From chance, on images that may still be in the making."""
+        """From random weights, on images that may still be in the making."""
         from ganlab.generation.game import check_game
         from ganlab.generation.image_kinds import get_kind
 
@@ -53,16 +49,14 @@ class Training:
             self.images.set_result(self.own)
         else:
             self.images, self.share = images_of(config.data, config.count or get_kind(config.data).count)
-        self.rules = [(0, config)]  # from which step on what was played
-        self.kept: list[tuple[int, dict]] = []  # (step, state) to go back to
-        self.every = KEEP_EVERY
-        self.sheets: list[tuple[int, np.ndarray]] = []
-        self.past: int | None = None  # the step that is looked at; None: where the game is
+        self.rules = [(0, config)]  # (step, config from that step on)
+        self.history = History()
+        self.past: int | None = None  # the step that is looked at; None is now
         self.numbers: dict[str, float] = {}
         self.looked, self.notice = 0.0, ""
 
     def ready(self) -> bool:
-        """Whether the game can be played; makes it once its images are there."""
+        """Whether the game can be played; creates it once its images are there."""
         from ganlab.generation.game import Game
 
         if self.game is None and self.images.done():
@@ -70,31 +64,26 @@ class Training:
             self.keep()
         return self.game is not None
 
+    @property
+    def nbytes(self) -> int:
+        own = self.own.images.nbytes if self.own else 0
+        weights = sum(t.nbytes for part in self.game.state().values() for t in part.values()) if self.game else 0
+        return own + weights + self.history.nbytes
+
     def keep(self) -> None:
-        """Remember this state, and its sheet. The newest is what a loss that is no number goes back to."""
-        if self.kept and self.kept[-1][0] % self.every:
-            self.kept.pop()  # it was the newest, no more
-        newest = self.game.number, copy.deepcopy(self.game.state())
-        self.kept.append(newest)
-        size = sum(v.nbytes for part in newest[1].values() for v in part.values())
-        while len(self.kept) > max(2, min(MOST_STATES, STATE_BYTES // size)):
-            self.every *= 2
-            self.kept = [kept for kept in self.kept if kept[0] % self.every == 0 or kept is newest]
+        """Keep this state and its sheet. The newest state is restored after a loss became nan."""
+        self.history.add_state(self.game.number, copy.deepcopy(self.game.state()))
         self.look()
 
     def look(self) -> None:
-        """Draw the sheet of the same noise."""
+        """Draw a sheet of samples, always of the same noise."""
         from ganlab.generation.trainer import fixed_noise
 
-        newest = self.game.number, shares(self.game.sample(*fixed_noise(self.game.config)))
-        self.sheets = [sheet for sheet in self.sheets if sheet[0] < self.game.number] + [newest]
-        if len(self.sheets) > min(MOST_SHEETS, SHEET_BYTES // newest[1].nbytes):
-            staying = {step for step, _ in self.kept} | {self.game.number}
-            self.sheets = [sheet for k, sheet in enumerate(self.sheets) if k % 2 == 0 or sheet[0] in staying]
+        self.history.add_sheet(self.game.number, shares(self.game.sample(*fixed_noise(self.game.config))))
         self.looked = time.monotonic()
 
     def change(self, **rules) -> None:
-        """Go on by other rules (see Game.change). Raises InputError."""
+        """Go on with other settings (see Game.change). Raises InputError."""
         self.game.change(**rules)
         self.notice = ""
         self._note_rules()
@@ -106,161 +95,160 @@ class Training:
             earlier.append((self.game.number, self.game.config))
         self.rules = earlier
 
-    def back_to(self, step: int) -> None:
-        """Be at the last kept state up to a step again, under the rules of now; what came after it is forgotten."""
-        self.kept = [kept for kept in self.kept if kept[0] <= step]
-        number, state = self.kept[-1]
+    def rewind(self, step: int) -> None:
+        """Restore the last kept state up to a step, under the present settings; what came after it is forgotten."""
+        number, state = self.history.rewind(step)
         self.game.restore(state, number)
         self.numbers, self.past, self.trouble = {}, None, ""
         self._note_rules()
         self.look()
 
     def advance(self, seconds: float, steps: int | None = None) -> None:
-        """Play for so long, or so many steps. Where a loss is no number any more, go back and stand still."""
+        """Train for so long, or so many steps. After a nan loss, restore the newest state and stop."""
         from ganlab.generation.game import Trouble
 
         end = time.monotonic() + seconds
         try:
             while True:
                 self.numbers = self.game.step()
-                if self.game.number % KEEP_EVERY == 0:
+                if self.history.due(self.game.number):
                     self.keep()
                 steps = None if steps is None else steps - 1
                 if steps == 0 or (steps is None and time.monotonic() > end):
                     break
         except Trouble as trouble:
             at = self.game.number
-            self.back_to(at)
+            self.rewind(at)
             self.playing = False
             self.trouble = (
-                f"At step {at + 1} {trouble}. The state of step {self.game.number} is back; lower a learning rate or "
-                "turn a penalty on before going on, or go further back."
+                f"At step {at + 1} {trouble}. The state of step {self.game.number} was restored; lower a learning rate "
+                "or turn a penalty on before going on, or go further back."
             )
 
-    def pause(self) -> None:
-        """Stand still, and show where."""
+    def stop(self) -> None:
+        """Pause, and show where."""
         if self.playing and self.ready():
             self.look()
         self.playing = False
 
-    def do(self, command: list) -> dict:
-        """What a button asks for; returns what it asked to have. Raises InputError."""
-        name, *rest = command
-        if name == "play":
-            self.playing, self.trouble, self.notice, self.past = True, "", "", None
-        elif name == "pause":
-            self.pause()
-        elif name == "step" and self.ready():
-            self.playing, self.trouble, self.notice, self.past = False, "", "", None
-            self.advance(0.0, 1)
-            self.look()
-        elif name == "look" and self.ready():
-            self.pause()
-            self.past = None if rest[0] >= self.game.number else max(0, int(rest[0]))
-        elif name == "back" and self.ready():
-            self.back_to(max(0, int(rest[0])))
-            self.playing = True
-        elif name == "film" and self.ready():
-            form = str(rest[0]) if rest else "gif"
-            return {"film": base64.b64encode(self.film(form)).decode(), "form": form}
-        elif name == "save" and self.ready():
-            from safetensors.torch import save
 
-            from ganlab.checkpoints import as_config, metadata
-
-            weights = {k: v.cpu().contiguous() for k, v in self.game.weights().items()}
-            return {"saved": base64.b64encode(save(weights, metadata(weights, as_config(self.game.config)))).decode()}
-        return {}
-
-    def film(self, form: str = "gif") -> bytes:
-        """The sheets so far as a moving picture (see `films.film`)."""
-        from ganlab.generation.export import grey
-        from ganlab.generation.films import film
-        from ganlab.generation.trainer import columns
-
-        kind, size = self.game.images.kind, self.sheets[0][1].shape[1]
-        window, wide, frames = kind.window, columns(self.game.config), []
-        for _, sheet in self.sheets:
-            tiles = grey(kind.low + sheet / 65535 * (kind.high - kind.low), window)
-            tiles = tiles.reshape(-1, wide, size, size).transpose(0, 2, 1, 3)
-            frames.append(tiles.reshape(-1, wide * size))
-        return film(np.stack(frames), 12, max(1, 448 // (wide * size)), form)
-
-    def frame(self) -> tuple[dict, np.ndarray | None]:
-        """Where the training stands, and the sheet of samples that is looked at."""
-        from ganlab.generation.trainer import columns
-
-        head = {"playing": self.playing, "trouble": self.trouble, "notice": self.notice, "fresh": self.fresh}
-        head |= {"made": self.share[-1]}
-        self.fresh = False
-        if not self.ready():
-            return head | {"step": 0}, None
-        at, sheet = next(s for s in reversed(self.sheets) if self.past is None or s[0] <= self.past)
-        head |= {"step": self.game.number, "at": at, "numbers": {k: [v] for k, v in self.numbers.items()}}
-        head |= {"moments": [step for step, _ in self.sheets], "kept": [step for step, _ in self.kept]}
-        said = self.game.probability() if self.past is None else None
-        if said:
-            counts = [np.histogram(v.numpy(), BINS, (0, 1))[0] / len(v) for v in said]
-            head["bins"] = np.round(counts, 4).tolist()
-        kind = self.game.images.kind
-        head["columns"] = columns(self.game.config)
-        head["kind"] = {"low": kind.low, "high": kind.high, "windows": kind.windows}
-        return head | self.origin(at), sheet
-
-    def origin(self, at: int) -> dict:
-        """How the sheet of a step was made: a command, and at which steps the rules changed on the way there."""
-        from ganlab.generation.presets import command
-
-        played = [rule for rule in self.rules if self.past is None or rule[0] < at] or self.rules[:1]
-        return {"command": command(played[-1][1], at), "changed": [step for step, _ in played[1:]]}
+# Commands of a page: each returns the facts and arrays it was asked for, if any, and may raise InputError. All but
+# play and pause wait until the game is there.
 
 
-class Trainings(Held):
-    """All of them; two threads take turns."""
+def play(training: Training) -> None:
+    training.playing, training.trouble, training.notice, training.past = True, "", "", None
 
-    def __init__(self):
-        super().__init__(MOST, FORGET_AFTER, GONE)
-        self._pool = ThreadPoolExecutor(2, "training", one_thread)
 
-    def open(self, config, holder: str) -> str:
-        """The token of a new training."""
-        return self.add(Training(config), holder)
+def pause(training: Training) -> None:
+    training.stop()
 
-    async def pull(self, request: dict) -> bytes:
-        """uint32 length of a JSON header | header | uint16 sheet (N, size, size), if there is one. request: token, do
-        (a list of commands, see Training.do)."""
+
+def step(training: Training) -> None:
+    if training.ready():
+        training.playing, training.trouble, training.notice, training.past = False, "", "", None
+        training.advance(0.0, 1)
+        training.look()
+
+
+def look(training: Training, at: int) -> None:
+    """Look at the last sheet up to a step; at the last step that is the present."""
+    if training.ready():
+        training.stop()
+        training.past = None if at >= training.game.number else max(0, int(at))
+
+
+def back(training: Training, at: int) -> None:
+    """Go on from the last kept state up to a step."""
+    if training.ready():
+        training.rewind(max(0, int(at)))
+        training.playing = True
+
+
+def film(training: Training, form: str = "gif") -> Answer | None:
+    """The sheets so far as a moving picture, "gif" or "mp4" (see `films.film`)."""
+    from ganlab.generation.export import grey
+    from ganlab.generation.films import film as encode
+    from ganlab.generation.trainer import columns
+
+    if not training.ready():
+        return None
+    kind, sheets = training.game.images.kind, training.history.sheets
+    window, wide, size = kind.window, columns(training.game.config), sheets[0][1].shape[1]
+    frames = []
+    for _, sheet in sheets:
+        tiles = grey(kind.low + sheet / 65535 * (kind.high - kind.low), window)
+        tiles = tiles.reshape(-1, wide, size, size).transpose(0, 2, 1, 3)
+        frames.append(tiles.reshape(-1, wide * size))
+    encoded = encode(np.stack(frames), FILM_FPS, max(1, FILM_SIDE // (wide * size)), str(form))
+    return {"form": str(form)}, {"film": encoded}
+
+
+def weights(training: Training) -> Answer | None:
+    """The generator's weights, as a safetensors file."""
+    from safetensors.torch import save
+
+    from ganlab.checkpoints import as_config, metadata
+
+    if not training.ready():
+        return None
+    tensors = {name: value.cpu().contiguous() for name, value in training.game.weights().items()}
+    return {}, {"saved": save(tensors, metadata(tensors, as_config(training.game.config)))}
+
+
+COMMANDS = {"play": play, "pause": pause, "step": step, "look": look, "back": back, "film": film, "save": weights}
+
+
+# Frames
+
+
+def frame(training: Training) -> Answer:
+    """Where the training stands, and the sheet "images" (N, size, size) uint16 that is looked at, if there is one."""
+    from ganlab.generation.trainer import columns
+
+    facts = {name: getattr(training, name) for name in ("playing", "trouble", "notice", "fresh")}
+    facts |= {"made": training.share[-1]}
+    training.fresh = False
+    if not training.ready():
+        return facts | {"step": 0}, {}
+    game, history = training.game, training.history
+    at, sheet = history.sheet_at(training.past)
+    facts |= {"step": game.number, "at": at, "numbers": {name: [value] for name, value in training.numbers.items()}}
+    facts |= {"moments": history.sheet_steps, "kept": history.state_steps}
+    outputs = game.probability() if training.past is None else None
+    if outputs:
+        shares_by_bin = [np.histogram(p.numpy(), BINS, (0, 1))[0] / len(p) for p in outputs]
+        facts["bins"] = np.round(shares_by_bin, 4).tolist()
+    kind = game.images.kind
+    facts["columns"] = columns(game.config)
+    facts["kind"] = {"low": kind.low, "high": kind.high, "windows": kind.windows}
+    return facts | origin(training, at), {"images": sheet}
+
+
+def origin(training: Training, at: int) -> dict:
+    """How the sheet of a step was made: a command, and the steps at which settings changed on the way."""
+    from ganlab.generation.presets import command
+
+    rules = [rule for rule in training.rules if training.past is None or rule[0] < at] or training.rules[:1]
+    return {"command": command(rules[-1][1], at), "changed": [step for step, _ in rules[1:]]}
+
+
+def next_frame(trainings: SessionStore[Training], question: dict) -> Answer:
+    """Do the commands, train for a moment if it plays, and describe where the training stands under facts["frame"]."""
+    with trainings.use(question.get("token")) as training:
+        facts, arrays = obey(question.get("do"), COMMANDS, training)
         try:
-            training = self.get(request.get("token"))
+            if training.playing and training.ready():
+                training.advance(TRAIN_SECONDS)
+                if time.monotonic() - training.looked > LOOK_SECONDS:
+                    training.look()
         except InputError as error:
-            return pack_images({"error": str(error), "gone": True}, {})
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._frame, training, request)
-
-    def _frame(self, training: Training, request: dict) -> bytes:
-        answer: dict = {}
-        with training.lock:
-            training.pulled = time.monotonic()
-            try:
-                for command in list(request.get("do") or ())[:8]:
-                    answer |= training.do(list(command))
-                if training.playing and training.ready():
-                    training.advance(BUDGET)
-                    if time.monotonic() - training.looked > LOOK_EVERY:
-                        training.look()
-            except InputError as error:
-                answer["error"] = str(error)
-            except (ValueError, TypeError, IndexError, OverflowError):
-                answer["error"] = "That was no command of this page; reload it."
-            head, sheet = training.frame()
-        return pack_images(answer | head, {} if sheet is None else {"images": sheet})
+            facts["error"] = str(error)
+        facts["frame"], frame_arrays = frame(training)
+        return facts, {**frame_arrays, **arrays}
 
 
-def routes(trainings: Trainings) -> list[Route]:
-    """POST /gradio_api/ganlab/training with a request as Trainings.pull takes it, in JSON."""
-
-    async def answer(request: Request) -> Response:
-        wanted = await read_question(request, MAX_REQUEST)
-        if isinstance(wanted, Response):
-            return wanted
-        return Response(await trainings.pull(wanted), headers=PRIVATE)
-
-    return [Route(f"/{PULL}", answer, methods=["POST"])]
+def routes(trainings: SessionStore[Training]) -> list[Route]:
+    """POST PATH; two threads take turns in training."""
+    pool = ThreadPoolExecutor(2, "training", one_thread)
+    return [live_route(PATH, in_threads(pool, partial(next_frame, trainings)), MAX_REQUEST)]

@@ -21,12 +21,20 @@ from ganlab.ui import report
 from ganlab.ui.components import QUIET, canvas
 from ganlab.ui.pages.live.divergences import densities_page, games_page
 from ganlab.ui.pages.live.lessons import CHANGES, EIGHT, LESSONS, ONE, TWINS, Lesson
-from ganlab.ui.pages.live.sessions import Live, Lives
+from ganlab.ui.pages.live.sessions import LIMITS, Live
 from ganlab.ui.server_settings import Settings
+from ganlab.ui.session_store import SessionStore
 from ganlab.ui.sessions import Store
 
 TITLE, SLUG = "Live GAN", "toy"
-SCRIPTS = ("shared/colour.js", "shared/controls.js", "shared/plane.js", "shared/curves.js", "live/live.js")
+SCRIPTS = (
+    "shared/colour.js",
+    "shared/controls.js",
+    "shared/live_client.js",
+    "shared/plane.js",
+    "shared/curves.js",
+    "live/live.js",
+)
 OWN, USUAL_TWIN = "own", "Minimax (saturating)"
 OPTIMISER_NAMES = {"sgd": "SGD", "momentum": "Momentum", "rmsprop": "RMSprop", "adam": "Adam"}
 DATA_NAMES = {
@@ -87,25 +95,24 @@ def controls_of(configs: tuple[Config, ...], own: bool = False) -> dict:
 def adopt(live: Live, values: dict) -> None:
     """Make the training what the controls say: on the way where that is possible, else from a new start."""
     wanted = configs_of(values)
-    with live.lock:
-        session = live.session
-        own = session.data is not None
-        if values["data"] == OWN and not own:
-            raise InputError("There is no data of yours yet: draw on the plane, or open a table or a picture.")
-        live.fork()
-        now = [game.config for game in session.games]
-        shaping = [name for name in (*SHAPING, "runs") if name != "data" or not own]
-        kept = len(wanted) == len(now) and own == (values["data"] == OWN)
-        if not kept or any(
-            getattr(new, name) != getattr(old, name) for new, old in zip(wanted, now, strict=True) for name in shaping
-        ):
-            begin(live, wanted, values, session.playing)
-            return
-        for k, (new, old) in enumerate(zip(wanted, now, strict=True)):
-            both = {f.name: (getattr(new, f.name), getattr(old, f.name)) for f in fields(Config)}
-            changed = {name: new for name, (new, old) in both.items() if new != old and (name != "data" or not own)}
-            if changed:
-                session.change(k if len(now) == 2 else None, **changed)
+    session = live.session
+    own = session.data is not None
+    if values["data"] == OWN and not own:
+        raise InputError("There is no data of yours yet: draw on the plane, or open a table or a picture.")
+    live.fork()
+    now = [game.config for game in session.games]
+    shaping = [name for name in (*SHAPING, "runs") if name != "data" or not own]
+    kept = len(wanted) == len(now) and own == (values["data"] == OWN)
+    if not kept or any(
+        getattr(new, name) != getattr(old, name) for new, old in zip(wanted, now, strict=True) for name in shaping
+    ):
+        begin(live, wanted, values, session.playing)
+        return
+    for k, (new, old) in enumerate(zip(wanted, now, strict=True)):
+        both = {f.name: (getattr(new, f.name), getattr(old, f.name)) for f in fields(Config)}
+        changed = {name: new for name, (new, old) in both.items() if new != old and (name != "data" or not own)}
+        if changed:
+            session.change(k if len(now) == 2 else None, **changed)
 
 
 def begin(live: Live, configs: tuple[Config, ...], values: dict, playing: bool) -> None:
@@ -133,7 +140,7 @@ def offered() -> bool:
 
 def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
     """Add the page, with its three rooms, to the Blocks that are being built; ?room=... opens one of them."""
-    lives = store.lives
+    lives = store.live(LIMITS)
     with gr.Tabs() as rooms:
         with gr.Tab("GANs in the plane", id="plane"):
             plane_page(store, lives, demo)
@@ -149,7 +156,7 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
     demo.load(open_room, None, rooms, **QUIET)
 
 
-def plane_page(store: Store, lives: Lives, demo: gr.Blocks) -> None:
+def plane_page(store: Store, lives: SessionStore[Live], demo: gr.Blocks) -> None:
     usual = controls_of((Config(),))
 
     def choice(name: str, label: str, options, info: str | None = None) -> gr.Dropdown:
@@ -234,7 +241,7 @@ def plane_page(store: Store, lives: Lives, demo: gr.Blocks) -> None:
 
     def shown(live_token: str, problem: str = "", taught: Lesson | None = None) -> list:
         """Updates of the outputs for what is trained now."""
-        session = lives.get(live_token).session
+        session = lives.peek(live_token).session
         values = controls_of(tuple(game.config for game in session.games), session.data is not None)
         updates = {name: {"value": values[name]} for name in names}
         updates["twin"]["visible"] = values["view"] == TWINS
@@ -249,12 +256,13 @@ def plane_page(store: Store, lives: Lives, demo: gr.Blocks) -> None:
             session = from_link(text) if text else Session(configs_of({**usual, **(taught.settings if taught else {})}))
         except InputError as error:
             problem, session = report.alert(str(error)), Session((Config(),))
-        token = lives.open(session, request.session_hash)
+        token = lives.open(Live(session), request.session_hash)
         return [token, *shown(token, problem, None if text else taught)]
 
     def changed(token: str, *values):
         try:
-            adopt(lives.get(token), dict(zip(names, values, strict=True)))
+            with lives.use(token) as live:
+                adopt(live, dict(zip(names, values, strict=True)))
         except InputError as error:
             return report.alert(str(error)), gr.skip()
         return "", looked_at(token)
@@ -262,8 +270,8 @@ def plane_page(store: Store, lives: Lives, demo: gr.Blocks) -> None:
     def restart(token: str, *values):
         chosen = dict(zip(names, values, strict=True))
         try:
-            live, configs = lives.get(token), configs_of(chosen)
-            with live.lock:
+            configs = configs_of(chosen)
+            with lives.use(token) as live:
                 begin(live, configs, chosen, False)
         except InputError as error:
             return report.alert(str(error)), gr.skip()
@@ -274,8 +282,8 @@ def plane_page(store: Store, lives: Lives, demo: gr.Blocks) -> None:
         if chosen is None:
             return [gr.skip()] * len(outputs)
         try:
-            live, values = lives.get(token), {**usual, **chosen.settings}
-            with live.lock:
+            values = {**usual, **chosen.settings}
+            with lives.use(token) as live:
                 begin(live, configs_of(values), values, False)
         except InputError as error:
             return [report.alert(str(error)), *[gr.skip()] * (len(outputs) - 1)]
@@ -284,8 +292,7 @@ def plane_page(store: Store, lives: Lives, demo: gr.Blocks) -> None:
     def open_file(token: str, path: str, request: gr.Request):
         store.hold(request.session_hash, path)
         try:
-            live = lives.get(token)
-            with live.lock:
+            with lives.use(token) as live:
                 opened_file(live, Path(path))
         except InputError as error:
             return [report.alert(str(error)), *[gr.skip()] * (len(outputs) - 1)]

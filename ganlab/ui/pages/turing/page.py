@@ -21,7 +21,7 @@ from ganlab.ui.sessions import Store
 TITLE, SLUG = "Turing test", "turing"
 ROOMS = ("try", "plan", "run", "report")
 FIRST = "dcgan-nodules"  # if it is there
-SCRIPTS = ("shared/controls.js", "turing/practice.js")
+SCRIPTS = ("shared/controls.js", "shared/live_client.js", "turing/practice.js")
 STUDIES = 400  # simulated for a plan
 COLOURS = {"distinguishable": "#D55E00", "equivalent": "#009E73", "inconclusive": "#999999"}
 LATEX = [{"left": "$", "right": "$", "display": False}]
@@ -116,7 +116,7 @@ def try_page(store: Store) -> None:
 
     def opened(model: str, count: int, request: gr.Request):
         try:
-            return {"token": store.trials.open(model, count, request.session_hash)}, ""
+            return {"token": trials.open_test(store.live(trials.LIMITS), model, count, request.session_hash)}, ""
         except InputError as error:
             return gr.skip(), report.alert(str(error))
 

@@ -1,10 +1,9 @@
 """Questions of the Generate page and their answers."""
 
-import base64
+import asyncio
 import io
 import json
 import re
-import struct
 
 import numpy as np
 import pytest
@@ -12,6 +11,7 @@ import torch
 from PIL import Image
 
 from ganlab.generation.networks import NetworkConfig
+from ganlab.ui.live_protocol import explained
 from ganlab.ui.pages.generate import architecture
 from ganlab.ui.pages.generate import latent_space as latents
 from ganlab.ui.pages.generate.image_cache import images_of
@@ -23,16 +23,12 @@ POINTS = [{"seed": 0, "index": k, "label": 3} for k in range(4)]
 
 
 def asked(**question):
-    packed = answer({"model": MODEL, **question})
-    (length,) = struct.unpack("<I", packed[:4])
-    head = json.loads(packed[4 : 4 + length])
-    at, arrays = 4 + length, {}
-    for item in head.pop("arrays"):
-        count = int(np.prod(item["shape"]))
-        arrays[item["name"]] = np.frombuffer(packed, np.uint16, count, at).reshape(item["shape"])
-        at += 2 * count
-    assert at == len(packed)
-    return head, arrays
+    """Facts and arrays of an answer."""
+
+    async def ask():
+        return answer({"model": MODEL, **question})
+
+    return asyncio.run(explained(ask()))
 
 
 def test_gallery_shows_the_classes_in_turn_and_the_same_again():
@@ -82,10 +78,12 @@ def test_sheet_has_the_four_at_its_corners():
 
 
 def test_walk_begins_at_a_and_its_film_has_every_frame():
-    head, arrays = asked(what="walk", points=POINTS, frames=12, film="gif")
+    _, walk = asked(what="walk", points=POINTS, frames=12)
     first = asked(what="points", points=POINTS[:1])[1]["images"]
-    assert np.abs(arrays["images"][:1].astype(int) - first).max() <= 2
-    assert Image.open(io.BytesIO(base64.b64decode(head["film"]))).n_frames == 12
+    assert len(walk["images"]) == 12
+    assert np.abs(walk["images"][:1].astype(int) - first).max() <= 2
+    _, arrays = asked(what="walk", points=POINTS, frames=12, film="gif")
+    assert Image.open(io.BytesIO(arrays["film"])).n_frames == 12
 
 
 def test_a_minus_a_plus_c_is_c():
@@ -154,7 +152,7 @@ def test_neighbours_come_from_the_training_set_and_a_copy_would_show():
         ({"what": "gallery", "seed": -1, "count": 4}, "Seed -1"),
         ({"what": "gallery", "seed": 0, "count": 4, "label": 10}, "Class 10 is not known"),
         ({"what": "points", "points": []}, "1 to 16 points"),
-        ({"what": "points", "points": [{**POINTS[0], "label": float("inf")}]}, "no question of this page"),
+        ({"what": "points", "points": [{**POINTS[0], "label": float("inf")}]}, "not a request of this page"),
         ({"what": "points", "points": [{**POINTS[0], "mix": [0.5] * 10}]}, "shares of 10 classes that add up to 1"),
         ({"what": "points", "points": [{**POINTS[0], "moves": {"z100": 1}}]}, "A step of 1 along direction z100"),
         ({"what": "points", "points": POINTS, "psi": 2}, "truncation 2"),
@@ -165,9 +163,9 @@ def test_neighbours_come_from_the_training_set_and_a_copy_would_show():
         ({"what": "points", "points": [{**POINTS[0], "moves": {"0": 9}}]}, "9 along direction 0"),
         ({"what": "between", "points": POINTS[:1], "steps": 9}, "2 to 16 points"),
         ({"what": "sheet", "points": POINTS, "side": 13}, "Side 13"),
-        ({"what": "nothing"}, "no question"),
-        ({"what": "points", "points": [7]}, "no question"),
-        ({"what": "points", "points": [{"seed": 0, "index": 0, "label": "x"}]}, "no question"),
+        ({"what": "nothing"}, "not a request"),
+        ({"what": "points", "points": [7]}, "not a request"),
+        ({"what": "points", "points": [{"seed": 0, "index": 0, "label": "x"}]}, "not a request"),
         ({"what": "gallery", "seed": 0, "count": 4, "model": "mr2ct-unet"}, "no generator"),
         ({"what": "gallery", "seed": 0, "count": 4, "model": "../secret"}, "no generator"),
     ],

@@ -1,11 +1,7 @@
 """Image GANs that a browser watches: pulled, changed, broken and brought back."""
 
-import asyncio
-import base64
 import io
-import json
 import shlex
-import struct
 from dataclasses import replace
 from itertools import pairwise
 
@@ -13,27 +9,42 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
 from ganlab.errors import InputError
 from ganlab.generation.loading import load_generator
 from ganlab.generation.presets import PRESETS
 from ganlab.generation.trainer import fixed_noise, train
+from ganlab.packing import unpack
 from ganlab.settings import parse_settings, with_settings
 from ganlab.ui.pages.generate import training as recipe
+from ganlab.ui.pages.generate import training_history
 from ganlab.ui.pages.generate import training_sessions as trainings
-from ganlab.ui.pages.generate.training_sessions import Training, Trainings
+from ganlab.ui.pages.generate.training_sessions import Training
+from ganlab.ui.session_store import SessionStore
 
 VALUES = recipe.usual()
 CONFIG = recipe.config_of(VALUES)
 SMALL = replace(CONFIG, batch=8, network=replace(CONFIG.network, width=4))
 
 
-def pulled(trainings, token, *commands):
-    packed = asyncio.run(trainings.pull({"token": token, "do": list(commands)}))
-    (length,) = struct.unpack("<I", packed[:4])
-    head = json.loads(packed[4 : 4 + length])
-    images = [np.frombuffer(packed, np.uint16, offset=4 + length).reshape(a["shape"]) for a in head["arrays"]]
-    return head, images[0] if images else None
+@pytest.fixture
+def store():
+    return SessionStore(trainings.LIMITS)
+
+
+def opened(store):
+    """The token of a small training whose images are there."""
+    token = store.open(Training(SMALL), "visitor")
+    store.peek(token).images.result()
+    return token
+
+
+def pulled(store, token, *commands):
+    """What the next frame says, and its images."""
+    facts, arrays = trainings.next_frame(store, {"token": token, "do": list(commands)})
+    return facts["frame"], arrays.get("images")
 
 
 @pytest.fixture
@@ -44,42 +55,52 @@ def training():
     return made
 
 
-def test_plays_only_when_pulled_and_told_to():
-    trainings = Trainings()
-    token = trainings.open(SMALL, "visitor")
-    trainings.get(token).images.result()
-    head, images = pulled(trainings, token)
+def test_plays_only_when_pulled_and_told_to(store):
+    token = opened(store)
+    head, images = pulled(store, token)
     assert head["step"] == 0 and head["fresh"] and images.shape == (60, 16, 16) and head["columns"] == 10
-    first = pulled(trainings, token, ["play"])[0]
-    then = pulled(trainings, token)[0]
+    first = pulled(store, token, ["play"])[0]
+    then = pulled(store, token)[0]
     assert 0 < first["step"] < then["step"] and then["playing"] and not then["fresh"]
     assert set(then["numbers"]) == {"d", "g", "real", "fake", "norm_d", "norm_g"}
     assert np.sum(then["bins"], 1) == pytest.approx([1, 1], abs=0.01)
-    still = pulled(trainings, token, ["pause"])[0]["step"]
-    assert pulled(trainings, token)[0]["step"] == still
-    assert pulled(trainings, token, ["step"])[0]["step"] == still + 1
+    still = pulled(store, token, ["pause"])[0]["step"]
+    assert pulled(store, token)[0]["step"] == still
+    assert pulled(store, token, ["step"])[0]["step"] == still + 1
 
 
 @pytest.mark.parametrize(
     "command",
     [["look"], ["look", "x"], ["look", float("nan")], ["back", float("-inf")], ["back", []], ["film", 3], [[]]],
 )
-def test_commands_that_no_page_sends_do_no_harm(command):
-    trainings = Trainings()
-    token = trainings.open(SMALL, "visitor")
-    trainings.get(token).images.result()
-    pulled(trainings, token)
-    assert pulled(trainings, token, command)[0]["step"] == 0
-    assert pulled(trainings, token, ["step"])[0]["step"] == 1
+def test_malformed_commands_do_no_harm(store, command):
+    token = opened(store)
+    pulled(store, token)
+    facts, _ = trainings.next_frame(store, {"token": token, "do": [command]})
+    assert facts["error"] and facts["frame"]["step"] == 0
+    assert pulled(store, token, ["step"])[0]["step"] == 1
 
 
-def test_is_forgotten_with_its_visitor():
-    trainings = Trainings()
-    token = trainings.open(SMALL, "visitor")
-    trainings.close("visitor")
-    head, _ = pulled(trainings, token)
-    assert head["gone"] and "no longer on the server" in head["error"]
-    assert pulled(trainings, 7)[0]["gone"]
+def test_is_dropped_with_its_visitor_who_is_told_so(store):
+    token = opened(store)
+    with TestClient(Starlette(routes=trainings.routes(store))) as client:
+
+        def ask(token):
+            return unpack(client.post(f"/{trainings.PATH}", json={"token": token}).content)
+
+        facts, arrays = ask(token)
+        assert facts["frame"]["step"] == 0 and arrays["images"].dtype == np.uint16
+        store.close("visitor")
+        for wrong in (token, 7):
+            facts, arrays = ask(wrong)
+            assert facts["gone"] and "This training is not on the server" in facts["error"] and not arrays
+
+
+def test_what_a_training_takes_grows_with_its_past(training):
+    before = training.nbytes
+    training.advance(0.0, 50)
+    state = sum(t.nbytes for part in training.game.state().values() for t in part.values())
+    assert training.nbytes > before + state
 
 
 def test_film_and_generator_can_be_taken_away(training, tmp_path):
@@ -87,10 +108,10 @@ def test_film_and_generator_can_be_taken_away(training, tmp_path):
 
     training.advance(0.0, 3)
     training.look()
-    film = Image.open(io.BytesIO(base64.b64decode(training.do(["film", "gif"])["film"])))
+    film = Image.open(io.BytesIO(trainings.film(training, "gif")[1]["film"]))
     assert film.n_frames == 2 and film.size == (10 * 16 * 2, 6 * 16 * 2)
     path = tmp_path / "model.safetensors"
-    path.write_bytes(base64.b64decode(training.do(["save"])["saved"]))
+    path.write_bytes(trainings.weights(training)[1]["saved"])
     with safe_open(path, "pt") as file:
         assert set(file.keys()) == set(training.game.weights())
     from ganlab.generation.sampling import generate
@@ -100,17 +121,17 @@ def test_film_and_generator_can_be_taken_away(training, tmp_path):
 
 def test_weights_that_are_no_numbers_are_caught_and_the_last_good_state_is_back(training):
     training.advance(0.0, 60)  # kept at 50
-    kept = {k: v.clone() for k, v in training.kept[-1][1]["generator"].items()}
+    kept = {k: v.clone() for k, v in training.history.states[-1][1]["generator"].items()}
     training.playing = True
     with torch.no_grad():
         next(training.game.discriminator.parameters()).fill_(float("nan"))
     training.advance(0.0, 3)
     assert not training.playing
-    assert "At step 61" in training.trouble and "step 50 is back" in training.trouble
-    assert training.frame()[0]["moments"] == [0, 50]
+    assert "At step 61" in training.trouble and "step 50 was restored" in training.trouble
+    assert trainings.frame(training)[0]["moments"] == [0, 50]
     assert training.game.number == 50
     assert all(torch.equal(v, kept[k]) for k, v in training.game.generator.state_dict().items())
-    training.do(["play"])
+    trainings.play(training)
     training.advance(0.0, 5)
     assert training.game.number == 55 and not training.trouble
 
@@ -133,55 +154,55 @@ def weights(training):
 
 def test_one_looks_back_and_goes_on_from_there_as_it_went_on_then(training):
     training.advance(0.0, 50)
-    then, sheet = weights(training), training.sheets[-1][1]
+    then, sheet = weights(training), training.history.sheets[-1][1]
     training.advance(0.0, 55)
     later = weights(training)
-    assert training.do(["look", 70]) == {}
-    head, shown = training.frame()
+    trainings.look(training, 70)
+    head, arrays = trainings.frame(training)
     assert (head["step"], head["at"], head["moments"], head["kept"]) == (105, 50, [0, 50, 100], [0, 50, 100])
-    assert np.array_equal(shown, sheet) and torch.equal(weights(training), later)  # only looked at
-    training.do(["look", 105])
-    assert training.frame()[0]["at"] == 100
-    training.do(["back", 70])
-    head, shown = training.frame()
+    assert np.array_equal(arrays["images"], sheet) and torch.equal(weights(training), later)  # only looked at
+    trainings.look(training, 105)
+    assert trainings.frame(training)[0]["at"] == 100
+    trainings.back(training, 70)
+    head, arrays = trainings.frame(training)
     assert (head["step"], head["at"], head["moments"], head["kept"]) == (50, 50, [0, 50], [0, 50])
-    assert np.array_equal(shown, sheet) and torch.equal(weights(training), then) and training.playing
+    assert np.array_equal(arrays["images"], sheet) and torch.equal(weights(training), then) and training.playing
     training.advance(0.0, 55)
     assert torch.equal(weights(training), later)
-    training.do(["back", 0])
+    trainings.back(training, 0)
     first = Training(SMALL)
     assert first.ready() and torch.equal(weights(training), weights(first))
 
 
 def test_play_goes_on_from_the_end_and_standing_still_shows_where(training):
     training.advance(0.0, 55)
-    training.do(["look", 0])
-    assert training.frame()[0]["at"] == 0
-    training.do(["play"])
+    trainings.look(training, 0)
+    assert trainings.frame(training)[0]["at"] == 0
+    trainings.play(training)
     training.advance(0.0, 2)
-    training.do(["pause"])
-    head = training.frame()[0]
+    trainings.pause(training)
+    head = trainings.frame(training)[0]
     assert head["at"] == head["step"] == 57 and not head["playing"]
 
 
 def test_states_and_sheets_are_thinned_evenly_and_bounded(training, monkeypatch):
-    monkeypatch.setattr(trainings, "KEEP_EVERY", 1)
-    monkeypatch.setattr(trainings, "MOST_SHEETS", 12)
+    monkeypatch.setattr(training_history, "KEEP_EVERY", 1)
+    monkeypatch.setattr(training_history, "MAX_SHEETS", 12)
     training.start(SMALL)
     assert training.ready()
     training.advance(0.0, 37)
-    head = training.frame()[0]
+    head = trainings.frame(training)[0]
     assert head["kept"] == [0, 8, 16, 24, 32, 37]
     assert len(head["moments"]) <= 12 + 6 and set(head["kept"]) <= set(head["moments"])
-    monkeypatch.setattr(trainings, "STATE_BYTES", 1)
+    monkeypatch.setattr(training_history, "STATE_BYTES", 1)
     training.advance(0.0, 1)
-    assert training.frame()[0]["kept"] == [0, 38]
+    assert trainings.frame(training)[0]["kept"] == [0, 38]
 
 
 def test_a_sheet_says_what_command_repeats_it(training, tmp_path):
     training.advance(0.0, 3)
     training.look()
-    head, sheet = training.frame()
+    head, arrays = trainings.frame(training)
     words = shlex.split(head["command"])
     assert head["changed"] == [] and words[words.index("--steps") + 1] == "3"
     settings = [value for flag, value in pairwise(words) if flag == "--set"]
@@ -190,7 +211,7 @@ def test_a_sheet_says_what_command_repeats_it(training, tmp_path):
     generator, config = load_generator(str(tmp_path))
     with torch.inference_mode():
         again = generator(*fixed_noise(config))[:, 0].numpy()
-    assert np.abs(again - (sheet / 32767.5 - 1)).max() < 1e-3
+    assert np.abs(again - (arrays["images"] / 32767.5 - 1)).max() < 1e-3
 
 
 def test_settings_that_changed_on_the_way_are_said_until_one_goes_back_before_them(training):
@@ -199,13 +220,13 @@ def test_settings_that_changed_on_the_way_are_said_until_one_goes_back_before_th
     training.change(rate_d=2e-3)
     training.advance(0.0, 3)
     training.look()
-    head = training.frame()[0]
+    head = trainings.frame(training)[0]
     assert head["changed"] == [50] and "rate_d=0.002" in head["command"]
-    training.do(["look", 50])
-    head = training.frame()[0]
+    trainings.look(training, 50)
+    head = trainings.frame(training)[0]
     assert head["changed"] == [] and "rate_d" not in head["command"]  # it was made before
-    training.do(["back", 0])
-    head = training.frame()[0]
+    trainings.back(training, 0)
+    head = trainings.frame(training)[0]
     assert head["changed"] == [] and "rate_d=0.002" in head["command"]  # the settings of now, from the start
 
 
@@ -214,9 +235,9 @@ def test_averaging_is_turned_off_and_on_on_the_way(training):
     training.game.config = training.config = replace(CONFIG, batch=8)  # what the controls would make
     training.advance(0.0, 20)
     training.look()
-    averaged = training.sheets[-1][1]
+    averaged = training.history.sheets[-1][1]
     recipe.adopt(training, values | {"average": False})
-    own = training.sheets[-1][1]
+    own = training.history.sheets[-1][1]
     assert training.game.number == 20 and not np.array_equal(own, averaged)
     assert all(torch.equal(v, training.game.generator.state_dict()[k]) for k, v in training.game.weights().items())
     training.advance(0.0, 1)
@@ -247,16 +268,16 @@ def test_a_new_start_is_said(training):
     training.game.config = training.config = CONFIG  # what the controls would make
     recipe.adopt(training, VALUES)
     recipe.adopt(training, VALUES | {"rate_d": 1e-3})
-    assert training.frame()[0]["notice"] == "" and training.game is not None
+    assert trainings.frame(training)[0]["notice"] == "" and training.game is not None
     recipe.adopt(training, VALUES | {"norm": "none"})
     assert training.game is None
     recipe.adopt(training, VALUES | {"norm": "none"})  # pages may say it twice
-    assert training.frame()[0]["notice"].endswith("from step 0: other networks.")
+    assert trainings.frame(training)[0]["notice"].endswith("from step 0: other networks.")
     recipe.adopt(training, VALUES | {"data": "nodules"})
     assert training.notice.endswith("other images.")
-    training.do(["pause"])  # pressed before, and late
+    trainings.pause(training)  # pressed before, and late
     assert training.notice
-    training.do(["play"])
+    trainings.play(training)
     assert training.notice == ""
 
 
@@ -306,7 +327,7 @@ def test_a_visitors_pictures_are_learned_from_and_what_cannot_be_read_is_said(pi
     training.start(recipe.config_of(VALUES | {"data": recipe.OWN, "batch": 8}))
     assert training.ready()
     training.advance(0.0, 1)
-    assert training.game.number == 1 and training.frame()[1].shape == (64, 64, 64)
+    assert training.game.number == 1 and trainings.frame(training)[1]["images"].shape == (64, 64, 64)
     assert training.game.config.network.classes == 0
 
 

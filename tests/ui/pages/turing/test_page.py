@@ -1,7 +1,6 @@
 """The Turing test page: a visitor's own test, planning, reports."""
 
 import base64
-import json
 import re
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,11 +11,13 @@ from starlette.testclient import TestClient
 
 from ganlab.errors import InputError
 from ganlab.generation.mixed_images import mix_images
+from ganlab.packing import pack, unpack
 from ganlab.study.analysis.readings import write_readings
 from ganlab.study.design.simulate import Readers, simulate
 from ganlab.ui.pages.turing import page as turing
-from ganlab.ui.pages.turing import practice as trials
-from ganlab.ui.pages.turing.practice import Trial, Trials
+from ganlab.ui.pages.turing import practice
+from ganlab.ui.pages.turing.practice import PracticeTest
+from ganlab.ui.session_store import SessionStore
 
 MODEL = "dcgan-digits"
 
@@ -27,88 +28,99 @@ def stimuli():
 
 
 @pytest.fixture
-def opened():
-    held = Trials()
-    return held, held.open(MODEL, 10, "me")
+def tests():
+    return SessionStore(practice.LIMITS)
 
 
-def answer(held, token, position, synthetic=True, confidence=3):
-    return held.ask({"token": token, "position": position, "synthetic": synthetic, "confidence": confidence})
+@pytest.fixture
+def token(tests):
+    return practice.open_test(tests, MODEL, 10, "me")
+
+
+@pytest.fixture
+def answer(tests, token):
+    """answer(position, synthetic, confidence): what comes back."""
+
+    def answer(position, synthetic=True, confidence=3):
+        return practice.ask(
+            tests, {"token": token, "position": position, "synthetic": synthetic, "confidence": confidence}
+        )[0]
+
+    return answer
 
 
 def test_nothing_of_the_truth_leaves_before_the_answer(stimuli):
     """What a browser gets first is the same, bit for bit, whichever kind the images are of."""
     swapped = type(stimuli)(stimuli.images, [("real" if arm == "synthetic" else "synthetic", *rest)
                                              for arm, *rest in stimuli.truth])  # fmt: skip
-    first = [Trial(each).frame() for each in (stimuli, swapped)]
-    assert first[0] == first[1] and set(first[0]) == {"position", "total", "image"}
+    first = [pack(*PracticeTest(each).frame()) for each in (stimuli, swapped)]
+    assert first[0] == first[1]
+    facts, arrays = unpack(first[0])
+    assert set(facts) == {"position", "total"} and set(arrays) == {"image"}
 
 
-def test_pictures_are_as_long_whatever_is_on_them(stimuli):
-    lengths = {len(trials.picture(image)) for image in stimuli.images}
-    assert len(lengths) == 1
-    data = base64.b64decode(trials.picture(stimuli.images[0]).partition(",")[2])
-    assert re.findall(rb"IHDR|IDAT|IEND|tEXt|tIME|eXIf", data) == [b"IHDR", b"IDAT", b"IEND"]
+def test_answers_are_equally_long_whatever_the_picture(stimuli):
+    assert len({len(pack({}, {"image": image})) for image in stimuli.images}) == 1
 
 
-def test_a_test_is_taken_to_its_end(opened):
-    held, token = opened
-    found = held.ask({"token": token})
-    assert found["position"] == 0 and found["total"] == 10
-    truth = held.get(token).stimuli.synthetic
+def test_a_test_is_taken_to_its_end(tests, token, answer):
+    facts, arrays = practice.ask(tests, {"token": token})
+    assert facts == {"position": 0, "total": 10} and arrays["image"].shape == (16, 16)
+    truth = tests.peek(token).mixed_images.synthetic
     for k in range(10):
-        found = answer(held, token, k, bool(truth[k]), 6)
+        found = answer(k, bool(truth[k]), 6)
         assert found["was"] == found["said"] == bool(truth[k]) and found["right"] == k + 1
     assert "right 100 % of the time" in found["result"] and found["result"].count("<figure") == 10
-    assert "image" not in found
+    assert not practice.ask(tests, {"token": token})[1]
 
 
-def test_an_answer_counts_once_and_in_its_turn(opened):
-    held, token = opened
-    answer(held, token, 0, True, 2)
-    again = answer(held, token, 0, False, 6)  # sent twice, or by a second tab
-    assert again["position"] == 1 and held.get(token).answers[0][:2] == (True, 2)
+def test_an_answer_counts_once_and_in_its_turn(tests, token, answer):
+    answer(0, True, 2)
+    again = answer(0, False, 6)  # sent twice, or by a second tab
+    assert again["position"] == 1 and tests.peek(token).answers[0][:2] == (True, 2)
     for position in (5, -1, 10):
-        assert "not to be answered now" in answer(held, token, position)["error"]
-    assert "outside 1 to 6" in answer(held, token, 1, confidence=7)["error"]
-    for broken in (
-        {"position": 1},
-        {"position": "x", "synthetic": True, "confidence": 1},
-        {"position": 1, "synthetic": 1},
-    ):
-        assert held.ask({"token": token, **broken})["error"]
-    assert len(held.get(token).answers) == 1
+        with pytest.raises(InputError, match="cannot be answered now"):
+            answer(position)
+    with pytest.raises(InputError, match="outside 1 to 6"):
+        answer(1, confidence=7)
+    assert len(tests.peek(token).answers) == 1
 
 
-def test_answers_that_come_at_once_count_once(opened):
-    held, token = opened
+@pytest.mark.parametrize(
+    "broken", [{"position": 1}, {"position": "x", "synthetic": True, "confidence": 1}, {"position": 1, "synthetic": 1}]
+)
+def test_malformed_answers_do_not_count(tests, token, broken):
+    with TestClient(Starlette(routes=practice.routes(tests))) as client:
+        got = client.post(f"/{practice.PATH}", json={"token": token, **broken})
+    assert unpack(got.content)[0]["error"]
+    assert tests.peek(token).answers == []
+
+
+def test_answers_that_come_at_once_count_once(tests, token, answer):
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda _: answer(held, token, 0), range(64)))
-    assert len(held.get(token).answers) == 1
+        list(pool.map(lambda _: answer(0), range(64)))
+    assert len(tests.peek(token).answers) == 1
 
 
-def test_other_tests_cannot_be_reached(opened):
-    held, token = opened
-    assert "no longer on the server" in held.ask({"token": "guess"})["error"]
-    held.close("me")
-    assert "no longer on the server" in held.ask({"token": token})["error"]
+def test_other_tests_cannot_be_reached(tests, token):
+    for wrong in ("guess", token):
+        with pytest.raises(InputError, match="This test is not on the server"):
+            practice.ask(tests, {"token": wrong})
+        tests.close("me")
     with pytest.raises(InputError, match="not 12"):
-        held.open(MODEL, 12, "me")
+        practice.open_test(tests, MODEL, 12, "me")
 
 
-def test_answers_come_by_post_and_are_not_kept_by_caches(opened):
-    held, token = opened
-    client = TestClient(Starlette(routes=trials.routes(held)))
-    got = client.post(f"/{trials.ASK}", content=json.dumps({"token": token}))
-    assert got.status_code == 200 and got.headers["cache-control"] == "no-store" and got.json()["total"] == 10
-    assert client.post(f"/{trials.ASK}", content="[]").status_code == 400
-    assert client.post(f"/{trials.ASK}", content="x" * 5000).status_code == 413
-    assert client.get(f"/{trials.ASK}").status_code == 405
+def test_answers_come_by_post_and_are_not_cached(tests, token):
+    with TestClient(Starlette(routes=practice.routes(tests))) as client:
+        got = client.post(f"/{practice.PATH}", json={"token": token})
+        assert got.status_code == 200 and got.headers["cache-control"] == "no-store"
+        assert unpack(got.content)[0]["total"] == 10
+        assert client.post(f"/{practice.PATH}", content="x" * 5000).status_code == 413
 
 
-def test_two_sets_differ():
-    held = Trials()
-    sets = [held.get(held.open(MODEL, 10, "me")).stimuli.images for _ in range(2)]
+def test_two_sets_differ(tests):
+    sets = [tests.peek(practice.open_test(tests, MODEL, 10, "me")).mixed_images.images for _ in range(2)]
     assert not np.array_equal(*sets)
 
 
