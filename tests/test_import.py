@@ -19,7 +19,7 @@ TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FIL
 
 GROUND = {  # files that all rooms share
     "errors", "lazy", "paths", "device", "settings", "processes", "checkpoints", "training", "filters", "objectives",
-    "divergences",
+    "divergences", "packing",
 }  # fmt: skip
 ORDER = [  # each may import what stands before it, and itself
     GROUND,

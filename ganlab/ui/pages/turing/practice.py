@@ -37,7 +37,7 @@ class PracticeTest:
 
     @property
     def nbytes(self) -> int:
-        return sum(image.nbytes for image in self.mixed_images.images)
+        return self.mixed_images.images.nbytes
 
     def answer(self, position: int, synthetic: bool, confidence: int) -> None:
         """Take the answer to an image, if it is its turn; a second answer changes nothing. Raises InputError."""
