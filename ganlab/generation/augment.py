@@ -1,5 +1,6 @@
-"""Differentiable augmentation: what D sees, real and generated, is changed alike, so that it cannot learn few images by
-heart, and gradients reach G through the change (Zhao et al., Differentiable Augmentation, NeurIPS 2020)."""
+"""Differentiable augmentation: real and generated images are changed in the same way before D sees them, so that it
+cannot memorise a small training set, and gradients reach G through the change (Zhao et al., Differentiable
+Augmentation, NeurIPS 2020)."""
 
 from __future__ import annotations
 
@@ -9,19 +10,19 @@ from torch import Tensor
 
 from ganlab.errors import InputError
 
-SHIFT, CUT = 0.125, 0.5  # of the side
+SHIFT, CUT = 0.125, 0.5  # share of the side
 STD = 0.1  # of white noise; images are in -1..1
 
 
 def intensity(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Brightness by up to 0.25 and contrast by up to a quarter, per image."""
+    """Change the brightness of each image by up to 0.25 and its contrast by up to 25 %."""
     u = torch.rand((2, len(images), 1, 1, 1), generator=generator).to(images.device)
     mean = images.mean((1, 2, 3), keepdim=True)
     return (images - mean) * (0.75 + 0.5 * u[0]) + mean + 0.5 * (u[1] - 0.5)
 
 
 def translation(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Shifts by up to an eighth of the side, zeros from beyond the border."""
+    """Shift each image by up to an eighth of its side, filled with zeros."""
     n, _, h, w = images.shape
     reach = round(h * SHIFT)
     y, x = torch.randint(-reach, reach + 1, (2, n), generator=generator).tolist()
@@ -31,24 +32,24 @@ def translation(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def cutout(images: Tensor, generator: torch.Generator) -> Tensor:
-    """A square of half the side becomes 0, somewhere."""
+    """Set a random square of half the side to 0 in each image."""
     n, _, h, w = images.shape
     side = round(h * CUT)
     corner = torch.randint(1 - side // 2, h - side // 2, (2, n, 1), generator=generator).to(images.device)
     rows, columns = torch.arange(h, device=images.device), torch.arange(w, device=images.device)
-    inside = [(corner[k] <= place) & (place < corner[k] + side) for k, place in enumerate((rows, columns))]
+    inside = [(corner[k] <= index) & (index < corner[k] + side) for k, index in enumerate((rows, columns))]
     return images * ~(inside[0][:, None, :, None] & inside[1][:, None, None, :])
 
 
 def flip(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Mirrors half of the images."""
-    chosen = torch.rand((len(images), 1, 1, 1), generator=generator) < 0.5
-    return torch.where(chosen.to(images.device), images.flip(3), images)
+    """Mirror a random half of the images."""
+    mirrored = torch.rand((len(images), 1, 1, 1), generator=generator) < 0.5
+    return torch.where(mirrored.to(images.device), images.flip(3), images)
 
 
 def noise(images: Tensor, generator: torch.Generator) -> Tensor:
-    """White noise, so that D does not tell the two apart by the finest texture alone (instance noise: Sønderby et al.,
-    Amortised MAP inference for image super-resolution, ICLR 2017)."""
+    """Add white noise, so that D does not rely on the finest texture alone (instance noise: Sønderby et al., Amortised
+    MAP inference for image super-resolution, ICLR 2017)."""
     return images + STD * torch.randn(images.shape, generator=generator).to(images.device)
 
 
@@ -56,13 +57,14 @@ AUGMENTATIONS = {"flip": flip, "intensity": intensity, "translation": translatio
 
 
 def augmented(images: Tensor, names: tuple[str, ...], generator: torch.Generator) -> Tensor:
-    """Images (N, 1, H, W) after the named changes, whose chance comes from the generator."""
+    """Images (N, 1, H, W) after the named augmentations, with random numbers from the generator (on the CPU)."""
     for name in names:
         images = AUGMENTATIONS[name](images, generator)
     return images
 
 
 def check_augmentations(names: tuple[str, ...]) -> None:
+    """Raise InputError for an unknown augmentation."""
     for name in names:
         if name not in AUGMENTATIONS:
             raise InputError(f'Augmentation "{name}" is not known; choose from {", ".join(AUGMENTATIONS)}.')

@@ -1,7 +1,7 @@
-"""The way back: the z from which a generator makes an image, and what of the image no z makes.
+"""Inversion of a generator: the z that best reproduces an image, and the residual that no z reproduces.
 
-A generator that has only learned healthy images cannot make a lesion: it stays in the residual (Schlegl et al., AnoGAN,
-IPMI 2017).
+A generator trained on healthy images only cannot make a lesion, so the lesion stays in the residual (Schlegl et al.,
+AnoGAN, IPMI 2017).
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from torch import Tensor, nn
 from ganlab.errors import InputError
 from ganlab.generation.networks import noise
 
-RATE = 0.3  # of Adam at first; it falls to 0 as a cosine
-PULL = 0.1  # of |z| toward sqrt(dim): at 0.01 images unlike all others were found at two and a half times that
+RATE = 0.3  # of Adam; it falls to 0 as a cosine
+NORM_WEIGHT = 0.1  # pulls |z| toward sqrt(dim): with 0.01 unusual images were found at 2.5 times that norm
 
 
 @dataclass(frozen=True)
 class Inversion:
-    """What was found for N images: z (N, z), labels (N,), reconstruction (N, 1, size, size) in -1..1. residual: image
-    - reconstruction. score (N,): what was minimised, 0 for an image that is found exactly. scores (N, classes): the
-    best of every class; infinite where it was not tried."""
+    """The result for N images: z (N, z), labels (N,), reconstruction and residual = image - reconstruction, both (N, 1,
+    size, size). score (N,) is the minimised loss, 0 for a perfect match; scores (N, classes) are the best of every
+    class, infinite for those not tried."""
 
     z: Tensor
     labels: Tensor
@@ -45,36 +45,35 @@ def invert(
     weight: float = 0.1,
     progress: Callable[[float], None] | None = None,
 ) -> Inversion:
-    """The z of images (1, size, size) or (N, 1, size, size) in -1..1, by Adam from `restarts` draws at once.
+    """Find the z of images (1, size, size) or (N, 1, size, size) in -1..1, with Adam from `restarts` draws at once.
 
-    Minimised is (1 - weight) mean |x - G(z)| + weight mean |f(x) - f(G(z))| / mean |f(x)|, where f is the last map of
-    the discriminator (AnoGAN's equations 2 to 5, with means for sums; its first term alone without a discriminator),
-    plus 0.1 (|z| / sqrt(dim) - 1)^2, for all draws of the training have a norm near sqrt(dim).
+    The loss is (1 - weight) mean |x - G(z)| + weight mean |f(x) - f(G(z))| / mean |f(x)|, where f is the last map of
+    the discriminator (AnoGAN's equations 2 to 5 with means for sums; without a discriminator the first term alone),
+    plus 0.1 (|z| / sqrt(dim) - 1)^2, because all draws in training have a norm near sqrt(dim).
 
-    labels (N,): classes of the images; where None, all classes of a conditional generator are tried. progress(share of
-    the work, 0 to 1) may raise to cancel. Networks are taken as load_generator gives them: in evaluation mode. Every
-    image is searched for alone, from the same draws: results depend on the seed, not on other images. Raises InputError
-    for images of another size.
+    labels (N,): classes of the images; None tries all classes of a conditional generator. progress(share) may raise to
+    cancel. Networks must be in evaluation mode, as load_generator returns them. Each image is searched for on its own,
+    from the same draws, so its result does not depend on the others. Raises InputError for images of another size.
     """
     config = generator.config
     images = images.view(-1, *images.shape[-3:])
     if images.shape[1:] != (1, config.size, config.size):
         raise InputError(
-            f"This generator makes images of 1 x {config.size} x {config.size} pixels, so that none of "
-            f"{' x '.join(map(str, images.shape[1:]))} can be found; resample it first."
+            f"This generator makes images of 1 x {config.size} x {config.size} pixels, so an image of "
+            f"{' x '.join(map(str, images.shape[1:]))} cannot be found; resample it first."
         )
     classes = max(1, config.classes)
-    found = []
+    results = []
     for n, image in enumerate(images):
         tried = torch.arange(classes) if labels is None else labels[n : n + 1]
         asked = tried.repeat_interleave(restarts)
         starts = noise(seed, restarts, config).repeat(len(tried), 1)
         part = progress and (lambda share, n=n: progress((n + share) / len(images)))
-        z, made, score = search(generator, discriminator, image[None], starts, asked, steps, weight, part)
+        z, fake, score = search(generator, discriminator, image[None], starts, asked, steps, weight, part)
         k = score.argmin()
         scores = torch.full((classes,), torch.inf).scatter_reduce(0, asked, score, "amin")
-        found.append((z[k], asked[k], made[k], image - made[k], score[k], scores))
-    return Inversion(*(torch.stack(values) for values in zip(*found, strict=True)))
+        results.append((z[k], asked[k], fake[k], image - fake[k], score[k], scores))
+    return Inversion(*(torch.stack(values) for values in zip(*results, strict=True)))
 
 
 def search(
@@ -87,19 +86,19 @@ def search(
     weight: float,
     progress: Callable[[float], None] | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """From starts (B, z) with labels (B,) toward one image (1, 1, size, size): (z (B, z), G(z), what is left (B,))."""
+    """Search from starts (B, z) with labels (B,) for one image (1, 1, size, size): (z (B, z), G(z), loss (B,))."""
     device = next(generator.parameters()).device
     image, labels, z = image.to(device), labels.to(device), starts.to(device).requires_grad_()
     if discriminator is not None:
         with torch.no_grad():
-            wanted = discriminator.features(image.expand(len(z), -1, -1, -1), labels)[-1].flatten(1)
+            target = discriminator.features(image.expand(len(z), -1, -1, -1), labels)[-1].flatten(1)
 
-    def losses(made: Tensor) -> Tensor:
-        loss = (image - made).abs().mean((1, 2, 3))
+    def losses(fake: Tensor) -> Tensor:
+        loss = (image - fake).abs().mean((1, 2, 3))
         if discriminator is not None:
-            seen = discriminator.features(made, labels)[-1].flatten(1)
-            loss = torch.lerp(loss, (seen - wanted).abs().mean(1) / wanted.abs().mean(1), weight)
-        return loss + PULL * (z.norm(dim=1) / z.shape[1] ** 0.5 - 1).square()
+            features = discriminator.features(fake, labels)[-1].flatten(1)
+            loss = torch.lerp(loss, (features - target).abs().mean(1) / target.abs().mean(1), weight)
+        return loss + NORM_WEIGHT * (z.norm(dim=1) / z.shape[1] ** 0.5 - 1).square()
 
     optimizer = torch.optim.Adam([z], RATE, betas=(0.9, 0.99))
     for step in range(steps):
@@ -109,5 +108,5 @@ def search(
         if progress:
             progress((step + 1) / steps)
     with torch.no_grad():
-        made = generator(z, labels)
-        return z.detach().cpu(), made.cpu(), losses(made).cpu()
+        fake = generator(z, labels)
+        return z.detach().cpu(), fake.cpu(), losses(fake).cpu()

@@ -1,4 +1,4 @@
-"""Named trainings of generators from noise; the pretrained ones are made by them."""
+"""Named trainings of generators from noise, which also made the pretrained ones."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from ganlab.generation.image_kinds import OWN, Images
 from ganlab.generation.networks import NetworkConfig
 from ganlab.settings import as_settings
 
-# DCGAN's own recipe; labels as planes beside the image. Batch normalisation in D, which lets it compare the images of
-# a batch, is what kept samples of one class apart: with R1 in its place every digit came out in one handwriting.
+# DCGAN's own recipe, with labels as planes beside the image. Batch normalisation in D lets it compare the images of a
+# batch, which keeps the samples of a class varied: with R1 instead, every digit came out in the same handwriting.
 RECIPE = GanConfig(batch=32, horizon=500)
-# Labels, and D without augmentation, made every slice of a level the same.
+# With labels, or without augmentation, all slices of a level became the same.
 BRAIN = replace(
     RECIPE, data="brain-t1-64", steps=22000, horizon=1000, augment=("flip", "translation", "cutout"),
     network=NetworkConfig(size=64, width=32, spread=True),
@@ -36,32 +36,33 @@ PRESETS = {
 
 
 def get_preset(name: str, **changes) -> GanConfig:
-    """A preset with those changes that are not None."""
+    """A preset with these changes, None meaning none. Raises InputError for an unknown name."""
     if name not in PRESETS:
         raise InputError(f'Preset "{name}" is not known; choose from {", ".join(PRESETS)}.')
     return replace(PRESETS[name], **{k: v for k, v in changes.items() if v is not None})
 
 
 def on_own(config: GanConfig, images: Images) -> GanConfig:
-    """The same training on a user's images, which have no classes; their number says later which they were."""
+    """The same training on a user's own images, which have no classes. Their count is stored, to recognise them
+    later."""
     return replace(config, data=images.kind.name, count=len(images), network=replace(config.network, classes=0))
 
 
 def command(config: GanConfig, steps: int) -> str:
-    """What repeats a training of so many steps in a shell, up to rounding: the preset that is nearest, and all that
-    differs from it."""
-    if config.data.startswith(OWN):  # how many there are, --source says
+    """The shell command that repeats a training of so many steps, up to rounding: the nearest preset, and every setting
+    that differs from it."""
+    if config.data.startswith(OWN):  # --source determines their count
         config = replace(config, count=0)
     settings = {
         name: as_settings(replace(config, steps=preset.steps, epoch=preset.epoch), preset)
         for name, preset in PRESETS.items()
     }
 
-    def far(name: str) -> tuple:
+    def distance(name: str) -> tuple:
         preset = PRESETS[name]
         return preset.data != config.data, preset.network.kind != config.network.kind, len(settings[name])
 
-    name = min(PRESETS, key=far)
+    name = min(PRESETS, key=distance)
     parts = ["python -m ganlab train", name, *(f"--set {shlex.quote(text)}" for text in settings[name])]
     parts += ["--source YOUR-FOLDER"] if config.data.startswith(OWN) else []
     parts += [f"--steps {steps}"] if steps else []

@@ -223,11 +223,11 @@ def sheet_of(e: Explorer, request: dict) -> tuple[dict, dict]:
 def walk_of(e: Explorer, request: dict) -> tuple[dict, dict]:
     """A closed walk through the points, their classes blended on the way; with "film" as a film of that form instead,
     or as a strip."""
-    from ganlab.generation.latent import stations, walk
+    from ganlab.generation.latent import walk, walk_segments
 
     z, mixes = points_of(e, request, 2)
     count = whole(request, "frames", 2, MOST["frames"])
-    here, there, t = stations(len(z), count)
+    here, there, t = walk_segments(len(z), count)
     frames = walk(z, count)
     images = e.images(frames, torch.lerp(mixes[here], mixes[there], t))
     if request.get("film"):
