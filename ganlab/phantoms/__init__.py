@@ -1,8 +1,33 @@
-"""Patients that nobody is: a head, its T1 scan and its CT, paired by construction, from a seed."""
+"""Synthetic patients: a head, its MR and CT scans, paired by construction, made from a seed.
 
-from ganlab.phantoms.lesions import LESIONS, Lesion, Spot
-from ganlab.phantoms.scanner import SCANNERS
-from ganlab.phantoms.tissues import LABELS
-from ganlab.phantoms.volumes import MODALITIES, make_patient
+Names are imported when they are first used, so that `ganlab.phantoms.options` loads without torch.
+"""
 
-__all__ = ["LABELS", "LESIONS", "MODALITIES", "SCANNERS", "Lesion", "Spot", "make_patient"]
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ganlab.phantoms.lesions import Lesion, Spot
+    from ganlab.phantoms.options import LESIONS, SCANNERS, PhantomOptions
+    from ganlab.phantoms.tissues import LABELS
+    from ganlab.phantoms.volumes import MODALITIES, make_patient
+
+__all__ = ["LABELS", "LESIONS", "MODALITIES", "SCANNERS", "Lesion", "PhantomOptions", "Spot", "make_patient"]
+_MODULES = {
+    "Lesion": "lesions",
+    "Spot": "lesions",
+    "LESIONS": "options",
+    "SCANNERS": "options",
+    "PhantomOptions": "options",
+    "LABELS": "tissues",
+    "MODALITIES": "volumes",
+    "make_patient": "volumes",
+}
+
+
+def __getattr__(name: str):
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

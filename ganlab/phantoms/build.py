@@ -1,4 +1,4 @@
-"""What differs between patients besides their warp."""
+"""What differs between patients beside their warp: lengths and proportions of the head."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Build:
     galea: float = 1.5
     atrophy: float = 1.0  # prior weight of fluid against tissue
     ventricles: float = 1.0  # width of the lateral ventricles
-    sharpness: float = 2.5  # how crisp the template's average folding is made
+    sharpness: float = 2.5  # exponent that sharpens the template's averaged folds
     sinus: float = 1.0
     frontal: float = 1.0
     mastoid: float = 1.0
@@ -30,15 +30,12 @@ class Build:
     lean: float = 0.0  # forward tilt of the neck, mm over 100 mm
     jaw: float = 0.0  # opening of the mouth
     lesion: Lesion | None = None
-    flap: Spot | None = None  # a craniotomy's bone flap: where its middle meets the vault, and its radius
-    fillings: tuple[tuple[float, float, float], ...] = ()  # where amalgam sits in the teeth, template mm
-
-
-LIMITS = {"ventricles": (0.5, 2.5), "skull": (3.0, 12.0), "fat": (0.8, 12.0), "atrophy": (0.5, 6.0)}  # for wishes
+    flap: Spot | None = None  # a craniotomy's bone flap: centre of its outer surface, and radius
+    fillings: tuple[tuple[float, float, float], ...] = ()  # centres of amalgam in the teeth, template mm
 
 
 def sample_build(generator: torch.Generator) -> Build:
-    """A patient: normal within adult ranges, clipped at the ranges' ends."""
+    """A patient's build: normally distributed within adult ranges, clipped at their ends."""
 
     def draw(mean: float, std: float, low: float, high: float) -> float:
         return float((mean + std * torch.randn((), generator=generator)).clamp(low, high))
@@ -61,3 +58,8 @@ def sample_build(generator: torch.Generator) -> Build:
         lean=draw(2.0, 9.0, -16.0, 24.0),
         jaw=draw(2.0, 3.0, 0.0, 10.0),
     )
+
+
+def seed_build(seed: int) -> Build:
+    """The build of the patient with this seed: the first thing that a head draws."""
+    return sample_build(torch.Generator().manual_seed(seed))

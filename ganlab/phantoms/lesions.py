@@ -1,8 +1,8 @@
-"""Lesions: what, where and how large.
+"""Lesions: their kind, place and size.
 
-As in Osborn's Brain (2nd ed., 2017): a glial tumour with a necrotic core, in oedema that keeps to white matter
-and pushes its surroundings away; plaques of multiple sclerosis, ovoids that stand upright on the ventricles (Dawson's
-fingers); a bleed in the putamen, as hypertension makes it, with a rim of oedema.
+As in Osborn's Brain (2nd ed., 2017): a glial tumour with a necrotic core, surrounded by oedema that keeps to white
+matter and displaces its surroundings; plaques of multiple sclerosis, ovoids perpendicular to the ventricles (Dawson's
+fingers); a hypertensive bleed in the putamen with a rim of oedema.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ganlab.errors import InputError
 from ganlab.phantoms.fields import length
+from ganlab.phantoms.options import LESIONS
 
 
 class Spot(NamedTuple):
@@ -31,13 +32,12 @@ class Lesion(NamedTuple):
     spots: tuple[Spot, ...]
 
 
-LESIONS = ("tumour", "plaques", "bleed")
 MAX_RADIUS = 30.0  # mm
 MOLARS = ((25.1, 62.0), (27.3, 55.0), (28.4, 49.0), (28.9, 43.8))  # x, y of crowns on the dental arch, mm
 
 
 def draw_lesion(kind: str, generator: torch.Generator) -> Lesion:
-    """A lesion of a kind in a place where it is common; either side as likely. Raises InputError for another kind."""
+    """A lesion of a kind at a common site, on either side alike. Raises InputError for an unknown kind."""
 
     def between(low: float, high: float) -> float:
         return low + (high - low) * float(torch.rand((), generator=generator))
@@ -52,20 +52,20 @@ def draw_lesion(kind: str, generator: torch.Generator) -> Lesion:
     if kind == "plaques":
         count = int(between(8, 20))
         return Lesion(kind, tuple(plaque(side(), between) for _ in range(count)))
-    raise InputError(f'Lesion "{kind}" is not made; choose from {", ".join(LESIONS)}.')
+    raise InputError(f'Lesion "{kind}" is not known; choose from {", ".join(LESIONS)}.')
 
 
 def plaque(side: int, between) -> Spot:
-    """Beside the body or a horn of the lateral ventricle, or farther out under the cortex."""
+    """A plaque beside the body or a horn of the lateral ventricle, or farther out below the cortex."""
     if between(0, 1) < 0.7:
         return Spot(side * between(20, 28), between(-48, 36), between(14, 26), between(2.0, 4.5))
     return Spot(side * between(26, 44), between(-60, 40), between(10, 42), between(1.8, 3.5))
 
 
 def check_lesion(lesion: Lesion) -> Lesion:
-    """The lesion, if it can be made. Raises InputError."""
+    """The lesion itself. Raises InputError for an unknown kind, and for a size or place outside the brain."""
     if lesion.kind not in LESIONS:
-        raise InputError(f'Lesion "{lesion.kind}" is not made; choose from {", ".join(LESIONS)}.')
+        raise InputError(f'Lesion "{lesion.kind}" is not known; choose from {", ".join(LESIONS)}.')
     for spot in lesion.spots:
         if not all(map(math.isfinite, spot)) or not 1 <= spot.radius <= MAX_RADIUS:
             raise InputError(f"Lesion radius {spot.radius:g} mm is outside 1-{MAX_RADIUS:g} mm; 12 mm is usual.")
@@ -78,9 +78,9 @@ def check_lesion(lesion: Lesion) -> Lesion:
 
 
 def pushed(p: Tensor, lesion: Lesion | None) -> Tensor:
-    """Points (3, N) of the healthy brain that lie where a mass has pushed them: half its volume makes room.
+    """Points (3, N) of the healthy brain before a mass displaced them; half of its volume displaces tissue.
 
-    Tissue at distance r was at r' before, r^3 - r'^3 = radius^3 / 2, less and less from 30 mm on.
+    Tissue at distance r was at r' before, r^3 - r'^3 = radius^3 / 2, fading beyond 30 mm.
     """
     if lesion is None or lesion.kind == "plaques":
         return p
@@ -93,7 +93,7 @@ def pushed(p: Tensor, lesion: Lesion | None) -> Tensor:
 
 
 def draw_flap(generator: torch.Generator) -> Spot:
-    """A frontotemporal or parietal bone flap: the middle of its outside, and its radius in mm."""
+    """A frontotemporal or parietal bone flap: the centre of its outer surface, and its radius in mm."""
     turn = torch.rand(4, generator=generator).tolist()
     side = 1 if turn[0] < 0.5 else -1
     return Spot(side * (58 + 10 * turn[1]), -40 + 70 * turn[2], 38 + 12 * turn[3], 22 + 10 * turn[1])

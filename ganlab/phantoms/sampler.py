@@ -17,7 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganlab.phantoms.lesions import LESIONS, draw_fillings, draw_flap, draw_lesion
+from ganlab.phantoms.lesions import draw_fillings, draw_flap, draw_lesion
+from ganlab.phantoms.options import LESIONS
 from ganlab.phantoms.patient import Deface, Patient, make_head, misaligned, rotation
 from ganlab.phantoms.scanner import DIFFUSION_VOXEL, SIGMA
 from ganlab.phantoms.signals import mr_signals
@@ -239,7 +240,7 @@ def random_patient(draw: Draw, device="cpu") -> Patient:
     patient = make_head(draw.generator, device)
     found = {}
     if draw.chance(0.15):
-        found["lesion"] = draw_lesion(LESIONS[int(draw.uniform(0, len(LESIONS)))], draw.generator)
+        found["lesion"] = draw_lesion(list(LESIONS)[int(draw.uniform(0, len(LESIONS)))], draw.generator)
     if draw.chance(0.03):
         found["flap"] = draw_flap(draw.generator)
     if draw.chance(0.08):

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ganlab.errors import InputError
 from ganlab.phantoms.tissues import TISSUES
 
 WHITE = 800.0  # stored value of an MR signal of 1 (white matter on T1), arbitrary units
@@ -43,19 +42,12 @@ class Scanner:
     ct_kernel: float = 1.4
 
 
-SCANNERS = {
+SCANNERS = {  # their labels are in options.py
     "research": Scanner(),  # 3-D, quiet
     "fat-suppressed": Scanner(noise=0.025, gamma=1.4, fat_suppressed=True),  # water excitation, high contrast
     "clinical": Scanner(noise=0.03, bias=0.18, slice_thickness=4.0, ct_noise=8.0),  # 1 x 1 x 4 mm
     "noisy": Scanner(noise=0.06, bias=0.35, point_spread=1.4, ct_noise=14.0, ct_kernel=1.1),  # an old coil and tube
 }
-
-
-def get_scanner(name: str) -> Scanner:
-    """The scanner of that name. Raises InputError, naming the choices, for another."""
-    if name not in SCANNERS:
-        raise InputError(f'Scanner "{name}" is not known; choose from {", ".join(SCANNERS)}.')
-    return SCANNERS[name]
 
 
 def acquire_mr(signal: np.ndarray, spacing: float, scanner: Scanner, rng: np.random.Generator) -> np.ndarray:

@@ -1,10 +1,11 @@
-"""Volumes of a patient: what scanners see of the anatomy, block by block."""
+"""Volumes of a phantom patient: what scanners see of the anatomy, rendered block by block."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,13 +14,13 @@ from torch import Tensor
 from ganlab.device import one_thread
 from ganlab.errors import InputError
 from ganlab.imaging.volume import UNITS, Volume
-from ganlab.phantoms.build import LIMITS
 from ganlab.phantoms.head.anatomy import anatomy
 from ganlab.phantoms.head.block import Head
 from ganlab.phantoms.head.brain import ventricular
-from ganlab.phantoms.lesions import Lesion, check_lesion, draw_fillings, draw_flap, draw_lesion
+from ganlab.phantoms.lesions import Lesion, Spot, check_lesion, draw_fillings, draw_flap, draw_lesion
+from ganlab.phantoms.options import DRAWN_OPTIONS, PhantomOptions
 from ganlab.phantoms.patient import Deface, Patient, make_head, misaligned
-from ganlab.phantoms.scanner import Scanner, acquire_ct, acquire_fa, acquire_mr, acquire_pet, get_scanner
+from ganlab.phantoms.scanner import SCANNERS, Scanner, acquire_ct, acquire_fa, acquire_mr, acquire_pet
 from ganlab.phantoms.signals import mr_signals
 from ganlab.phantoms.tissues import INDEX, table
 from ganlab.phantoms.tracts import load_tracts, voxel_fa
@@ -28,11 +29,10 @@ MR = ("t1", "t2", "pd", "flair")
 MODALITIES = (*MR, "ct", "fa", "pet", "labels")
 FIELD_OF_VIEW = np.array([[-96.0, 96.0], [-128.0, 112.0], [-140.0, 100.0]])  # mm, RAS: the head and upper neck
 SPACINGS = (0.5, 8.0)  # mm
-MISALIGNMENTS = (0.0, 12.0)  # mm
 BRAIN = [INDEX[t] for t in ("grey matter", "white matter", "fluid", "tumour", "necrosis", "oedema", "plaque", "blood")]
-BLOCK = 48  # voxels along each edge of the blocks that a volume is made in; 192 and 240 are multiples
+BLOCK = 48  # voxels along each edge of a block; 192 and 240 are multiples
 SEEDS = 2**63
-THREADS = 2  # blocks at a time, one core each; the bytes do not depend on it
+THREADS = 2  # blocks rendered at a time; the bytes do not depend on it
 
 
 def make_patient(
@@ -42,14 +42,8 @@ def make_patient(
     device: str = "cpu",
     progress: Callable[[float], None] | None = None,
     *,
-    lesion: str | Lesion | None = None,
-    misalign: float = 0.0,
-    scanner: str | Scanner = "research",
-    field: float = 3.0,
-    defaced: bool = False,
-    craniotomy: bool = False,
-    fillings: bool = False,
-    **build: float,
+    options: PhantomOptions | None = None,
+    **changes: Any,
 ) -> dict[str, Volume]:
     """Volumes of the patient with this seed, all on one RAS grid of isotropic spacing in mm.
 
@@ -57,81 +51,127 @@ def make_patient(
     myelin-like uptake, white matter = 1; labels: uint8 index into LABELS, the tissue that covers most of the voxel. At
     1 mm: 192 x 240 x 240 voxels. The same request gives the same bytes on a CPU.
 
-    lesion: "tumour", "plaques" or "bleed", drawn from the seed, or a Lesion of given place and size. misalign: mm by
-    which throat and jaw moved between the scans (0 to 12; the skull about a third of it): CT and labels stay, all
-    others move. scanner: a name from SCANNERS or a Scanner. defaced: the face is cut away, as from public scans.
-    craniotomy: a bone flap; fillings: amalgam in the teeth, with its streaks. build: fields of Build that replace what
-    the seed drew: ventricles (relative to the mean), skull and fat (mm, scalp) and others.
+    options: what the patient has beside its seed, and the scanner; changes: fields of PhantomOptions by keyword, as in
+    `make_patient(7, lesion="tumour", misalign=3)`. By keyword, `lesion` may also be a Lesion of given places and sizes,
+    and `scanner` a Scanner.
 
-    Raises InputError for an unknown modality, lesion, scanner, field or build, for a seed that is not a non-negative
-    integer, and for spacing or misalignment out of range.
+    Raises InputError for an unknown modality or option, for a seed that is not a non-negative integer, and for a
+    spacing or an option out of range.
     """
     modalities = tuple(modalities)
-    check_request(seed, modalities, spacing, misalign, build)
-    mr_signals("t1", field)  # refuses a field, whatever is asked for
-    scanner = get_scanner(scanner) if isinstance(scanner, str) else scanner
-    sources = {m: mr_signals(m, field, device, scanner.fat_suppressed) for m in MR if m in modalities}
+    check_request(seed, modalities, spacing)
+    options, lesion, scanner = _wishes(options or PhantomOptions(), changes)
+    sources = {m: mr_signals(m, options.field, device, scanner.fat_suppressed) for m in MR if m in modalities}
     sources |= {m: table(column, device) for m, column in (("ct", "hu"), ("pet", "pet")) if m in modalities}
-    generator = torch.Generator().manual_seed(int(seed))
     with torch.inference_mode():
-        patient = make_head(generator, device)
-        # What follows is drawn after the head, each from a stream of its own: no request changes another's head.
-        extra = [stream(seed, k) for k in range(5)]
-        if isinstance(lesion, str):
-            lesion = draw_lesion(lesion, extra[0])
-        changes = build | ({"lesion": check_lesion(lesion)} if lesion else {})
-        changes |= {"flap": draw_flap(extra[1])} if craniotomy else {}
-        changes |= {"fillings": draw_fillings(extra[2])} if fillings else {}
-        patient = replace(patient, build=replace(patient.build, **changes))
-        moved = misaligned(patient, misalign, extra[3]) if misalign else patient
-        mask = Deface(extra[4]) if defaced else None
+        patient, moved, deface = _states(seed, options, lesion, device)
 
     shape = tuple(int(n) for n in np.round((FIELD_OF_VIEW[:, 1] - FIELD_OF_VIEW[:, 0]) / spacing))
-    axes = [
-        torch.from_numpy(low + spacing * (np.arange(n) + 0.5)).float().to(device)
-        for low, n in zip(FIELD_OF_VIEW[:, 0], shape, strict=True)
-    ]
     arrays = {m: np.empty(shape, np.uint8 if m == "labels" else np.float32) for m in modalities}
-    if fillings and "ct" in arrays:
+    if options.fillings and "ct" in arrays:
         arrays["metal"] = np.empty(shape, np.float32)
         sources["metal"] = torch.zeros_like(sources["ct"])
         sources["metal"][INDEX["metal"]] = 1.0
     still = {m for m in arrays if m in ("ct", "labels", "metal")}
+    states = [(patient, still), (moved, set(arrays) - still)] if options.misalign else [(patient, set(arrays))]
+    _fill(arrays, states, spacing, device, deface, sources, progress)
+
+    metal = arrays.pop("metal", None)
+    with ThreadPoolExecutor(THREADS) as pool:
+        jobs = [pool.submit(_acquire, m, arrays[m], spacing, scanner, seed, metal) for m in modalities]
+        images = {m: job.result() for m, job in zip(modalities, jobs, strict=True)}
+    affine = np.diag([spacing, spacing, spacing, 1.0])
+    affine[:3, 3] = FIELD_OF_VIEW[:, 0] + spacing / 2
+    return {m: Volume(a, affine, UNITS.get(m, "arbitrary"), m) for m, a in images.items()}
+
+
+def _wishes(options: PhantomOptions, changes: dict[str, Any]) -> tuple[PhantomOptions, Lesion | str | None, Scanner]:
+    """The options with changes; the lesion, placed or still to be drawn; and the scanner. Raises InputError."""
+    lesion, scanner = changes.get("lesion"), changes.get("scanner")
+    changes = changes | ({"lesion": check_lesion(lesion).kind} if isinstance(lesion, Lesion) else {})
+    changes = changes | ({"scanner": options.scanner} if isinstance(scanner, Scanner) else {})
+    options = replace(options, **changes)
+    if not isinstance(lesion, Lesion):
+        spot = options.lesion_spot()
+        lesion = check_lesion(Lesion(options.lesion, (Spot(*spot),))) if options.lesion and spot else options.lesion
+    return options, lesion, scanner if isinstance(scanner, Scanner) else SCANNERS[options.scanner]
+
+
+def _states(
+    seed: int, options: PhantomOptions, lesion: Lesion | str | None, device: str
+) -> tuple[Patient, Patient, Deface | None]:
+    """The patient, the patient when the other scans were made, and what defacing cuts away."""
+    patient = make_head(torch.Generator().manual_seed(int(seed)), device)
+    # Whatever else is drawn comes from a stream of its own, so that no option changes another's result or the head.
+    streams = [stream(seed, k) for k in range(5)]
+    build = {name: value for name in DRAWN_OPTIONS if (value := getattr(options, name)) is not None}
+    if isinstance(lesion, str):
+        lesion = draw_lesion(lesion, streams[0])
+    build |= {"lesion": lesion} if lesion else {}
+    build |= {"flap": draw_flap(streams[1])} if options.craniotomy else {}
+    build |= {"fillings": draw_fillings(streams[2])} if options.fillings else {}
+    patient = replace(patient, build=replace(patient.build, **build))
+    moved = misaligned(patient, options.misalign, streams[3]) if options.misalign else patient
+    return patient, moved, Deface(streams[4]) if options.defaced else None
+
+
+def _fill(
+    arrays: dict[str, np.ndarray],
+    states: list[tuple[Patient, set[str]]],
+    spacing: float,
+    device: str,
+    deface: Deface | None,
+    sources: dict[str, Tensor],
+    progress: Callable[[float], None] | None,
+) -> None:
+    """Render into arrays, block by block, the modalities that see each state of the patient."""
+    shape = next(iter(arrays.values())).shape
+    axes = [
+        torch.from_numpy(low + spacing * (np.arange(n) + 0.5)).float().to(device)
+        for low, n in zip(FIELD_OF_VIEW[:, 0], shape, strict=True)
+    ]
 
     def fill(block: tuple[slice, ...]) -> None:
         with torch.inference_mode():
             grid = torch.meshgrid(*(a[s] for a, s in zip(axes, block, strict=True)), indexing="ij")
-            points = torch.stack(grid)
-            for who, wanted in ((patient, still), (moved, set(arrays) - still)) if misalign else ((patient, arrays),):
+            points = torch.stack(grid).reshape(3, -1)
+            for patient, wanted in states:
                 if wanted:
-                    render(who, points.reshape(3, -1), spacing, mask, sources, {m: arrays[m][block] for m in wanted})
+                    render(patient, points, spacing, deface, sources, {m: arrays[m][block] for m in wanted})
 
     each(fill, list(blocks(shape, BLOCK if device == "cpu" else 4 * BLOCK)), progress)
-    affine = np.diag([spacing, spacing, spacing, 1.0])
-    affine[:3, 3] = FIELD_OF_VIEW[:, 0] + spacing / 2
-    metal = arrays.pop("metal", None)
-
-    def acquire(m: str) -> np.ndarray:
-        rng = np.random.default_rng([int(seed), MODALITIES.index(m)])
-        if m in MR:
-            return acquire_mr(arrays[m], spacing, scanner, rng)
-        if m == "ct":
-            return acquire_ct(arrays[m], spacing, scanner, rng, metal)
-        if m == "fa":
-            return acquire_fa(arrays[m], spacing, scanner, rng)
-        return acquire_pet(arrays[m], spacing, rng) if m == "pet" else arrays[m]
-
-    with ThreadPoolExecutor(THREADS) as pool:
-        images = dict(zip(modalities, pool.map(acquire, modalities), strict=True))
-    return {m: Volume(a, affine, UNITS.get(m, "arbitrary"), m) for m, a in images.items()}
 
 
-def render(patient: Patient, points: Tensor, spacing: float, mask, sources: dict, arrays: dict) -> None:
-    """Write what every modality of `arrays` sees at points (3, N) into its part of a volume."""
+def _acquire(
+    modality: str, array: np.ndarray, spacing: float, scanner: Scanner, seed: int, metal: np.ndarray | None
+) -> np.ndarray:
+    """What the scanner stores of a modality's signals."""
+    rng = np.random.default_rng([int(seed), MODALITIES.index(modality)])
+    if modality in MR:
+        return acquire_mr(array, spacing, scanner, rng)
+    if modality == "ct":
+        return acquire_ct(array, spacing, scanner, rng, metal)
+    if modality == "fa":
+        return acquire_fa(array, spacing, scanner, rng)
+    return acquire_pet(array, spacing, rng) if modality == "pet" else array
+
+
+def render(
+    patient: Patient,
+    points: Tensor,
+    spacing: float,
+    deface: Deface | None,
+    sources: dict[str, Tensor],
+    arrays: dict[str, np.ndarray],
+) -> None:
+    """Write what each modality sees at points (3, N) into its array.
+
+    sources: (tissues,) signal of each tissue, by modality; labels and FA are computed from tissue shares.
+    """
     head = patient.head(points, spacing)
     shares = anatomy(head)
-    if mask is not None:
-        cut = mask(head.p, patient)
+    if deface is not None:
+        cut = deface(head.p, patient)
         shares[:, cut] = 0.0
         shares[INDEX["background"], cut] = 1.0
     shape = next(iter(arrays.values())).shape
@@ -159,13 +199,13 @@ def brain_fa(shares: Tensor, head: Head) -> Tensor:
 
 
 def stream(seed: int, k: int) -> torch.Generator:
-    """The k-th generator of a seed besides the head's own."""
+    """The k-th generator of a seed beside the head's own."""
     state = np.random.SeedSequence([int(seed), k]).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(state >> np.uint64(1)))
 
 
 def each(work: Callable, items: list, progress: Callable[[float], None] | None) -> None:
-    """work(item) for all, a few at a time; progress hears the share that is done."""
+    """work(item) for all, a few at a time; progress is called with the share done."""
     with ThreadPoolExecutor(THREADS, initializer=one_thread) as pool:
         jobs = [pool.submit(work, item) for item in items]
         try:
@@ -197,10 +237,11 @@ def _largest(shares: Tensor) -> Tensor:
     return label
 
 
-def check_request(seed, modalities: tuple[str, ...], spacing: float, misalign: float = 0.0, build=()) -> None:
+def check_request(seed: Any, modalities: tuple[str, ...], spacing: float) -> None:
+    """Raise InputError unless these can be made."""
     unknown = [m for m in modalities if m not in MODALITIES]
     if unknown or not modalities:
-        raise InputError(f'Modality "{", ".join(unknown)}" is not made; choose from {", ".join(MODALITIES)}.')
+        raise InputError(f'Modality "{", ".join(unknown)}" is not known; choose from {", ".join(MODALITIES)}.')
     whole = isinstance(seed, int | np.integer | float) and not isinstance(seed, bool) and float(seed).is_integer()
     if not whole or not 0 <= seed < SEEDS:
         raise InputError(f"Seed {seed} is not a whole number from 0 to {SEEDS - 1:,}; choose one such as 7.")
@@ -211,13 +252,3 @@ def check_request(seed, modalities: tuple[str, ...], spacing: float, misalign: f
             + (f" and would need {size:,.0f} GiB per volume" if 0 < spacing < SPACINGS[0] else "")
             + "; 1 mm is usual."
         )
-    if not MISALIGNMENTS[0] <= misalign <= MISALIGNMENTS[1]:
-        raise InputError(
-            f"Misalignment {misalign:g} mm is outside {MISALIGNMENTS[0]:g}-{MISALIGNMENTS[1]:g} mm; 3 mm is usual."
-        )
-    for name, value in dict(build).items():
-        if name not in LIMITS:
-            raise InputError(f'Build "{name}" is not known; choose from {", ".join(LIMITS)}.')
-        low, high = LIMITS[name]
-        if not low <= value <= high:
-            raise InputError(f"{name.capitalize()} {value:g} is outside {low:g}-{high:g}.")

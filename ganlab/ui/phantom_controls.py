@@ -1,32 +1,21 @@
-"""A phantom patient's controls beside its seed: what it has, how its head is built, what scanner sees it."""
+"""The controls of a phantom patient beside its seed, one for each option that `PhantomOptions` puts on the page."""
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import NamedTuple
 
 import gradio as gr
 
+from ganlab.phantoms.options import DRAWN_OPTIONS, OPTIONS, PATIENT, SCANNER, PhantomOptions
+from ganlab.settings import Setting, number
 from ganlab.ui.components import QUIET
-from ganlab.ui.phantom_options import Options, seed_build
 
-# As ganlab.phantoms has them; the page opens without loading it.
-LESIONS = {"none": "None", "tumour": "Tumour", "plaques": "Plaques", "bleed": "Bleed"}
-SCANNERS = {
-    "research": "Research: 3-D, quiet",
-    "fat-suppressed": "Fat-suppressed",
-    "clinical": "Clinical: slices of 4 mm",
-    "noisy": "Noisy: an old coil and tube",
-}
-FIELDS = (1.5, 3.0)  # T
-RANGES = {"misalign": (0.0, 12.0), "ventricles": (0.5, 2.5), "skull": (3.0, 12.0), "fat": (0.8, 12.0)}
-
-EXTRAS = {"craniotomy": "Craniotomy", "fillings": "Dental fillings", "defaced": "Defaced"}
-SLIDERS = {  # label, what the seed has
-    "ventricles": ("Ventricle width", "{:g} times the mean in patient {}"),
-    "skull": ("Skull, mm", "{:g} mm in patient {}"),
-    "fat": ("Scalp fat, mm", "{:g} mm in patient {}"),
-}
-MACHINE = {"scanner", "field"}  # options that are not the patient's
+SECTIONS = {PATIENT: "Patient", SCANNER: "Scanner"}
+ON_PAGE = {each.name: each for each in OPTIONS if each.extra["section"]}
+SET = [name for name in ON_PAGE if name not in DRAWN_OPTIONS]  # options with a default of their own
+DRAWN = [name for name in ON_PAGE if name in DRAWN_OPTIONS]  # sliders that start where the seed has them
+NONE = "none"  # the choice of an optional setting that stands for None
 SEED_LIMIT = 2**31
 
 
@@ -34,76 +23,83 @@ def is_seed(seed: float | None) -> bool:
     return seed is not None and seed == int(seed) and 0 <= seed < SEED_LIMIT
 
 
-def options_of(
-    seed: int, lesion: str, extras: list[str], misalign: float, scanner: str, field: float, own: dict | None, **sliders
-) -> Options:
-    """The options that the controls describe.
+def options_of(seed: int, own: dict | None = None, **values) -> PhantomOptions:
+    """The options that the controls describe; a control that is missing stands at its default.
 
-    own: what `stand` last set the sliders to. One that has not been moved since, or was set for another seed, leaves
-    the patient as the seed has it.
+    own: what `seed_values` last set the drawn sliders to. A slider that was not moved since, or was set for another
+    seed, leaves the patient as the seed has it. Raises InputError for a value out of range.
     """
-    moved = {name: round(value, 1) for name, value in sliders.items()} if own and own["seed"] == seed else {}
-    return Options(
-        lesion=None if lesion == "none" else lesion,
-        **{name: name in extras for name in EXTRAS},
-        misalign=float(misalign),
-        scanner=scanner,
-        field=float(field),
-        **{name: value for name, value in moved.items() if value != own[name]},
-    )
+    chosen = {name: _from_control(ON_PAGE[name], values[name]) for name in SET if name in values}
+    if own and own["seed"] == seed:
+        moved = {name: round(values[name], 1) for name in DRAWN if name in values}
+        chosen |= {name: value for name, value in moved.items() if value != own[name]}
+    return PhantomOptions(**chosen)
 
 
-def linked_options(query: dict[str, str]) -> Options:
-    """The options that an address asks for; what is missing or makes no sense in it is as the seed has it."""
-    known = {
-        "lesion": {name: name for name in LESIONS if name != "none"},
-        "scanner": {name: name for name in SCANNERS},
-        "field": {f"{tesla:g}": tesla for tesla in FIELDS},
-        **{name: {"1": True} for name in EXTRAS},
-    }
-    found = {name: values[query[name]] for name, values in known.items() if query.get(name) in values}
-    for name, (low, high) in RANGES.items():
+def _from_control(setting: Setting, value):
+    if setting.optional and value == NONE:
+        return None
+    return float(value) if setting.kind is float else value
+
+
+def linked_options(query: dict[str, str]) -> PhantomOptions:
+    """The options that an address asks for; a missing or invalid one is as the seed has it."""
+    found: dict = {}
+    for name, setting in ON_PAGE.items():
         try:
-            value = round(float(query.get(name, "")), 1)
-        except ValueError:
+            PhantomOptions(**{name: (value := _from_link(setting, query[name]))})
+        except (KeyError, ValueError):
             continue
-        if low <= value <= high:
-            found[name] = value
-    return Options(**found)
+        found[name] = value
+    return PhantomOptions(**found)
 
 
-def stand(seed: int) -> dict[str, float]:
-    """Where the sliders of a seed stand, and the seed."""
-    return {"seed": seed, **{name: round(value, 1) for name, value in seed_build(seed).items()}}
+def _from_link(setting: Setting, text: str):
+    """A value as PhantomOptions.texts writes it. Raises KeyError or ValueError."""
+    if setting.kind is bool:
+        return {"1": True}[text]
+    if setting.choices:
+        return {number(value): value for value in setting.choices}[text]
+    return round(float(text), 1)
 
 
-def set_sliders(seed: float | None, own: dict | None, wishes: dict[str, float] | None = None) -> list:
-    """Show the sliders, each where it is wished to be, else where the seed has it, unless they were set for it."""
-    if not is_seed(seed) or (own and own["seed"] == seed):
-        return [gr.skip()] * (2 + len(SLIDERS))
-    own = stand(int(seed))
-    places = {name: (wishes or {}).get(name, own[name]) for name in SLIDERS}
-    infos = {name: words.format(own[name], own["seed"]) for name, (_, words) in SLIDERS.items()}
-    return [own, gr.Column(visible=True), *(gr.Slider(value=places[name], info=infos[name]) for name in SLIDERS)]
+def seed_values(seed: int) -> dict[str, float]:
+    """Where the drawn sliders of a seed stand, and the seed."""
+    from ganlab.phantoms.build import seed_build
+
+    build = seed_build(seed)
+    return {"seed": seed, **{name: round(getattr(build, name), 1) for name in DRAWN}}
+
+
+def set_sliders(seed: float | None, own: dict | None, wanted: dict[str, float] | None = None) -> list:
+    """Show the drawn sliders at the wanted values, else at the seed's, unless they were already set for this seed."""
+    if seed is None or not is_seed(seed) or (own and own["seed"] == seed):
+        return [gr.skip()] * (2 + len(DRAWN))
+    own = seed_values(int(seed))
+    values = {name: (wanted or {}).get(name, own[name]) for name in DRAWN}
+    sliders = [gr.Slider(value=values[name], info=_drawn_words(ON_PAGE[name], own)) for name in DRAWN]
+    return [own, gr.Column(visible=True), *sliders]
+
+
+def _drawn_words(setting: Setting, own: dict) -> str:
+    """1.4 times the mean in patient 7."""
+    return f"{number(own[setting.name])} {setting.unit} in patient {own['seed']}"
 
 
 def follow_seed(seed: float | None, own: dict | None) -> list:
-    """`set_sliders`, unless they are not on the page yet: they come when their section is first opened."""
+    """`set_sliders` if the sliders are already on the page: they appear when their section is first opened."""
     return set_sliders(seed, own or {"seed": seed})
 
 
-def show_options(seed: int, options: Options) -> list:
-    """What the controls in `Sections.shown` show of options; sections that differ from the seed's patient open."""
+def show_options(seed: int, options: PhantomOptions) -> list:
+    """Values of the components in `Sections.shown` for these options; sections with a chosen option open."""
     chosen = options.chosen()
+    values = {name: getattr(options, name) for name in SET}
+    open_sections = {ON_PAGE[name].extra["section"] for name in chosen if name in ON_PAGE}
     return [
-        options.lesion or "none",
-        [name for name in EXTRAS if name in chosen],
-        options.misalign,
-        options.scanner,
-        options.field,
-        gr.Accordion(open=not chosen.keys() <= MACHINE),
-        gr.Accordion(open=not chosen.keys().isdisjoint(MACHINE)),
-        *set_sliders(seed, None if chosen else {"seed": seed}, chosen),
+        *(NONE if value is None else value for value in values.values()),
+        *(gr.Accordion(open=section in open_sections) for section in SECTIONS),
+        *set_sliders(seed, None if chosen else {"seed": seed}, {n: v for n, v in chosen.items() if n in DRAWN}),
     ]
 
 
@@ -115,28 +111,38 @@ class Sections(NamedTuple):
 def sections(seed: gr.Number) -> Sections:
     """Add the folded sections Patient and Scanner to the Blocks that are being built."""
     own = gr.State(None)
-    with gr.Accordion("Patient", open=False, elem_id="patient") as patient:
-        lesion = gr.Radio([(words, name) for name, words in LESIONS.items()], value="none", label="Lesion")
-        extras = gr.CheckboxGroup([(words, name) for name, words in EXTRAS.items()], label="Besides")
-        misalign = gr.Slider(
-            *RANGES["misalign"],
-            value=0,
-            step=0.5,
-            label="Misaligned, mm",
-            info="Between MR and CT: throat and jaw this far, the skull a third of it",
-            buttons=[],
-            elem_id="misalign",
-        )
-        with gr.Column(visible=False, elem_classes="gl-source") as head:
-            sliders = {
-                name: gr.Slider(*RANGES[name], step=0.1, label=label, buttons=[], elem_id=name)
-                for name, (label, _) in SLIDERS.items()
-            }
-    with gr.Accordion("Scanner", open=False, elem_id="scanner") as machine:
-        scanner = gr.Radio([(words, name) for name, words in SCANNERS.items()], value="research", label="Preset")
-        field = gr.Radio([(f"{tesla:g} T", tesla) for tesla in FIELDS], value=3.0, label="MR field")
+    controls: dict[str, gr.components.Component] = {}
+    accordions = {}
+    for section, title in SECTIONS.items():
+        with gr.Accordion(title, open=False, elem_id=section) as accordions[section]:
+            settings = [ON_PAGE[name] for name in SET if ON_PAGE[name].extra["section"] == section]
+            for _, alike in groupby(settings, lambda setting: setting.kind):
+                with gr.Group():
+                    controls |= {setting.name: _control(setting) for setting in alike}
+            if section == PATIENT:
+                with gr.Column(visible=False, elem_classes="gl-source") as head:
+                    sliders = {name: _control(ON_PAGE[name]) for name in DRAWN}
     standing = [own, head, *sliders.values()]
-    patient.expand(set_sliders, [seed, own], standing, **QUIET)
+    accordions[PATIENT].expand(set_sliders, [seed, own], standing, **QUIET)
     seed.change(follow_seed, [seed, own], standing, **QUIET)
-    choices = {"lesion": lesion, "extras": extras, "misalign": misalign, "scanner": scanner, "field": field}
-    return Sections({**choices, "own": own, **sliders}, [*choices.values(), patient, machine, *standing])
+    return Sections({**controls, "own": own, **sliders}, [*controls.values(), *accordions.values(), *standing])
+
+
+def _control(setting: Setting) -> gr.components.Component:
+    """A checkbox, a choice or a slider, as the setting's type asks for."""
+    if setting.kind is bool:
+        return gr.Checkbox(setting.default, label=setting.title)
+    if setting.choices:
+        choices = [(label, value) for value, label in setting.choices.items()]
+        choices = [("None", NONE), *choices] if setting.optional else choices
+        return gr.Radio(choices, value=NONE if setting.default is None else setting.default, label=setting.title)
+    return gr.Slider(
+        setting.low,
+        setting.high,
+        value=setting.default,
+        step=setting.step,
+        label=f"{setting.title}, {setting.unit}" if setting.unit else setting.title,
+        info=setting.help if setting.default is not None else None,
+        buttons=[],
+        elem_id=setting.name,
+    )

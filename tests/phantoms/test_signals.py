@@ -18,7 +18,6 @@ from ganlab.phantoms.scanner import (
     acquire_mr,
     acquire_pet,
     blur,
-    get_scanner,
     metal_streaks,
 )
 from ganlab.phantoms.signals import (
@@ -223,12 +222,6 @@ def test_another_modality_is_refused_in_a_sentence():
 
 
 # Scanners
-
-
-def test_an_unknown_scanner_is_refused_with_the_choices():
-    assert get_scanner("clinical").slice_thickness == 4
-    with pytest.raises(InputError, match="research, fat-suppressed, clinical, noisy"):
-        get_scanner("magnet")
 
 
 def ball(shape=(40, 44, 48), inside=1.0, outside=0.0):

@@ -1,59 +1,72 @@
-"""The phantom's controls: what they offer is what can be made, and untouched they ask for nothing."""
+"""The phantom's controls: one for each declared option; untouched, they ask for nothing."""
 
 from dataclasses import asdict
 
 import gradio as gr
 import pytest
 
-from ganlab.ui import phantom_controls as phantoms
-from ganlab.ui.phantom_controls import follow_seed, linked_options, options_of, set_sliders, show_options, stand
-from ganlab.ui.phantom_options import BUILD, Options, seed_build
-
-UNTOUCHED = {"lesion": "none", "extras": [], "misalign": 0, "scanner": "research", "field": 3}
-
-
-def test_the_controls_offer_what_the_phantom_can_make():
-    from ganlab.phantoms import LESIONS, SCANNERS
-    from ganlab.phantoms.build import LIMITS
-    from ganlab.phantoms.signals import FIELDS
-    from ganlab.phantoms.volumes import MISALIGNMENTS
-
-    assert tuple(phantoms.LESIONS) == ("none", *LESIONS)
-    assert phantoms.SCANNERS.keys() == SCANNERS.keys() and set(phantoms.FIELDS) == set(FIELDS)
-    limits = {"misalign": MISALIGNMENTS, **{name: LIMITS[name] for name in BUILD}}
-    assert limits == phantoms.RANGES
-    assert tuple(phantoms.SLIDERS) == BUILD
+from ganlab.phantoms.options import OPTIONS, PhantomOptions
+from ganlab.ui.phantom_controls import (
+    DRAWN,
+    ON_PAGE,
+    follow_seed,
+    linked_options,
+    options_of,
+    sections,
+    seed_values,
+    set_sliders,
+    show_options,
+)
 
 
-def test_every_option_has_its_control():
+@pytest.fixture
+def inputs():
     with gr.Blocks():
-        inputs = phantoms.sections(gr.Number(7)).inputs
-    settings = {name: control.value for name, control in inputs.items()}
-    assert options_of(7, **{**settings, "extras": []}) == Options()
-    assert {*inputs, *phantoms.EXTRAS} - {"own", "extras"} == asdict(Options()).keys()
+        return sections(gr.Number(7)).inputs
+
+
+def test_every_option_of_the_page_has_a_control_with_its_choices_and_range(inputs):
+    assert {*inputs} - {"own"} == {each.name for each in OPTIONS if each.extra["section"]}
+    for name, setting in ON_PAGE.items():
+        control = inputs[name]
+        assert control.label.startswith(setting.title)
+        if setting.choices:
+            assert [value for _, value in control.choices] == ["none"] * setting.optional + [*setting.choices]
+        elif setting.kind is float:
+            assert (control.minimum, control.maximum, control.step) == (setting.low, setting.high, setting.step)
+
+
+def test_untouched_controls_ask_for_nothing(inputs):
+    values = {name: control.value for name, control in inputs.items()}
+    assert options_of(7, **values) == options_of(7) == PhantomOptions()
 
 
 def test_a_slider_that_was_not_moved_leaves_the_patient_as_the_seed_has_it():
-    own = stand(9000)
-    sliders = {name: own[name] for name in phantoms.SLIDERS}
-    assert options_of(9000, **UNTOUCHED, own=own, **sliders) == Options()
-    moved = options_of(9000, **UNTOUCHED, own=own, **{**sliders, "skull": 10.000000001})
-    assert moved == Options(skull=10.0)
+    own = seed_values(9000)
+    sliders = {name: own[name] for name in DRAWN}
+    assert options_of(9000, own, **sliders) == PhantomOptions()
+    assert options_of(9000, own, **{**sliders, "skull": 10.000000001}) == PhantomOptions(skull=10.0)
 
 
 def test_sliders_that_were_set_for_another_seed_or_never_ask_for_nothing():
-    elsewhere = dict.fromkeys(phantoms.SLIDERS, 1.7)
-    assert options_of(9001, **UNTOUCHED, own=stand(9000), **elsewhere) == Options()
-    assert options_of(9001, **UNTOUCHED, own=None, **elsewhere) == Options()
+    elsewhere = dict.fromkeys(DRAWN, 1.7)
+    assert options_of(9001, seed_values(9000), **elsewhere) == PhantomOptions()
+    assert options_of(9001, None, **elsewhere) == PhantomOptions()
 
 
-def test_sliders_stand_within_their_range_where_the_seed_has_them():
-    for seed in range(40):
+def test_sliders_start_at_the_seeds_own_values_within_their_range():
+    import torch
+
+    from ganlab.phantoms.patient import make_head
+
+    build = make_head(torch.Generator().manual_seed(9000)).build
+    for seed in range(8990, 9030):
         own, head, *sliders = set_sliders(seed, None)
         assert own["seed"] == seed and head.visible
-        for (name, drawn), slider in zip(seed_build(seed).items(), sliders, strict=True):
-            low, high = phantoms.RANGES[name]
-            assert low <= slider.value <= high and slider.value == own[name] == pytest.approx(drawn, abs=0.051)
+        for name, slider in zip(DRAWN, sliders, strict=True):
+            assert ON_PAGE[name].low <= slider.value <= ON_PAGE[name].high and slider.value == own[name]
+            if seed == 9000:
+                assert slider.value == pytest.approx(getattr(build, name), abs=0.051)
 
 
 def test_sliders_follow_the_seed_once_they_are_on_the_page():
@@ -61,21 +74,27 @@ def test_sliders_follow_the_seed_once_they_are_on_the_page():
         return "seed" in outputs[0]
 
     assert set_by(set_sliders(7, None)) and not set_by(follow_seed(7, None))
-    assert set_by(follow_seed(8, stand(7)))
+    assert set_by(follow_seed(8, seed_values(7)))
     for again in (follow_seed, set_sliders):
-        assert not set_by(again(7, stand(7))), "sliders of this seed stay where they were moved"
-        assert not set_by(again(None, stand(7))) and not set_by(again(-1, stand(7)))
+        assert not set_by(again(7, seed_values(7))), "sliders of this seed stay where they were moved"
+        assert not set_by(again(None, seed_values(7))) and not set_by(again(-1, seed_values(7)))
 
 
 def test_a_link_shows_its_options_and_opens_the_sections_they_are_in():
-    lesion, extras, misalign, scanner, field, patient, machine, own, _, *sliders = show_options(
-        9000, Options(lesion="bleed", defaced=True, ventricles=2.0)
+    *values, patient, scanner, own, _, ventricles, skull, fat = show_options(
+        9000, PhantomOptions(lesion="bleed", defaced=True, ventricles=2.0)
     )
-    assert (lesion, extras, misalign, scanner, field) == ("bleed", ["defaced"], 0, "research", 3)
-    assert patient.open and not machine.open
-    assert [slider.value for slider in sliders] == [2.0, own["skull"], own["fat"]]
-    _, _, _, _, _, patient, machine, own, *_ = show_options(9000, Options(field=1.5))
-    assert machine.open and not patient.open
+    assert values == ["bleed", False, False, True, 0.0, "research", 3.0]
+    assert patient.open and not scanner.open
+    assert [ventricles.value, skull.value, fat.value] == [2.0, own["skull"], own["fat"]]
+    *values, patient, scanner, own, _, _, _, _ = show_options(9000, PhantomOptions(field=1.5))
+    assert values[0] == "none" and scanner.open and not patient.open
+
+
+def test_a_link_asks_for_the_options_that_it_was_made_from():
+    options = PhantomOptions("bleed", True, True, True, 3.5, 1.3, 7.0, 0.8, "fat-suppressed", 1.5)
+    assert {*options.texts()} == {*ON_PAGE} and linked_options(options.texts()) == options
+    assert all(asdict(options)[name] != asdict(PhantomOptions())[name] for name in ON_PAGE)
 
 
 @pytest.mark.parametrize(
@@ -94,4 +113,4 @@ def test_a_link_shows_its_options_and_opens_the_sections_they_are_in():
     ],
 )
 def test_what_makes_no_sense_in_a_link_is_as_the_seed_has_it(query):
-    assert linked_options(query) == Options()
+    assert linked_options(query) == PhantomOptions()

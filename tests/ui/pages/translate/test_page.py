@@ -32,8 +32,8 @@ def solved(monkeypatch, make_case):
 
 
 UNTOUCHED = {
-    "lesion": "none", "extras": [], "misalign": 0, "scanner": "research", "field": 3, "own": None,
-    "ventricles": 0.5, "skull": 3, "fat": 0.8,
+    "lesion": "none", "craniotomy": False, "fillings": False, "defaced": False, "misalign": 0, "scanner": "research",
+    "field": 3, "own": None, "ventricles": 0.5, "skull": 3, "fat": 0.8,
 }  # fmt: skip
 
 
