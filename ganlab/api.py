@@ -107,13 +107,14 @@ def evaluate(
     >>> ganlab.evaluate(ct, ct)["mae"]
     0.0
     """
+    import numpy as np
+
     from ganlab.imaging.metrics import evaluate
     from ganlab.translation.tasks import get_task
 
     target = get_task(task).target
-    if mask is not None and not hasattr(mask, "dtype"):
-        mask = read(mask, "labels")
-    return evaluate(read(reference, target), read(prediction, target), mask, task)
+    inside = mask if mask is None or isinstance(mask, np.ndarray) else read(mask, "labels")
+    return evaluate(read(reference, target), read(prediction, target), inside, task)
 
 
 def register(moving: Scan, fixed: Scan) -> tuple[Volume, np.ndarray]:

@@ -1,21 +1,26 @@
-"""torch, imported when it is first used: it takes seconds, which neither the first page nor a --help should wait for.
+"""torch, imported when it is first used: the import takes seconds, and neither the first page nor --help needs it.
 
-`from ganlab.lazy import F, Tensor, torch` in a module that defines more than it computes. Tensor is for annotations.
+    from ganlab.lazy import F, Tensor, torch
+
+Tensor is for annotations. Unlike `lazy_loader.load`, this leaves `sys.modules` alone: SciPy and others look there for
+"torch" and would import it at once.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+__all__ = ["F", "Tensor", "torch"]
 
 
 class Lazy:
-    """A module's attributes; each is looked up once."""
+    """Looks up a module's attributes when they are asked for, each once."""
 
     def __init__(self, module: str):
         self._module = module
 
-    def __getattr__(self, name: str):
+    def __getattr__(self, name: str) -> Any:
         value = getattr(import_module(self._module), name)
         setattr(self, name, value)
         return value

@@ -164,6 +164,6 @@ def idle_share(pid: int, after: float = 5.0, over: float = 5.0) -> float | None:
     return (used() - start) / over
 
 
-def format_live(result: dict) -> str:
+def format_benchmark(result: dict) -> str:
     """For people: one line per measure."""
     return "\n".join(f"{name.replace('_', ' ')}: {value}" for name, value in result.items())

@@ -183,7 +183,7 @@ def benchmark_study(kills: int = 100, url: str | None = None, seed: int = 0) -> 
     return {"calm": run(50, 40, 0, url, seed), "killed": run(50, 40, kills, url, seed + 1)}
 
 
-def format_study(found: dict) -> str:
+def format_benchmark(found: dict) -> str:
     lines = []
     for name, r in found.items():
         lines.append(

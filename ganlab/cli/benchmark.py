@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
 from ganlab.cli.console import Device, Json, Seed, say
 from ganlab.errors import InputError
+
+BENCHMARKS = ("translate", "train", "toy", "dcgan", "live", "study")  # modules of ganlab.benchmarks
 
 
 def benchmark(
@@ -19,34 +23,19 @@ def benchmark(
     device: Device = "auto",
 ) -> None:
     """Time our way and the textbook way in one run, alternating, and print the ratio."""
+    if name not in BENCHMARKS:
+        raise InputError(f'Benchmark "{name}" is not known; choose from {", ".join(BENCHMARKS)}.')
+    module = import_module(f"ganlab.benchmarks.{name}")
     if name == "translate":
-        from ganlab.benchmarks.translate import benchmark_translate, format_benchmark
-
-        result = benchmark_translate(device, slices, rounds, seed)
+        result = module.benchmark_translate(device, slices, rounds, seed)
     elif name == "train":
-        from ganlab.benchmarks.train import benchmark_training, format_benchmark
-
-        result = benchmark_training(device, rounds, seed)
+        result = module.benchmark_training(device, rounds, seed)
     elif name == "toy":
-        from ganlab.benchmarks.toy import benchmark_toy, format_benchmark
-
-        result = benchmark_toy(device, rounds=rounds, seed=seed)
+        result = module.benchmark_toy(device, rounds=rounds, seed=seed)
     elif name == "dcgan":
-        from ganlab.benchmarks.dcgan import benchmark_dcgan, format_benchmark
-
-        result = benchmark_dcgan(device, rounds, seed)
+        result = module.benchmark_dcgan(device, rounds, seed)
     elif name == "live":
-        from ganlab.benchmarks.live import benchmark_live
-        from ganlab.benchmarks.live import format_live as format_benchmark
-
-        result = benchmark_live()
-    elif name == "study":
-        import os
-
-        from ganlab.benchmarks.study import benchmark_study
-        from ganlab.benchmarks.study import format_study as format_benchmark
-
-        result = benchmark_study(url=os.environ.get("GANLAB_DATABASE_URL"), seed=seed)
+        result = module.benchmark_live()
     else:
-        raise InputError(f'Benchmark "{name}" is not known; choose from translate, train, toy, dcgan, live, study.')
-    say(result, as_json, format_benchmark(result))
+        result = module.benchmark_study(url=os.environ.get("GANLAB_DATABASE_URL"), seed=seed)
+    say(result, as_json, module.format_benchmark(result))

@@ -14,6 +14,8 @@ import typer
 from ganlab.errors import InputError
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from ganlab.training import Event
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
@@ -53,10 +55,10 @@ def progress_bar(label: str, silent: bool) -> Callable[[float], None] | None:
     return show
 
 
-_displayed: list = []  # the rich.progress.Progress on the terminal: one at a time
+_displayed: list[Progress] = []  # on the terminal: one at a time
 
 
-def _display(progress) -> None:
+def _display(progress: Progress) -> None:
     if progress not in _displayed:
         stop_display()
         progress.start()
@@ -77,7 +79,9 @@ def make_folder(folder: Path) -> None:
         raise InputError(f'Folder "{folder}" cannot be created ({error.strerror}); choose another --out.') from error
 
 
-def narrate(events: Iterable[Event], silent: bool, unit: str = "", log=None) -> dict[str, float]:
+def narrate(
+    events: Iterable[Event], silent: bool, unit: str = "", log: Callable[[Event], None] | None = None
+) -> dict[str, float]:
     """Print a training's progress: a bar with the losses on a terminal, elsewhere a line every 20 steps.
 
     log(event) is called with every event. Returns the last step's losses, each averaged over those of the last 100

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -24,9 +25,9 @@ from ganlab.errors import InputError
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=ganlab.__doc__)
 
 app.command(name="app")(serve_app)
-for command in (info, models, toy, phantom, nodules, translate, evaluate, evaluate_models, cycle):
-    app.command()(command)
-for command in (generate, evaluate_generator, stimuli, train, experiment, benchmark):
+COMMANDS: list[Callable] = [info, models, toy, phantom, nodules, translate, evaluate, evaluate_models, cycle]
+COMMANDS += [generate, evaluate_generator, stimuli, train, experiment, benchmark]
+for command in COMMANDS:
     app.command()(command)
 app.add_typer(study, name="study")
 
