@@ -1,8 +1,8 @@
-"""The only place that knows about devices, precision and threads."""
+"""Devices, precision and threads: the only place that knows about them."""
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 
 from ganlab.errors import InputError
 
@@ -10,54 +10,54 @@ CHOICES = ("auto", "cpu", "cuda", "mps")
 
 
 def resolve(name: str = "auto") -> str:
-    """The device to use: the asked-for one if it is there, or the best there is for "auto"."""
+    """The device of that name, or the best available for "auto". Raises InputError for one that is not available."""
     import torch
 
     if name not in CHOICES:
         raise InputError(f'Device "{name}" is not known; choose one of {", ".join(CHOICES)}.')
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
-        return next(d for d in ("cuda", "mps", "cpu") if there[d])
-    if not there[name]:
+        return next(d for d in ("cuda", "mps", "cpu") if available[d])
+    if not available[name]:
         raise InputError(f'Device "{name}" is not available on this machine; use --device auto.')
     return name
 
 
-def autocast(device: str):
-    """For training: bfloat16 on CUDA, and on a processor with tiles for it (Intel AMX: two to three times as fast);
-    float32 elsewhere."""
+def autocast(device: str) -> AbstractContextManager:
+    """Precision for training: bfloat16 on CUDA and on processors with Intel AMX, where it is two to three times as fast
+    as float32; float32 elsewhere."""
     import torch
 
     return torch.autocast(device, torch.bfloat16) if precision(device) == "bfloat16" else nullcontext()
 
 
 def precision(device: str) -> str:
-    """Of trainings on a device."""
+    """The precision that trainings use on a device: "bfloat16" or "float32"."""
     import torch
 
-    tiles = device == "cpu" and torch.cpu.get_capabilities().get("amx_bf16")
-    return "bfloat16" if device == "cuda" or tiles else "float32"
+    has_amx = device == "cpu" and torch.cpu.get_capabilities().get("amx_bf16")
+    return "bfloat16" if device == "cuda" or has_amx else "float32"
 
 
-def exact(device: str):
-    """float32 within `autocast`, for what is not a network."""
+def exact(device: str) -> AbstractContextManager:
+    """float32 inside `autocast`, for computations other than networks."""
     import torch
 
     return torch.autocast(device, enabled=False) if device in ("cuda", "cpu") else nullcontext()
 
 
 def one_thread() -> None:
-    """Keep torch in the calling thread from starting threads of its own; unlike torch.set_num_threads, no other thread
-    hears of it. For small tensors, and where several threads fill the cores anyway."""
+    """Make torch use one thread in the calling thread only; torch.set_num_threads would change it for all. For small
+    tensors, and where several threads fill the cores anyway."""
     import torch
     from threadpoolctl import threadpool_limits
 
-    torch.get_num_threads()  # has its defaults set now, not later
+    torch.get_num_threads()  # so that torch sets its defaults now, not later
     threadpool_limits(1, user_api="openmp")
 
 
 def describe_device(device: str) -> str:
-    """The device as a person would name it, for model cards."""
+    """The device in words, for model cards."""
     import os
     import platform
 
@@ -69,7 +69,7 @@ def describe_device(device: str) -> str:
 
 
 def describe() -> dict:
-    """What this machine offers, for `python -m ganlab info`."""
+    """Versions, device and threads of this machine, for `ganlab info`."""
     import os
     import platform
 

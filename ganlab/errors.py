@@ -1,12 +1,12 @@
-"""The two ways a request can end early without being anyone's bug."""
+"""Two ways a request can end early that are not bugs."""
 
 
 class InputError(ValueError):
-    """A user's mistake, in one plain sentence: the value, the limit and the remedy.
+    """A user's mistake, told in one sentence: the value, the limit and the remedy.
 
-    The command line prints it and exits with 2; a page shows it and keeps what was there.
+    The command line prints the sentence and exits with 2; a page shows it and keeps its state.
     """
 
 
 class Cancelled(Exception):
-    """The user asked to stop."""
+    """The user cancelled the request."""

@@ -1,4 +1,4 @@
-"""Fixtures that more than one room's tests use."""
+"""What all tests share: hypothesis' profile, the order of tests, and fixtures."""
 
 import os
 from pathlib import Path
@@ -11,12 +11,12 @@ hypothesis.settings.load_profile("ganlab")
 
 
 def pytest_configure(config):
-    if hasattr(config, "workerinput"):  # as many processes as there are cores: a thread in each
+    if hasattr(config, "workerinput"):  # several processes fill the cores: one thread each
         os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def pytest_collection_modifyitems(items):
-    """The browser's tests last: they are the slowest, and they leave an event loop running in this thread."""
+    """Browser tests last: they are the slowest, and leave an event loop running in this thread."""
     items.sort(key=lambda item: "browser" in item.path.parts)
 
 

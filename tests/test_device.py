@@ -6,7 +6,7 @@ from ganlab.device import autocast, exact, precision
 
 
 @pytest.mark.parametrize(("offers", "dtype"), [({"amx_bf16": True}, torch.bfloat16), ({}, torch.float32)])
-def test_a_cpu_trains_in_bfloat16_where_it_has_tiles_for_it(monkeypatch, offers, dtype):
+def test_trains_in_bfloat16_on_a_cpu_with_amx(monkeypatch, offers, dtype):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: offers)
     x, kernel = torch.rand(1, 1, 8, 8), torch.rand(1, 1, 3, 3)
     with autocast("cpu"):
@@ -15,5 +15,5 @@ def test_a_cpu_trains_in_bfloat16_where_it_has_tiles_for_it(monkeypatch, offers,
             assert F.conv2d(x, kernel).dtype == torch.float32
         assert F.conv2d(x, kernel).dtype == dtype
     assert precision("cpu") == str(dtype).removeprefix("torch.") and precision("cuda") == "bfloat16"
-    with autocast("mps"), exact("mps"):  # neither has a say there
+    with autocast("mps"), exact("mps"):  # no effect there
         assert F.conv2d(x, kernel).dtype == torch.float32

@@ -1,4 +1,4 @@
-"""Known answers, inequalities, and what a perfect generator scores."""
+"""Known answers, inequalities between divergences, and the scores of a perfect generator."""
 
 import math
 
@@ -15,7 +15,7 @@ ONE = torch.tensor([1.0, 0.0])
 OTHER = torch.tensor([0.0, 1.0])
 
 
-def test_known_answers():
+def test_divergences_of_simple_distributions():
     log2 = math.log(2)
     assert float(d.entropy(HALF)) == pytest.approx(log2)
     assert float(d.entropy(ONE)) == 0
@@ -30,7 +30,7 @@ def test_known_answers():
     assert float(d.wasserstein_1d(torch.tensor([1.0, 0, 0]), torch.tensor([0, 0, 1.0]), 0.5)) == 1.0
 
 
-def test_gaussians_in_closed_form():
+def test_gaussians_match_the_closed_form():
     """KL of N(0, s) from N(m, t) is log(t / s) + (s^2 + m^2) / (2 t^2) - 1/2; the entropy is log(s sqrt(2 pi e))."""
     grid = d.Grid(1, 12.0, 2000)
 
@@ -50,7 +50,7 @@ masses = st.lists(st.floats(0, 1).map(lambda x: round(x, 9)), min_size=6, max_si
 
 @settings(max_examples=200, deadline=None)
 @given(masses, masses)
-def test_inequalities(a, b):
+def test_inequalities_between_divergences(a, b):
     p, q = (torch.tensor(x, dtype=torch.float64) / sum(x) for x in (a, b))
     js, tv, kl, h2 = d.js(p, q), d.total_variation(p, q), d.kl(p, q), d.squared_hellinger(p, q)
     assert 0 <= js <= math.log(2)
@@ -97,7 +97,7 @@ def test_a_collapsed_generator_scores_far_above_the_floor():
     assert float(found["js"]) == pytest.approx(eighth, abs=0.03)
 
 
-def test_points_that_are_nowhere():
+def test_points_outside_the_grid_and_nan_are_counted_outside():
     grid = d.Grid(2, 1.0, 4)
     points = torch.tensor([[[0.1, 0.1], [5.0, 0.0], [math.nan, 0.0], [math.inf, -math.inf], [-1.0, -1.0]]])
     counts = grid.counts(points)[0]
@@ -107,7 +107,7 @@ def test_points_that_are_nowhere():
         assert torch.isfinite(value).all()
 
 
-def test_masses_sum_to_one_and_know_what_lies_outside():
+def test_masses_sum_to_one_with_the_mass_outside():
     grid = d.Grid(2, 1.0, 20)
     p = get_distribution("square").masses(grid)
     torch.testing.assert_close(p[:-1], torch.full((400,), 1 / 400, dtype=torch.float64))
@@ -116,7 +116,7 @@ def test_masses_sum_to_one_and_know_what_lies_outside():
     assert float(p[-1]) == pytest.approx(1 - math.erf(1 / math.sqrt(2)) ** 2, abs=1e-4)
 
 
-def test_mmd():
+def test_mmd_is_zero_for_equal_samples_and_grows_with_distance():
     generator = torch.Generator().manual_seed(0)
     ring = get_distribution("ring")
     x, y = ring.sample(1000, generator)[0], ring.sample(1000, generator)[0]
@@ -125,7 +125,7 @@ def test_mmd():
     assert float(d.mmd2(x, y + 1.0)) > 0.05
 
 
-def test_coverage():
+def test_coverage_counts_modes_with_a_quarter_of_their_weight():
     ring = get_distribution("ring")
     x, _ = ring.sample(4000, torch.Generator().manual_seed(0))
     full = d.coverage(x, ring.modes, ring.spread, ring.weights)

@@ -1,4 +1,4 @@
-"""Every game: derivatives, its own optimal discriminator, the divergence that it plays for."""
+"""Every game: derivatives, optimal discriminator, and the divergence it minimises."""
 
 import math
 
@@ -28,7 +28,7 @@ def games():
 
 @pytest.mark.parametrize("game", games(), ids=lambda g: g.name)
 @pytest.mark.parametrize("part", ["real", "fake", "generator"])
-def test_slopes_are_the_derivatives(game, part):
+def test_slopes_are_derivatives(game, part):
     term = getattr(game, part)
     v = torch.linspace(-3.03, 3.01, 101, dtype=torch.float64, requires_grad=True)
     (expected,) = torch.autograd.grad(term.value(v).sum(), v)
@@ -54,13 +54,13 @@ def test_no_discriminator_beats_the_optimal_one(game):
 
 
 @pytest.mark.parametrize("name", divergences.F_DIVERGENCES)
-def test_f_gan_at_the_optimum_is_its_divergence(name):
+def test_f_gan_loss_of_the_optimal_discriminator_is_the_divergence(name):
     game = OBJECTIVES[name]
     bound = -discriminator_loss(game, game.optimal(P.log(), Q.log()))
     torch.testing.assert_close(bound, divergences.F_DIVERGENCES[name](P, Q))
 
 
-def test_value_at_the_optimum_is_twice_js_less_log_4():
+def test_value_of_the_optimal_discriminator_is_twice_js_minus_log_4():
     best = OBJECTIVES["minimax"].optimal(P.log(), Q.log())
     value = -discriminator_loss(OBJECTIVES["minimax"], best)
     torch.testing.assert_close(value, 2 * divergences.js(P, Q) - math.log(4))
@@ -70,20 +70,20 @@ def test_value_function_of_a_fooled_discriminator_is_minus_log_4():
     assert value_function(torch.zeros(3, 10), torch.zeros(3, 7)).tolist() == pytest.approx([-math.log(4)] * 3)
 
 
-def test_means_over_everything():
+def test_losses_are_means_over_all_outputs():
     game = OBJECTIVES["least-squares"]
     assert float(game.discriminator_loss(torch.zeros(2, 3), torch.ones(5))) == pytest.approx(1.0)
     assert float(game.generator_loss(torch.zeros(4, 1, 2))) == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("name", [n for n in WITH_OPTIMUM if OBJECTIVES[n].probability and n != "hinge"])
-def test_probability_of_the_optimal_output_is_the_share_of_real(name):
+def test_probability_of_the_optimal_output_is_p_over_p_plus_q(name):
     game = OBJECTIVES[name]
     found = game.probability(game.optimal(P.log(), Q.log()))
     torch.testing.assert_close(found, P / (P + Q))
 
 
-def test_penalties_of_a_linear_critic():
+def test_gradient_penalties_of_a_linear_critic():
     def net(x):
         return 3 * x[..., 0] + 4 * x[..., 1]
 
@@ -92,7 +92,7 @@ def test_penalties_of_a_linear_critic():
     torch.testing.assert_close(gradient_penalty(net, x, y, mix), torch.full((2, 5), 16.0))
 
 
-def test_wrong_names_and_amounts():
+def test_refuses_unknown_names_and_smoothing_amounts():
     with pytest.raises(InputError, match="choose from minimax"):
         get_objective("maximin")
     with pytest.raises(InputError, match=r"outside 0-0\.5"):

@@ -176,7 +176,7 @@ class Picture:
         column, row = torch.arange(w) - w / 2, h / 2 - torch.arange(h)
         pixel = self._pixel()
         x, y = grid.overlap(column * pixel, (column + 1) * pixel), grid.overlap((row - 1) * pixel, row * pixel)
-        return grid.with_rest((x.T @ self.weights.double().T @ y).flatten() / self.weights.double().sum())
+        return grid.with_outside((x.T @ self.weights.double().T @ y).flatten() / self.weights.double().sum())
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import nibabel as nib
 import pytest
 
 
-def test_a_cycle_with_a_lesion_and_its_judge(run, tmp_path):
+def test_cycle_follows_a_lesion_and_maps_the_discriminator(run, tmp_path):
     words = ("cycle", "--task", "ct2mr", "--planes", "axial", "--judge", "--lesion", "26,-30,32,12,40")
     code, out, err = run(*words, "--seed", 9002, "--spacing", 4, "--out", tmp_path / "cycle", "--json")
     assert code == 0, err
@@ -28,6 +28,6 @@ def test_a_cycle_with_a_lesion_and_its_judge(run, tmp_path):
         (("--seed", 7, "--lesion", "1,2,3"), "is not X,Y,Z,RADIUS,CONTRAST"),
     ],
 )
-def test_a_cycle_that_cannot_be_is_a_sentence(run, words, sentence):
+def test_refuses_an_impossible_cycle_in_one_sentence(run, words, sentence):
     code, _, err = run("cycle", *words)
     assert code == 2 and sentence in err and len(err.splitlines()) == 1

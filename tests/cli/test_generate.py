@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 
-def test_generated_images_are_the_same_bytes_for_a_seed(run, tmp_path):
+def test_same_seed_gives_the_same_files(run, tmp_path):
     def made(name, *more):
         code, out, err = run(
             "generate", "--model", "dcgan-digits", "--n", 12, "--out", tmp_path / name, "--json", *more
@@ -32,7 +32,7 @@ def pictures(tmp_path):
     return folder
 
 
-def test_a_generator_of_own_images_is_judged_by_what_it_never_saw(run, tmp_path, pictures):
+def test_a_generator_of_own_images_is_evaluated_on_held_out_ones(run, tmp_path, pictures):
     from ganlab.generation.own_images import read_folder
 
     learned, kept, _ = read_folder(pictures, 16)
@@ -80,5 +80,5 @@ def test_a_generator_of_own_images_is_judged_by_what_it_never_saw(run, tmp_path,
         (("stimuli", "--model", "dcgan-digits", "--source", "x", "--out", "x"), "--source"),
     ],
 )
-def test_a_mistake_ends_in_one_sentence(refuse, arguments, phrase):
+def test_refuses_a_mistake_in_one_sentence(refuse, arguments, phrase):
     assert re.search(phrase, refuse(*arguments))

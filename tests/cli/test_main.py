@@ -10,18 +10,18 @@ def test_version(run):
     assert run("--version") == (0, f"ganlab {ganlab.__version__}\n", "")
 
 
-def test_info_tells_the_version_and_the_device(run):
+def test_info_tells_version_and_device(run):
     code, out, _ = run("info", "--json")
     said = json.loads(out)
     assert code == 0 and said["ganlab"] == ganlab.__version__ and said["device"] in ("cpu", "cuda", "mps")
 
 
-def test_models_lists_the_pretrained(run):
+def test_models_lists_pretrained_models(run):
     code, out, _ = run("models", "--json")
     assert code == 0 and "mr2ct-unet" in [model["name"] for model in json.loads(out)["models"]]
 
 
-def test_without_a_command_help_is_printed(run):
+def test_prints_help_without_a_command(run):
     code, out, err = run()
     assert code == 2 and err == "" and "translate" in out
 
@@ -34,5 +34,5 @@ def test_without_a_command_help_is_printed(run):
         (("benchmark", "nothing"), '"nothing".*translate, train'),
     ],
 )
-def test_a_mistake_ends_in_one_sentence(refuse, arguments, phrase):
+def test_refuses_a_mistake_in_one_sentence(refuse, arguments, phrase):
     assert re.search(phrase, refuse(*arguments))

@@ -24,7 +24,7 @@ FLAGS = {  # every choice that a phantom has: words of the command, arguments of
 }
 
 
-def test_a_phantom_is_what_its_flags_say_and_its_json_repeats_them(run, tmp_path):
+def test_every_option_reaches_the_phantom_and_its_json(run, tmp_path):
     from ganlab.phantoms import LABELS, make_patient
 
     words = [word for flag, (values, _) in FLAGS.items() for word in (flag, *values)]
@@ -48,7 +48,7 @@ def test_a_phantom_is_what_its_flags_say_and_its_json_repeats_them(run, tmp_path
     assert header == "index\tname" and rows == [f"{index}\t{name}" for index, name in LABELS.items()]
 
 
-def test_a_lesion_lies_where_it_is_put(run, tmp_path):
+def test_puts_a_lesion_at_the_given_place(run, tmp_path):
     from ganlab.phantoms import Lesion, Spot, make_patient
 
     place = "-30,-10,20,14"
@@ -62,13 +62,13 @@ def test_a_lesion_lies_where_it_is_put(run, tmp_path):
     assert (labels != make_patient(7, ("labels",), 8.0)["labels"].array).any()
 
 
-def test_without_labels_there_are_no_names_of_them(run, tmp_path):
+def test_writes_label_names_only_with_labels(run, tmp_path):
     code, out, err = run("phantom", "--out", tmp_path, "--modality", "ct", "--spacing", 8)
     assert code == 0, err
     assert out.split() == [str(tmp_path / "ct.nii.gz")] and [file.name for file in tmp_path.iterdir()] == ["ct.nii.gz"]
 
 
-def test_the_phantoms_help_names_every_choice_and_limit():
+def test_help_names_every_choice_and_limit():
     from ganlab.phantoms import LESIONS, MODALITIES, SCANNERS
     from ganlab.phantoms.options import OPTIONS
     from ganlab.phantoms.signals import FIELDS
@@ -85,7 +85,7 @@ def test_the_phantoms_help_names_every_choice_and_limit():
         assert f"{low:g} to {high:g}" in help_of[name]
 
 
-def test_nodules_come_with_their_truth_and_a_sheet(run, tmp_path):
+def test_writes_nodules_with_their_truth_and_a_contact_sheet(run, tmp_path):
     code, out, err = run("nodules", "--n", 5, "--seed", 3, "--out", tmp_path / "nodules", "--json")
     assert code == 0, err
     result = json.loads(out)
@@ -133,5 +133,5 @@ def test_nodules_come_with_their_truth_and_a_sheet(run, tmp_path):
         (("phantom", "--fat", "nan", "--out", "x"), "Scalp fat is NaN.*0.8 to 12 mm"),
     ],
 )
-def test_a_mistake_ends_in_one_sentence(refuse, arguments, phrase):
+def test_refuses_a_mistake_in_one_sentence(refuse, arguments, phrase):
     assert re.search(phrase, refuse(*arguments))

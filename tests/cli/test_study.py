@@ -30,5 +30,5 @@ def test_a_study_is_simulated_reported_and_exported(run, tmp_path):
         (("study", "export", "nothing.csv", "--out", "x"), '"nothing.csv" cannot be read as CSV'),
     ],
 )
-def test_a_mistake_ends_in_one_sentence(refuse, arguments, phrase):
+def test_refuses_a_mistake_in_one_sentence(refuse, arguments, phrase):
     assert re.search(phrase, refuse(*arguments))

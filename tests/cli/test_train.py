@@ -7,7 +7,7 @@ from ganlab.checkpoints import read_card
 from ganlab.generation.loading import load_generator
 
 
-def test_training_takes_steps_and_resumes(run, tmp_path):
+def test_trains_a_translator_and_resumes(run, tmp_path):
     arguments = ("train", "mr2ct-unet", "--out", tmp_path / "run", "--workers", 0, "--device", "cpu")
     arguments = (*arguments, "--set", "network.widths=[4, 6]", "--set", "size=32")
     code, out, _ = run(*arguments, "--steps", 1, "--json")
@@ -17,7 +17,7 @@ def test_training_takes_steps_and_resumes(run, tmp_path):
     assert code == 2 and "--resume" in err
 
 
-def test_training_on_two_folders_of_volumes(run, tmp_path):
+def test_trains_on_two_folders_of_volumes(run, tmp_path):
     for kind, folder in (("t1", "mr"), ("ct", "ct")):
         code, _, err = run("phantom", "--modality", kind, "--spacing", 8, "--out", tmp_path / folder, "--device", "cpu")
         assert code == 0, err
@@ -37,7 +37,7 @@ def test_training_on_two_folders_of_volumes(run, tmp_path):
     assert code == 2 and "no partner" in err
 
 
-def test_generator_takes_steps_and_resumes(run, tmp_path):
+def test_trains_a_generator_and_resumes(run, tmp_path):
     out = tmp_path / "mine"
     settings = ("--set", "network.width=8", "--set", "batch=8")
     code, text, err = run("train", "dcgan-digits", "--steps", 2, "--out", out, "--json", *settings)
@@ -47,7 +47,7 @@ def test_generator_takes_steps_and_resumes(run, tmp_path):
     assert code == 0 and "step 3/3" in text, err
 
 
-def test_an_unknown_preset_is_told_those_of_both_families(run):
+def test_unknown_preset_lists_translators_and_generators(run):
     code, _, err = run("train", "dcgan-brains")
     assert code == 2 and all(name in err for name in ("dcgan-digits", "fc-nodules", "mr2ct-unet", "t1fa-cyclegan"))
 
@@ -72,5 +72,5 @@ def test_an_unknown_preset_is_told_those_of_both_families(run):
         (("train", "features-own-16"), "--source"),
     ],
 )
-def test_a_mistake_ends_in_one_sentence(refuse, arguments, phrase):
+def test_refuses_a_mistake_in_one_sentence(refuse, arguments, phrase):
     assert re.search(phrase, refuse(*arguments))

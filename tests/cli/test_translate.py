@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 
-def test_phantom_translate_evaluate(run, tmp_path):
+def test_a_phantom_is_translated_and_evaluated(run, tmp_path):
     code, out, _ = run("phantom", "--seed", 9002, "--out", tmp_path, "--spacing", 2, "--json")
     assert code == 0 and json.loads(out)["shape"] == [96, 120, 120]
     paths = (tmp_path / "t1.nii.gz", tmp_path / "sct.nii.gz")
@@ -33,5 +33,5 @@ def test_phantom_translate_evaluate(run, tmp_path):
         (("evaluate-models", "--task", "t1pet"), '"t1pet".*ct2mr'),
     ],
 )
-def test_a_mistake_ends_in_one_sentence(refuse, arguments, phrase):
+def test_refuses_a_mistake_in_one_sentence(refuse, arguments, phrase):
     assert re.search(phrase, refuse(*arguments))
