@@ -11,9 +11,8 @@ import torch
 from torch import nn
 
 from ganlab.device import one_thread, resolve
-from ganlab.toy.config import Config
+from ganlab.toy.config import Config, Network
 from ganlab.toy.game import Game
-from ganlab.toy.networks import Network
 
 SIZES = ((3, 128, 256), (3, 64, 128))  # hidden layers, units, batch
 

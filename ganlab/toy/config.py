@@ -1,132 +1,140 @@
-"""Everything that decides a run, and what is wrong with it."""
+"""Everything that decides a run: each setting with its range, default and help."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Annotated
 
 from ganlab.errors import InputError
-from ganlab.objectives import get_objective, smoothed
-from ganlab.toy.networks import Network
-from ganlab.toy.optimisers import OPTIMISERS
+from ganlab.objectives import OBJECTIVES, get_objective, smoothed
+from ganlab.settings import Field, OneOf, changes, from_values, frozen_config
+from ganlab.toy.networks import ACTIVATIONS
 
-PLAYS = ("alternating", "simultaneous", "extragradient", "optimistic", "consensus", "unrolled")
-NOISES = ("gaussian", "uniform")
-LATENTS = (1, 2, 8)
 MAX_RUNS = 8
+SHAPING = ("data", "latent", "generator", "discriminator", "minibatch", "conditional", "seed", "runs")  # need a restart
 
-# name: (least, most, what is usual)
-RANGES = {
-    "batch": (4, 1024, 128),
-    "rate_g": (1e-6, 1.0, 2e-3),
-    "rate_d": (1e-6, 1.0, 3e-3),
-    "beta1": (-0.9, 0.999, 0.5),
-    "beta2": (0.0, 0.9999, 0.999),
-    "d_steps": (1, 10, 1),
-    "unroll": (1, 10, 5),
-    "consensus": (0.0, 100.0, 1.0),
-    "clip": (1e-3, 10.0, 0.1),
-    "penalty": (0.0, 100.0, 1.0),
-    "r1": (0.0, 100.0, 0.1),
-    "smoothing": (0.0, 0.5, 0.1),
-    "instance_noise": (0.0, 1.0, 0.1),
-    "runs": (1, MAX_RUNS, 1),
-    "seed": (0, 2**53 - 1, 0),  # what a JavaScript number holds exactly
+DATA = {
+    "ring": "Ring of eight",
+    "grid": "Grid of 25",
+    "spiral": "Spiral",
+    "two-moons": "Two moons",
+    "pinwheel": "Pinwheel",
+    "checkerboard": "Checkerboard",
+    "line": "Line",
+    "square": "Square",
+    "disjoint-pair": "Disjoint pair",
+    "gaussians-1d": "Two humps in one dimension",
 }
-WHOLE = ("batch", "d_steps", "unroll", "runs", "seed")
+PLAYS = {
+    "alternating": "Alternating",
+    "simultaneous": "Simultaneous",
+    "extragradient": "Extragradient",
+    "optimistic": "Optimistic",
+    "consensus": "Consensus",
+    "unrolled": "Unrolled",
+}
+OPTIMISER_NAMES = {"sgd": "SGD", "momentum": "Momentum", "rmsprop": "RMSprop", "adam": "Adam"}
+NOISES = {"gaussian": "Gaussian", "uniform": "Uniform"}
+LATENTS = (1, 2, 8)
 
 
-@dataclass(frozen=True)
+@frozen_config
+class Network:
+    """A multilayer perceptron."""
+
+    layers: int = Field(3, ge=1, le=5, step=1, title="Hidden layers")
+    units: int = Field(64, ge=4, le=512, step=4, title="Units per layer")
+    activation: Annotated[str, OneOf(ACTIVATIONS)] = Field("relu", title="Activation")
+    spectral: bool = Field(
+        False, title="Spectral norm", description="Divides each weight of D by its largest singular value."
+    )
+
+
+@frozen_config
 class Config:
-    """A game on a distribution. Run k of `runs` has the seed `seed + k`. The defaults learn all of the ring.
+    """A game on a distribution; the defaults learn all modes of the ring. Run k of `runs` has the seed `seed + k`."""
 
-    latent: dimensions of the noise. play: how the two take turns; alternating is Goodfellow's algorithm 1 with d_steps
-    = k. beta1 is also the momentum. unroll: steps of D that G sees ahead (Metz et al., 2017). consensus: weight of the
-    squared gradients (Mescheder et al., 2017). clip: largest weight of a Wasserstein critic. penalty: WGAN-GP's lambda.
-    r1: gamma. smoothing: label smoothing. instance_noise: std added to all that D sees. minibatch: discrimination,
-    feature_matching and virtual_batch_norm: Salimans et al., 2016. conditional: both see the label.
-    """
-
-    data: str = "ring"
-    objective: str = "non-saturating"
-    latent: int = 2
-    noise: str = "gaussian"
-    generator: Network = field(default_factory=Network)
-    discriminator: Network = field(default_factory=lambda: Network(activation="leaky-relu"))
-    batch: int = 128
-    optimiser: str = "adam"
-    rate_g: float = 2e-3
-    rate_d: float = 3e-3
-    beta1: float = 0.5
-    beta2: float = 0.999
-    play: str = "alternating"
-    d_steps: int = 1
-    unroll: int = 5
-    consensus: float = 1.0
-    clip: float = 0.1
-    penalty: float = 1.0
-    r1: float = 0.0
-    smoothing: float = 0.0
-    instance_noise: float = 0.0
-    minibatch: bool = False
-    feature_matching: bool = False
-    virtual_batch_norm: bool = False
-    conditional: bool = False
-    seed: int = 0
-    runs: int = 1
+    data: Annotated[str, OneOf(DATA)] = Field("ring", title="Data")
+    objective: Annotated[str, OneOf({name: o.title for name, o in OBJECTIVES.items()})] = Field(
+        "non-saturating", title="Objective", description="The losses of D and G."
+    )
+    latent: Annotated[int, OneOf(LATENTS)] = Field(2, title="Dimensions of the noise")
+    noise: Annotated[str, OneOf(NOISES)] = Field("gaussian", title="Noise")
+    generator: Network = Field(default_factory=Network, title="Generator")
+    discriminator: Network = Field(default_factory=lambda: Network(activation="leaky-relu"), title="Discriminator")
+    batch: int = Field(128, ge=4, le=1024, title="Batch", description="Points per step.")
+    optimiser: Annotated[str, OneOf(OPTIMISER_NAMES)] = Field("adam", title="Optimiser")
+    rate_g: float = Field(2e-3, ge=1e-6, le=1.0, title="Learning rate of G")
+    rate_d: float = Field(3e-3, ge=1e-6, le=1.0, title="Learning rate of D")
+    beta1: float = Field(
+        0.5, ge=-0.9, le=0.999, title="Momentum (beta 1)", description="Of both players; may be negative."
+    )
+    beta2: float = Field(
+        0.999, ge=0.0, le=0.9999, title="Beta 2", description="Decay of the squared gradients of Adam and RMSprop."
+    )
+    play: Annotated[str, OneOf(PLAYS)] = Field(
+        "alternating", title="Turns", description="How the players take turns; alternating is Goodfellow's algorithm 1."
+    )
+    d_steps: int = Field(1, ge=1, le=10, step=1, title="Steps of D per step of G (k)")
+    unroll: int = Field(
+        5, ge=1, le=10, step=1, title="Unrolled steps of D", description="That G looks ahead (Metz et al. 2017)."
+    )
+    consensus: float = Field(
+        1.0,
+        ge=0.0,
+        le=100.0,
+        title="Weight of consensus",
+        description="Weighs squared gradients (Mescheder et al. 2017).",
+    )
+    clip: float = Field(
+        0.1, ge=1e-3, le=10.0, title="Largest weight of a clipped critic", description="Of the Wasserstein objective."
+    )
+    penalty: float = Field(
+        1.0, ge=0.0, le=100.0, title="Gradient penalty (lambda)", description="Of WGAN-GP (Gulrajani et al. 2017)."
+    )
+    r1: float = Field(
+        0.0,
+        ge=0.0,
+        le=100.0,
+        title="R1 penalty (gamma)",
+        description="On D's gradient at real data (Mescheder et al. 2018).",
+    )
+    smoothing: float = Field(
+        0.0,
+        ge=0.0,
+        le=0.5,
+        step=0.05,
+        title="One-sided label smoothing",
+        description="D's target on real data is 1 - this.",
+    )
+    instance_noise: float = Field(
+        0.0, ge=0.0, le=1.0, step=0.05, title="Instance noise (std)", description="Added to all that D sees."
+    )
+    minibatch: bool = Field(
+        False, title="Minibatch discrimination", description="D sees how close samples are (Salimans et al. 2016)."
+    )
+    feature_matching: bool = Field(
+        False, title="Feature matching", description="G matches D's mean features (Salimans et al. 2016)."
+    )
+    virtual_batch_norm: bool = Field(
+        False, title="Virtual batch normalisation in G", description="By a fixed batch (Salimans et al. 2016)."
+    )
+    conditional: bool = Field(
+        False, title="Both see the labels", description="A conditional GAN (Mirza and Osindero 2014)."
+    )
+    seed: int = Field(0, ge=0, le=2**53 - 1, title="Seed")  # up to what a JavaScript number holds exactly
+    runs: int = Field(1, ge=1, le=MAX_RUNS, title="Runs", description="Seeds side by side.")
 
     def __post_init__(self):
         smoothed(get_objective(self.objective), self.smoothing)
-        for name, options in (("optimiser", OPTIMISERS), ("play", PLAYS), ("noise", NOISES)):
-            if getattr(self, name) not in options:
-                raise InputError(
-                    f'{name.capitalize()} "{getattr(self, name)}" is not known; choose from {", ".join(options)}.'
-                )
-        if self.latent not in LATENTS:
-            raise InputError(f"The noise has {self.latent} dimensions; 1, 2 or 8 are possible.")
-        for name, (low, high, usual) in RANGES.items():
-            value = getattr(self, name)
-            number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-            if not number or not low <= value <= high or (name in WHOLE and value != int(value)):
-                shown = f"{value:g}" if number else value
-                whole = "a whole number " if name in WHOLE else ""
-                raise InputError(f"{_title(name)} {shown} is not {whole}from {low:g} to {high:g}; {usual:g} is usual.")
-        self.generator.check("generator")
-        self.discriminator.check("discriminator")
         if self.generator.spectral:
-            raise InputError("Spectral norm bounds a discriminator; take it off the generator.")
-
-
-def _title(name: str) -> str:
-    return name.replace("_", " ").capitalize()
+            raise InputError("Spectral norm is for a discriminator; turn it off in the generator.")
 
 
 def as_dict(config: Config) -> dict:
     """What differs from the default, for links and files."""
-    plain, usual = asdict(config), asdict(Config())
-    return {k: v for k, v in plain.items() if v != usual[k]}
+    return changes(config)
 
 
 def from_dict(values: dict) -> Config:
-    """The config of as_dict(), or of anything that a user wrote: raises InputError for what is not a config."""
-    known = {f.name for f in fields(Config)}
-    unknown = [str(k) for k in values if k not in known]
-    if unknown:
-        raise InputError(f"Setting {', '.join(unknown)} is not known; choose from {', '.join(sorted(known))}.")
-    values = dict(values)
-    for name in ("generator", "discriminator"):
-        if name in values:
-            values[name] = _network(values[name], name)
-    try:
-        return Config(**values)
-    except TypeError as error:
-        raise InputError(f"The settings are of a wrong kind: {error}.") from error
-
-
-def _network(value, whose: str) -> Network:
-    if isinstance(value, Network):
-        return value
-    known = {f.name for f in fields(Network)}
-    if not isinstance(value, dict) or not set(value) <= known:
-        raise InputError(f"The {whose} is {value!r}; give {', '.join(sorted(known))}.")
-    return replace(getattr(Config(), whose), **value)
+    """The config of as_dict(), or of anything that a user wrote. Raises InputError for what is not a config."""
+    return from_values(Config, values)

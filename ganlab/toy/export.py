@@ -1,21 +1,36 @@
-"""A session as one Python file that needs nothing of ours: the engine's own modules, then the score, then the run."""
+"""A session as one Python file that needs only torch and numpy: its settings, the engine's own modules, the run."""
 
 from __future__ import annotations
 
 import ast
 import pprint
+from dataclasses import fields
 from pathlib import Path
+from typing import get_type_hints
 
 from ganlab.errors import InputError
+from ganlab.settings import setting
+from ganlab.toy.config import Config, Network
 from ganlab.toy.session import Session
 
 ROOT = Path(__file__).parents[1]
 MODULES = (
-    "errors", "objectives", "divergences",
-    "toy/distributions", "toy/networks", "toy/optimisers", "toy/config", "toy/game",
-)  # fmt: skip
-
-TORCH = ("import torch", "import torch.nn.functional as F", "from torch import Tensor")  # lazy in the modules
+    "errors",
+    "objectives",
+    "divergences",
+    "toy/distributions",
+    "toy/networks",
+    "toy/optimisers",
+    "toy/draws",
+    "toy/players",
+    "toy/game",
+)
+IMPORTS = (
+    "import torch",  # lazy in the modules
+    "import torch.nn.functional as F",
+    "from dataclasses import dataclass, replace",
+    "from torch import Tensor",
+)
 
 HEAD = '''"""{title}
 
@@ -23,39 +38,45 @@ Made by ganlab. Needs torch and numpy; matplotlib draws the result where it is i
 
     python {name}
 
-It repeats the run that it was exported from: same draws, same steps, on a CPU the same parameters bit for bit. SCORE at
-the end holds the settings and what was changed at which step; what comes before is the engine.
+It repeats the run that it was exported from: same draws, same steps, and on a CPU the same parameters bit for bit.
+First come the settings of each game, and what was changed at which step; then the engine; at the end the run.
 """
 
 from __future__ import annotations
+
+{imports}
+
+
+{configs}
+
+
+# Settings of each game at the start, and what was done before which step.
+
+GAMES = {games}
+NOTES = {notes}  # step, "set" or the player that steps alone, values
+DRAWN = {drawn}  # points, in place of a named distribution
+STEPS = {steps}
 '''
 
 TAIL = '''
 
-# The score: settings of each game at the start, and what was done before which step.
-
-SCORE = {score}
-STEPS = {steps}
-
-
-def play(score: dict, steps: int) -> list[Game]:
-    """Train every game of a score; they share the data."""
+def play(steps: int) -> list[Game]:
+    """Train all games; they share the data."""
     torch.set_num_threads(1)
-    configs = [from_dict(settings) for settings in score["games"]]
-    data = from_drawing(torch.tensor(score["drawn"])) if "drawn" in score else get_distribution(configs[0].data)
-    games = [Game(config, data) for config in configs]
+    data = from_drawing(torch.tensor(DRAWN)) if DRAWN else get_distribution(GAMES[0].data)
+    games = [Game(config, data) for config in GAMES]
     for step in range(steps):
-        turns = "dg"
-        for _, kind, values in [note for note in score["notes"] if note[0] == step]:
+        players = "dg"
+        for _, kind, values in [note for note in NOTES if note[0] == step]:
             if kind != "set":
-                turns = kind
+                players = kind
                 continue
             which = values.get("which")
-            values = {{k: v for k, v in values.items() if k != "which"}}
+            changed = {{name: value for name, value in values.items() if name != "which"}}
             for game in games if which is None else [games[which]]:
-                game.configure(from_dict({{**as_dict(game.config), **values}}))
+                game.configure(replace(game.config, **changed))
         for game in games:
-            game.step(turns)
+            game.step(players)
     return games
 
 
@@ -79,7 +100,7 @@ def draw(games: list[Game], path: str) -> None:
 
 
 if __name__ == "__main__":
-    trained = play(SCORE, STEPS)
+    trained = play(STEPS)
     for game in trained:
         total = float(game.flat_g.double().sum() + game.flat_d.double().sum())
         print(f"step {{game.steps}}, sum of parameters {{total!r}}")
@@ -97,22 +118,34 @@ def export_script(session: Session, name: str = "gan.py") -> str:
     """The source of a file called `name`. Raises InputError for data from a file, which no script can carry."""
     if session.data is not None and session.drawn is None:
         raise InputError("Data from a file does not fit a script; save the session instead.")
-    imports, bodies = set(TORCH), []
+    imports, bodies = set(IMPORTS), []
     for module in MODULES:
-        source = (ROOT / f"{module}.py").read_text(encoding="utf-8")
-        found, body = _split(source)
-        imports |= found
+        outside, body = _split((ROOT / f"{module}.py").read_text(encoding="utf-8"))
+        imports |= outside
         bodies.append(f"\n\n# {'-' * 100}\n# {module}.py\n\n{body.strip()}\n")
-    score = session.written()
-    score["notes"] = [note for note in score["notes"] if note[0] < session.steps]
-    first = session.configs[0]
-    head = HEAD.format(title=f"A GAN on {first.data}, objective {first.objective}, seed {first.seed}.", name=name)
-    tail = TAIL.format(score=pprint.pformat(score, width=110), steps=session.steps, stem=Path(name).stem)
-    return head + "\n" + "\n".join(sorted(imports)) + "".join(bodies) + tail
+    score, first = session.written(), session.configs[0]
+    head = HEAD.format(
+        title=f"A GAN on {first.data}, objective {first.objective}, seed {first.seed}.",
+        name=name,
+        imports="\n".join(sorted(imports)),
+        configs="\n\n\n".join(_plain_dataclass(cls) for cls in (Network, Config)),
+        games=pprint.pformat(list(session.configs), width=110),
+        notes=pprint.pformat([note for note in score["notes"] if note[0] < session.steps], width=110),
+        drawn=pprint.pformat(score.get("drawn"), width=110, compact=True),
+        steps=session.steps,
+    )
+    return head + "".join(bodies) + TAIL.format(stem=Path(name).stem)
+
+
+def _plain_dataclass(cls: type) -> str:
+    """The source of a config as a plain dataclass, its titles as comments; the values were checked before."""
+    kinds = get_type_hints(cls)
+    lines = [f"    {f.name}: {kinds[f.name].__name__}  # {setting(cls, f.name).title}" for f in fields(cls)]
+    return "\n".join(["@dataclass(frozen=True)", f"class {cls.__name__}:", *lines])
 
 
 def _split(source: str) -> tuple[set[str], str]:
-    """A module's imports from elsewhere, and the rest as it stands: without imports, its docstring as a comment."""
+    """A module's imports from outside ganlab, and the rest as it stands: no imports, its docstring as a comment."""
     lines, imports = source.splitlines(), set()
     tree = ast.parse(source)
     for node in tree.body:

@@ -8,8 +8,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from ganlab.toy.distributions import VIEW
+from ganlab.toy.draws import stream
 from ganlab.toy.frames import HEAT, game_arrays
-from ganlab.toy.game import Game, stream
+from ganlab.toy.game import Game
 from ganlab.toy.session import Session
 
 SIDE, GAP = 300, 8  # px of one run, and between two

@@ -16,7 +16,8 @@ from ganlab.divergences import Grid
 from ganlab.lazy import Tensor, torch
 from ganlab.objectives import value_function
 from ganlab.toy.distributions import VIEW
-from ganlab.toy.game import Game, stream
+from ganlab.toy.draws import stream
+from ganlab.toy.game import Game
 from ganlab.toy.measure import Ruler
 from ganlab.toy.session import Session
 
@@ -178,7 +179,7 @@ def descent(game: Game, points: Tensor, labels: Tensor) -> Tensor:
     """Where G's loss moves samples at points (K, N, dim): minus its gradient by the sample, -g'(v(x)) grad v(x)."""
     with torch.enable_grad():
         x = points.detach().requires_grad_()
-        v = game._discriminate(game.flat_d, game._labelled(x, labels))[0]
+        v = game.discriminator_output(game.flat_d, game.with_labels(x, labels))[0]
         (gradient,) = torch.autograd.grad(v.sum(), x)
     return -game.objective.generator.slope(v.detach())[..., None] * gradient
 

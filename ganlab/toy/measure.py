@@ -10,7 +10,8 @@ from ganlab.divergences import Grid, coverage, estimates, floors, mmd2
 from ganlab.lazy import Tensor, torch
 from ganlab.objectives import value_function
 from ganlab.toy.distributions import VIEW, Distribution
-from ganlab.toy.game import Game, stream
+from ganlab.toy.draws import stream
+from ganlab.toy.game import Game
 
 CELLS = {1: 200, 2: 50}  # of the measuring grid along an axis, by dimension
 SAMPLES = 4000

@@ -1,22 +1,21 @@
 """Multilayer perceptrons of K runs at once: a flat parameter tensor (K, P), batched products, a backward pass by hand.
 
-A layer is a pair of views into the flat tensor, weight (K, inputs, outputs) and bias (K, 1, outputs), so an optimiser
-works on one tensor and a network on its views. Inputs are (K, batch, features).
+A layer is a pair of views into the flat tensor, weight (K, inputs, outputs) and bias (K, 1, outputs): an optimiser
+works on one tensor, a network on its views. Inputs are (K, batch, features).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
-from ganlab.errors import InputError
 from ganlab.lazy import Tensor, torch
 
 Layers = list[tuple[Tensor, Tensor]]
 Shapes = tuple[tuple[int, int], ...]  # (inputs, outputs) of every layer
 LEAK = 0.2  # slope of LeakyReLU below zero (Radford et al., DCGAN, 2016)
+KERNELS, KERNEL_SIZE = 8, 4  # of minibatch discrimination
 
 
 class Activation(NamedTuple):
@@ -36,27 +35,10 @@ ACTIVATIONS = {
 }
 
 
-@dataclass(frozen=True)
-class Network:
-    """Hidden layers, units in each, activation, and spectral norm (of a discriminator's weights)."""
-
-    layers: int = 3
-    units: int = 64
-    activation: str = "relu"
-    spectral: bool = False
-
-    def check(self, whose: str) -> None:
-        if not (isinstance(self.layers, int) and 1 <= self.layers <= 5):
-            raise InputError(f"The {whose} has {self.layers} hidden layers; 1 to 5 are possible.")
-        if not (isinstance(self.units, int) and 4 <= self.units <= 512):
-            raise InputError(f"The {whose} has {self.units} units per layer; 4 to 512 are possible.")
-        if self.activation not in ACTIVATIONS:
-            raise InputError(f'Activation "{self.activation}" is not known; choose from {", ".join(ACTIVATIONS)}.')
-
-    def shapes(self, inputs: int, outputs: int, beside: int = 0) -> Shapes:
-        """beside: features that join the last hidden layer's on the way to the output."""
-        hidden = [inputs] + [self.units] * self.layers
-        return (*pairwise(hidden), (self.units + beside, outputs))
+def network_shapes(layers: int, units: int, inputs: int, outputs: int, beside: int = 0) -> Shapes:
+    """Shapes of `layers` hidden layers and the output; beside: features that join the last hidden layer's outputs."""
+    hidden = [inputs] + [units] * layers
+    return (*pairwise(hidden), (units + beside, outputs))
 
 
 def count(shapes: Shapes) -> int:
@@ -66,11 +48,11 @@ def count(shapes: Shapes) -> int:
 
 def views(flat: Tensor, shapes: Shapes) -> Layers:
     """The layers in a flat tensor (K, count(shapes)); gradients flow through."""
-    layers, at = [], 0
+    layers, start = [], 0
     for i, j in shapes:
-        weight = flat[:, at : at + i * j].view(len(flat), i, j)
-        layers.append((weight, flat[:, at + i * j : at + i * j + j].view(len(flat), 1, j)))
-        at += i * j + j
+        weight = flat[:, start : start + i * j].view(len(flat), i, j)
+        layers.append((weight, flat[:, start + i * j : start + i * j + j].view(len(flat), 1, j)))
+        start += i * j + j
     return layers
 
 
@@ -82,9 +64,9 @@ def initial(shapes: Shapes, gains: list[float], generator: torch.Generator) -> T
     return torch.cat(parts)
 
 
-def gains(network: Network) -> list[float]:
+def initial_gains(layers: int, activation: str) -> list[float]:
     """For initial(): He et al. (ICCV 2015, equation 10) before rectifiers, 1 before tanh and the output."""
-    return [1.0 if network.activation == "tanh" else 2**0.5] * network.layers + [1.0]
+    return [1.0 if activation == "tanh" else 2**0.5] * layers + [1.0]
 
 
 def forward(layers: Layers, x: Tensor, activation: str) -> list[Tensor]:
@@ -104,14 +86,14 @@ def backward(
 
     Writes dL / d parameters to the views `into`, unless None; returns dL / d input if to_input.
     """
-    behind = ACTIVATIONS[activation].backward
+    through = ACTIVATIONS[activation].backward
     for k in range(len(layers) - 1, -1, -1):
         if into is not None:
             weight, bias = into[k]
             torch.bmm(outputs[k].mT, delta, out=weight)
             torch.sum(delta, 1, keepdim=True, out=bias)
         if k:
-            delta = behind(torch.bmm(delta, layers[k][0].mT), outputs[k])
+            delta = through(torch.bmm(delta, layers[k][0].mT), outputs[k])
         elif to_input:
             return torch.bmm(delta, layers[0][0].mT)
     return None
@@ -138,6 +120,28 @@ def spectrum(weight: Tensor, right: Tensor, steps: int = 1) -> Spectrum:
 
 
 def unnormalised(gradient: Tensor, normalised: Tensor, s: Spectrum) -> Tensor:
-    """dL / dW from dL / d(W / sigma): what points along the largest singular value is taken away."""
+    """dL / dW from dL / d(W / sigma): removes the part along the largest singular value."""
     along = (gradient * normalised).sum((1, 2), keepdim=True)
     return (gradient - along * (s.left * s.right)) / s.sigma
+
+
+def closeness(a: Tensor, b: Tensor) -> Tensor:
+    """(K, N, KERNELS): for each sample of a, per kernel, the sum over samples of b of exp(-L1) (minibatch
+    discrimination; Salimans et al., 2016, section 3.2)."""
+    a, b = (t.view(*t.shape[:2], KERNELS, KERNEL_SIZE) for t in (a, b))
+    return torch.exp(-(a[:, :, None] - b[:, None]).abs().sum(-1)).sum(2)
+
+
+def virtual_batch_norm(layers: Layers, z: Tensor, reference: Tensor, activation: str) -> Tensor:
+    """A forward pass in which every hidden unit is normalised by the statistics of a fixed reference batch and of the
+    sample itself (Salimans et al., 2016, section 3.4). Gains are left to the next layer's weights."""
+    function, n = ACTIVATIONS[activation].function, reference.shape[1]
+    h, r = z, reference
+    for weight, bias in layers[:-1]:
+        h, r = h @ weight, r @ weight
+        mean, square = r.mean(1, keepdim=True), r.square().mean(1, keepdim=True)
+        mean_h, square_h = (h + n * mean) / (n + 1), (h.square() + n * square) / (n + 1)
+        h = function((h - mean_h) / (square_h - mean_h.square() + 1e-5).sqrt() + bias)
+        r = function((r - mean) / (square - mean.square() + 1e-5).sqrt() + bias)
+    weight, bias = layers[-1]
+    return torch.baddbmm(bias, h, weight)

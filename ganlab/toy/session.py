@@ -19,7 +19,7 @@ from typing import NamedTuple
 from ganlab.checkpoints import load_tensors, save_tensors
 from ganlab.errors import InputError
 from ganlab.lazy import torch
-from ganlab.toy.config import Config, as_dict, from_dict
+from ganlab.toy.config import SHAPING, Config, as_dict, from_dict
 from ganlab.toy.distributions import Distribution, Picture, Points, from_drawing, get_distribution
 from ganlab.toy.game import Game
 from ganlab.toy.optimisers import State
@@ -28,7 +28,6 @@ HISTORY_BYTES = 64 * 2**20
 MAX_SNAPSHOTS = 200
 CHECK = 25  # steps between looks at whether all parameters are numbers
 MAX_LINK, MAX_SCORE = 100_000, 1_000_000  # characters of a link, and of what it unpacks to
-SHAPING = ("data", "latent", "generator", "discriminator", "minibatch", "conditional", "seed", "runs")
 
 
 class Note(NamedTuple):

@@ -14,10 +14,9 @@ from safetensors.torch import load_file
 
 from ganlab.checkpoints import save_tensors
 from ganlab.errors import InputError
-from ganlab.toy.config import Config
+from ganlab.toy.config import Config, Network
 from ganlab.toy.distributions import DISTRIBUTIONS, from_picture, from_points
 from ganlab.toy.export import MODULES, ROOT, export_script
-from ganlab.toy.networks import Network
 from ganlab.toy.session import Session, load, save
 
 SMALL = Network(layers=1, units=8)
@@ -60,7 +59,7 @@ def test_scripts_of_all_data_play(name, monkeypatch):
     script = ModuleType("script")
     monkeypatch.setitem(sys.modules, "script", script)
     exec(compile(export_script(session), "script.py", "exec"), script.__dict__)
-    games = script.play(script.SCORE, script.STEPS)
+    games = script.play(script.STEPS)
     assert torch.equal(torch.cat([games[0].flat_g, games[0].flat_d], 1), parameters(session))
 
 

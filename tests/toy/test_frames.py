@@ -9,9 +9,9 @@ from PIL import Image
 
 from ganlab.toy import frames
 from ganlab.toy.config import Config
+from ganlab.toy.draws import stream
 from ganlab.toy.film import film
 from ganlab.toy.frames import frame, optimum, positions, titles
-from ganlab.toy.game import stream
 from ganlab.toy.measure import Ruler
 from ganlab.toy.session import Session
 
@@ -62,7 +62,7 @@ def test_maps_are_drawn_where_the_points_are():
     """A discriminator that says x > 0 must be bright on the right: x is the first axis of a map."""
     session = Session((Config(),))
     game = session.games[0]
-    game._discriminate = lambda flat, x, among=None: (20 * x[..., 0], x)
+    game.discriminator_output = lambda flat, x, among=None: (20 * x[..., 0], x)
     heat = frame(session, layers=("heat",))[1]["heat.0"][0]
     assert heat[-5:].min() > 30000 > 2000 > heat[:5].max()
 
@@ -72,7 +72,7 @@ def test_the_gradient_field_points_where_samples_would_move():
     pulls = {}
     for name in ("minimax", "non-saturating"):
         session = Session((Config(objective=name),))
-        session.games[0]._discriminate = lambda flat, x, among=None: (8 * x[..., 0] - 8, x)
+        session.games[0].discriminator_output = lambda flat, x, among=None: (8 * x[..., 0] - 8, x)
         pulls[name] = frame(session, layers=("field",))[1]["field.0"][0]
     x = pulls["non-saturating"][..., 0]
     assert x.min() > 0  # towards larger x, where D says real

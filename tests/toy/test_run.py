@@ -8,11 +8,11 @@ import torch
 
 from ganlab.benchmarks.toy import benchmark_toy, format_benchmark
 from ganlab.errors import InputError
-from ganlab.toy.config import Config
+from ganlab.toy.config import Config, Network
 from ganlab.toy.distributions import DISTRIBUTIONS, from_points, get_distribution
-from ganlab.toy.game import Game, stream
+from ganlab.toy.draws import stream
+from ganlab.toy.game import Game
 from ganlab.toy.measure import Ruler, measure, value_and_bound
-from ganlab.toy.networks import Network
 from ganlab.toy.run import format_run, run
 
 SMALL = Network(layers=2, units=16)

@@ -12,10 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganlab.errors import InputError
-from ganlab.toy.config import Config
+from ganlab.toy.config import Config, Network
 from ganlab.toy.distributions import from_points
 from ganlab.toy.measure import Ruler, measure
-from ganlab.toy.networks import Network
 from ganlab.toy.session import MAX_SNAPSHOTS, Session, from_link
 
 SMALL = Network(layers=1, units=8)
