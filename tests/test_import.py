@@ -40,7 +40,7 @@ PAGES = {
 }
 CIRCLES = {("ganlab.translation.preview", "ganlab.translation.dataset")}
 LONG = {
-    "ganlab/translation/dataset.py", "ganlab/ui/case.py", "ganlab/toy/game.py", "tests/imaging/reading/test_files.py",
+    "ganlab/translation/dataset.py", "ganlab/ui/case.py", "tests/imaging/reading/test_files.py",
     "tests/imaging/reading/test_bad_files.py", "tests/study/design/test_stimuli.py",
 }  # fmt: skip
 SAME_NAMES = {"Game", "Lesion", "Finding", "Case", "Trial"}

@@ -1,9 +1,12 @@
-"""What the pages' gradio parts share: quiet events, pictures, and components that JavaScript draws."""
+"""What all pages use of gradio: quiet events, handlers with their first arguments bound, tables, pictures, canvases."""
 
 from __future__ import annotations
 
 import base64
+import inspect
 import io
+from collections.abc import Callable
+from functools import wraps
 from html import escape
 
 import gradio as gr
@@ -11,19 +14,31 @@ import gradio as gr
 from ganlab.paths import shipped
 
 ASSETS = shipped("assets")
-QUIET = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}  # of events that take no time
+QUIET = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}  # for events that take no time
+
+
+def bound(function: Callable, *first) -> Callable:
+    """function(*first, ...) as a handler of events. Unlike functools.partial it keeps the annotations by which gradio
+    knows which argument is the request."""
+
+    @wraps(function)
+    def handler(*rest):
+        return function(*first, *rest)
+
+    signature = inspect.signature(function)
+    handler.__signature__ = signature.replace(parameters=list(signature.parameters.values())[len(first) :])  # type: ignore[attr-defined]
+    return handler
 
 
 def data_address(image, compress_level: int = 6) -> str:
-    """A data address of a Pillow image, as PNG."""
+    """A data URL of a Pillow image, as PNG."""
     stream = io.BytesIO()
     image.save(stream, format="PNG", compress_level=compress_level)
     return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"
 
 
 def data_table(caption: str, head: str, body: str) -> str:
-    """HTML of a table, from its rows of heads and its other rows; where the page is too narrow for it, it scrolls
-    sideways under its first column."""
+    """HTML of a table from its header rows and body rows; on a narrow page it scrolls under its first column."""
     return (
         f"<div class='gl-scroll' role='region' aria-label='{escape(caption)}' tabindex='0'><table class='gl-table'>"
         f"<caption><span>{escape(caption)}</span></caption><thead>{head}</thead><tbody>{body}</tbody></table></div>"
@@ -31,8 +46,8 @@ def data_table(caption: str, head: str, body: str) -> str:
 
 
 def canvas(elem_id: str, scripts: tuple[str, ...], start: str, value: dict | None = None, classes: str = "", **more):
-    """A gr.HTML that assets/SCRIPTS draw, by the call `start` of a function of theirs: `element` is where to draw, and
-    `props.value` what."""
+    """A gr.HTML that scripts of assets/ draw. start: JavaScript that calls a function of theirs, with `element`, where
+    to draw, and `props`, whose `value` is what to draw."""
     code = "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in scripts)
     return gr.HTML(
         value or {},

@@ -189,7 +189,7 @@ def test_what_diverges_is_said_and_can_go_on(toy):
     rate = toy.page.locator("#toy-rate_g input")
     rate.fill("1000000000")
     rate.press("Enter")
-    toy.page.get_by_text("Rate g 1e+09 is not from").wait_for()
+    toy.page.get_by_text("Learning rate of G is 1000000000").wait_for()
     toy.choose("toy-optimiser", "SGD")
     for name in ("g", "d"):
         toy.page.locator(f"#toy-rate_{name} input").fill("1")

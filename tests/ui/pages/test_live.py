@@ -214,10 +214,10 @@ def test_what_can_change_on_the_way_does_and_the_rest_starts_anew(games, token):
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        ({"rate_g": 1e9}, "Rate g 1e\\+09 is not from"),
+        ({"rate_g": 1e9}, "Learning rate of G is 1000000000.0"),
         ({"batch": None}, "Batch is empty"),
-        ({"seed": 1.5}, "Seed 1.5 is not a whole number"),
-        ({"seed": -1}, "Seed -1"),
+        ({"seed": 1.5}, "Seed is 1.5; give a whole number"),
+        ({"seed": -1}, "Seed is -1"),
         ({"data": OWN}, "no data of yours yet"),
         ({"view": TWINS, "twin": None}, "Choose what the twin"),
     ],

@@ -11,10 +11,10 @@ import gradio as gr
 
 from ganlab.errors import InputError
 from ganlab.objectives import OBJECTIVES
-from ganlab.toy.config import NOISES, PLAYS, Config
+from ganlab.toy.config import NOISES, PLAYS, Config, Network
 from ganlab.toy.distributions import DISTRIBUTIONS
 from ganlab.toy.files import PICTURES, TABLES, read_own
-from ganlab.toy.networks import ACTIVATIONS, Network
+from ganlab.toy.networks import ACTIVATIONS
 from ganlab.toy.optimisers import OPTIMISERS
 from ganlab.toy.session import SHAPING, Session, from_link, load
 from ganlab.ui import report
