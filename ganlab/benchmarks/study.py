@@ -24,7 +24,7 @@ PATIENCE = 60.0  # s without an acknowledgement, after which a reader gives up
 PRELOAD = [
     "ganlab.ui.pages.turing.study_server",
     "ganlab.ui.pages.turing.organise",
-    "ganlab.study.reading.sitting",
+    "ganlab.study.reading.session",
     "ganlab.study.organise",
     "uvicorn",
     "alembic.command",

@@ -29,7 +29,8 @@ def study_audit(
     device: Device = "auto",
 ) -> None:
     """Whether files, or pixels that nobody looks at, give the truth of a study away."""
-    from ganlab.study.design.audit import audit, format_audit, read_truth
+    from ganlab.study.design.audit import audit, format_audit
+    from ganlab.study.design.truth import read_truth
 
     found = audit(images, read_truth(truth))
     say(found, as_json, format_audit(found))
@@ -48,10 +49,10 @@ def study_plan(
     device: Device = "auto",
 ) -> None:
     """What a study of so many readers and images could conclude, and how often it would."""
-    from ganlab.study.design.simulate import Readers as How
-    from ganlab.study.design.simulate import format_plan, plan
+    from ganlab.study.design.planning import format_plan, plan
+    from ganlab.study.design.simulation import SimulatedReaders
 
-    how = How(readers, cases, dprime, spread=spread, seed=seed)
+    how = SimulatedReaders(readers, cases, dprime, spread=spread, seed=seed)
     result = plan(how, margin, studies, progress_bar("simulate", as_json))
     say(result, as_json, format_plan(result))
 
@@ -70,11 +71,10 @@ def study_simulate(
     device: Device = "auto",
 ) -> None:
     """Readings of simulated readers whose sensitivity is known."""
-    from ganlab.study.analysis.readings import write_readings
-    from ganlab.study.design.simulate import Readers as How
-    from ganlab.study.design.simulate import simulate
+    from ganlab.study.design.simulation import SimulatedReaders, simulate
+    from ganlab.study.readings import write_readings
 
-    readings = simulate(How(readers, cases, dprime, criterion, spread, repeats=repeats, seed=seed))
+    readings = simulate(SimulatedReaders(readers, cases, dprime, criterion, spread, repeats=repeats, seed=seed))
     write_readings(readings, out)
     result = {"out": str(out), "readings": len(readings), "readers": readers, "cases": cases, "dprime": dprime}
     say(result, as_json, str(out))
@@ -92,8 +92,8 @@ def study_report(
 ) -> None:
     """What readings say: tables, intervals, a verdict, figures, drafts for a paper."""
     from ganlab.study.analysis.analyse import analyse
-    from ganlab.study.analysis.readings import read_readings
     from ganlab.study.analysis.report import format_report, write_report
+    from ganlab.study.readings import read_readings
 
     found = analyse(read_readings(source), margin, seed)
     if out:
@@ -111,7 +111,7 @@ def study_export(
 ) -> None:
     """Readings as files for iMRMC and MRMCaov, and as BIDS events."""
     from ganlab.study.analysis.export import write_exports
-    from ganlab.study.analysis.readings import read_readings
+    from ganlab.study.readings import read_readings
 
     files = write_exports(read_readings(source), out)
     say({"files": files}, as_json, "\n".join(files.values()))
@@ -153,7 +153,7 @@ def study_create(
     device: Device = "auto",
 ) -> None:
     """Build, seal and store a study; prints its secret and its readers' invitations, once."""
-    from ganlab.study.design.audit import EASY, TOLD
+    from ganlab.study.design.audit import EASY, EASY_WARNING
     from ganlab.study.design.protocol import Protocol
     from ganlab.study.design.stimuli import from_folders, from_truth
     from ganlab.study.organise import create
@@ -184,7 +184,7 @@ def study_create(
         f"Seal, to be published before the first answer: {made.seal}",
         f"A machine that sees no anatomy tells the kinds with an area of {m['area']:.2f} ({m['low']:.2f} to "
         f"{m['high']:.2f}).",
-        *([TOLD] if m["low"] > EASY else []),
+        *([EASY_WARNING] if m["low"] > EASY else []),
         "Invitations, each for one reader, at /rate:",
         *made.invitations,
     ]
@@ -235,7 +235,7 @@ def study_manage(
     device: Device = "auto",
 ) -> None:
     """What the organiser's page does: watch without results, lock, unblind, report, export."""
-    from ganlab.study import organise
+    from ganlab.study import organise, results
     from ganlab.study.reading.archive import open_archive
 
     engine = open_archive()
@@ -250,12 +250,10 @@ def study_manage(
     elif do in ("report", "export"):
         if out is None:
             raise InputError(f"--do {do} wants --out.")
-        result["files"] = (
-            organise.export(engine, row, out) if do == "export" else organise.write_report(engine, row, out)
-        )
+        result["files"] = results.export(engine, row, out) if do == "export" else results.write_report(engine, row, out)
         text = "\n".join(result["files"].values())
     elif do == "certificate":
-        result = organise.certificate(engine, row)
+        result = results.certificate(engine, row)
     elif do == "progress":
         result = organise.progress(engine, row)
         lines = [

@@ -8,9 +8,10 @@ import pytest
 from sqlalchemy import update
 
 from ganlab.benchmarks.study import free_port, start
-from ganlab.study import organise
-from ganlab.study.design.protocol import Protocol, plan
-from ganlab.study.reading import archive
+from ganlab.study import organise, results
+from ganlab.study.design.order import plan
+from ganlab.study.design.protocol import Protocol
+from ganlab.study.reading import archive, database
 from tests.study.conftest import made_stimuli
 
 SMALL = {"practice": 2, "catch": 0, "repeats": 0, "readers": 2, "rest": 5}
@@ -41,7 +42,7 @@ class Place:
         return organise.create(self.engine, Protocol(**{**SMALL, **protocol}), made_stimuli(count, 32))
 
     def answers(self, made):
-        return organise.answers(self.engine, organise.open_study(self.engine, made.study, made.secret))
+        return results.answers(self.engine, organise.open_study(self.engine, made.study, made.secret))
 
 
 @pytest.fixture
@@ -256,8 +257,8 @@ def test_nothing_that_reaches_the_browser_depends_on_the_truth(browser, place, t
     url, port = f"sqlite:///{tmp_path}/turned.db", free_port()
     engine = archive.open_archive(url)
     cases = tuple(dataclasses.replace(c, synthetic=c.synthetic != (c.role == "test")) for c in sealed.cases)
-    with archive.writing(engine) as connection:
-        connection.execute(update(archive.STUDIES).values(sealed=dataclasses.replace(sealed, cases=cases).text()))
+    with database.writing(engine) as connection:
+        connection.execute(update(database.STUDIES).values(sealed=dataclasses.replace(sealed, cases=cases).text()))
     server = start(url, port, SECRET)
     sessions = [session(browser, where, made, plan(sealed, 0)) for where in (place, Place(url, port, engine))]
     server.kill()
@@ -297,7 +298,7 @@ def test_an_organiser_creates_watches_closes_and_reports(new_page, place):
     row = organise.open_study(place.engine, study, secret)
     assert page.inner_text("#seal") == row["seal"]
     reader = new_page()
-    made = organise.Created(study, secret, [code], row["seal"], {})
+    made = organise.CreatedStudy(study, secret, [code], row["seal"], {})
     begin(reader, place, made)
     read_on(reader, plan(archive.unsealed(row["sealed"]), 0))
     reader.wait_for_selector("text=Thank you")

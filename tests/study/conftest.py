@@ -7,15 +7,19 @@ import numpy as np
 import pytest
 
 from ganlab.study import organise
-from ganlab.study.design.protocol import TEST, Protocol, build, canonical_json, plan
-from ganlab.study.design.stimuli import Lesion, Stimuli
-from ganlab.study.reading import archive, sitting
+from ganlab.study.design.build import build
+from ganlab.study.design.order import plan
+from ganlab.study.design.protocol import TEST, Protocol
+from ganlab.study.design.seal import canonical_json
+from ganlab.study.design.stimuli import Stimuli
+from ganlab.study.design.truth import LesionMark
+from ganlab.study.reading import archive, session
 from ganlab.study.reading.answers import check_answer
 
 
 def made_stimuli(count=40, side=24, seed=0):
     rng = np.random.default_rng(seed)
-    lesions = [Lesion(8.0, 9.0, 4.0) if k % 3 == 0 else None for k in range(count)]
+    lesions = [LesionMark(8.0, 9.0, 4.0) if k % 3 == 0 else None for k in range(count)]
     images = rng.integers(0, 256, (count, side, side)).astype(np.uint8)
     return Stimuli(images, np.arange(count) % 2 == 0, ["a" if k % 4 < 2 else "b" for k in range(count)],
                    [f"file {k}" for k in range(count)], lesions)  # fmt: skip
@@ -25,7 +29,7 @@ def made_stimuli(count=40, side=24, seed=0):
 def same_dice(monkeypatch):
     """The seeds of studies are 0, 1, 2, ..."""
     seeds = itertools.count()
-    monkeypatch.setattr("ganlab.study.design.protocol.secrets.randbits", lambda bits: next(seeds))
+    monkeypatch.setattr("ganlab.study.design.build.secrets.randbits", lambda bits: next(seeds))
 
 
 def built(images=40, stimuli=None, **how):
@@ -93,13 +97,13 @@ def new_study(engine):
 @dataclasses.dataclass
 class Running:
     engine: object
-    created: organise.Created
+    created: organise.CreatedStudy
 
     def row(self):
         return organise.open_study(self.engine, self.created.study, self.created.secret)
 
     def ask(self, reader=0, **request):
-        return sitting.handle(self.engine, {"code": self.created.invitations[reader], **request})
+        return session.handle(self.engine, {"code": self.created.invitations[reader], **request})
 
     def sealed(self):
         return archive.unsealed(self.row()["sealed"])

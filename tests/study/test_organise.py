@@ -11,10 +11,11 @@ import pytest
 from sqlalchemy import delete, update
 
 from ganlab.errors import InputError
-from ganlab.study import organise
-from ganlab.study.analysis.readings import read_readings
-from ganlab.study.design.protocol import DESIGNS, plan
-from ganlab.study.reading import archive
+from ganlab.study import organise, results
+from ganlab.study.design.order import plan
+from ganlab.study.design.protocol import DESIGNS
+from ganlab.study.reading import archive, database
+from ganlab.study.readings import read_readings
 from ganlab.ui.pages.turing.organise import from_generator
 from tests.study.conftest import anything, made_stimuli
 
@@ -27,10 +28,10 @@ def test_a_study_ends_in_a_report_and_files(new_study, design, tmp_path):
     for reader in range(3):
         study.read(reader)
     study.close()
-    page = organise.report(study.engine, study.row())
+    page = results.report(study.engine, study.row())
     assert "Are they real?" in page
     assert study.created.seal in page
-    files = organise.export(study.engine, study.row(), tmp_path / "out")
+    files = results.export(study.engine, study.row(), tmp_path / "out")
     assert {"protocol", "answers", "certificate", "log", "report"} <= set(files)
     if design == "2afc":
         with open(files["pairs"], newline="", encoding="utf-8") as file:
@@ -52,7 +53,7 @@ def test_readings_say_what_was_answered(new_study):
     study = new_study(**SMALL)
     study.read(0, said=lambda frame: {"synthetic": True, "confidence": 5, "ms": 1234.5})
     study.close()
-    table, _ = organise.results(study.engine, study.row())
+    table, _ = results.results(study.engine, study.row())
     assert table.called.all()
     assert (table.confidence == 5).all()
     np.testing.assert_allclose(table.seconds, 1.2345)
@@ -63,15 +64,15 @@ def test_no_result_before_the_study_is_unblinded(new_study, tmp_path):
     study = new_study(**SMALL)
     study.read(0)
     engine = study.engine
-    for act in (lambda: organise.report(engine, study.row()), lambda: organise.export(engine, study.row(), tmp_path)):
+    for act in (lambda: results.report(engine, study.row()), lambda: results.export(engine, study.row(), tmp_path)):
         with pytest.raises(InputError, match="unblinded"):
             act()
     with pytest.raises(InputError, match="lock it"):
         organise.unblind(engine, study.row())
     organise.lock(engine, study.row())
     with pytest.raises(InputError, match="unblinded"):
-        organise.report(engine, study.row())
-    with pytest.raises(InputError, match="locked already"):
+        results.report(engine, study.row())
+    with pytest.raises(InputError, match="already locked"):
         organise.lock(engine, study.row())
     assert {path.name.split("-")[0] for path in tmp_path.iterdir()} == {"studies.db"}
 
@@ -117,10 +118,10 @@ def test_readers_who_have_not_finished_are_left_out_by_name(new_study):
     study.read(1)
     study.read(2, most=5)
     study.close()
-    table, beside = organise.results(study.engine, study.row())
+    table, beside = results.results(study.engine, study.row())
     assert table.readers == ["reader-01", "reader-02"]
     assert beside["left_out"] == {"reader-03": (5, len(plan(study.sealed(), 2)))}
-    assert "reader-03 (5 of" in organise.report(study.engine, study.row())
+    assert "reader-03 (5 of" in results.report(study.engine, study.row())
 
 
 def test_a_study_that_nobody_finished_says_so(new_study):
@@ -128,7 +129,7 @@ def test_a_study_that_nobody_finished_says_so(new_study):
     study.read(0, most=3)
     study.close()
     with pytest.raises(InputError, match="No reader has finished"):
-        organise.results(study.engine, study.row())
+        results.results(study.engine, study.row())
 
 
 def test_a_race_is_never_analysed_as_a_study(new_study):
@@ -136,34 +137,34 @@ def test_a_race_is_never_analysed_as_a_study(new_study):
     study.read(0)
     study.close()
     with pytest.raises(InputError, match="race"):
-        organise.results(study.engine, study.row())
+        results.results(study.engine, study.row())
 
 
 def test_one_reader_alone_is_reported(new_study):
     study = new_study(**SMALL | {"readers": 1})
     study.read(0)
     study.close()
-    assert "agreement wants two" in organise.report(study.engine, study.row())
+    assert "agreement wants two" in results.report(study.engine, study.row())
 
 
 def test_the_certificate_finds_what_was_changed_since(new_study):
     study = new_study(**SMALL)
     study.read(0)
-    good = organise.certificate(study.engine, study.row())
+    good = results.certificate(study.engine, study.row())
     assert good["seal_matches"]
     assert good["images_changed"] == good["links_broken"] == []
     assert not good["bytes_sent"]["leak"]
     assert good["bytes_sent"]["values"] == 1
     code = study.sealed().cases[0].code
-    with archive.writing(study.engine) as connection:
-        third = (archive.ANSWERS.c.reader == 0) & (archive.ANSWERS.c.position == 3)
-        connection.execute(update(archive.ANSWERS).where(third).values(said='{"synthetic":true,"confidence":6}'))
+    with database.writing(study.engine) as connection:
+        third = (database.ANSWERS.c.reader == 0) & (database.ANSWERS.c.position == 3)
+        connection.execute(update(database.ANSWERS).where(third).values(said='{"synthetic":true,"confidence":6}'))
         connection.execute(
-            update(archive.PICTURES).where(archive.PICTURES.c.code == code).values(greys=b"\0" * 24 * 24)
+            update(database.PICTURES).where(database.PICTURES.c.code == code).values(greys=b"\0" * 24 * 24)
         )
-        connection.execute(update(archive.STUDIES).values(sealed=study.row()["sealed"].replace('"seed":', '"seed":1')))
+        connection.execute(update(database.STUDIES).values(sealed=study.row()["sealed"].replace('"seed":', '"seed":1')))
     archive.picture.cache_clear()
-    bad = organise.certificate(study.engine, study.row())
+    bad = results.certificate(study.engine, study.row())
     assert not bad["seal_matches"]
     assert bad["images_changed"] == [code]
     assert "reader-01, 3" in bad["links_broken"]
@@ -172,23 +173,23 @@ def test_the_certificate_finds_what_was_changed_since(new_study):
 def test_an_answer_taken_out_breaks_the_chain(new_study):
     study = new_study(**SMALL)
     study.read(0)
-    with archive.writing(study.engine) as connection:
-        connection.execute(delete(archive.ANSWERS).where(archive.ANSWERS.c.position == 7))
-    assert organise.certificate(study.engine, study.row())["links_broken"] == ["reader-01, 8"]
+    with database.writing(study.engine) as connection:
+        connection.execute(delete(database.ANSWERS).where(database.ANSWERS.c.position == 7))
+    assert results.certificate(study.engine, study.row())["links_broken"] == ["reader-01, 8"]
 
 
 def test_a_receipt_brings_back_what_a_database_lost(new_study):
     study = new_study(groups=("student",), **SMALL)
     study.read(0)
     receipt = study.ask(0, do="receipt")["receipt"]
-    before = organise.answers(study.engine, study.row())
-    with archive.writing(study.engine) as connection:
-        connection.execute(delete(archive.ANSWERS).where(archive.ANSWERS.c.position >= 9))
+    before = results.answers(study.engine, study.row())
+    with database.writing(study.engine) as connection:
+        connection.execute(delete(database.ANSWERS).where(database.ANSWERS.c.position >= 9))
     lost = len(before) - 9
     assert organise.take_receipt(study.engine, study.row(), json.loads(json.dumps(receipt))) == lost
-    assert organise.answers(study.engine, study.row()) == before
+    assert results.answers(study.engine, study.row()) == before
     assert organise.take_receipt(study.engine, study.row(), receipt) == 0
-    assert organise.certificate(study.engine, study.row())["links_broken"] == []
+    assert results.certificate(study.engine, study.row())["links_broken"] == []
 
 
 @pytest.mark.parametrize("what", ["answer", "reader", "nothing", "list", "unsigned", "other study"])
@@ -207,10 +208,10 @@ def test_a_receipt_that_was_changed_gives_nothing(new_study, what):
         other.read(0)
         receipt = other.ask(0, do="receipt")["receipt"]
     receipt = {"nothing": {}, "list": [receipt]}.get(what, receipt)
-    before = organise.answers(study.engine, study.row())
+    before = results.answers(study.engine, study.row())
     with pytest.raises(InputError, match="receipt"):
         organise.take_receipt(study.engine, study.row(), receipt)
-    assert organise.answers(study.engine, study.row()) == before
+    assert results.answers(study.engine, study.row()) == before
 
 
 def test_deleted_answers_do_not_come_back_by_a_receipt(new_study):
@@ -228,13 +229,13 @@ def test_what_is_overdue_is_deleted_when_the_archive_is_opened(new_study, tmp_pa
     young.read(0, most=3)
     text = old.row()["sealed"]
     kept = old.sealed().protocol.keep_until
-    with archive.writing(old.engine) as connection:
-        where = archive.STUDIES.c.id == old.created.study
-        connection.execute(update(archive.STUDIES).where(where).values(sealed=text.replace(kept, "2020-01-01")))
+    with database.writing(old.engine) as connection:
+        where = database.STUDIES.c.id == old.created.study
+        connection.execute(update(database.STUDIES).where(where).values(sealed=text.replace(kept, "2020-01-01")))
     again = archive.open_archive(f"sqlite:///{tmp_path}/studies.db")
     assert [row["id"] for row in archive.all_studies(again)] == [young.created.study]
-    assert len(organise.answers(again, young.row())) == 3
-    with archive.reading(again) as connection:
+    assert len(results.answers(again, young.row())) == 3
+    with database.reading(again) as connection:
         assert archive.answers_of(connection, old.created.study) == []
     again.dispose()
 
@@ -252,9 +253,9 @@ def test_simulated_answers_come_out_of_the_whole_way_as_they_went_in(new_study, 
 
         study.read(reader, said=say)
     study.close()
-    table, beside = organise.results(study.engine, study.row())
+    table, beside = results.results(study.engine, study.row())
     assert abs((table.called == table.synthetic).mean() - 0.8) < 0.02
-    files = organise.export(study.engine, study.row(), tmp_path / "files")
+    files = results.export(study.engine, study.row(), tmp_path / "files")
     with open(files["imrmc"], newline="", encoding="utf-8") as file:
         lines = list(csv.DictReader(file))
     assert sum(line["readerID"] == "truth" for line in lines) == 118
@@ -267,22 +268,22 @@ def test_answers_of_another_kind_are_refused_in_words(new_study):
     for wrong in ({}, None, [], {"synthetic": 1, "confidence": 3}, anything(frame) | {"confidence": 7}):
         found = study.ask(0, do="answer", token=frame["token"], said=wrong)
         assert set(found) == {"error"}
-    assert organise.answers(study.engine, study.row()) == []
+    assert results.answers(study.engine, study.row()) == []
 
 
 def test_the_report_says_how_various_a_pretrained_generator_is():
-    found = organise.diversity(["dcgan-nodules 3", "dcgan-nodules 17"])
+    found = results.diversity(["dcgan-nodules 3", "dcgan-nodules 17"])
     assert found["model"] == "dcgan-nodules"
     assert 0 < found["recall"] < found["precision"] < 1
-    assert organise.diversity(["a.png", "b.png"]) is None
-    assert organise.diversity(["dcgan-nodules 3", "dcgan-digits 3"]) is None
+    assert results.diversity(["a.png", "b.png"]) is None
+    assert results.diversity(["dcgan-nodules 3", "dcgan-digits 3"]) is None
 
 
 def test_a_study_of_a_generator_reports_its_diversity(new_study):
     study = new_study(from_generator("dcgan-digits", 40), **SMALL)
     study.read(0)
     study.close()
-    assert "dcgan-digits has a precision of" in organise.report(study.engine, study.row())
+    assert "dcgan-digits has a precision of" in results.report(study.engine, study.row())
 
 
 def test_readers_who_all_press_one_key_are_no_evidence(new_study):
@@ -290,7 +291,7 @@ def test_readers_who_all_press_one_key_are_no_evidence(new_study):
     for reader in range(3):
         study.read(reader, said=lambda frame: {"synthetic": False, "confidence": 1})
     study.close()
-    page = organise.report(study.engine, study.row())
+    page = results.report(study.engine, study.row())
     assert "<b>Inconclusive.</b>" in page
     assert "Equivalent" not in page
 
@@ -302,7 +303,7 @@ def test_the_report_counts_everybody(new_study):
     study.read(2, most=2)
     study.ask(2, do="forget", sure=True)
     study.close()
-    page = organise.report(study.engine, study.row())
+    page = results.report(study.engine, study.row())
     assert "4 readers were invited, 3 consented, 1 finished, 1 had their answers deleted" in page
 
 
@@ -312,8 +313,8 @@ def test_a_staircase_and_a_scale_claim_no_more_than_they_can(new_study):
         for reader in range(3):
             study.read(reader)
         study.close()
-    assert "class='verdict'" not in organise.report(stairs.engine, stairs.row())
-    page = organise.report(scale.engine, scale.row())
+    assert "class='verdict'" not in results.report(stairs.engine, stairs.row())
+    page = results.report(scale.engine, scale.row())
     assert "class='verdict'" in page and "sensitivity</th>" not in page
 
 
@@ -333,7 +334,7 @@ def test_a_late_second_lock_does_not_take_back_the_unblinding(new_study):
     study = new_study(**SMALL)
     stale = study.row()
     study.close()
-    with pytest.raises(InputError, match="not open any more"):
+    with pytest.raises(InputError, match="no longer open"):
         organise.lock(study.engine, stale)
     assert study.row()["status"] == "unblinded"
 
@@ -343,5 +344,5 @@ def test_images_that_noise_alone_tells_apart_are_warned_of(new_study):
     images = smooth.images.copy()
     images[smooth.synthetic] = images[smooth.synthetic] // 8 + 100
     told = new_study(dataclasses.replace(smooth, images=images), **SMALL)
-    assert "Think twice" in organise.progress(told.engine, told.row())["warning"]
+    assert "Warning: noise" in organise.progress(told.engine, told.row())["warning"]
     assert organise.progress(told.engine, new_study(**SMALL).row())["warning"] == ""

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from ganlab.checkpoints import replacing
 from ganlab.study.analysis.analyse import LEAST, SENTENCES
-from ganlab.study.analysis.readings import STEPS
-from ganlab.study.analysis.statistics import DISTINGUISHABLE
+from ganlab.study.readings import STEPS
+from ganlab.study.statistics import DISTINGUISHABLE
 
 REAL, SYNTHETIC, GREY = "#0072B2", "#E69F00", "#555555"
 READERS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # Okabe and Ito

@@ -11,11 +11,12 @@ import pytest
 from ganlab.errors import InputError
 from ganlab.study.analysis.analyse import analyse
 from ganlab.study.analysis.export import write_exports
-from ganlab.study.analysis.readings import read_readings, write_readings
 from ganlab.study.analysis.report import format_report, report_html, write_report
-from ganlab.study.design.simulate import LIMITS, Readers, check_readers, format_plan, plan, simulate
+from ganlab.study.design.planning import format_plan, plan
+from ganlab.study.design.simulation import LIMITS, SimulatedReaders, check_readers, simulate
+from ganlab.study.readings import read_readings, write_readings
 
-HOW = Readers(4, 60, dprime=1.0, repeats=0.2, seed=3)
+HOW = SimulatedReaders(4, 60, dprime=1.0, repeats=0.2, seed=3)
 HEAD = "reader,case,truth,answer,confidence\n"
 
 
@@ -82,14 +83,14 @@ def test_one_reader_is_reported_without_speaking_of_others(readings):
 @pytest.mark.parametrize(("text", "words"), [
     ("", "no column reader"),
     ("reader,case\nA,1\n", "no column truth, answer, confidence"),
-    (HEAD, "holds no readings"),
+    (HEAD, "contains no readings"),
     (HEAD + "A,1,fake,real,3\n", 'line 2: truth is "fake"'),
     (HEAD + "A,1,real,real,7\n", "line 2: confidence"),
     (HEAD + "A,1,real,real,3.5\n", "line 2: confidence"),
     (HEAD + ",1,real,real,3\n", "line 2: reader or case is empty"),
     (HEAD + "A,1,real,real,3\nB,1,synthetic,real,3\n", 'case "1" is real in one row'),
     (HEAD + "A,1,real,real,3\nA,1,real,real,3\n", "twice; mark the second"),
-    ("reader,case,truth,answer,confidence,seconds\nA,1,real,real,3,soon\n", "no number"),
+    ("reader,case,truth,answer,confidence,seconds\nA,1,real,real,3,soon\n", "is not a number"),
     ("reader,case,truth,answer,confidence,repeat\nA,1,real,real,3,1\n", "before reading it"),
 ])  # fmt: skip
 def test_tables_that_are_wrong_are_refused_with_their_line(tmp_path, text, words):
@@ -144,10 +145,10 @@ def test_bids_has_every_reading_in_its_order(readings, tmp_path):
 
 
 def test_a_small_study_is_told_that_it_can_support_no_equivalence():
-    small = plan(Readers(2, 20, dprime=0.0), 0.1, 100)
-    assert small["verdicts"]["equivalent"] < 0.1 and "too few to claim equivalence" in format_plan(small)
-    large = plan(Readers(10, 2000, dprime=0.0, spread=0.1, shared=0.1), 0.1, 60)
-    assert large["verdicts"]["equivalent"] > 0.9 and "too few" not in format_plan(large)
+    small = plan(SimulatedReaders(2, 20, dprime=0.0), 0.1, 100)
+    assert small["verdicts"]["equivalent"] < 0.1 and "too small to claim equivalence" in format_plan(small)
+    large = plan(SimulatedReaders(10, 2000, dprime=0.0, spread=0.1, shared=0.1), 0.1, 60)
+    assert large["verdicts"]["equivalent"] > 0.9 and "too small" not in format_plan(large)
     assert sum(small["verdicts"].values()) == pytest.approx(1)
 
 
@@ -156,9 +157,9 @@ def test_readers_that_cannot_be_are_refused(name):
     low, high = LIMITS[name]
     for value in (low - 1, high + 1):
         with pytest.raises(InputError, match=name):
-            check_readers(dataclasses.replace(Readers(), **{name: value}))
+            check_readers(dataclasses.replace(SimulatedReaders(), **{name: value}))
 
 
 def test_one_reader_cannot_be_planned_for_readers_at_large():
-    with pytest.raises(InputError, match="no sample of readers"):
-        plan(Readers(1), 0.1, 50)
+    with pytest.raises(InputError, match="not a sample of readers"):
+        plan(SimulatedReaders(1), 0.1, 50)

@@ -9,7 +9,8 @@ from PIL import Image, PngImagePlugin
 from ganlab.errors import InputError
 from ganlab.generation.export import save_png
 from ganlab.generation.mixed_images import write_mixed_images
-from ganlab.study.design.audit import FEATURES, audit, features, format_audit, read_truth
+from ganlab.study.design.audit import FEATURES, audit, features, format_audit
+from ganlab.study.design.truth import read_truth
 
 COUNT = 40
 
@@ -97,9 +98,9 @@ def test_our_own_sets_have_no_leak(tmp_path):
 
 def test_sets_that_cannot_be_audited_are_refused(fair, tmp_path):
     folder, truth = fair
-    with pytest.raises(InputError, match='lacks 1 of 41 images, such as "99"'):
+    with pytest.raises(InputError, match='is missing 1 of 41 images, such as "99"'):
         audit(folder, truth | {"99": True})
-    with pytest.raises(InputError, match="lacks 40 of 40"):
+    with pytest.raises(InputError, match="is missing 40 of 40"):
         audit(tmp_path / "nowhere", truth)
     with pytest.raises(InputError, match="too few to audit"):
         audit(folder, {code: truth[code] for code in list(truth)[:12]})
@@ -107,12 +108,12 @@ def test_sets_that_cannot_be_audited_are_refused(fair, tmp_path):
     with pytest.raises(InputError, match='"01" and "00" are the same picture'):
         audit(folder, truth)
     (folder / "01.png").write_bytes(b"no picture")
-    with pytest.raises(InputError, match=r'"01\.png" is not a picture that can be read'):
+    with pytest.raises(InputError, match=r'"01\.png" is damaged or not a picture'):
         audit(folder, truth)
 
 
 @pytest.mark.parametrize(("text", "words"), [
-    ("code\n1\n", "no columns"), ("code,arm\n1,fake\n", 'arm of "1" is "fake"'), (None, "cannot be read"),
+    ("code\n1\n", "lacks the columns"), ("code,arm\n1,fake\n", 'arm of "1" is "fake"'), (None, "cannot be read"),
 ])  # fmt: skip
 def test_truth_that_is_none_is_refused(tmp_path, text, words):
     if text:

@@ -7,22 +7,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ganlab.study.design.protocol import (
-    BLOCKS,
-    DESIGNS,
-    FINDING,
-    LAG,
-    PANEL,
-    PRACTICE,
-    TEST,
-    Case,
-    Protocol,
-    exposure_ms,
-    pairs,
-    permuted,
-    plan,
-    read_sealed,
-)
+from ganlab.study.design.order import BLOCKS, LAG, PANEL, exposure_ms, pairs, permuted, plan
+from ganlab.study.design.protocol import DESIGNS, FINDING, PRACTICE, TEST, Protocol
+from ganlab.study.design.seal import StudyCase, read_sealed
 from tests.study.conftest import built, with_opposite_truth
 
 SINGLE = ("yes-no", "ordinal", "staircase", "diagnose")  # designs that ask about an image at a time
@@ -30,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("same_dice")
 
 
 def of_kinds(real, synthetic):
-    return [Case(f"{k:08x}", k >= real, TEST) for k in range(real + synthetic)]
+    return [StudyCase(f"{k:08x}", k >= real, TEST) for k in range(real + synthetic)]
 
 
 # --- the order ------------------------------------------------------------------------------------------
@@ -147,7 +134,7 @@ strata = st.lists(st.tuples(st.booleans(), st.sampled_from("abc")), max_size=40)
 
 @given(strata, st.integers(0, 2**32))
 def test_alternatives_are_of_one_stratum_as_far_as_there_are(known, seed):
-    cases = [Case(f"{k:08x}", synthetic, TEST, stratum) for k, (synthetic, stratum) in enumerate(known)]
+    cases = [StudyCase(f"{k:08x}", synthetic, TEST, stratum) for k, (synthetic, stratum) in enumerate(known)]
     by_code = {case.code: case for case in cases}
     found = pairs(cases, np.random.default_rng(seed))
     counts = Counter(known)

@@ -11,21 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganlab.errors import InputError
+from ganlab.study.design import build as build_module
 from ganlab.study.design import protocol
-from ganlab.study.design.protocol import (
-    DESIGNS,
-    PRACTICE,
-    TEST,
-    Case,
-    Protocol,
-    Sealed,
-    build,
-    check_protocol,
-    digest,
-    plan,
-    read_sealed,
-)
-from ganlab.study.design.stimuli import Lesion
+from ganlab.study.design.build import build, shuffled_tiles
+from ganlab.study.design.order import plan
+from ganlab.study.design.protocol import DESIGNS, PRACTICE, TEST, Protocol, check_protocol
+from ganlab.study.design.seal import Sealed, StudyCase, digest, read_sealed
+from ganlab.study.design.truth import LesionMark
 from tests.study.conftest import built, made_stimuli, with_opposite_truth
 
 TODAY = datetime(2030, 6, 15, 12, tzinfo=UTC)
@@ -56,8 +48,8 @@ def test_sealed_text_gives_back_what_was_sealed(design):
 
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 numbers = st.floats(-1e6, 1e6, allow_nan=False)
-lesions = st.none() | st.builds(Lesion, numbers, numbers, numbers)
-cases = st.builds(Case, words, st.booleans(), st.sampled_from([PRACTICE, TEST, "catch"]), words, words, lesions)
+lesions = st.none() | st.builds(LesionMark, numbers, numbers, numbers)
+cases = st.builds(StudyCase, words, st.booleans(), st.sampled_from([PRACTICE, TEST, "catch"]), words, words, lesions)
 protocols = st.builds(
     Protocol, title=words, design=st.sampled_from(list(DESIGNS)), instructions=words, readers=st.integers(1, 200),
     repeats=st.floats(0, 0.5), limit_s=numbers, prevalence=st.booleans(), groups=st.lists(words, max_size=8).map(tuple),
@@ -90,7 +82,7 @@ def test_every_word_of_the_protocol_counts_for_seal_and_design(name):
 def test_the_seal_is_broken_by_any_truth():
     sealed = built(images=24)
     for k, case in enumerate(sealed.cases):
-        for turned in (replace(case, synthetic=not case.synthetic), replace(case, lesion=Lesion(1, 2, 3))):
+        for turned in (replace(case, synthetic=not case.synthetic), replace(case, lesion=LesionMark(1, 2, 3))):
             cases = (*sealed.cases[:k], turned, *sealed.cases[k + 1 :])
             assert replace(sealed, cases=cases).seal() != sealed.seal()
 
@@ -128,7 +120,7 @@ def test_pixels_of_another_shape_are_others():
     '{"cases": [], "protocol": {"groups": []}}', '{"cases": [], "protocol": {"groups": 5}, "pixels": {}}',
 ])  # fmt: skip
 def test_text_that_is_no_seal_is_refused(text):
-    with pytest.raises(InputError, match="no sealed protocol"):
+    with pytest.raises(InputError, match="not a sealed protocol"):
         read_sealed(text)
 
 
@@ -144,7 +136,7 @@ def test_a_seal_with_a_word_missing_or_too_many_is_refused(where):
         spoil(part, name)
         if where == "top" and "more" in found:
             continue  # what else stands in a file is not read
-        with pytest.raises(InputError, match="no sealed protocol"):
+        with pytest.raises(InputError, match="not a sealed protocol"):
             read_sealed(json.dumps(found))
 
 
@@ -164,7 +156,7 @@ def test_a_seal_with_a_word_missing_or_too_many_is_refused(where):
     ("title", "x" * 121, "title has 121 characters, more than 120"),
     ("instructions", "x" * 4001, "instructions has 4,001 characters, more than 4,000"),
     ("groups", ("x",) * 9, "groups are at most 8"), ("groups", ("",), "of 1 to 60"), ("groups", ("x" * 61,), "1 to 60"),
-    ("expires", "2030-06-14", "expires is 2030-06-14, which is past"), ("keep_until", "1999-12-31", "is past"),
+    ("expires", "2030-06-14", "expires is 2030-06-14, which is in the past"), ("keep_until", "1999-12-31", "is in the past"),
     ("expires", "soon", 'expires is "soon"; give a date such as 2030-09-13'),
     ("expires", "2031-02-29", 'expires is "2031-02-29"; give a date'), ("expires", "14.7.2031", "give a date such as"),
     ("keep_until", "x" * 99, f'keep_until is "{"x" * 20}"; give a date such as 2031-06-15'),
@@ -270,7 +262,7 @@ def test_what_is_built_depends_on_the_truth_in_practice_only(monkeypatch):
     stimuli = made_stimuli(40)
     found = []
     for synthetic in (stimuli.synthetic, ~stimuli.synthetic):
-        monkeypatch.setattr(protocol.secrets, "randbits", lambda bits: 5)
+        monkeypatch.setattr(build_module.secrets, "randbits", lambda bits: 5)
         sealed, _ = build(Protocol(practice=0, catch=5), replace(stimuli, synthetic=synthetic))
         found.append((sealed.pixels, [(case.code, case.role) for case in sealed.cases], plan(sealed, 0)))
     assert found[0] == found[1]
@@ -282,14 +274,14 @@ def tiles(image, size=4):
 
 def test_shuffled_tiles_are_the_tiles_and_what_is_left_over_stays():
     image = made_stimuli(1, side=26).images[0]
-    found = protocol.shuffled_tiles(image, np.random.default_rng(0))
+    found = shuffled_tiles(image, np.random.default_rng(0))
     assert tiles(found[:24, :24]) == tiles(image[:24, :24]) and (found[:24, :24] != image[:24, :24]).any()
     assert (found[24:] == image[24:]).all() and (found[:, 24:] == image[:, 24:]).all()
 
 
 def test_smallest_pictures_are_shuffled_too():
     image = np.arange(64, dtype=np.uint8).reshape(8, 8)
-    assert (protocol.shuffled_tiles(image, np.random.default_rng(0)) != image).any()
+    assert (shuffled_tiles(image, np.random.default_rng(0)) != image).any()
 
 
 def test_every_study_has_codes_roles_and_an_order_of_its_own():
@@ -302,7 +294,7 @@ def test_every_study_has_codes_roles_and_an_order_of_its_own():
 
 @pytest.mark.parametrize("practice", [12, 20, 21, 24, 40])
 def test_too_few_images_are_refused_whatever_practice_takes(practice):
-    with pytest.raises(InputError, match=f"20 images less {practice} for practice are too few; give more images"):
+    with pytest.raises(InputError, match=f"20 images minus {practice} for practice are too few; give more images"):
         built(images=20, practice=practice)
 
 
@@ -310,7 +302,7 @@ def test_ten_of_either_kind_are_enough_for_ten_in_practice():
     assert sum(case.role == TEST for case in built(images=20, practice=10).cases) == 10
 
 
-@pytest.mark.parametrize("lesions", [[None] * 40, [Lesion(8, 8, 3)] * 40])
+@pytest.mark.parametrize("lesions", [[None] * 40, [LesionMark(8, 8, 3)] * 40])
 def test_diagnosing_needs_images_with_a_lesion_and_without(lesions):
     stimuli = replace(made_stimuli(), lesions=lesions)
     with pytest.raises(InputError, match="needs images with a lesion and images without"):
@@ -318,7 +310,7 @@ def test_diagnosing_needs_images_with_a_lesion_and_without(lesions):
     assert build(Protocol(), stimuli)
 
 
-@pytest.mark.parametrize("lesions", [[Lesion(8, 8, 3)] + [None] * 19, [None] + [Lesion(8, 8, 3)] * 19])
+@pytest.mark.parametrize("lesions", [[LesionMark(8, 8, 3)] + [None] * 19, [None] + [LesionMark(8, 8, 3)] * 19])
 def test_practice_does_not_take_the_last_lesion_away(lesions):
     """Either the test has both in it, or the study is refused; 20 studies, other images in each one's practice."""
     for _ in range(20):

@@ -10,7 +10,8 @@ from ganlab.errors import InputError
 from ganlab.imaging.volume import Volume
 from ganlab.imaging.writing import write_volume
 from ganlab.study.design import stimuli
-from ganlab.study.design.stimuli import Found, Lesion, Stimuli, check_kinds, from_folders, from_truth, render
+from ganlab.study.design.stimuli import SourceImage, Stimuli, check_kinds, from_folders, from_truth, render
+from ganlab.study.design.truth import LesionMark
 
 EACH = 10  # pictures of either kind, the fewest that there may be
 
@@ -51,7 +52,8 @@ def in_turn(count=2 * EACH, **row):
 def found(images, synthetic, kind="PNG of 8 bits"):
     """What was read of images with values 0 to 1."""
     return [
-        Found(image, kind, f"file {k}", bool(arm)) for k, (image, arm) in enumerate(zip(images, synthetic, strict=True))
+        SourceImage(image, kind, f"file {k}", bool(arm))
+        for k, (image, arm) in enumerate(zip(images, synthetic, strict=True))
     ]
 
 
@@ -117,7 +119,7 @@ def test_a_table_of_truth_says_what_each_picture_is(tmp_path):
     read = from_truth(*with_truth(tmp_path, images, rows))
     assert (read.images == images).all() and read.synthetic.tolist() == [False, True] * 10
     assert read.strata == ["tumour", "healthy", *[""] * 18]
-    assert read.lesions == [Lesion(4.5, 6, 2), *[None] * 19]
+    assert read.lesions == [LesionMark(4.5, 6, 2), *[None] * 19]
     assert read.sources[0] == "images-00.png"
 
 
@@ -136,7 +138,7 @@ def test_ten_of_either_kind_and_2000_in_all_are_the_limits():
     for synthetic, sentence in (
         (np.arange(20) < 9, "11 real and 9 synthetic images are too few; give at least 10 of each"),
         (np.arange(20) < 11, "9 real and 11 synthetic images are too few"),
-        (np.arange(2001) < 1000, "2,001 images are more than 2,000"),
+        (np.arange(2001) < 1000, "2,001 images are too many"),
         (np.zeros(20, bool), "All 20 images are real; a Turing test needs both kinds"),
         (np.ones(20, bool), "All 20 images are synthetic"),
     ):
@@ -166,7 +168,7 @@ def test_formats_that_differ_are_refused(tmp_path):
     save(images[:EACH], tmp_path / "real")
     save(images[EACH:], tmp_path / "synthetic", ".jpg")
     with pytest.raises(
-        InputError, match=r"Real images are PNG of 8 bits, synthetic ones JPEG of 8 bits: .* one format"
+        InputError, match=r"Real images are PNG of 8 bits, synthetic ones JPEG of 8 bits; .* the same format"
     ):
         from_folders(tmp_path / "real", tmp_path / "synthetic")
 
@@ -188,7 +190,7 @@ def test_formats_that_are_mixed_otherwise_are_refused(tmp_path):
         save(part, tmp_path / folder)
         for k, image in enumerate(part):
             Image.fromarray(image).save(tmp_path / folder / f"{folder}-{k:02d}.png", often if k else once)
-    with pytest.raises(InputError, match="one format"):
+    with pytest.raises(InputError, match="the same format"):
         from_folders(tmp_path / "real", tmp_path / "synthetic")
 
 
@@ -252,18 +254,18 @@ def test_half_a_picture_is_none(folders):
 
 def test_folders_that_are_none_or_empty_are_named(folders, tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match='"nowhere" is no folder'):
+    with pytest.raises(InputError, match='"nowhere" is not a folder'):
         from_folders(folders[0], tmp_path / "nowhere")
-    with pytest.raises(InputError, match='"empty" holds no images'):
+    with pytest.raises(InputError, match='"empty" contains no images'):
         from_folders(tmp_path / "empty", folders[1])
-    with pytest.raises(InputError, match=r'"real-00.png" is no folder'):
+    with pytest.raises(InputError, match=r'"real-00.png" is not a folder'):
         from_folders(folders[0] / "real-00.png", folders[1])
 
 
 @pytest.mark.parametrize(("change", "sentence"), [
-    ({"code": "99"}, '"images" has no image "99"; "truth.csv" names it'),
+    ({"code": "99"}, '"images" has no image "99", which "truth.csv" lists'),
     ({"code": "../real"}, 'has no image "../real"'), ({"code": ""}, 'has no image ""'),
-    ({"arm": "fake"}, 'the arm of "images-05" is "fake"; say real or synthetic'), ({"arm": ""}, 'is ""; say real'),
+    ({"arm": "fake"}, 'the arm of "images-05" is "fake"; it must be real or synthetic'), ({"arm": ""}, 'is ""; it must be real'),
     ({"lesion_x": "3"}, 'lesion of "images-05" is 3, , ; give x, y and radius in pixels'),
     ({"lesion_x": "3", "lesion_y": "left", "lesion_radius": "2"}, "is 3, left, 2; give x, y and radius"),
     ({"lesion_x": "3", "lesion_y": "3", "lesion_radius": "0"}, "radius of 0; it must be above 0"),
@@ -281,7 +283,7 @@ def test_a_row_that_cannot_be_is_named(tmp_path, change, sentence):
 
 
 @pytest.mark.parametrize(("data", "sentence"), [
-    (b"", "no columns code and arm"), (b"code,truth\n1,real\n", "no columns code and arm"),
+    (b"", "lacks the columns code and arm"), (b"code,truth\n1,real\n", "lacks the columns code and arm"),
     (b"\xff\xfe\x00", "cannot be read"), (None, "cannot be read"), (b"code,arm\n", "All 0 images"),
     (b"code,arm\nimages-00\n", 'arm of "images-00" is ""'),
 ])  # fmt: skip
@@ -296,13 +298,13 @@ def test_a_table_that_is_none_is_refused(tmp_path, data, sentence):
 
 @pytest.mark.parametrize("how", [{"plane": "oblique"}, {"slices": 0}, {"slices": 101}])
 def test_slices_that_cannot_be_are_refused(folders, how):
-    with pytest.raises(InputError, match=r"oblique.* axial|slices of a volume are not 1 to 100"):
+    with pytest.raises(InputError, match=r"oblique.* axial|slices of a volume is outside 1 to 100"):
         from_folders(*folders[:2], **how)
 
 
 def test_too_many_pixels_are_refused(folders, monkeypatch):
     monkeypatch.setattr(stimuli, "MAX_BYTES", 2**20)
-    with pytest.raises(InputError, match="20 images of 256 x 256 pixels are more than 1 MB; make --size smaller"):
+    with pytest.raises(InputError, match="20 images of 256 x 256 pixels exceed 1 MB; choose a smaller --size"):
         from_folders(*folders[:2], size=256)
     assert len(from_folders(*folders[:2], size=128)) == 20
 
@@ -310,9 +312,9 @@ def test_too_many_pixels_are_refused(folders, monkeypatch):
 def test_no_memory_is_taken_for_too_many_pixels(monkeypatch):
     monkeypatch.setattr(stimuli.np, "empty", lambda *_: pytest.fail("memory was taken"))
     images = [np.broadcast_to(np.float32(k / 20), (6000, 6000)) for k in range(20)]  # of a single number each
-    with pytest.raises(InputError, match="20 images of 6000 x 6000 pixels are more than 512 MB"):
+    with pytest.raises(InputError, match="20 images of 6000 x 6000 pixels exceed 512 MB"):
         render(found(images, np.arange(20) < 10))
-    with pytest.raises(InputError, match="200 images of 2048 x 2048 pixels are more than 512 MB"):
+    with pytest.raises(InputError, match="200 images of 2048 x 2048 pixels exceed 512 MB"):
         render(found([np.eye(k, dtype=np.float32) for k in range(8, 208)], np.arange(200) < 100), size=2048)
 
 
@@ -347,13 +349,13 @@ def test_windows_out_of_range_are_refused(window):
 
 
 def test_slices_without_contrast_are_refused():
-    with pytest.raises(InputError, match="single grey; there is nothing to see"):
+    with pytest.raises(InputError, match="single grey value; there is nothing to see"):
         render(found(np.full((20, 8, 8), 7, np.float32), np.arange(20) < 10, "volumes"))
 
 
 def test_a_window_that_hides_all_is_no_window():
     values = np.random.default_rng(0).uniform(0, 100, (20, 8, 8)).astype(np.float32)
-    with pytest.raises(InputError, match="the same picture"):
+    with pytest.raises(InputError, match="the same image"):
         render(found(values, np.arange(20) < 10, "volumes"), window=(5000, 10))
 
 
@@ -364,7 +366,7 @@ def test_lesions_go_with_the_size(tmp_path):
     rows = in_turn(lesion_x="10", lesion_y="4", lesion_radius="3")
     read = from_truth(*with_truth(tmp_path, noise(20, (16, 32)), rows), size=64)
     assert read.images.shape == (20, 64, 64)
-    assert all(each == Lesion(20, 16, pytest.approx(3 * 8**0.5)) for each in read.lesions)  # as large an ellipse
+    assert all(each == LesionMark(20, 16, pytest.approx(3 * 8**0.5)) for each in read.lesions)  # as large an ellipse
 
 
 @pytest.mark.parametrize("size", [None, 20, 40, 64, 100])
@@ -476,5 +478,5 @@ def test_pixels_of_thick_slices_are_made_square(tmp_path):
 def test_a_window_is_not_for_pictures(tmp_path):
     save(noise(EACH), tmp_path / "real")
     save(noise(EACH, seed=1), tmp_path / "synthetic")
-    with pytest.raises(InputError, match="for volumes"):
+    with pytest.raises(InputError, match="applies to volumes"):
         from_folders(tmp_path / "real", tmp_path / "synthetic", window=(40, 400))

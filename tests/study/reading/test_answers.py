@@ -9,10 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ganlab.errors import InputError
-from ganlab.study.analysis.statistics import area
-from ganlab.study.design.protocol import TEST, Case, Trial
-from ganlab.study.design.stimuli import Lesion
-from ganlab.study.reading.answers import NUMBERS, check_answer, judged, right
+from ganlab.study.analysis.scoring import judgements
+from ganlab.study.design.order import Trial
+from ganlab.study.design.protocol import TEST
+from ganlab.study.design.seal import StudyCase
+from ganlab.study.design.truth import LesionMark
+from ganlab.study.reading.answers import MEASUREMENTS, check_answer, is_correct
+from ganlab.study.statistics import area
 
 SHAPE = (20, 30)  # rows, columns
 GOOD = {  # an answer to each kind of question
@@ -73,18 +76,22 @@ def test_an_answer_that_lacks_something_is_none(asks, name):
 @pytest.mark.parametrize("said", [None, True, 3, "real", [], ["synthetic"], [{"synthetic": True, "confidence": 1}]])
 @pytest.mark.parametrize("asks", GOOD)
 def test_what_is_no_object_is_no_answer(asks, said):
-    with pytest.raises(InputError, match="no answer"):
+    with pytest.raises(InputError, match="not an answer"):
         check_answer(asked(asks), said, SHAPE)
 
 
 def test_sentences_say_what_is_missing():
     for asks, said, sentence in (
-        ("authenticate", {}, "Say real or synthetic"),
-        ("authenticate", {"synthetic": True, "confidence": 7}, "confidence is 7; it is a whole number from 1 to 6"),
-        ("choose", {"chosen": "left"}, "chosen is left; it is a whole number from 0 to 1"),
+        ("authenticate", {}, "Answer real or synthetic"),
+        (
+            "authenticate",
+            {"synthetic": True, "confidence": 7},
+            "confidence is 7; it must be a whole number from 1 to 6",
+        ),
+        ("choose", {"chosen": "left"}, "chosen is left; it must be a whole number from 0 to 1"),
         ("mark", {"marked": [3]}, "Mark images 0 to 2 of the panel, or none"),
-        ("diagnose", {"confidence": 4}, "You say there is a lesion: click where"),
-        ("diagnose", {"confidence": 4, "place": [31, 3]}, "not within the image of 30 x 20 pixels"),
+        ("diagnose", {"confidence": 4}, "You say there is a lesion: click on it"),
+        ("diagnose", {"confidence": 4, "place": [31, 3]}, "outside the image of 30 x 20 pixels"),
     ):
         with pytest.raises(InputError, match=sentence):
             check_answer(asked(asks), said, SHAPE)
@@ -98,7 +105,7 @@ def test_a_place_within_the_image_is_taken(place):
 
 @pytest.mark.parametrize("place", [[-0.1, 5], [5, -0.1], [30.1, 5], [5, 20.1], [20, 30], [-1, -1], [1e9, 1e9]])
 def test_a_place_outside_the_image_is_refused(place):
-    with pytest.raises(InputError, match="not within the image"):
+    with pytest.raises(InputError, match="outside the image"):
         check_answer(asked("diagnose"), {"confidence": 4, "place": place}, SHAPE)
 
 
@@ -106,7 +113,7 @@ def test_a_place_outside_the_image_is_refused(place):
 def test_who_sees_a_lesion_says_where(confidence):
     said = {"confidence": confidence, "place": None}
     if confidence > 3:
-        with pytest.raises(InputError, match="click where"):
+        with pytest.raises(InputError, match="click on it"):
             check_answer(asked("diagnose"), said, SHAPE)
     else:
         assert check_answer(asked("diagnose"), said, SHAPE) == said
@@ -117,9 +124,9 @@ def test_marks_are_in_order_and_once():
     assert check_answer(asked("mark"), {"marked": []}, SHAPE) == {"marked": []}
 
 
-@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("name", MEASUREMENTS)
 def test_numbers_of_the_browser_are_kept_within_bounds(name):
-    low, high = NUMBERS[name]
+    low, high = MEASUREMENTS[name]
     for value, kept in ((low, low), (high, high), (low - 1e9, low), (high * 2, high), (-1e300, low), (1e300, high)):
         assert check_answer(asked("rate"), {"realism": 1, name: value}, SHAPE) == {"realism": 1, name: kept}
     assert check_answer(asked("rate"), {"realism": 1, name: 1.23456}, SHAPE)[name] == 1.235
@@ -142,7 +149,7 @@ scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_
 values = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3)
 )
-names = st.sampled_from(["synthetic", "confidence", "chosen", "realism", "marked", "place", *NUMBERS])
+names = st.sampled_from(["synthetic", "confidence", "chosen", "realism", "marked", "place", *MEASUREMENTS])
 
 
 @given(st.sampled_from(list(GOOD)), st.dictionaries(names, values | st.integers(-1, 8) | st.just([1, 2])))
@@ -151,9 +158,9 @@ def test_whatever_is_sent_is_a_clean_answer_or_refused(asks, sent):
         found = check_answer(asked(asks), sent, SHAPE)
     except InputError:
         return
-    assert set(found) - set(NUMBERS) == set(GOOD[asks])
+    assert set(found) - set(MEASUREMENTS) == set(GOOD[asks])
     assert json.loads(json.dumps(found, allow_nan=False)) == found == check_answer(asked(asks), found, SHAPE)
-    assert isinstance(right(asked(asks), found, {code: Case(code, True, TEST) for code in "abc"}), bool)
+    assert isinstance(is_correct(asked(asks), found, {code: StudyCase(code, True, TEST) for code in "abc"}), bool)
 
 
 # --- right and wrong ------------------------------------------------------------------------------------
@@ -170,16 +177,16 @@ def test_whatever_is_sent_is_a_clean_answer_or_refused(asks, sent):
     ("mark", [True, False, True], {"marked": [0, 1, 2]}, False), ("mark", [False] * 3, {"marked": []}, True),
 ])  # fmt: skip
 def test_answers_are_right_or_wrong(asks, truth, said, good):
-    cases = {code: Case(code, synthetic, TEST) for code, synthetic in zip("abc", truth, strict=False)}
-    assert right(asked(asks), said, cases) is good
+    cases = {code: StudyCase(code, synthetic, TEST) for code, synthetic in zip("abc", truth, strict=False)}
+    assert is_correct(asked(asks), said, cases) is good
 
 
 @pytest.mark.parametrize("confidence", range(1, 7))
 @pytest.mark.parametrize("synthetic", [True, False])
 def test_a_lesion_is_there_or_not_whatever_the_image_is(confidence, synthetic):
-    sick, well = (Case("a", synthetic, TEST, lesion=lesion) for lesion in (Lesion(1, 2, 3), None))
-    assert right(asked("diagnose"), {"confidence": confidence}, {"a": sick}) is (confidence > 3)
-    assert right(asked("diagnose"), {"confidence": confidence}, {"a": well}) is (confidence <= 3)
+    sick, well = (StudyCase("a", synthetic, TEST, lesion=lesion) for lesion in (LesionMark(1, 2, 3), None))
+    assert is_correct(asked("diagnose"), {"confidence": confidence}, {"a": sick}) is (confidence > 3)
+    assert is_correct(asked("diagnose"), {"confidence": confidence}, {"a": well}) is (confidence <= 3)
 
 
 def signed(rows):
@@ -187,18 +194,18 @@ def signed(rows):
 
 
 def test_each_kind_of_answer_judges_its_images():
-    assert judged(asked("authenticate"), GOOD["authenticate"]) == [("a", True, 3)]
-    assert judged(asked("choose"), GOOD["choose"]) == [("a", False, 6), ("b", True, 6)]
-    assert judged(asked("mark"), GOOD["mark"]) == [("a", True, 1), ("b", False, 1), ("c", True, 1)]
-    assert judged(asked("diagnose"), GOOD["diagnose"]) == []
-    found = [judged(asked("rate"), {"realism": realism})[0] for realism in range(1, 7)]
+    assert judgements(asked("authenticate"), GOOD["authenticate"]) == [("a", True, 3)]
+    assert judgements(asked("choose"), GOOD["choose"]) == [("a", False, 6), ("b", True, 6)]
+    assert judgements(asked("mark"), GOOD["mark"]) == [("a", True, 1), ("b", False, 1), ("c", True, 1)]
+    assert judgements(asked("diagnose"), GOOD["diagnose"]) == []
+    found = [judgements(asked("rate"), {"realism": realism})[0] for realism in range(1, 7)]
     assert found == [("a", True, 6), ("a", True, 4), ("a", True, 2), ("a", False, 2), ("a", False, 4), ("a", False, 6)]
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 6)), min_size=2, max_size=30))
 def test_ratings_have_the_area_of_what_they_are_turned_into(rated):
     truth, realism = (np.array(column) for column in zip(*rated, strict=True))
-    scores = [signed(judged(asked("rate"), {"realism": int(each)}))[0] for each in realism]
+    scores = [signed(judgements(asked("rate"), {"realism": int(each)}))[0] for each in realism]
     assert (np.diff(np.array(scores)[np.argsort(realism)]) <= 0).all()  # the realer, the less synthetic
     if 0 < truth.sum() < len(truth):
         assert area(np.array(scores), truth) == pytest.approx(area(-realism, truth), abs=1e-12)
@@ -206,5 +213,5 @@ def test_ratings_have_the_area_of_what_they_are_turned_into(rated):
 
 @pytest.mark.parametrize("realism", range(1, 7))
 def test_a_rating_calls_synthetic_what_counts_as_right_for_it(realism):
-    ((_, called, _),) = judged(asked("rate"), {"realism": realism})
-    assert right(asked("rate"), {"realism": realism}, {"a": Case("a", True, TEST)}) is called
+    ((_, called, _),) = judgements(asked("rate"), {"realism": realism})
+    assert is_correct(asked("rate"), {"realism": realism}, {"a": StudyCase("a", True, TEST)}) is called

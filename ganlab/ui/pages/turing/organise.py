@@ -57,15 +57,15 @@ class Counter:
             return {"error": str(error)}
 
     def _manage(self, do: str, request: dict) -> dict:
-        from ganlab.study import organise
+        from ganlab.study import organise, results
 
         engine, words = self._desk.engine, (request.get("study"), request.get("secret"))
         row = organise.open_study(engine, *words)
         if do == "report":
-            return {"html": organise.report(engine, row)}
+            return {"html": results.report(engine, row)}
         if do == "export":
             with tempfile.TemporaryDirectory(prefix="ganlab-") as folder:
-                files = organise.export(engine, row, Path(folder))
+                files = results.export(engine, row, Path(folder))
                 packed = base64.b64encode(zipped(Path(folder), files.values())).decode()
             return {"zip": packed, "name": f"study-{row['id']}.zip"}
         told = {}
@@ -93,7 +93,8 @@ class Counter:
 
 def planned(request: dict) -> dict:
     """What so many readers and images could conclude if readers cannot tell, in sentences. Raises InputError."""
-    from ganlab.study.design.simulate import Readers, format_plan, plan
+    from ganlab.study.design.planning import format_plan, plan
+    from ganlab.study.design.simulation import SimulatedReaders
 
     readers, count, margin = (request.get(name) for name in ("readers", "count", "margin"))
     if type(readers) is not int or type(count) is not int or not isinstance(margin, int | float):
@@ -103,7 +104,7 @@ def planned(request: dict) -> dict:
             f"More than {MOST_READERS} readers or {MOST_CASES} images take long to simulate: python -m ganlab study "
             "plan."
         )
-    return {"words": format_plan(plan(Readers(readers, count - count % 2, 0.0), float(margin), STUDIES))}
+    return {"words": format_plan(plan(SimulatedReaders(readers, count - count % 2, 0.0), float(margin), STUDIES))}
 
 
 def zipped(folder: Path, files) -> bytes:
@@ -152,13 +153,12 @@ def from_generator(model: str, count) -> object:
     import secrets
 
     from ganlab.generation.mixed_images import mix_images
-    from ganlab.study.design.stimuli import Stimuli
+    from ganlab.study.design.stimuli import from_mixed
 
     if type(count) is not int:
         raise InputError(f'"{str(count)[:20]}" is no number of images.')
-    made = mix_images(model, count, secrets.randbits(32))
-    sources = [f"{source} {number}" for _, _, source, number in made.truth]
-    return Stimuli(made.images, made.synthetic, [label for _, label, *_ in made.truth], sources, [None] * count)
+    mixed = mix_images(model, count, secrets.randbits(32))
+    return from_mixed(mixed.images, mixed.truth)
 
 
 def _write(files, folder: Path) -> None:

@@ -144,10 +144,11 @@ def plan_page(room: gr.Tab) -> None:
 
 def plan_html(readers: int, cases: int, dprime: float, margin: float) -> str:
     """How often such a study ends in each verdict, as bars and in words; a user's mistake as an alert."""
-    from ganlab.study.design.simulate import Readers, format_plan, plan
+    from ganlab.study.design.planning import format_plan, plan
+    from ganlab.study.design.simulation import SimulatedReaders
 
     try:
-        found = plan(Readers(int(readers), int(cases), float(dprime)), float(margin), STUDIES)
+        found = plan(SimulatedReaders(int(readers), int(cases), float(dprime)), float(margin), STUDIES)
     except InputError as error:
         return report.alert(str(error))
     bars = "".join(
@@ -203,12 +204,12 @@ def framed(page: str) -> str:
 def page_of(path: str | None, margin: float | None, title: str = "") -> str:
     """The report of a file's readings, or of simulated ones, as a page of HTML. Raises InputError."""
     from ganlab.study.analysis.analyse import analyse
-    from ganlab.study.analysis.readings import read_readings
     from ganlab.study.analysis.report import report_html
-    from ganlab.study.design.simulate import Readers, simulate
+    from ganlab.study.design.simulation import SimulatedReaders, simulate
+    from ganlab.study.readings import read_readings
 
     if margin is None:
         raise InputError("The margin is empty; 0.1 calls areas from 0.4 to 0.6 equivalent.")
-    readings = read_readings(Path(path)) if path else simulate(Readers(repeats=0.1))
+    readings = read_readings(Path(path)) if path else simulate(SimulatedReaders(repeats=0.1))
     usual = "Visual Turing test" if path else "Simulated readers"
     return report_html(analyse(readings, float(margin)), title.strip() or usual)

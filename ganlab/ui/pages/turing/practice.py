@@ -41,7 +41,7 @@ class PracticeTest:
 
     def answer(self, position: int, synthetic: bool, confidence: int) -> None:
         """Take the answer to an image, if it is its turn; a second answer changes nothing. Raises InputError."""
-        from ganlab.study.analysis.readings import STEPS
+        from ganlab.study.readings import STEPS
 
         if not 0 <= position <= len(self.answers) or position >= len(self.mixed_images.images):
             raise InputError("This image cannot be answered now; reload the page.")
@@ -67,8 +67,8 @@ class PracticeTest:
     def result(self) -> str:
         """HTML: the visitor's numbers with their intervals, and every image with its truth."""
         from ganlab.study.analysis.analyse import analyse
-        from ganlab.study.analysis.readings import checked
         from ganlab.study.analysis.report import number, readers_table, share
+        from ganlab.study.readings import checked
 
         truth = self.mixed_images.synthetic.tolist()
         rows = [

@@ -92,7 +92,7 @@ def routes(desk: Desk, host: str = "") -> list[Route]:
     from ganlab.ui.pages.turing.organise import Counter
 
     def read(wanted: dict) -> dict:
-        from ganlab.study.reading.sitting import handle  # with the first reader, not with the app: it brings SQLAlchemy
+        from ganlab.study.reading.session import handle  # with the first reader, not with the app: it brings SQLAlchemy
 
         return handle(desk.engine, wanted)
 

@@ -12,8 +12,8 @@ from starlette.testclient import TestClient
 from ganlab.errors import InputError
 from ganlab.generation.mixed_images import mix_images
 from ganlab.packing import pack, unpack
-from ganlab.study.analysis.readings import write_readings
-from ganlab.study.design.simulate import Readers, simulate
+from ganlab.study.design.simulation import SimulatedReaders, simulate
+from ganlab.study.readings import write_readings
 from ganlab.ui.pages.turing import page as turing
 from ganlab.ui.pages.turing import practice
 from ganlab.ui.pages.turing.practice import PracticeTest
@@ -127,13 +127,13 @@ def test_two_sets_differ(tests):
 def test_a_plan_is_drawn_and_a_wrong_one_told():
     html = turing.plan_html(3, 30, 0.0, 0.1)
     assert html.count("<i style") == 3 and "study plan --readers 3 --cases 30" in html
-    assert "too few to claim equivalence" in html
+    assert "too small to claim equivalence" in html
     assert "role='alert'" in turing.plan_html(3, 30, 0.0, 0.7)
 
 
 def test_a_report_is_of_the_file_or_of_simulated_readers(tmp_path):
     assert "<h1>Simulated readers</h1>" in turing.page_of(None, 0.1)
-    write_readings(simulate(Readers(3, 40, dprime=2.0)), tmp_path / "readings.csv")
+    write_readings(simulate(SimulatedReaders(3, 40, dprime=2.0)), tmp_path / "readings.csv")
     page = turing.page_of(str(tmp_path / "readings.csv"), 0.05, " Our <study> ")
     assert "<h1>Our &lt;study&gt;</h1>" in page and "Distinguishable" in page and "3 readers" in page
     framed = turing.framed(page)

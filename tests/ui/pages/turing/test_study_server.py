@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 
 from ganlab.benchmarks.study import run
 from ganlab.errors import InputError
-from ganlab.study.reading import archive
+from ganlab.study.reading import archive, database
 from ganlab.ui.pages.turing.study_server import Desk, routes
 
 POSTGRES = "GANLAB_TEST_POSTGRES"
@@ -53,7 +53,7 @@ def test_a_server_that_is_killed_again_and_again_loses_nothing(url):
 def test_migrations_make_the_tables_that_are_used(url, tmp_path):
     engine = archive.open_archive(url or f"sqlite:///{tmp_path}/studies.db")
     with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), archive.META) == []
+        assert compare_metadata(MigrationContext.configure(connection), database.META) == []
     engine.dispose()
 
 
@@ -62,7 +62,7 @@ def test_migrations_make_the_tables_that_are_used(url, tmp_path):
     [
         ("nonsense", "address"),
         ("oracle9://x", "address"),
-        ("sqlite://", "no file"),
+        ("sqlite://", "not name a file"),
         ("sqlite:////proc/x/y.db", "cannot be opened"),
     ],
 )
@@ -156,7 +156,7 @@ def test_a_study_of_a_generator_is_created_over_the_web(client):
         ({"real": [{"name": "x.png", "data": "!!"}]}, "did not arrive"),
         ({"real": []}, "no images"),
         ({"real": uploaded(0, 3)}, "too few"),
-        ({"real": uploaded(100)}, "same picture"),
+        ({"real": uploaded(100)}, "same image"),
         ({"real": [*uploaded(0), {"name": "x.png", "data": "bm8gcGljdHVyZQ=="}]}, "is not a picture that can be read"),
         ({"real": [{"name": "a.png", "data": png(k, deep=True)} for k in range(12)]}, "16 bits"),
         ({"real": [{"name": "\0.png", "data": png(0)}]}, "did not arrive"),

@@ -9,11 +9,13 @@ import pytest
 from scipy import stats
 
 from ganlab.errors import InputError
-from ganlab.study.analysis.statistics import ReaderAverage, area, detect, verdict
-from ganlab.study.design.protocol import DESIGNS, FINDING, PRACTICE, TEST, plan
-from ganlab.study.design.stimuli import Lesion
-from ganlab.study.reading import answers
-from ganlab.study.reading.answers import attention, choices, findings, reader_name, readings, right, staircase
+from ganlab.study.analysis.scoring import score_catches, score_choices, score_lesions, score_readings, score_staircase
+from ganlab.study.design.order import exposure_ms, plan
+from ganlab.study.design.protocol import DESIGNS, FINDING, PRACTICE, TEST
+from ganlab.study.design.truth import LesionMark
+from ganlab.study.reading.answers import is_correct
+from ganlab.study.readings import reader_name
+from ganlab.study.statistics import ReaderAverage, area, detect, verdict
 from tests.study.conftest import built, falsely, made_stimuli, rows_of, truly
 
 pytestmark = pytest.mark.usefixtures("same_dice")
@@ -26,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("same_dice")
 def test_readings_are_of_the_test_alone(design):
     sealed = built(64, design=design, practice=6, catch=3, repeats=0.2)
     tested = {case.code for case in sealed.cases if case.role == TEST}
-    found = readings(sealed, rows_of(sealed, [0, 5], truly))
+    found = score_readings(sealed, rows_of(sealed, [0, 5], truly))
     cases = sealed.by_code()
     assert found.readers == ["reader-01", "reader-06"]
     for number in (0, 5):
@@ -43,34 +45,34 @@ def test_readings_are_of_the_test_alone(design):
 
 def test_repeats_are_there_and_marked():
     sealed = built(104, repeats=0.25)
-    found = readings(sealed, rows_of(sealed, [0], truly))
+    found = score_readings(sealed, rows_of(sealed, [0], truly))
     assert found.repeat.sum() == 25 and len(found.first()) == 100
 
 
 @pytest.mark.parametrize(("design", "sign"), [(design, sign) for design in DESIGNS for sign in (truly, falsely)])
 def test_readings_are_those_of_whom_they_are_from(design, sign):
     sealed = built(design=design)
-    found = readings(sealed, rows_of(sealed, [0], sign)).first()
+    found = score_readings(sealed, rows_of(sealed, [0], sign)).first()
     assert area(found.scores, found.synthetic) == (1 if sign is truly else 0)
 
 
 def test_answers_of_a_reader_who_went_away_count_as_far_as_they_go():
     sealed = built(practice=4, catch=0, repeats=0)
-    found = readings(sealed, rows_of(sealed, [0], truly) + rows_of(sealed, [1], truly, most=10))
+    found = score_readings(sealed, rows_of(sealed, [0], truly) + rows_of(sealed, [1], truly, most=10))
     assert len(found.of("reader-01")) == 36 and len(found.of("reader-02")) == 6
 
 
 def test_a_time_that_was_not_told_is_not_known():
     sealed = built()
     rows = rows_of(sealed, [0], lambda *which: {key: v for key, v in truly(*which).items() if key != "ms"})
-    assert np.isnan(readings(sealed, rows).seconds).all()
+    assert np.isnan(score_readings(sealed, rows).seconds).all()
 
 
 @pytest.mark.parametrize("most", [0, 4])
 def test_without_an_answer_in_the_test_there_are_no_readings(most):
     sealed = built(practice=4)
-    with pytest.raises(InputError, match="The study holds no readings"):
-        readings(sealed, rows_of(sealed, [0], truly, most=most))
+    with pytest.raises(InputError, match="The study contains no readings"):
+        score_readings(sealed, rows_of(sealed, [0], truly, most=most))
 
 
 def test_readers_have_numbers_for_names():
@@ -87,15 +89,15 @@ def test_who_looks_takes_no_catch_image_for_real(design):
     rows = rows_of(sealed, [0], truly) + rows_of(sealed, [1], falsely) + rows_of(sealed, [2], careless)
     wrong = sum(t.catch and k % 2 for k, t in enumerate(plan(sealed, 2)))
     assert 0 < wrong < 5
-    assert attention(sealed, rows) == {"reader-01": (5, 5), "reader-02": (0, 5), "reader-03": (5 - wrong, 5)}
+    assert score_catches(sealed, rows) == {"reader-01": (5, 5), "reader-02": (0, 5), "reader-03": (5 - wrong, 5)}
 
 
 def test_attention_is_of_the_catch_images_that_were_seen():
     sealed = built(catch=5)
     places = [k for k, t in enumerate(plan(sealed, 0)) if t.catch]
-    assert attention(sealed, rows_of(sealed, [0], truly, most=places[2])) == {"reader-01": (2, 2)}
-    assert attention(sealed, rows_of(sealed, [0], truly, most=places[0])) == {}
-    assert attention(built(catch=0), []) == {}
+    assert score_catches(sealed, rows_of(sealed, [0], truly, most=places[2])) == {"reader-01": (2, 2)}
+    assert score_catches(sealed, rows_of(sealed, [0], truly, most=places[0])) == {}
+    assert score_catches(built(catch=0), []) == {}
 
 
 # --- two alternatives -----------------------------------------------------------------------------------
@@ -119,7 +121,7 @@ def choosing(good, pairs, **how):
 ])  # fmt: skip
 def test_dprime_of_two_alternatives_is_z_times_root_two(good, pairs, dprime):
     sealed, say = choosing(good, pairs)
-    found = choices(sealed, rows_of(sealed, [0], say))
+    found = score_choices(sealed, rows_of(sealed, [0], say))
     reader = found["readers"]["reader-01"]
     assert (reader["right"], reader["of"], reader["share"]) == (good, pairs, good / pairs)
     assert reader["d_prime"] == pytest.approx(dprime, abs=1e-4)
@@ -130,11 +132,13 @@ def test_dprime_of_two_alternatives_is_z_times_root_two(good, pairs, dprime):
 def test_neither_repeats_nor_practice_count_as_choices():
     sealed, say = choosing(30, 60, repeats=0.4)  # every repeat is answered wrongly
     assert sum(t.repeat for t in plan(sealed, 0)) == 24
-    assert choices(sealed, rows_of(sealed, [0], say))["readers"]["reader-01"]["right"] == 30
+    assert score_choices(sealed, rows_of(sealed, [0], say))["readers"]["reader-01"]["right"] == 30
     sealed = built(44, design="2afc", practice=4)
-    found = choices(sealed, rows_of(sealed, [0], lambda t, *rest: (truly if t.block == TEST else falsely)(t, *rest)))
+    found = score_choices(
+        sealed, rows_of(sealed, [0], lambda t, *rest: (truly if t.block == TEST else falsely)(t, *rest))
+    )
     assert (found["readers"]["reader-01"]["right"], found["readers"]["reader-01"]["of"]) == (20, 20)
-    assert choices(sealed, rows_of(sealed, [0], truly, most=2)) == {
+    assert score_choices(sealed, rows_of(sealed, [0], truly, most=2)) == {
         "readers": {}, "average": None, "pairs": [],
     }  # fmt: skip
 
@@ -142,7 +146,7 @@ def test_neither_repeats_nor_practice_count_as_choices():
 @pytest.mark.parametrize("design", [design for design in DESIGNS if design != "2afc"])
 def test_other_designs_have_no_choices(design):
     sealed = built(design=design)
-    assert choices(sealed, rows_of(sealed, [0], truly)) is None
+    assert score_choices(sealed, rows_of(sealed, [0], truly)) is None
 
 
 def test_the_average_is_over_readers_and_pairs_as_obuchowski_and_rockette_have_it():
@@ -158,14 +162,14 @@ def test_the_average_is_over_readers_and_pairs_as_obuchowski_and_rockette_have_i
     for row in rows:
         trial = plan(sealed, row["reader"])[row["position"]]
         if not trial.repeat:
-            tables[row["reader"], frozenset(trial.codes)] = right(trial, json.loads(row["said"]), cases)
+            tables[row["reader"], frozenset(trial.codes)] = is_correct(trial, json.loads(row["said"]), cases)
     pairs = {pair for _, pair in tables}
     table = np.array([[tables[reader, pair] for pair in pairs] for reader in range(4)], float)
     cov2 = np.mean([np.cov(table[i], table[j])[0, 1] for i in range(4) for j in range(i)]) / 30
     ms = table.mean(1).var(ddof=1)
     assert cov2 > 1e-4 and ms > 1e-4
     se, df = math.sqrt(ms / 4 + cov2), (ms + 4 * cov2) ** 2 / (ms**2 / 3)
-    found = choices(sealed, rows)["average"]
+    found = score_choices(sealed, rows)["average"]
     assert found["pairs"] == 30 and found["share"] == pytest.approx(table.mean())
     assert found["high"] - found["share"] == pytest.approx(stats.t.ppf(0.975, df) * se)
     assert found["share"] - found["low_90"] == pytest.approx(stats.t.ppf(0.95, df) * se)
@@ -176,10 +180,10 @@ def test_the_average_is_over_readers_and_pairs_as_obuchowski_and_rockette_have_i
 def test_the_average_is_of_the_pairs_that_all_have_seen():
     sealed = built(60, design="2afc", practice=0, repeats=0)
     rows = rows_of(sealed, [0], truly) + rows_of(sealed, [1], truly, most=12)
-    found = choices(sealed, rows)
+    found = score_choices(sealed, rows)
     assert found["average"]["pairs"] == 12 and found["readers"]["reader-02"]["of"] == 12
     assert found["average"]["share"] == 1 and found["average"]["p"] == 0
-    lonely = choices(sealed, rows_of(sealed, [0], truly, most=5) + rows_of(sealed, [1], truly, most=5))
+    lonely = score_choices(sealed, rows_of(sealed, [0], truly, most=5) + rows_of(sealed, [1], truly, most=5))
     assert lonely["average"] is None  # the first five of one are the last five of the other
 
 
@@ -187,7 +191,7 @@ def test_readers_who_guess_are_not_said_to_tell():
     sealed = built(120, design="2afc", practice=0)
     rng = np.random.default_rng(1)
     rows = rows_of(sealed, range(6), lambda *which: (truly if rng.random() < 0.5 else falsely)(*which))
-    found = choices(sealed, rows)["average"]
+    found = score_choices(sealed, rows)["average"]
     assert found["low"] < 0.5 < found["high"] and found["verdict"] in ("equivalent", "inconclusive")
 
 
@@ -196,7 +200,7 @@ def test_the_margin_of_the_protocol_decides_what_is_equivalent(margin, end):
     sealed = built(120, design="2afc", practice=0, margin=margin)
     rng = np.random.default_rng(1)
     rows = rows_of(sealed, range(4), lambda *which: (truly if rng.random() < 0.5 else falsely)(*which))
-    assert choices(sealed, rows)["average"]["verdict"] == end
+    assert score_choices(sealed, rows)["average"]["verdict"] == end
 
 
 # --- lesions --------------------------------------------------------------------------------------------
@@ -205,7 +209,7 @@ def test_the_margin_of_the_protocol_decides_what_is_equivalent(margin, end):
 def diagnosing(**how):
     """A study with lesions at a place of their own, a third of the images of either kind."""
     stimuli = made_stimuli(60)
-    lesions = [Lesion(4.0 + k % 7, 5.0 + k % 5, 3.0) if k % 6 < 2 else None for k in range(60)]
+    lesions = [LesionMark(4.0 + k % 7, 5.0 + k % 5, 3.0) if k % 6 < 2 else None for k in range(60)]
     return built(stimuli=replace(stimuli, lesions=lesions), design="diagnose", **how)
 
 
@@ -215,7 +219,7 @@ def lesions_in(sealed, synthetic):
 
 def test_who_finds_every_lesion_has_an_area_of_one_and_all_of_them_placed():
     sealed = diagnosing()
-    found = findings(sealed, rows_of(sealed, [0, 1, 2], truly))
+    found = score_lesions(sealed, rows_of(sealed, [0, 1, 2], truly))
     for arm, synthetic in (("real", False), ("synthetic", True)):
         many = 3 * lesions_in(sealed, synthetic)
         assert many > 10
@@ -224,7 +228,7 @@ def test_who_finds_every_lesion_has_an_area_of_one_and_all_of_them_placed():
 
 def test_who_has_it_the_wrong_way_round_has_an_area_of_none():
     sealed = diagnosing()
-    found = findings(sealed, rows_of(sealed, [0], falsely))
+    found = score_lesions(sealed, rows_of(sealed, [0], falsely))
     assert [found[arm]["area"] for arm in ("real", "synthetic")] == [0.0, 0.0]
     assert [found[arm]["placed"] for arm in ("real", "synthetic")] == [0, 0]
 
@@ -238,7 +242,7 @@ def test_lesions_of_real_and_synthetic_images_are_told_apart(blind_to):
         blind = trial.block == FINDING and cases[trial.codes[0]].synthetic == blind_to
         return said | {"confidence": 3, "place": None} if blind else said
 
-    found = findings(sealed, rows_of(sealed, [0, 1], say))
+    found = score_lesions(sealed, rows_of(sealed, [0, 1], say))
     seen, missed = ("real", "synthetic") if blind_to else ("synthetic", "real")
     assert found[seen]["area"] == 1.0 and found[seen]["placed"] == found[seen]["lesions"] > 0
     assert found[missed]["area"] == 0.5 and found[missed]["placed"] == 0 < found[missed]["lesions"]
@@ -258,23 +262,23 @@ def test_a_lesion_is_found_where_it_is_and_by_who_says_so(off, confidence, hit):
             return said | {"confidence": confidence, "place": [x + off[0], y + off[1]]}
         return said
 
-    found = findings(sealed, rows_of(sealed, [0], say))
+    found = score_lesions(sealed, rows_of(sealed, [0], say))
     assert all(part["placed"] == (part["lesions"] if hit else 0) for part in found.values())
 
 
 def test_areas_are_averaged_over_readers():
     sealed = diagnosing()
     rows = rows_of(sealed, [0], truly) + rows_of(sealed, [1], falsely)
-    found = findings(sealed, rows)
+    found = score_lesions(sealed, rows)
     assert found["real"]["area"] == found["synthetic"]["area"] == 0.5
     assert found["real"]["placed"] * 2 == found["real"]["lesions"]
 
 
 def test_without_diagnoses_nothing_is_found():
     sealed = diagnosing()
-    assert findings(sealed, []) is None
-    assert findings(built(), rows_of(built(), [0], truly)) is None
-    early = findings(sealed, rows_of(sealed, [0], truly, most=1))
+    assert score_lesions(sealed, []) is None
+    assert score_lesions(built(), rows_of(built(), [0], truly)) is None
+    early = score_lesions(sealed, rows_of(sealed, [0], truly, most=1))
     assert {part["area"] for part in early.values()} == {None}
     assert sum(part["readers"] for part in early.values()) == 1
 
@@ -296,19 +300,19 @@ def climbing(pattern, sealed=None):
 def test_a_threshold_is_the_mean_of_the_turns_of_the_last_half():
     """Shown 500, 490, 480, 470 (wrong), 500, 490, 480, 470 (wrong), ...: a turn at every 470 and every 500."""
     sealed, rows = climbing("TTTF" * 8)
-    assert staircase(sealed, rows) == {"reader-01": {"share": 0.75, "ms": pytest.approx(485)}}
+    assert score_staircase(sealed, rows) == {"reader-01": {"share": 0.75, "ms": pytest.approx(485)}}
 
 
 @pytest.mark.parametrize(("pattern", "share"), [("T" * 40, 1.0), ("F" * 40, 0.0), ("TF" * 20, 0.5), ("TTTF", 0.5)])
 def test_who_guesses_or_knows_at_any_exposure_has_no_threshold(pattern, share):
-    assert staircase(*climbing(pattern)) == {"reader-01": {"share": share, "ms": None}}
-    assert staircase(*climbing("")) == {}
+    assert score_staircase(*climbing(pattern)) == {"reader-01": {"share": share, "ms": None}}
+    assert score_staircase(*climbing("")) == {}
 
 
 @pytest.mark.parametrize("design", [design for design in DESIGNS if design != "staircase"])
 def test_other_designs_have_no_threshold(design):
     sealed = built(design=design)
-    assert staircase(sealed, rows_of(sealed, [0], truly)) == {}
+    assert score_staircase(sealed, rows_of(sealed, [0], truly)) == {}
 
 
 def test_a_readers_threshold_is_found():
@@ -320,11 +324,11 @@ def test_a_readers_threshold_is_found():
         good = []
 
         def say(trial, cases, position, good=good):
-            shown = answers.exposure_ms(sealed.protocol, good)
+            shown = exposure_ms(sealed.protocol, good)
             good.append(bool(rng.random() < 1 - 0.5 * 0.5 ** (shown / 300)))
             return (truly if good[-1] else falsely)(trial, cases, position)
 
         rows += rows_of(sealed, [reader], say)
-    found = staircase(sealed, rows)
+    found = score_staircase(sealed, rows)
     reached = [each["ms"] for each in found.values() if each["ms"]]
     assert len(found) == 8 and len(reached) >= 6 and np.mean(reached) == pytest.approx(300, abs=50)

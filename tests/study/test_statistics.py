@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score, matthews_corrcoef, roc_auc_score
 
 from ganlab.errors import InputError
-from ganlab.study.analysis.analyse import statistics
-from ganlab.study.analysis.statistics import Detection, ReaderAverage, many_readers, reader_average
-from ganlab.study.design.simulate import Readers, plan, simulate
+from ganlab.study import statistics
+from ganlab.study.design.planning import plan
+from ganlab.study.design.simulation import SimulatedReaders, simulate
+from ganlab.study.statistics import Detection, ReaderAverage, many_readers, reader_average
 
 GOLDEN = Detection(38, 50, 30, 50)
 
@@ -98,7 +99,7 @@ def test_dprime_is_recovered():
     """Of 500 simulated readers, the 95 % interval holds the d' of at least 93 %."""
     held = 0
     for seed in range(500):
-        readings = simulate(Readers(1, 100, dprime=1.0, criterion=0.2, spread=0.0, seed=seed))
+        readings = simulate(SimulatedReaders(1, 100, dprime=1.0, criterion=0.2, spread=0.0, seed=seed))
         interval = statistics.detect(readings.synthetic, readings.called).dprime_interval()
         held += interval.low <= 1.0 <= interval.high
     assert held >= 465
@@ -106,7 +107,7 @@ def test_dprime_is_recovered():
 
 @pytest.mark.parametrize(("readers", "cases"), [(4, 60), (8, 100)])
 def test_readers_who_cannot_tell_are_found_out_in_one_study_of_twenty(readers, cases):
-    found = plan(Readers(readers, cases, dprime=0.0, spread=0.3, seed=1), 0.1, 1000)
+    found = plan(SimulatedReaders(readers, cases, dprime=0.0, spread=0.3, seed=1), 0.1, 1000)
     assert 0.03 <= found["rejected_at_5_percent"] <= 0.07
     assert 0.93 <= found["interval_holds_truth"] <= 0.97
 
@@ -115,7 +116,7 @@ def test_readings_counted_as_independent_would_find_too_much():
     """Why readers and cases are both random: what all readings at once say is wrong more often than one in twenty."""
     wrong = 0
     for seed in range(200):
-        readings = simulate(Readers(8, 60, dprime=0.0, spread=0.3, shared=0.5, seed=seed))
+        readings = simulate(SimulatedReaders(8, 60, dprime=0.0, spread=0.3, shared=0.5, seed=seed))
         interval = statistics.detect(readings.synthetic, readings.called).dprime_interval()
         wrong += not interval.low <= 0 <= interval.high
     assert wrong > 40
@@ -145,9 +146,9 @@ def test_what_cannot_be_counted_is_refused():
     for counts in ((3, 2, 0, 1), (0, 0, 1, 2), (1, 2, 0, 0)):
         with pytest.raises(InputError):
             Detection(*counts)
-    with pytest.raises(InputError, match="no share"):
+    with pytest.raises(InputError, match="not a proportion"):
         statistics.proportion(0, 0)
-    with pytest.raises(InputError, match="no sample of readers"):
+    with pytest.raises(InputError, match="not a sample of readers"):
         reader_average(np.array([0.7]), 0.0)
     with pytest.raises(InputError, match="too few to leave one out"):
         many_readers(np.zeros((2, 3)), np.array([True, False, False]))

@@ -10,8 +10,9 @@ import pytest
 from sqlalchemy import update
 
 from ganlab.study import organise
-from ganlab.study.design.protocol import DESIGNS, plan
-from ganlab.study.reading import archive, sitting
+from ganlab.study.design.order import plan
+from ganlab.study.design.protocol import DESIGNS
+from ganlab.study.reading import archive, database, session
 from ganlab.study.reading.invitations import invitation
 from tests.study.conftest import anything, made_stimuli
 
@@ -19,12 +20,12 @@ SMALL = {"practice": 2, "catch": 1, "repeats": 0.1, "readers": 2}
 
 
 def stored(study, reader=0):
-    with archive.reading(study.engine) as connection:
+    with database.reading(study.engine) as connection:
         return archive.answers_of(connection, study.created.study, reader)
 
 
 def refusals(study):
-    with archive.reading(study.engine) as connection:
+    with database.reading(study.engine) as connection:
         return [e["words"] for e in archive.log_of(connection, study.created.study) if e["kind"] == "refused"]
 
 
@@ -84,7 +85,7 @@ def test_answers_that_arrive_at_the_same_moment_count_once(new_study):
 def test_tokens_are_bound_to_reader_and_question(new_study):
     study = new_study(**SMALL)
     mine, other = study.read(0, most=2), study.read(1, most=4)
-    later = sitting.token(study.row()["key"], 0, 3)
+    later = session.token(study.row()["key"], 0, 3)
     for wrong in (
         other["token"],
         later,
@@ -96,7 +97,7 @@ def test_tokens_are_bound_to_reader_and_question(new_study):
         mine["token"] + "0",
     ):
         found = study.ask(do="answer", token=wrong, said=anything(mine))
-        assert "not the question" in found["error"], wrong
+        assert "not your current question" in found["error"], wrong
     assert len(stored(study)) == 2
     assert len(refusals(study)) == 8
 
@@ -104,13 +105,14 @@ def test_tokens_are_bound_to_reader_and_question(new_study):
 def test_nobody_peeks_skips_or_goes_back(new_study):
     study = new_study(**SMALL)
     assert (
-        "Consent comes first" in study.ask(do="answer", token=sitting.token(study.row()["key"], 0, 0), said={})["error"]
+        "Please consent first"
+        in study.ask(do="answer", token=session.token(study.row()["key"], 0, 0), said={})["error"]
     )
     study.read(most=2)
     assert "last answer" in study.ask(do="receipt")["error"]
     assert "no leaderboard" in study.ask(do="board")["error"]
     for unknown in ("reveal", "unblind", "answers", "__class__", None, ["look"], {"look": 1}):
-        assert "nothing that can be asked" in study.ask(do=unknown)["error"]
+        assert "is not known" in study.ask(do=unknown)["error"]
     assert len(stored(study)) == 2
 
 
@@ -119,13 +121,13 @@ def test_forged_invitations_open_nothing(new_study):
     code = study.created.invitations[0]
     foreign = study.created.study + other.created.invitations[0][6:]
     for forged in (code[:-1] + ("0" if code[-1] != "0" else "1"), foreign, "", None, "A" * 18, "\u0130" * 18, 5, ["x"]):
-        found = sitting.handle(study.engine, {"code": forged, "do": "look"})
+        found = session.handle(study.engine, {"code": forged, "do": "look"})
         assert set(found) == {"error"}, forged
         assert "not known" in found["error"]
 
 
 def test_forgers_cannot_fill_the_log(new_study, monkeypatch):
-    monkeypatch.setattr(sitting, "MOST_NOTES", 3)
+    monkeypatch.setattr(session, "MAX_EVENTS", 3)
     study = new_study(**SMALL)
     for _ in range(6):
         study.ask(do="reveal")
@@ -134,7 +136,7 @@ def test_forgers_cannot_fill_the_log(new_study, monkeypatch):
 
 def test_a_reader_beyond_the_invited_is_refused(new_study):
     study = new_study(**SMALL)
-    found = sitting.handle(study.engine, {"code": invitation(study.row()["key"], study.created.study, 2)})
+    found = session.handle(study.engine, {"code": invitation(study.row()["key"], study.created.study, 2)})
     assert "not known" in found["error"]
 
 
@@ -144,8 +146,8 @@ def test_an_expired_invitation_says_its_day(new_study):
     sealed = study.sealed()
     past = str((datetime.now(UTC) - timedelta(2)).date())
     text = dataclasses.replace(sealed, protocol=dataclasses.replace(sealed.protocol, expires=past)).text()
-    with archive.writing(study.engine) as connection:
-        connection.execute(update(archive.STUDIES).values(sealed=text))
+    with database.writing(study.engine) as connection:
+        connection.execute(update(database.STUDIES).values(sealed=text))
     assert past in study.ask()["error"]
     assert len(stored(study)) == 2
 
@@ -156,7 +158,7 @@ def test_consent_wants_a_group_where_there_are_groups(new_study):
     assert "student, radiologist" in study.ask(do="consent", experience="plumber")["error"]
     assert study.ask(do="consent", experience="student")["stage"] == "question"
     study.ask(do="consent", experience="radiologist")  # said once, it stays
-    with archive.reading(study.engine) as connection:
+    with database.reading(study.engine) as connection:
         assert archive.find_reader(connection, study.created.study, 0)["experience"] == "student"
 
 
@@ -189,7 +191,7 @@ def test_deleting_ones_answers_is_confirmed_total_and_final(new_study):
     assert "4 answers were deleted" in study.ask(0, do="forget", sure=True)["words"]
     assert stored(study) == []
     assert len(stored(study, 1)) == 3
-    assert "not valid any more" in study.ask(0)["error"]
+    assert "no longer valid" in study.ask(0)["error"]
 
 
 def test_a_clock_that_goes_back_is_noted_and_loses_nothing(new_study, monkeypatch):
@@ -198,14 +200,14 @@ def test_a_clock_that_goes_back_is_noted_and_loses_nothing(new_study, monkeypatc
     monkeypatch.setattr(archive, "now", lambda: "2001-01-01T00:00:00.000+00:00")
     study.read(most=1)
     assert len(stored(study)) == 4
-    with archive.reading(study.engine) as connection:
+    with database.reading(study.engine) as connection:
         assert [e["kind"] for e in archive.log_of(connection, study.created.study)].count("clock") == 1
 
 
 def test_a_database_in_trouble_says_so_and_the_answer_counts_when_it_is_sent_again(new_study, monkeypatch):
     study = new_study(**SMALL)
     frame = study.read(most=3)
-    monkeypatch.setattr(archive, "WAIT_MS", 1)
+    monkeypatch.setattr(database, "WAIT_MS", 1)
     with study.engine.connect() as other:
         other.exec_driver_sql("PRAGMA busy_timeout=1")
     with study.engine.connect().execution_options(writes=True) as holder, holder.begin():
@@ -277,8 +279,8 @@ def told_before_the_reveal(study, swap):
         cases = tuple(
             dataclasses.replace(c, synthetic=not c.synthetic) if c.role == "test" else c for c in sealed.cases
         )
-        with archive.writing(study.engine) as connection:
-            connection.execute(update(archive.STUDIES).values(sealed=dataclasses.replace(sealed, cases=cases).text()))
+        with database.writing(study.engine) as connection:
+            connection.execute(update(database.STUDIES).values(sealed=dataclasses.replace(sealed, cases=cases).text()))
     frame = study.ask()
     sent = [frame]
     sent.append(study.ask(do="consent"))
@@ -289,10 +291,10 @@ def told_before_the_reveal(study, swap):
         assert row.pop("at") and row.pop("hash")  # the clock's
     study_receipt.pop("signature")
     study_receipt.pop("consented")
-    with archive.writing(study.engine) as connection:
-        for table in (archive.ANSWERS, archive.EVENTS):
+    with database.writing(study.engine) as connection:
+        for table in (database.ANSWERS, database.EVENTS):
             connection.execute(table.delete())
-        connection.execute(update(archive.READERS).values(consented=""))
+        connection.execute(update(database.READERS).values(consented=""))
     return json.dumps([*sent, study_receipt]).encode()
 
 
@@ -355,6 +357,6 @@ def test_a_timed_image_that_is_shown_again_is_noted(new_study):
     study = new_study(limit_s=0.5, **SMALL)
     study.read(most=2)
     study.ask()
-    with archive.reading(study.engine) as connection:
+    with database.reading(study.engine) as connection:
         log = archive.log_of(connection, study.created.study)
     assert [event["words"] for event in log if event["kind"] == "shown again"] == ["position 2"]

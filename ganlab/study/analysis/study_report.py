@@ -6,9 +6,9 @@ from html import escape
 
 from ganlab.errors import InputError
 from ganlab.study.analysis.analyse import analyse
-from ganlab.study.analysis.readings import Readings
 from ganlab.study.analysis.report import number, p_value, page, report_html, rows
 from ganlab.study.design.protocol import DESIGNS, Protocol
+from ganlab.study.readings import Readings
 
 
 def study_html(table: Readings, beside: dict, protocol: Protocol) -> str:

@@ -1,0 +1,67 @@
+"""Planning a study: how often a design of a given size would end in each verdict, by simulation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy import stats
+
+from ganlab.errors import InputError
+from ganlab.study.design.simulation import SimulatedReaders, check_readers, perceive
+from ganlab.study.statistics import DISTINGUISHABLE, EQUIVALENT, INCONCLUSIVE, many_readers, verdict
+
+POWER = 0.8  # below this share of equivalent verdicts, a study is called too small to claim equivalence
+
+
+def plan(
+    readers: SimulatedReaders, margin: float, studies: int = 500, progress: Callable[[float], None] | None = None
+) -> dict:
+    """Simulate studies of this design and count their verdicts.
+
+    Returns the share of each verdict, the median width of the 95 % interval of the mean area, and how often that
+    interval contains the true area. Scores are not rounded to confidence levels. Raises InputError for fewer than two
+    readers and for values out of range.
+    """
+    check_readers(readers)
+    if readers.count < 2:
+        raise InputError("One reader is not a sample of readers; plan with two or more.")
+    true_area = float(stats.norm.cdf(readers.dprime / np.sqrt(2 + readers.spread**2)))
+    verdicts = dict.fromkeys((DISTINGUISHABLE, EQUIVALENT, INCONCLUSIVE), 0)
+    widths, covered, rejected = [], 0, 0
+    for k in range(studies):
+        rng = np.random.default_rng([readers.seed, k])
+        average = many_readers(*perceive(readers, rng))
+        verdicts[verdict(average, margin)] += 1
+        interval = average.interval()
+        widths.append(interval.high - interval.low)
+        covered += interval.low <= true_area <= interval.high
+        rejected += average.p < 0.05
+        if progress:
+            progress((k + 1) / studies)
+    return {
+        "readers": readers.count,
+        "cases": readers.cases,
+        "dprime": readers.dprime,
+        "margin": margin,
+        "studies": studies,
+        "true_area": round(true_area, 4),
+        "verdicts": {name: count / studies for name, count in verdicts.items()},
+        "rejected_at_5_percent": rejected / studies,
+        "interval_width": round(float(np.median(widths)), 4),
+        "interval_holds_truth": float(covered / studies),
+    }
+
+
+def format_plan(result: dict) -> str:
+    """The result of `plan` in two or three sentences, one per line."""
+    shares = ", ".join(f"{100 * share:.0f} % {name}" for name, share in result["verdicts"].items())
+    lines = [
+        f"{result['readers']} readers, {result['cases']} images, d' {result['dprime']:g} (area "
+        f"{result['true_area']:g}), margin {result['margin']:g}: of {result['studies']:,} simulated studies, {shares}.",
+        f"The 95 % interval of the mean area is {result['interval_width']:.2f} wide and contains the true area in "
+        f"{100 * result['interval_holds_truth']:.0f} % of them.",
+    ]
+    if result["verdicts"][EQUIVALENT] < POWER and result["dprime"] == 0:
+        lines.append("This is too small to claim equivalence, even if readers cannot tell the images apart.")
+    return "\n".join(lines)

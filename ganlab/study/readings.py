@@ -1,0 +1,168 @@
+"""A study's readings as a table: who answered what about which image, how sure and how fast. Reads and writes CSV."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from ganlab.checkpoints import replacing
+from ganlab.errors import InputError
+from ganlab.imaging.wording import quoted
+
+STEPS = 6  # confidence runs from 1 (a guess) to 6 (certain); an even number leaves no neutral middle
+REAL, SYNTHETIC = "real", "synthetic"
+COLUMNS = ("reader", "case", "truth", "answer", "confidence")
+OPTIONAL = ("position", "seconds", "repeat")
+MAX_ROWS = 1_000_000
+
+Row = tuple[str, str, bool, bool, int, int, float, bool]  # the fields of Readings, in order
+
+
+@dataclass(frozen=True)
+class Readings:
+    """N readings, one per row; every field has shape (N,).
+
+    reader, case: names. synthetic, called: bool, the truth and the reader's answer. confidence: 1 to 6. position: place
+    in the reader's session, from 1. seconds: time to the answer, NaN if unknown. repeat: bool, the image was shown a
+    second time; repeats only count towards a reader's agreement with themselves.
+    """
+
+    reader: np.ndarray
+    case: np.ndarray
+    synthetic: np.ndarray
+    called: np.ndarray
+    confidence: np.ndarray
+    position: np.ndarray
+    seconds: np.ndarray
+    repeat: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.reader)
+
+    def __getitem__(self, which: np.ndarray) -> Readings:
+        return Readings(*(getattr(self, field.name)[which] for field in fields(self)))
+
+    @property
+    def readers(self) -> list[str]:
+        """Names of the readers, sorted."""
+        return sorted(set(self.reader.tolist()))
+
+    @property
+    def scores(self) -> np.ndarray:
+        """Signed confidence that the image is synthetic: -6 to 6, never 0."""
+        return np.where(self.called, self.confidence, -self.confidence)
+
+    def first(self) -> Readings:
+        """The readings without repeats."""
+        return self[~self.repeat]
+
+    def matrix(self) -> tuple[list[str], np.ndarray, np.ndarray]:
+        """(readers, scores (J, N), synthetic (N,)) for the cases that every reader has read."""
+        first, names = self.first(), self.readers
+        scores_of = {}
+        for name in names:
+            own = first.of(name)
+            scores_of[name] = dict(zip(own.case, own.scores, strict=True))
+        cases = sorted(set.intersection(*(set(scores) for scores in scores_of.values())))
+        truth = dict(zip(first.case, first.synthetic, strict=True))
+        scores = np.array([[scores_of[name][case] for case in cases] for name in names])
+        return names, scores, np.array([truth[case] for case in cases], bool)
+
+    def of(self, name: str) -> Readings:
+        """The readings of one reader."""
+        return self[self.reader == name]
+
+
+def reader_name(number: int) -> str:
+    """Name of an invited reader (0, 1, ...) in tables and reports: reader-01, reader-02, ..."""
+    return f"reader-{number + 1:02d}"
+
+
+def read_readings(path: Path) -> Readings:
+    """Read a CSV file with the columns reader, case, truth and answer (real or synthetic) and confidence (1 to 6), and
+    optionally position, seconds and repeat (1 or empty). Raises InputError, which names the line."""
+    path = Path(path)
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            table = csv.DictReader(file)
+            missing = [name for name in COLUMNS if name not in (table.fieldnames or ())]
+            if missing:
+                raise InputError(
+                    f"{quoted(path)} has no column {', '.join(missing)}; readings need {', '.join(COLUMNS)}."
+                )
+            rows = []
+            for line, row in enumerate(table, 2):
+                if line > MAX_ROWS:
+                    raise InputError(f"{quoted(path)} has more than {MAX_ROWS:,} readings; split it.")
+                rows.append(_parse_row(row, f"{quoted(path)}, line {line}"))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = str(error)[:80]
+        raise InputError(f"{quoted(path)} cannot be read as CSV ({reason}); save it as CSV in UTF-8.") from error
+    return checked(rows, quoted(path))
+
+
+def _parse_row(row: dict[str, str], where: str) -> Row:
+    text = {name: (row.get(name) or "").strip() for name in COLUMNS + OPTIONAL}
+    for name in ("truth", "answer"):
+        if text[name].lower() not in (REAL, SYNTHETIC):
+            raise InputError(f'{where}: {name} is "{text[name][:20]}"; it must be real or synthetic.')
+    if not (text["reader"] and text["case"]):
+        raise InputError(f"{where}: reader or case is empty; give both.")
+    if text["confidence"] not in map(str, range(1, STEPS + 1)):
+        raise InputError(
+            f'{where}: confidence is "{text["confidence"][:20]}"; it must be 1 (a guess) to {STEPS} (certain).'
+        )
+    try:
+        position = int(text["position"] or 0)
+        seconds = float(text["seconds"] or "nan")
+    except ValueError:
+        raise InputError(f"{where}: position or seconds is not a number.") from None
+    synthetic, called = (text[name].lower() == SYNTHETIC for name in ("truth", "answer"))
+    repeat = text["repeat"].lower() in ("1", "true", "yes")
+    return text["reader"], text["case"], synthetic, called, int(text["confidence"]), position, seconds, repeat
+
+
+def checked(rows: Sequence[Row], where: str) -> Readings:
+    """Readings from rows (reader, case, synthetic, called, confidence, position, seconds, repeat). A position of 0 is
+    replaced by the row's place among the reader's rows.
+
+    Raises InputError if a case has two truths, a reader reads a case twice without marking a repeat, or repeats a case
+    before reading it. where: the source named in the error.
+    """
+    if not rows:
+        raise InputError(f"{where} contains no readings.")
+    truth: dict[str, bool] = {}
+    seen: set[tuple[str, str]] = set()
+    count: dict[str, int] = {}
+    placed: list[Row] = []
+    for reader, case, synthetic, called, confidence, position, seconds, repeat in rows:
+        if truth.setdefault(case, synthetic) != synthetic:
+            raise InputError(f'{where}: case "{case}" is real in one row and synthetic in another.')
+        if not repeat and (reader, case) in seen:
+            raise InputError(f'{where}: "{reader}" read case "{case}" twice; mark the second reading as a repeat.')
+        if repeat and (reader, case) not in seen:
+            raise InputError(f'{where}: "{reader}" repeats case "{case}" before reading it.')
+        seen.add((reader, case))
+        count[reader] = count.get(reader, 0) + 1
+        placed.append((reader, case, synthetic, called, confidence, position or count[reader], seconds, repeat))
+    kinds = (str, str, bool, bool, int, int, float, bool)
+    return Readings(*(np.array(column, kind) for column, kind in zip(zip(*placed, strict=True), kinds, strict=True)))
+
+
+def write_readings(readings: Readings, path: Path) -> None:
+    """Write the CSV file that read_readings reads."""
+    arm = {True: SYNTHETIC, False: REAL}
+    with replacing(path) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow([*COLUMNS, *OPTIONAL])
+        for k in range(len(readings)):
+            r = readings
+            seconds = "" if np.isnan(r.seconds[k]) else f"{r.seconds[k]:.3f}"
+            writer.writerow([
+                r.reader[k], r.case[k], arm[bool(r.synthetic[k])], arm[bool(r.called[k])], r.confidence[k],
+                r.position[k], seconds, 1 if r.repeat[k] else "",
+            ])  # fmt: skip

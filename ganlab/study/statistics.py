@@ -1,0 +1,294 @@
+"""Statistics of reader studies: signal detection, areas under ROC curves, multi-reader multi-case analysis, equivalence
+tests and agreement.
+
+"Synthetic" is the positive class: a hit is a synthetic image called synthetic, a false alarm is a real image called
+synthetic. Higher scores mean that the reader is more certain that the image is synthetic.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy import stats
+
+from ganlab.errors import InputError
+
+CHANCE = 0.5
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with the limits of its confidence interval; method names the interval."""
+
+    estimate: float
+    low: float
+    high: float
+    method: str = ""
+
+
+def proportion(count: int, of: int, level: float = 0.95, exact: bool = False) -> Interval:
+    """A proportion with its Wilson interval (JASA 22:209, 1927), or its Clopper-Pearson interval (Biometrika 26:404,
+    1934) if exact. Raises InputError unless 0 <= count <= of and of > 0."""
+    if not 0 <= count <= of or of < 1:
+        raise InputError(f"{count} of {of} is not a proportion; there must be at least one reading.")
+    method: Literal["exact", "wilson"] = "exact" if exact else "wilson"
+    interval = stats.binomtest(count, of).proportion_ci(level, method)
+    return Interval(count / of, float(interval.low), float(interval.high), method)
+
+
+@dataclass(frozen=True)
+class Detection:
+    """A reader's hits and false alarms and the measures derived from them (Green and Swets, 1966; Macmillan and
+    Creelman, 2005). Raises InputError for impossible counts and if all images are of one kind."""
+
+    hits: int
+    synthetic: int
+    false_alarms: int
+    real: int
+
+    def __post_init__(self):
+        if not (0 <= self.hits <= self.synthetic and 0 <= self.false_alarms <= self.real):
+            raise InputError(
+                f"{self.hits} of {self.synthetic} hits and {self.false_alarms} of {self.real} false alarms cannot be."
+            )
+        if not (self.synthetic and self.real):
+            raise InputError("All images are of one kind; a comparison needs real and synthetic images.")
+
+    @property
+    def sensitivity(self) -> float:
+        return self.hits / self.synthetic
+
+    @property
+    def specificity(self) -> float:
+        """Share of real images called real: Chuquicusma's TRR. False recognition of real images, FRR, is 1 - TRR."""
+        return 1 - self.false_alarms / self.real
+
+    @property
+    def right(self) -> int:
+        return self.hits + self.real - self.false_alarms
+
+    @property
+    def accuracy(self) -> float:
+        return self.right / (self.synthetic + self.real)
+
+    @property
+    def balanced_accuracy(self) -> float:
+        return (self.sensitivity + self.specificity) / 2
+
+    def _answers(self) -> tuple[np.ndarray, np.ndarray]:
+        """(truth, answers), one entry per image."""
+        truth = np.repeat([True, False], [self.synthetic, self.real])
+        answers = np.concatenate([np.arange(self.synthetic) < self.hits, np.arange(self.real) < self.false_alarms])
+        return truth, answers
+
+    @property
+    def mcc(self) -> float:
+        """Matthews correlation of answers and truth; 0 if all answers are the same."""
+        from sklearn.metrics import matthews_corrcoef
+
+        return float(matthews_corrcoef(*self._answers()))
+
+    @property
+    def kappa(self) -> float:
+        """Cohen's kappa of answers and truth."""
+        from sklearn.metrics import cohen_kappa_score
+
+        return float(cohen_kappa_score(*self._answers()))
+
+    @property
+    def rates(self) -> tuple[float, float]:
+        """Hit and false-alarm rates with the log-linear correction: half an answer is added to each cell, so that
+        neither is 0 or 1 (Hautus, Behav Res Methods 27:46, 1995)."""
+        return (self.hits + 0.5) / (self.synthetic + 1), (self.false_alarms + 0.5) / (self.real + 1)
+
+    @property
+    def dprime(self) -> float:
+        """d' = z(h) - z(f); 0 if the two kinds look alike."""
+        h, f = stats.norm.ppf(self.rates)
+        return float(h - f)
+
+    @property
+    def criterion(self) -> float:
+        """c = -(z(h) + z(f)) / 2; below 0, the reader leans towards "synthetic"."""
+        h, f = stats.norm.ppf(self.rates)
+        return float(-(h + f) / 2)
+
+    @property
+    def dprime_se(self) -> float:
+        """Standard error of d' (Gourevitch and Galanter, Psychometrika 32:25, 1967)."""
+        parts = ((self.rates[0], self.synthetic), (self.rates[1], self.real))
+        return math.sqrt(sum(r * (1 - r) / (n * stats.norm.pdf(stats.norm.ppf(r)) ** 2) for r, n in parts))
+
+    def dprime_interval(self, level: float = 0.95) -> Interval:
+        reach = stats.norm.ppf((1 + level) / 2) * self.dprime_se
+        return Interval(self.dprime, self.dprime - reach, self.dprime + reach, "normal")
+
+    @property
+    def area(self) -> float:
+        """Area under the ROC curve implied by d': Phi(d' / sqrt 2)."""
+        return float(stats.norm.cdf(self.dprime / math.sqrt(2)))
+
+    @property
+    def chance_p(self) -> float:
+        """Two-sided exact binomial p of this many correct answers if every answer is a fair coin flip."""
+        return float(stats.binomtest(self.right, self.synthetic + self.real).pvalue)
+
+
+def detect(synthetic: np.ndarray, called: np.ndarray) -> Detection:
+    """Counts from truth and answers, both bool (N,)."""
+    synthetic, called = np.asarray(synthetic, bool), np.asarray(called, bool)
+    return Detection(
+        int((synthetic & called).sum()), int(synthetic.sum()), int((~synthetic & called).sum()), int((~synthetic).sum())
+    )
+
+
+def placements(scores: np.ndarray, synthetic: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Placement values: (for each synthetic case the share of real cases that score lower, for each real case the share
+    of synthetic cases that score higher), ties counted half. The mean of either is the area under the ROC curve. Raises
+    InputError if all cases are of one kind."""
+    scores, synthetic = _both_kinds(scores, synthetic)
+    difference = scores[synthetic][:, None] - scores[~synthetic][None]  # (n1, n0)
+    wins = (difference > 0) + 0.5 * (difference == 0)
+    return wins.mean(1), wins.mean(0)
+
+
+def _both_kinds(scores: np.ndarray, synthetic: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    scores, synthetic = np.asarray(scores, float), np.asarray(synthetic, bool)
+    if not 0 < synthetic.sum() < len(synthetic):
+        raise InputError("All images are of one kind; an ROC curve needs real and synthetic images.")
+    return scores, synthetic
+
+
+def area(scores: np.ndarray, synthetic: np.ndarray) -> float:
+    """Area under the empirical ROC curve; below 0.5 if readers mistake synthetic images for real ones more often than
+    the reverse. Raises InputError if all cases are of one kind."""
+    from sklearn.metrics import roc_auc_score
+
+    scores, synthetic = _both_kinds(scores, synthetic)
+    return float(roc_auc_score(synthetic, scores))
+
+
+def roc(scores: np.ndarray, synthetic: np.ndarray) -> np.ndarray:
+    """(K, 2) false-alarm and hit rates at every threshold, from (0, 0) to (1, 1). Raises InputError if all cases are of
+    one kind."""
+    from sklearn.metrics import roc_curve
+
+    scores, synthetic = _both_kinds(scores, synthetic)
+    false_alarms, hits, _ = roc_curve(synthetic, scores, drop_intermediate=False)
+    return np.stack([false_alarms, hits], axis=1)
+
+
+def jackknifed(scores: np.ndarray, synthetic: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(areas (J,), covariances (J, J)) of J readers who scored the same N cases, scores (J, N), by the jackknife over
+    cases. Leaving out one case is computed exactly from placement values. Raises InputError for fewer than two cases of
+    either kind."""
+    scores, synthetic = np.atleast_2d(np.asarray(scores, float)), np.asarray(synthetic, bool)
+    n1, n0 = int(synthetic.sum()), int((~synthetic).sum())
+    if min(n1, n0) < 2:
+        raise InputError(
+            f"{n1} synthetic and {n0} real images are too few for the jackknife; give two or more of each."
+        )
+    areas, left = np.empty(len(scores)), np.empty(scores.shape)
+    for j, row in enumerate(scores):
+        above, below = placements(row, synthetic)
+        areas[j] = above.mean()
+        left[j, synthetic] = (n1 * areas[j] - above) / (n1 - 1)
+        left[j, ~synthetic] = (n0 * areas[j] - below) / (n0 - 1)
+    off = left - left.mean(1, keepdims=True)
+    return areas, (len(synthetic) - 1) / len(synthetic) * off @ off.T
+
+
+@dataclass(frozen=True)
+class ReaderAverage:
+    """The mean area over readers, with readers and cases both treated as random samples."""
+
+    area: float
+    se: float
+    df: float
+    ms_reader: float
+    cov2: float
+
+    def interval(self, level: float = 0.95) -> Interval:
+        reach = stats.t.ppf((1 + level) / 2, self.df) * self.se
+        return Interval(self.area, self.area - reach, self.area + reach, "Obuchowski-Rockette")
+
+    @property
+    def p(self) -> float:
+        """Two-sided p of the null hypothesis that the area is 0.5."""
+        if not self.se:
+            return 0.0 if self.area != CHANCE else 1.0
+        return float(2 * stats.t.sf(abs(self.area - CHANCE) / self.se, self.df))
+
+
+def reader_average(areas: np.ndarray, cov2: float) -> ReaderAverage:
+    """Obuchowski-Rockette analysis of one modality (Comm Stat Simul 24:285, 1995) with Hillis's degrees of freedom
+    (Stat Med 26:596, 2007): SE = sqrt(MS(R) / J + max(Cov2, 0)), df = (MS(R) + J max(Cov2, 0))^2 / (MS(R)^2 / (J - 1)).
+
+    areas: (J,). cov2: mean covariance of two readers' areas. Raises InputError for fewer than two readers.
+    """
+    areas = np.asarray(areas, float)
+    if len(areas) < 2:
+        raise InputError("One reader is not a sample of readers; give two or more, or report this reader alone.")
+    ms, shared = float(areas.var(ddof=1)), len(areas) * max(cov2, 0.0)
+    df = (ms + shared) ** 2 / (ms**2 / (len(areas) - 1)) if ms else math.inf
+    return ReaderAverage(float(areas.mean()), math.sqrt((ms + shared) / len(areas)), df, ms, cov2)
+
+
+def many_readers(scores: np.ndarray, synthetic: np.ndarray) -> ReaderAverage:
+    """reader_average from the scores (J, N) of J readers on the same N cases, with covariances from the jackknife."""
+    areas, covariances = jackknifed(scores, synthetic)
+    pairs = ~np.eye(len(areas), dtype=bool)
+    return reader_average(areas, float(covariances[pairs].mean()) if len(areas) > 1 else 0.0)
+
+
+def permutation_p(scores: np.ndarray, synthetic: np.ndarray, seed: int = 0, times: int = 2000) -> float:
+    """Two-sided permutation p of the mean area of these readers, scores (J, N): the truth is reassigned to the cases at
+    random. It applies to these readers only. The actual assignment counts as one permutation, so p is never 0."""
+    scores, synthetic = np.atleast_2d(np.asarray(scores, float)), np.asarray(synthetic, bool)
+    n1, n0 = int(synthetic.sum()), int((~synthetic).sum())
+    ranks = stats.rankdata(scores, axis=1).mean(0)  # the mean area is linear in the summed midranks of synthetic cases
+
+    def distance(total: np.ndarray) -> np.ndarray:
+        return np.abs((total - n1 * (n1 + 1) / 2) / (n1 * n0) - CHANCE)
+
+    rng = np.random.default_rng(seed)
+    permuted = np.array([ranks[rng.permutation(len(ranks))[:n1]].sum() for _ in range(times)])
+    at_least = distance(permuted) >= distance(ranks[synthetic].sum()) - 1e-12
+    return float((at_least.sum() + 1) / (times + 1))
+
+
+DISTINGUISHABLE, EQUIVALENT, INCONCLUSIVE = "distinguishable", "equivalent", "inconclusive"
+
+
+def verdict(average: ReaderAverage, margin: float, level: float = 0.95) -> str:
+    """EQUIVALENT if the interval at 1 - 2 (1 - level) lies within 0.5 +- margin (two one-sided tests, Schuirmann,
+    J Pharmacokinet Biopharm 15:657, 1987); otherwise DISTINGUISHABLE if the interval at `level` excludes 0.5; otherwise
+    INCONCLUSIVE. A p above .05 alone is never evidence that readers cannot tell. Raises InputError for a margin outside
+    0 to 0.5."""
+    if not 0 < margin < CHANCE:
+        raise InputError(f"A margin of {margin:g} is outside 0 to 0.5; 0.1 makes areas from 0.4 to 0.6 equivalent.")
+    inner, outer = average.interval(2 * level - 1), average.interval(level)
+    if not average.se and average.area not in (0.0, 1.0):
+        return INCONCLUSIVE  # readers who always pressed the same key have no spread, which is not evidence
+    if CHANCE - margin < inner.low and inner.high < CHANCE + margin:
+        return EQUIVALENT
+    return INCONCLUSIVE if outer.low <= CHANCE <= outer.high else DISTINGUISHABLE
+
+
+def fleiss_kappa(counts: np.ndarray) -> float:
+    """Agreement of several readers beyond chance (Fleiss, Psychol Bull 76:378, 1971). NaN if all answers are the same.
+
+    counts: (cases, answers), with the same number of readings in every row. Raises InputError for unequal rows.
+    """
+    from statsmodels.stats.inter_rater import fleiss_kappa as kappa
+
+    counts = np.asarray(counts, float)
+    per_case = set(counts.sum(1).tolist())
+    if len(per_case) != 1 or min(per_case) < 2:
+        raise InputError("Fleiss's kappa needs the same number of readings of every case, two or more.")
+    if (counts.sum(0) > 0).sum() < 2:
+        return math.nan
+    return float(kappa(counts))
