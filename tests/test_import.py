@@ -43,7 +43,7 @@ LONG = {
     "ganlab/translation/dataset.py", "ganlab/ui/case.py", "tests/imaging/reading/test_files.py",
     "tests/imaging/reading/test_bad_files.py", "tests/study/design/test_stimuli.py",
 }  # fmt: skip
-SAME_NAMES = {"Game", "Lesion", "Finding", "Case", "Trial"}
+SAME_NAMES = {"Game", "Finding"}
 
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
 

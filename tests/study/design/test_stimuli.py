@@ -265,7 +265,8 @@ def test_folders_that_are_none_or_empty_are_named(folders, tmp_path):
 @pytest.mark.parametrize(("change", "sentence"), [
     ({"code": "99"}, '"images" has no image "99", which "truth.csv" lists'),
     ({"code": "../real"}, 'has no image "../real"'), ({"code": ""}, 'has no image ""'),
-    ({"arm": "fake"}, 'the arm of "images-05" is "fake"; it must be real or synthetic'), ({"arm": ""}, 'is ""; it must be real'),
+    ({"arm": "fake"}, 'the arm of "images-05" is "fake"; it must be real or synthetic'),
+    ({"arm": ""}, 'is ""; it must be real'),
     ({"lesion_x": "3"}, 'lesion of "images-05" is 3, , ; give x, y and radius in pixels'),
     ({"lesion_x": "3", "lesion_y": "left", "lesion_radius": "2"}, "is 3, left, 2; give x, y and radius"),
     ({"lesion_x": "3", "lesion_y": "3", "lesion_radius": "0"}, "radius of 0; it must be above 0"),

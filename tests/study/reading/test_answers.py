@@ -86,11 +86,11 @@ def test_sentences_say_what_is_missing():
         (
             "authenticate",
             {"synthetic": True, "confidence": 7},
-            "confidence is 7; it must be a whole number from 1 to 6",
+            "confidence is 7; it must be a whole number",
         ),
         ("choose", {"chosen": "left"}, "chosen is left; it must be a whole number from 0 to 1"),
         ("mark", {"marked": [3]}, "Mark images 0 to 2 of the panel, or none"),
-        ("diagnose", {"confidence": 4}, "You say there is a lesion: click on it"),
+        ("diagnose", {"confidence": 4}, "You answered that there is a lesion: click on it"),
         ("diagnose", {"confidence": 4, "place": [31, 3]}, "outside the image of 30 x 20 pixels"),
     ):
         with pytest.raises(InputError, match=sentence):

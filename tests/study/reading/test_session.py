@@ -104,10 +104,8 @@ def test_tokens_are_bound_to_reader_and_question(new_study):
 
 def test_nobody_peeks_skips_or_goes_back(new_study):
     study = new_study(**SMALL)
-    assert (
-        "Please consent first"
-        in study.ask(do="answer", token=session.token(study.row()["key"], 0, 0), said={})["error"]
-    )
+    token = session.token(study.row()["key"], 0, 0)
+    assert "Please consent first" in study.ask(do="answer", token=token, said={})["error"]
     study.read(most=2)
     assert "last answer" in study.ask(do="receipt")["error"]
     assert "no leaderboard" in study.ask(do="board")["error"]
