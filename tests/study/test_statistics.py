@@ -152,7 +152,7 @@ def test_what_cannot_be_counted_is_refused():
         reader_average(np.array([0.7]), 0.0)
     with pytest.raises(InputError, match="too few for the jackknife"):
         many_readers(np.zeros((2, 3)), np.array([True, False, False]))
-    with pytest.raises(InputError, match="as many readings"):
+    with pytest.raises(InputError, match="the same number of readings"):
         statistics.fleiss_kappa([[1, 2], [2, 2]])
 
 
