@@ -7,14 +7,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 @cache
-def _team():
+def _team() -> Any:
     """Accelerate's view of the processes; None for one alone."""
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
         return None

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import wraps
 from types import NoneType, UnionType
-from typing import Any, NamedTuple, TypeVar, Union, dataclass_transform, get_args, get_origin, get_type_hints
+from typing import Any, NamedTuple, TypeVar, Union, cast, dataclass_transform, get_args, get_origin, get_type_hints
 
 import pydantic
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -34,7 +34,9 @@ SHOWN = 60  # characters of a refused value in its sentence
 STRAY = ("unexpected_keyword_argument", "unexpected_positional_argument")
 
 
-def Field(default: Any = ..., *, unit: str = "", step: float | None = None, extra: dict | None = None, **rules) -> Any:
+def Field(
+    default: Any = ..., *, unit: str = "", step: float | None = None, extra: dict | None = None, **rules: Any
+) -> Any:
     """pydantic's Field (default or default_factory, ge, gt, le, lt, title, description), and what pages want to know:
     the unit, the step of a slider, and whatever else a room keeps beside a setting (`extra`)."""
     return pydantic.Field(default, json_schema_extra={"unit": unit, "step": step, **(extra or {})}, **rules)
@@ -55,12 +57,12 @@ class OneOf:
             return dict(among)
         return {value: str(value) for value in among}
 
-    def _check(self, value):
+    def _check(self, value: Any) -> Any:
         if value is not None and value not in self.labels:  # whether None is allowed, the type says
             raise PydanticCustomError("one_of", "not one of them")
         return value
 
-    def __get_pydantic_core_schema__(self, source, handler):
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         return core_schema.no_info_after_validator_function(self._check, handler(source))
 
 
@@ -114,7 +116,7 @@ def frozen_config(cls: type[C]) -> type[C]:
     validated = made.__init__
 
     @wraps(validated)
-    def init(self, *args, **values) -> None:
+    def init(self: Any, *args: Any, **values: Any) -> None:
         try:
             validated(self, *args, **values)
         except ValidationError as error:
@@ -133,11 +135,11 @@ def setting(cls: type, name: str) -> Setting:
     kinds = [kind for kind in _members(declared.annotation) if kind is not NoneType]
     rules = [*declared.metadata, *_annotations(get_type_hints(cls, include_extras=True)[name])]
 
-    def rule(*names: str):
+    def rule(*names: str) -> float | None:
         found = [getattr(rule, each) for rule in rules for each in names if getattr(rule, each, None) is not None]
         return found[0] if found else None
 
-    extra: dict[str, Any] = dict(declared.json_schema_extra or {})  # type: ignore[arg-type]
+    extra: dict[str, Any] = dict(cast(dict, declared.json_schema_extra) or {})
     return Setting(
         name=name,
         title=declared.title or name.replace("_", " ").capitalize(),
@@ -157,7 +159,7 @@ def setting(cls: type, name: str) -> Setting:
 
 def settings_of(cls: type) -> list[Setting]:
     """Every setting of a config, in the order of their declaration."""
-    return [setting(cls, field.name) for field in fields(cls)]  # type: ignore[arg-type]
+    return [setting(cls, field.name) for field in fields(cls)]
 
 
 def from_values(cls: type[C], values: object) -> C:
@@ -173,7 +175,7 @@ def with_settings(config: C, values: dict) -> C:
     return _validated(type(config), _merged(type(config), _plain(config), values))
 
 
-def changes(config) -> dict:
+def changes(config: Any) -> dict:
     """What differs from the default, for links and files: `from_values` reads it."""
     usual = _defaults(type(config))
     return {name: value for name, value in _plain(config).items() if name not in usual or value != usual[name]}
@@ -199,7 +201,7 @@ def parse_settings(settings: list[str]) -> dict:
     return values
 
 
-def as_settings(config, base, outer: str = "") -> list[str]:
+def as_settings(config: Any, base: Any, outer: str = "") -> list[str]:
     """What turns `base` into `config`, as `parse_settings` reads it."""
     found = []
     for name in (f.name for f in fields(config)):
@@ -239,7 +241,7 @@ def refusal(cls: type, error: ValidationError) -> InputError:
     return InputError(f"{': '.join(titles)} {verb} {_shown(value)}; give {declared.wanted}.")
 
 
-def number(value) -> str:
+def number(value: Any) -> str:
     """A number in the fewest digits that say it exactly; anything else as it is."""
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return str(int(value))
@@ -248,12 +250,12 @@ def number(value) -> str:
 
 def _names(cls: type) -> dict[str | int, str]:
     """A config's settings by name, and by their place in a call."""
-    names = [field.name for field in fields(cls)]  # type: ignore[arg-type]
+    names = [field.name for field in fields(cls)]
     return {**{name: name for name in names}, **dict(enumerate(names))}
 
 
 def _unknown(names: list[str], cls: type) -> InputError:
-    known = ", ".join(field.name for field in fields(cls))  # type: ignore[arg-type]
+    known = ", ".join(field.name for field in fields(cls))
     return InputError(f"Setting {', '.join(names)} is not known; choose from {known}.")
 
 
@@ -269,7 +271,7 @@ def _validated(cls: type[C], values: dict) -> C:
 
 
 def _merged(cls: type, base: dict, values: dict) -> dict:
-    known = {field.name for field in fields(cls)}  # type: ignore[arg-type]
+    known = {field.name for field in fields(cls)}
     if unknown := [str(name) for name in values if name not in known]:
         raise _unknown(unknown, cls)
     hints, merged = get_type_hints(cls), dict(base)
@@ -286,7 +288,7 @@ def _merged(cls: type, base: dict, values: dict) -> dict:
     return merged
 
 
-def _plain(value):
+def _plain(value: Any) -> Any:
     """Configs as dictionaries, tuples as lists: what JSON makes of them."""
     if is_dataclass(value):
         return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
@@ -302,7 +304,7 @@ def _declared(cls: type) -> dict[str, FieldInfo]:
         f.name: FieldInfo.from_annotated_attribute(
             hints[f.name], f.default if f.default_factory is MISSING else f.default_factory()
         )
-        for f in fields(cls)  # type: ignore[arg-type]
+        for f in fields(cls)
     }
 
 
@@ -312,13 +314,13 @@ def _defaults(cls: type) -> dict:
     return {name: _plain(value) for name, value in usual.items()}
 
 
-def _members(kind) -> tuple:
+def _members(kind: Any) -> tuple:
     if get_origin(kind) in (Union, UnionType):
         return tuple(inner for each in get_args(kind) for inner in _members(each))
     return _members(get_args(kind)[0]) if hasattr(kind, "__metadata__") else (kind,)
 
 
-def _annotations(kind) -> list:
+def _annotations(kind: Any) -> list:
     if hasattr(kind, "__metadata__"):
         return [*kind.__metadata__, *_annotations(get_args(kind)[0])]
     return (
@@ -328,19 +330,19 @@ def _annotations(kind) -> list:
     )
 
 
-def _parts(kind) -> list[type]:
+def _parts(kind: Any) -> list[type]:
     """The configs among the kinds that a setting may be of."""
     return [each for each in _members(kind) if isinstance(each, type) and is_dataclass(each)]
 
 
-def _example(kind) -> str:
+def _example(kind: Any) -> str:
     """A value of a kind, as JSON."""
     if get_origin(kind) is tuple:
         return f"[{', '.join(_example(each) for each in get_args(kind) if each is not ...)}]"
     return {int: "24", float: "0.5", bool: "true"}.get(kind, '"name"')
 
 
-def _shown(value) -> str:
+def _shown(value: Any) -> str:
     if isinstance(value, str):
         return f'"{value[:SHOWN]}"'
     try:

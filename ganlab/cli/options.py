@@ -30,7 +30,7 @@ def with_options(config: type, *, without: Collection[str] = ()) -> Callable[[Ca
                 parameters.append(parameter.replace(annotation=hints[parameter.name], kind=kind))
 
         @wraps(command)
-        def run(**given: Any):
+        def run(**given: Any) -> Any:
             values = {each.name: given.pop(each.name) for each in offered}
             chosen = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
             return command(**given, **{target: config(**chosen)})

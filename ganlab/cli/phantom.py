@@ -47,7 +47,7 @@ def phantom(
         "seed": seed,
         "modality": list(volumes),
         "spacing": spacing,
-        **asdict(options),  # type: ignore[call-overload]
+        **asdict(options),
         "files": files,
         "shape": list(next(iter(volumes.values())).shape),
         "seconds": round(time.perf_counter() - start, 2),

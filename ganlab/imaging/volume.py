@@ -26,7 +26,7 @@ class Volume:
     modality: str = "unknown"
     notices: tuple[str, ...] = ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.array.ndim != 3:
             raise ValueError(f"a volume has 3 dimensions, got shape {self.array.shape}")
         object.__setattr__(self, "affine", np.asarray(self.affine, dtype=np.float64))

@@ -164,7 +164,7 @@ def _read_folder(folder: Path, name: str, modality: str) -> Volume:
 
 
 def _files_in(folder: Path, name: str) -> list[Path]:
-    def refuse(error: OSError):
+    def refuse(error: OSError) -> None:
         raise error
 
     files = []
