@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ganlab.device import autocast, precision, resolve
 from ganlab.errors import InputError
-from ganlab.phantoms.sampler import pairs
+from ganlab.phantoms.pairs import pairs
 from ganlab.translation.methods import METHODS, Method, Pool, TrainingConfig, structure_loss
 from ganlab.translation.networks import PatchGAN, PatchGANConfig, ResNet, ResNetConfig, make_generator
 from ganlab.translation.presets import get_preset

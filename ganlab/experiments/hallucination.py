@@ -27,8 +27,8 @@ from ganlab.experiments.arms import DISCRIMINATOR, NETWORK, PIXEL, Arm, spent, w
 from ganlab.phantoms import make_patient
 from ganlab.phantoms.lesions import draw_lesion
 from ganlab.phantoms.patient import make_head
-from ganlab.phantoms.sampler import VIEWS, Draw, slice_points, slice_shares
 from ganlab.phantoms.signals import mr_signals
+from ganlab.phantoms.slices import VIEWS, Draw, slice_points, slice_shares
 from ganlab.phantoms.tissues import INDEX
 from ganlab.translation.cards import HELD_OUT
 from ganlab.translation.inference import predict

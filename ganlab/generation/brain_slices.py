@@ -35,8 +35,10 @@ def make_brain_slices(
 def brain_slices(seed: int, modality: str, size: int) -> Iterator[tuple[np.ndarray, int]]:
     """Yield (slice (size, size), level) without end. Each patient gives six slices at evenly spread heights; the head
     is rotated by a few degrees and shifted by a few mm."""
+    from ganlab.phantoms.contrasts import plain_t1
     from ganlab.phantoms.patient import make_head, rotation
-    from ganlab.phantoms.sampler import Draw, plain_t1, render_ct, render_fa, render_noisy_ct, slice_shares
+    from ganlab.phantoms.rendering import render_ct, render_fa, render_noisy_ct
+    from ganlab.phantoms.slices import Draw, slice_shares
 
     spacing = FIELD / POINTS
     coordinate = (torch.arange(POINTS) - (POINTS - 1) / 2) * spacing

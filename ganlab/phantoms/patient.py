@@ -11,7 +11,7 @@ from torch import Tensor
 from ganlab.phantoms.build import Build, sample_build
 from ganlab.phantoms.fields import BOX_ORIGIN, BOX_SPACING, Noise, diffeomorphism, displaced
 from ganlab.phantoms.head.anatomy import anatomy
-from ganlab.phantoms.head.block import Head
+from ganlab.phantoms.head.points import Head
 from ganlab.phantoms.template import load_template
 
 

@@ -15,8 +15,8 @@ from ganlab.device import one_thread
 from ganlab.errors import InputError
 from ganlab.imaging.volume import UNITS, Volume
 from ganlab.phantoms.head.anatomy import anatomy
-from ganlab.phantoms.head.block import Head
 from ganlab.phantoms.head.brain import ventricular
+from ganlab.phantoms.head.points import Head
 from ganlab.phantoms.lesions import Lesion, Spot, check_lesion, draw_fillings, draw_flap, draw_lesion
 from ganlab.phantoms.options import DRAWN_OPTIONS, PhantomOptions
 from ganlab.phantoms.patient import Deface, Patient, make_head, misaligned

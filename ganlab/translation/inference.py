@@ -20,12 +20,12 @@ from ganlab.errors import Cancelled, InputError
 from ganlab.imaging.checks import looks_like_ct, looks_skull_stripped
 from ganlab.imaging.grid import canonical, model_grid, resample
 from ganlab.imaging.intensity import mr_gain
+from ganlab.imaging.planes import PLANES
 from ganlab.imaging.volume import Volume
 from ganlab.imaging.writing import write_volume
 from ganlab.translation.networks import folded, generator_config, make_generator
 from ganlab.translation.tasks import Task, check_task, find_model, get_task
 
-PLANES = {"axial": 2, "coronal": 1, "sagittal": 0}  # the axis across each plane, in RAS
 SPACING = 1.0  # mm, what networks are trained on unless they say otherwise
 MAX_VOXELS = 400**3  # of the model grid: 64 litres of scan, 0.25 GB per float32 array
 HEAD, SIGNAL = 0.12, 0.02  # above air, in the network's units: what is a head, what is worth a look

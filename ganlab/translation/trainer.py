@@ -19,7 +19,7 @@ from ganlab.checkpoints import DISCRIMINATOR, as_config, fill, load_tensors, mod
 from ganlab.device import autocast, describe_device, precision
 from ganlab.errors import InputError
 from ganlab.imaging.wording import listed
-from ganlab.phantoms.sampler import pairs
+from ganlab.phantoms.pairs import pairs
 from ganlab.phantoms.template import load_template
 from ganlab.settings import from_values
 from ganlab.training import (
@@ -114,7 +114,7 @@ def filled(seed: int, make: Maker, least: float, above: tuple[float, float]) -> 
 
 
 def scaled_pairs(seed: int, task: str, **how) -> Iterator[tuple[Tensor, Tensor]]:
-    """The sampler's slices of phantoms in the network's units."""
+    """Slices of phantoms in the units of the network."""
     kind = get_task(task)
     return ((source / kind.source_scale, target / kind.scale) for source, target in pairs(seed, task=task, **how))
 

@@ -139,7 +139,7 @@ def test_lesions_are_counted():
 
 
 def test_misaligned_slices_differ_in_the_neck_more_than_in_the_vault():
-    from ganlab.phantoms.sampler import pairs
+    from ganlab.phantoms.pairs import pairs
 
     def mean_difference(**how):
         """Of the CT between a still patient and the same stream's, by the same seed."""

@@ -6,9 +6,11 @@ from hypothesis import strategies as st
 
 from ganlab.errors import InputError
 from ganlab.phantoms import LABELS, make_patient
+from ganlab.phantoms.contrasts import random_contrast
 from ganlab.phantoms.fields import BOX_SPACING, Noise, capsule, cover, diffeomorphism, ellipsoid, smooth_noise
+from ganlab.phantoms.pairs import pairs
 from ganlab.phantoms.patient import make_head
-from ganlab.phantoms.sampler import Draw, pairs, random_contrast, random_slice
+from ganlab.phantoms.slices import Draw, random_slice
 from ganlab.phantoms.tissues import INDEX, table
 
 
@@ -97,7 +99,7 @@ def test_shapes_are_signed_distances():
     assert cover(torch.tensor([-2.0, 0.0, 2.0])).tolist() == [1.0, 0.5, 0.0]
 
 
-def test_sampler_is_seeded_and_gives_images_in_range():
+def test_training_pairs_are_seeded_and_in_range():
     one, two = pairs(11, size=64, pool=4), pairs(11, size=64, pool=4)
     for _ in range(6):
         (mr, ct), (mr2, ct2) = next(one), next(two)
@@ -107,7 +109,7 @@ def test_sampler_is_seeded_and_gives_images_in_range():
         assert ct.min() >= -1000.1 and ct.max() < 3100
 
 
-def test_what_the_sampler_cut_away_is_air_in_both_modalities():
+def test_what_lies_outside_the_field_of_view_is_air_in_both_modalities():
     draw = Draw(torch.Generator().manual_seed(2))
     patient = make_head(draw.generator)
     with torch.inference_mode():

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ganlab.errors import InputError
-from ganlab.phantoms.sampler import pairs
+from ganlab.phantoms.pairs import pairs
 from ganlab.translation.contrasts import (
     CT,
     FA,

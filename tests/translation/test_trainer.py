@@ -16,7 +16,7 @@ from ganlab.errors import InputError
 from ganlab.imaging.reading.files import read_volume
 from ganlab.imaging.volume import Volume
 from ganlab.imaging.writing import write_volume
-from ganlab.phantoms import sampler
+from ganlab.phantoms import slices as cut
 from ganlab.training import learning_rate
 from ganlab.translation.dataset import Folders
 from ganlab.translation.inference import fuse, load_network
@@ -321,8 +321,8 @@ def test_each_way_makes_its_own_range_and_learns_from_nothing_beyond_it():
 
 @pytest.mark.parametrize("paired", [True, False])
 def test_phantoms_are_cut_in_the_planes_that_are_asked_for(monkeypatch, paired):
-    seen, points = set(), sampler.slice_points
-    monkeypatch.setattr(sampler, "slice_points", lambda d, plane, *rest: seen.add(plane) or points(d, plane, *rest))
+    seen, points = set(), cut.slice_points
+    monkeypatch.setattr(cut, "slice_points", lambda d, plane, *rest: seen.add(plane) or points(d, plane, *rest))
     config = dataclasses.replace(TINIES["l1" if paired else "cyclegan"], planes=("sagittal", "coronal"))
     list(itertools.islice(slices_of(config, "cpu", None)(5), 40))
     assert seen == {"sagittal", "coronal"}

@@ -128,13 +128,13 @@ def test_the_commands_of_an_upload_name_its_files():
 def test_training_has_as_many_lesions_as_the_notice_says(monkeypatch):
     import torch
 
-    from ganlab.phantoms import patient, sampler
+    from ganlab.phantoms import patient, slices
     from ganlab.phantoms.build import Build
 
     head = patient.Patient(Build(), *[None] * 4)
-    monkeypatch.setattr(sampler, "make_head", lambda generator, device: head)
-    draw = sampler.Draw(torch.Generator().manual_seed(0))
-    found = [sampler.random_patient(draw).build.lesion for _ in range(4000)]
+    monkeypatch.setattr(slices, "make_head", lambda generator, device: head)
+    draw = slices.Draw(torch.Generator().manual_seed(0))
+    found = [slices.random_patient(draw).build.lesion for _ in range(4000)]
     assert np.mean([lesion is not None for lesion in found]) == pytest.approx(0.15, abs=0.02)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ganlab.phantoms.head import brain, eyes, face, mouth, neck, nose, skin, skull, spine
 from ganlab.phantoms.head import pathology as findings
-from ganlab.phantoms.head.block import Head, Part, dura
+from ganlab.phantoms.head.points import Head, Part, dura
 from ganlab.phantoms.tissues import INDEX, NAMES
 
 FACE_TOP = 15.0  # mm; no face, air space or spine above this height

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ganlab.phantoms.fields import along, length
-from ganlab.phantoms.head.block import Head, Part, dura
+from ganlab.phantoms.head.points import Head, Part, dura
 from ganlab.phantoms.head.spine import cord_distance
 from ganlab.phantoms.lesions import pushed
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ganlab.phantoms.fields import ellipsoid, length, tube
-from ganlab.phantoms.head.block import Head, Part
+from ganlab.phantoms.head.points import Head, Part
 from ganlab.phantoms.head.skin import EYE, surface
 
 

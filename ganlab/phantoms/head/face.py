@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import torch
 
 from ganlab.phantoms.fields import blend, ellipsoid, tube
-from ganlab.phantoms.head.block import Head, Part
 from ganlab.phantoms.head.eyes import orbit
 from ganlab.phantoms.head.neck import GROWTH, Belly, belly_distance
 from ganlab.phantoms.head.nose import cavity, sinus_wall
+from ganlab.phantoms.head.points import Head, Part
 from ganlab.phantoms.head.skin import surface
 
 

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from ganlab.phantoms.fields import along, blend, ellipsoid, tube
-from ganlab.phantoms.head.block import Head, Part
 from ganlab.phantoms.head.nose import FLOOR
+from ganlab.phantoms.head.points import Head, Part
 from ganlab.phantoms.head.skin import surface
 
 BITE = -98.0  # mm, the occlusal plane

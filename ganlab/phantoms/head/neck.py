@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ganlab.phantoms.fields import along, blend, capsule, ellipsoid, length, through, tube
-from ganlab.phantoms.head.block import Head, Part
+from ganlab.phantoms.head.points import Head, Part
 from ganlab.phantoms.head.spine import axis, leaning, spine
 
 

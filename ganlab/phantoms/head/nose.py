@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from ganlab.phantoms.fields import along, blend, ellipsoid, tube
-from ganlab.phantoms.head.block import Head, Part
 from ganlab.phantoms.head.eyes import orbit
 from ganlab.phantoms.head.neck import lumen
+from ganlab.phantoms.head.points import Head, Part
 from ganlab.phantoms.head.skin import surface
 
 FLOOR = -79.0  # mm, the nasal floor and the top of the hard palate

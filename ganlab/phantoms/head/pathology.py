@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import torch
 
 from ganlab.phantoms.fields import ellipsoid, length
-from ganlab.phantoms.head.block import Head, Part, dura
 from ganlab.phantoms.head.brain import maps
+from ganlab.phantoms.head.points import Head, Part, dura
 
 
 def lesion(h: Head) -> Iterator[Part]:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from ganlab.phantoms.fields import blend, ellipsoid, tube
-from ganlab.phantoms.head.block import Head, Part, dura
 from ganlab.phantoms.head.neck import neck_outline
+from ganlab.phantoms.head.points import Head, Part, dura
 from ganlab.phantoms.head.skull import thickness
 
 EYE = (34.0, 61.0, -41.0)  # the middle of the right globe

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from ganlab.phantoms.fields import capsule, ellipsoid, length, tube
-from ganlab.phantoms.head.block import Head, Part, dura
 from ganlab.phantoms.head.brain import maps
+from ganlab.phantoms.head.points import Head, Part, dura
 
 
 def thickness(h: Head) -> Tensor:

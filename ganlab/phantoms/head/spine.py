@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ganlab.phantoms.fields import along, blend, capsule, ellipsoid, length, tube
-from ganlab.phantoms.head.block import Head, Part
+from ganlab.phantoms.head.points import Head, Part
 
 LEVEL = 20.0  # mm from one vertebra to the next, with its disc
 FIRST_DISC = -114.0  # mm, the middle of the disc between the second and the third vertebra

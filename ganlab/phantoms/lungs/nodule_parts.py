@@ -23,7 +23,7 @@ CALCIFICATION = ("central", "laminated", "popcorn", "diffuse")  # the benign pat
 
 
 @dataclass(frozen=True)
-class Finding:
+class NoduleDescription:
     """A nodule in words and numbers.
 
     diameter: mm, of the disc of its area. lobulation, spiculation: 0..1. irregular: amplitude of its outline's waves,
@@ -52,14 +52,14 @@ class Finding:
         return self.solidity in ("part-solid", "ground-glass")
 
 
-def draw_finding(rng: np.random.Generator, malignant: bool) -> Finding:
+def draw_description(rng: np.random.Generator, malignant: bool) -> NoduleDescription:
     """A nodule of either class: benign ones 4 to 13 mm, mostly smooth and round, malignant ones 7 to 28 mm."""
     return _malignant(rng) if malignant else _benign(rng)
 
 
-def _benign(rng: np.random.Generator) -> Finding:
+def _benign(rng: np.random.Generator) -> NoduleDescription:
     solidity = str(rng.choice(SOLIDITY, p=BENIGN_SHARES))
-    return Finding(
+    return NoduleDescription(
         malignant=False,
         solidity=solidity,
         diameter=4 + 9 * rng.beta(1.5, 2.4),
@@ -75,12 +75,12 @@ def _benign(rng: np.random.Generator) -> Finding:
     )
 
 
-def _malignant(rng: np.random.Generator) -> Finding:
+def _malignant(rng: np.random.Generator) -> NoduleDescription:
     solidity = str(rng.choice(SOLIDITY, p=MALIGNANT_SHARES))
     subsolid = solidity in ("part-solid", "ground-glass")
     diameter = 7 + 21 * rng.beta(1.5, 2.4)
     hollow = solidity == "solid" and diameter > 12 and rng.random() < 0.1
-    return Finding(
+    return NoduleDescription(
         malignant=True,
         solidity=solidity,
         diameter=diameter,
@@ -128,62 +128,64 @@ class Parts:
         return float((share * hu).sum() / share.sum())
 
 
-def draw_parts(rng: np.random.Generator, finding: Finding, body: Shape, slab: Slab, wall: Wall | None) -> Parts:
+def draw_parts(
+    rng: np.random.Generator, nodule: NoduleDescription, body: Shape, slab: Slab, wall: Wall | None
+) -> Parts:
     """A nodule's parts in a slice; body is its surface. Tags reach for a wall that it does not touch."""
-    if finding.subsolid:
-        rough = 0.05 * finding.diameter * smooth_field(rng, 2.5) + 0.4 * smooth_field(rng, 1.1)
+    if nodule.subsolid:
+        rough = 0.05 * nodule.diameter * smooth_field(rng, 2.5) + 0.4 * smooth_field(rng, 1.1)
     else:
-        rough = (0.1 + 0.25 * finding.malignant) * smooth_field(rng, 1.6 if finding.malignant else 2.5)
-    whole = body.coverage(slab, finding.edge, rough)
+        rough = (0.1 + 0.25 * nodule.malignant) * smooth_field(rng, 1.6 if nodule.malignant else 2.5)
+    whole = body.coverage(slab, nodule.edge, rough)
     nothing = np.zeros_like(whole)
     haze = strands = nothing
-    if finding.spiculation:
-        haze = body.coverage(slab, 3 + 4 * finding.spiculation, 0.8 * smooth_field(rng, 2.5))
+    if nodule.spiculation:
+        haze = body.coverage(slab, 3 + 4 * nodule.spiculation, 0.8 * smooth_field(rng, 2.5))
         haze = haze * (1 - whole) * np.clip(rng.uniform(0.3, 0.8) + 0.15 * smooth_field(rng, 1.1), 0, 1)
-        strands = tubes(slab, spicules(rng, body, finding.spiculation)) * rng.uniform(0.65, 1.0)
-    if finding.malignant and wall is not None and not whole[wall.depth > 0].any():
+        strands = tubes(slab, spicules(rng, body, nodule.spiculation)) * rng.uniform(0.65, 1.0)
+    if nodule.malignant and wall is not None and not whole[wall.depth > 0].any():
         strands = np.maximum(strands, tubes(slab, _tags(rng, body, wall)))
     return Parts(
         whole=whole,
-        glass=whole if finding.subsolid else nothing,
+        glass=whole if nodule.subsolid else nothing,
         haze=haze,
         strands=strands,
-        solid=_solid(rng, finding, body, whole, slab),
-        air=_air(rng, finding, body, slab),
-        glass_hu=_glass_hu(rng, finding) if finding.subsolid else nothing,
-        solid_hu=_solid_hu(rng, finding, body, whole, slab),
-        strand_hu=finding.solid_hu,
+        solid=_solid(rng, nodule, body, whole, slab),
+        air=_air(rng, nodule, body, slab),
+        glass_hu=_glass_hu(rng, nodule) if nodule.subsolid else nothing,
+        solid_hu=_solid_hu(rng, nodule, body, whole, slab),
+        strand_hu=nodule.solid_hu,
     )
 
 
-def _glass_hu(rng, finding: Finding) -> np.ndarray:
+def _glass_hu(rng, nodule: NoduleDescription) -> np.ndarray:
     """HU (P, P) of ground glass: alveoli filled or thickened here more, there less."""
-    return finding.glass_hu + 45 * smooth_field(rng, 2.5) + 45 * smooth_field(rng, 1.1)
+    return nodule.glass_hu + 45 * smooth_field(rng, 2.5) + 45 * smooth_field(rng, 1.1)
 
 
-def _solid(rng, finding: Finding, body: Shape, whole: np.ndarray, slab: Slab) -> np.ndarray:
+def _solid(rng, nodule: NoduleDescription, body: Shape, whole: np.ndarray, slab: Slab) -> np.ndarray:
     """Coverage (P, P) of the solid part: all, nothing, or one to three cores within ground glass."""
-    if not finding.subsolid:
+    if not nodule.subsolid:
         return whole
     core = np.zeros_like(whole)
-    if finding.solidity == "part-solid":
+    if nodule.solidity == "part-solid":
         for _ in range(rng.choice([1, 1, 2, 3])):
-            size = finding.diameter * rng.uniform(0.22, 0.6)
-            centre = body.centre + rng.normal(0, 0.14 * finding.diameter, 2)
+            size = nodule.diameter * rng.uniform(0.22, 0.6)
+            centre = body.centre + rng.normal(0, 0.14 * nodule.diameter, 2)
             shape = Shape(rng, centre, size, rng.uniform(0.2, 0.9), 0.18, rng.uniform(0.45, 0.9))
             core = np.maximum(core, shape.coverage(slab, rng.uniform(0.5, 1.5), 0.4 * smooth_field(rng, 1.6)))
     return core * whole
 
 
-def _solid_hu(rng, finding: Finding, body: Shape, whole: np.ndarray, slab: Slab) -> np.ndarray:
+def _solid_hu(rng, nodule: NoduleDescription, body: Shape, whole: np.ndarray, slab: Slab) -> np.ndarray:
     """HU (P, P) of the solid part: soft tissue; fat and calcium where they belong (hamartoma, granuloma)."""
-    hu = finding.solid_hu + rng.uniform(2, 8) * smooth_field(rng, 2.5)
-    if finding.solidity == "fat-containing":
+    hu = nodule.solid_hu + rng.uniform(2, 8) * smooth_field(rng, 2.5)
+    if nodule.solidity == "fat-containing":
         hu = blended(hu, rng.uniform(-110, -50), _clumps(rng, whole, 2.5, rng.uniform(0.3, 0.7)))
         if rng.random() < 0.4:
             hu = blended(hu, rng.uniform(250, 600), _clumps(rng, whole, 1.6, rng.uniform(0.05, 0.2)))
-    if finding.calcification:
-        hu = blended(hu, rng.uniform(250, 800), _calcium(rng, finding, body, whole, slab))
+    if nodule.calcification:
+        hu = blended(hu, rng.uniform(250, 800), _calcium(rng, nodule, body, whole, slab))
     return hu
 
 
@@ -193,9 +195,9 @@ def _clumps(rng, whole: np.ndarray, scale: float, share: float) -> np.ndarray:
     return covered(np.quantile(field[whole > 0.5], 1 - share) - field, 0.6)
 
 
-def _calcium(rng, finding: Finding, body: Shape, whole: np.ndarray, slab: Slab) -> np.ndarray:
-    """Coverage (P, P) of calcium in the finding's pattern."""
-    pattern, radius = finding.calcification, finding.diameter / 2
+def _calcium(rng, nodule: NoduleDescription, body: Shape, whole: np.ndarray, slab: Slab) -> np.ndarray:
+    """Coverage (P, P) of calcium in the nodule's pattern."""
+    pattern, radius = nodule.calcification, nodule.diameter / 2
     if pattern == "popcorn":
         return _clumps(rng, whole, 1.6, rng.uniform(0.25, 0.6))
     if pattern == "stippled":
@@ -213,23 +215,23 @@ def _calcium(rng, finding: Finding, body: Shape, whole: np.ndarray, slab: Slab) 
     return calcium
 
 
-def _air(rng, finding: Finding, body: Shape, slab: Slab) -> np.ndarray:
+def _air(rng, nodule: NoduleDescription, body: Shape, slab: Slab) -> np.ndarray:
     """Coverage (P, P) of air within the nodule: a cavity, bubble lucencies, or a bronchus that runs into it."""
     air = np.zeros((POINTS, POINTS), np.float32)
     middle = np.append(body.centre, 0)
-    if finding.cavity:
-        centre = body.centre + rng.normal(0, 0.05 * finding.diameter, 2)
-        hole = Shape(rng, centre, finding.cavity * finding.diameter, 0.8, 0.3, 0.7)
+    if nodule.cavity:
+        centre = body.centre + rng.normal(0, 0.05 * nodule.diameter, 2)
+        hole = Shape(rng, centre, nodule.cavity * nodule.diameter, 0.8, 0.3, 0.7)
         air = hole.coverage(slab, 0.5, 0.3 * smooth_field(rng, 1.6))
     segments = []
-    if finding.bubbles:
-        place = middle + rng.uniform(-0.36, 0.36, (finding.bubbles, 3)) * finding.diameter * [1, 1, 0.1]
+    if nodule.bubbles:
+        place = middle + rng.uniform(-0.36, 0.36, (nodule.bubbles, 3)) * nodule.diameter * [1, 1, 0.1]
         ends = np.stack([place, place + rng.normal(0, 0.6, place.shape)], 1)
-        segments.append(polyline(ends, rng.uniform(0.35, 0.9, (finding.bubbles, 1)) * [1, 0.8]))
-    if finding.bronchogram:
+        segments.append(polyline(ends, rng.uniform(0.35, 0.9, (nodule.bubbles, 1)) * [1, 0.8]))
+    if nodule.bronchogram:
         turn = rng.uniform(0, 2 * math.pi)
         out = np.array([math.cos(turn), math.sin(turn), rng.normal(0, 0.1)])
-        path = bent_path(rng, middle + out * body.surface(turn), middle - out * finding.diameter * 0.15, 4, 0.08)
+        path = bent_path(rng, middle + out * body.surface(turn), middle - out * nodule.diameter * 0.15, 4, 0.08)
         segments.append(polyline(path, rng.uniform(0.35, 0.8) * np.array([1.0, 0.95, 0.85, 0.7, 0.4])))
     return np.maximum(air, 0.8 * tubes(slab, np.concatenate(segments))) if segments else air
 

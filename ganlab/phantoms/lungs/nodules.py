@@ -14,7 +14,7 @@ import numpy as np
 from ganlab.errors import InputError
 from ganlab.phantoms.lungs import anatomy as lung
 from ganlab.phantoms.lungs.ct_slice import Slab, acquire, draw_kernel, patch
-from ganlab.phantoms.lungs.nodule_parts import SOLIDITY, Finding, draw_finding, draw_parts, feeder
+from ganlab.phantoms.lungs.nodule_parts import SOLIDITY, NoduleDescription, draw_description, draw_parts, feeder
 from ganlab.phantoms.lungs.shapes import Shape
 
 KINDS = ("benign", "malignant")
@@ -79,16 +79,16 @@ def _make_one(seed: int, index: int, kind: str | None) -> dict:
     """The fields of Nodules for one patch."""
     rng = np.random.default_rng([seed, index])
     coin = KINDS[int(rng.random() < 0.5)]
-    finding = draw_finding(rng, (kind or coin) == "malignant")
+    nodule = draw_description(rng, (kind or coin) == "malignant")
     slab, kernel = Slab(rng.uniform(1.0, 2.5)), draw_kernel(rng)
     centre = np.clip(rng.normal(0, 1.0, 2), -2, 2)  # mm by which whoever marked the nodule missed its middle
-    body = Shape(rng, centre, finding.diameter, finding.lobulation, finding.irregular, finding.aspect)
-    wall = _wall(rng, slab, finding)
-    parts = draw_parts(rng, finding, body, slab, wall)
+    body = Shape(rng, centre, nodule.diameter, nodule.lobulation, nodule.irregular, nodule.aspect)
+    wall = _wall(rng, slab, nodule)
+    parts = draw_parts(rng, nodule, body, slab, wall)
     blood = rng.uniform(90, 220) if rng.random() < 0.4 else rng.normal(42, 6)  # with contrast medium, or without
 
     hu = parts.under(lung.parenchyma(rng))
-    hu = lung.paint_vessels(rng, hu, slab, wall, blood, [feeder(rng, body) for _ in range(finding.feeders)])
+    hu = lung.paint_vessels(rng, hu, slab, wall, blood, [feeder(rng, body) for _ in range(nodule.feeders)])
     hu = parts.over(lung.paint_fissure(rng, hu, slab))
     inside = 1.0
     if wall is not None:
@@ -97,13 +97,13 @@ def _make_one(seed: int, index: int, kind: str | None) -> dict:
     return {
         "images": acquire(hu, kernel, rng),
         "masks": patch((parts.whole * inside)[::2, ::2]) >= 0.5,
-        "labels": np.int64(finding.malignant),
-        "diameter_mm": np.float32(finding.diameter),
+        "labels": np.int64(nodule.malignant),
+        "diameter_mm": np.float32(nodule.diameter),
         "roundness": np.float32(body.roundness),
         "mean_hu": np.float32(parts.mean_hu()),
-        "spiculation": np.float32(finding.spiculation),
-        "lobulation": np.float32(finding.lobulation),
-        "solidity": np.int64(SOLIDITY.index(finding.solidity)),
+        "spiculation": np.float32(nodule.spiculation),
+        "lobulation": np.float32(nodule.lobulation),
+        "solidity": np.int64(SOLIDITY.index(nodule.solidity)),
         "pleural": np.bool_(np.any(parts.whole * (1 - inside) > 0.01)),
         "slice_mm": np.float32(slab.thickness),
         "kernel_mm": np.float32(kernel.width),
@@ -111,9 +111,9 @@ def _make_one(seed: int, index: int, kind: str | None) -> dict:
     }
 
 
-def _wall(rng: np.random.Generator, slab: Slab, finding: Finding) -> lung.Wall | None:
+def _wall(rng: np.random.Generator, slab: Slab, nodule: NoduleDescription) -> lung.Wall | None:
     """A wall in about a third of the patches, and the nodule on it in nearly half of these."""
     if rng.random() > 0.36:
         return None
     touching = rng.random() < 0.45
-    return lung.draw_wall(rng, slab, finding.diameter * rng.uniform(0.15, 0.55) if touching else rng.uniform(9, 18))
+    return lung.draw_wall(rng, slab, nodule.diameter * rng.uniform(0.15, 0.55) if touching else rng.uniform(9, 18))

@@ -13,6 +13,7 @@ from PIL import Image
 
 from ganlab.errors import InputError
 from ganlab.imaging.grid import canonical
+from ganlab.imaging.planes import PLANES
 from ganlab.imaging.reading.files import read_volume
 from ganlab.imaging.reading.pictures import PICTURES, read_picture
 from ganlab.imaging.wording import quoted
@@ -21,7 +22,6 @@ from ganlab.study.readings import REAL, SYNTHETIC
 
 LEAST, MOST = 10, 2000  # images: at least of either kind, at most of both together
 MAX_BYTES = 2**29  # of all images at 8 bits
-PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}
 MIDDLE = 0.6  # central share of a volume that slices are taken from
 
 

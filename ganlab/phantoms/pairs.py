@@ -1,0 +1,91 @@
+"""Endless pairs of slices that a translator trains on."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ganlab.imaging.planes import PLANES
+from ganlab.phantoms.contrasts import plain_t1
+from ganlab.phantoms.patient import misaligned
+from ganlab.phantoms.rendering import blur, render_ct, render_fa, render_mr, render_noisy_ct, stripped
+from ganlab.phantoms.slices import VIEWS, Draw, random_patient, random_slice
+
+NEAR = 0.25  # spread of the images of one scanner
+
+
+class TrainingSlice(NamedTuple):
+    """A slice of a patient, before the MR scanner."""
+
+    patient: int
+    shares: Tensor  # (tissues, H, W) uint8: tissue shares in 255ths, when the MR was acquired
+    still: Tensor  # (H, W): CT or FA
+
+
+def pairs(
+    seed: int,
+    size: int = 192,
+    device: str = "cpu",
+    pool: int = 256,
+    reuse: int = 4,
+    task: str = "mr2ct",
+    paired: bool = True,
+    misalign: float = 0.0,
+    wild: bool | None = None,
+    planes: Sequence[str] = tuple(PLANES),
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Endless (source, target) slices (1, size, size) of a task: "mr2ct", "ct2mr" or "t1fa".
+
+    MR in units of white matter, CT in HU, FA in 0..1. Targets have no noise; as a target, MR has the contrast of
+    `plain_t1`. Unpaired source and target are of different patients, and MR is close to the images of one scanner;
+    wild, if given, decides whether MR may have any contrast. misalign: mm by which the patient moved between the two,
+    as in `make_patient`. planes: slice directions, equally frequent.
+
+    Each anatomy is shown `reuse` times from a shuffled pool, with another scanner each time and mirrored at random, and
+    four slices come from each patient, since making a head costs more than scanning it.
+    """
+    draw = Draw(torch.Generator().manual_seed(seed))
+    wild = paired if wild is None else wild
+    slices: list[TrainingSlice] = []
+    for count in itertools.count():
+        if count % 4 == 0:
+            patient = random_patient(draw, device)
+            states = [patient, misaligned(patient, misalign, draw.generator)] if misalign else [patient]
+        view = VIEWS["fa" if task == "t1fa" and draw.chance(0.75) else "ct"]  # sometimes face and neck, where FA is 0
+        shares, points = random_slice(draw, states, size, device, view, planes)
+        still = render_fa(patient, shares[0], points) if task == "t1fa" else render_ct(shares[0])
+        newest = TrainingSlice(count // 4, (shares[-1] * 255).round().to(torch.uint8), still)
+        if len(slices) < pool:
+            slices.append(newest)
+        else:
+            slices[int(draw.uniform(0, pool))] = newest
+        for k in range(reuse):
+            source = newest if k == 0 else slices[int(draw.uniform(0, len(slices)))]
+            target = source if paired else _other_patient(draw, slices, source)
+            if target is not None:
+                images = torch.stack([_source(draw, task, source, wild), _target(task, target)])[:, None]
+                x, y = images.flip(2) if draw.chance(0.5) else images
+                yield x, y
+
+
+def _other_patient(draw: Draw, slices: list[TrainingSlice], source: TrainingSlice) -> TrainingSlice | None:
+    """A slice of another patient; None if there is none yet."""
+    others = [each for each in slices if each.patient != source.patient]
+    return others[int(draw.uniform(0, len(others)))] if others else None
+
+
+def _source(draw: Draw, task: str, source: TrainingSlice, wild: bool) -> Tensor:
+    if task == "ct2mr":
+        return render_noisy_ct(draw, source.still)
+    shares = source.shares.float() / 255
+    return render_mr(draw, stripped(draw, shares) if task == "t1fa" else shares, 1.0 if wild else NEAR)
+
+
+def _target(task: str, target: TrainingSlice) -> Tensor:
+    if task != "ct2mr":
+        return target.still
+    return blur(torch.tensordot(plain_t1().to(target.still.device), target.shares.float() / 255, 1), (0.4, 0.4))

@@ -1,0 +1,106 @@
+"""Slices as scanners show them: random MR, CT with and without noise, FA, from tissue shares (tissues, H, W).
+
+Noise, bias and resolution of MR vary more than between real scanners (see contrasts.py). The target of a translation
+(CT, FA) depends on anatomy alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ganlab.phantoms.contrasts import random_contrast, scanner_contrast
+from ganlab.phantoms.patient import Patient
+from ganlab.phantoms.scanner import DIFFUSION_VOXEL, SIGMA
+from ganlab.phantoms.slices import Draw, replace
+from ganlab.phantoms.tissues import INDEX, table
+from ganlab.phantoms.volumes import BRAIN, brain_fa
+
+FA_FLOOR = 0.03  # FA that noise leaves in isotropic tissue, at an SNR of 50
+
+
+def render_ct(shares: Tensor, sigma: float = 0.6) -> Tensor:
+    """HU of a slice (H, W), blurred by the scanner's point spread; sigma in pixels."""
+    hu = torch.tensordot(table("hu", shares.device), shares, 1)
+    return blur(hu, (sigma, sigma))
+
+
+def render_fa(patient: Patient, shares: Tensor, points: Tensor) -> Tensor:
+    """Expected FA of a slice (H, W) in diffusion voxels of 2 mm; 0 outside the brain."""
+    fa = brain_fa(shares.flatten(1), patient.head(points.reshape(3, -1))).reshape(shares.shape[1:])
+    sigma = DIFFUSION_VOXEL * SIGMA
+    seen = torch.hypot(blur(fa, (sigma, sigma)), torch.tensor(FA_FLOOR, device=fa.device))
+    return torch.where(fa > 0, seen, 0.0).clamp_max(1)
+
+
+def stripped(draw: Draw, shares: Tensor) -> Tensor:
+    """Skull-stripped shares for a third of all slices: the brain and some fluid around it."""
+    if not draw.chance(0.35):
+        return shares
+    sigma = draw.uniform(0.5, 3.0)
+    inside = blur(shares[BRAIN].sum(0), (sigma, sigma)) > draw.uniform(0.2, 0.6)
+    return replace(shares, ~inside, "background")
+
+
+def render_mr(draw: Draw, shares: Tensor, spread: float = 1.0) -> Tensor:
+    """A random T1-weighted image (H, W) of tissue shares; white matter near 1 times a random gain.
+
+    spread: how far the image may differ from a clean scan; below 1 the contrast is one of a scanner's.
+    """
+    device, size, u = shares.device, shares.shape[1:], draw.uniform
+    signal = (random_contrast(draw) if spread >= 1 else scanner_contrast(draw, spread)).to(device)
+    image = torch.tensordot(signal, shares, 1)
+    noise = torch.randn((3, *size), generator=draw.generator).to(device)
+    grain = blur(noise[0], (0.8, 0.8)) * 2.5
+    texture = u(0, 0.09) * grain + u(0, 0.08) * _coarse(draw, size, 24, device)
+    image = image * (1 + spread * texture)
+    ramp = torch.linspace(-1, 1, size[0], device=device)[:, None] * draw.normal(0.6)
+    ramp = ramp + torch.linspace(-1, 1, size[1], device=device)[None] * draw.normal(0.6)
+    image = image * torch.exp(spread * (ramp + u(0, 0.3) * _coarse(draw, size, 4, device)))
+    image = image.clamp_min(0) ** math.exp(spread * draw.normal(0.16))
+    sigma = [u(0.2, 0.75), u(0.2, 0.75)]
+    if draw.chance(0.25 * spread):  # a thick-slice or low-resolution acquisition, resampled to 1 mm
+        sigma[int(draw.chance(0.5))] = u(0.8, 1.9)
+    elif draw.chance(0.2 * spread):
+        sigma = [u(0.7, 1.1)] * 2
+    image = blur(image, tuple(sigma))
+    std = u(0.003, 0.06 * spread)
+    real, imaginary = noise[1], noise[2]
+    if draw.chance(0.6):  # noise of a coarser grid, resampled to 1 mm, is smooth
+        width = (u(0.3, 1.3), u(0.3, 1.3))
+        real, imaginary = (n / n.std() for n in (blur(real, width), blur(imaginary, width)))
+    image = ((image + std * real) ** 2 + (std * imaginary) ** 2).sqrt()
+    if draw.chance(0.4):  # stored with the background set to zero
+        image = torch.where(shares[INDEX["background"]] > u(0.6, 0.999), torch.zeros_like(image), image)
+    return image * math.exp(spread * u(math.log(0.5), math.log(1.35)))
+
+
+def render_noisy_ct(draw: Draw, ct: Tensor) -> Tensor:
+    """HU (H, W) with noise, blurred as by a reconstruction: up to 25 HU, mostly below 10."""
+    noise = torch.randn(ct.shape, generator=draw.generator).to(ct.device)
+    width = draw.uniform(0.2, 1.2)
+    noise = blur(noise, (width, width))
+    return ct + 25 * draw.uniform(0, 1) ** 2 * noise / noise.std()
+
+
+def blur(image: Tensor, sigma: Sequence[float]) -> Tensor:
+    """An image (H, W) blurred by a Gaussian of sigma pixels along each axis; below 0.15 an axis stays sharp."""
+    for axis, s in enumerate(sigma):
+        if s > 0.15:
+            r = max(1, math.ceil(3 * s))
+            x = torch.arange(-r, r + 1, device=image.device, dtype=image.dtype)
+            kernel = torch.exp(-0.5 * (x / s) ** 2)
+            kernel = (kernel / kernel.sum()).reshape(1, 1, *((-1, 1) if axis == 0 else (1, -1)))
+            pad = (0, 0, r, r) if axis == 0 else (r, r, 0, 0)
+            image = F.conv2d(F.pad(image[None, None], pad, mode="replicate"), kernel)[0, 0]
+    return image
+
+
+def _coarse(draw: Draw, size: Sequence[int], cells: int, device: torch.device) -> Tensor:
+    """A smooth random image with mean 0 and standard deviation about 1."""
+    nodes = torch.randn((1, 1, cells, cells), generator=draw.generator).to(device)
+    return F.interpolate(nodes, size=size, mode="bicubic", align_corners=True)[0, 0] * 1.3
