@@ -8,11 +8,10 @@ import sys
 import gradio as gr
 
 from ganlab import __doc__ as ABOUT
-from ganlab.ui import experiment_results as findings
-from ganlab.ui import viewer
+from ganlab.ui import experiment_results, viewer
 from ganlab.ui.components import ASSETS
 from ganlab.ui.pages.cycle import page as cycle
-from ganlab.ui.pages.generate import latent_space as latents
+from ganlab.ui.pages.generate import latent_space
 from ganlab.ui.pages.generate import page as generate
 from ganlab.ui.pages.generate import training_sessions as trainings
 from ganlab.ui.pages.live import page as toy
@@ -72,8 +71,8 @@ def launch(settings: Settings | None = None, **overrides):
     sys.setswitchinterval(5e-4)  # so that answers need not wait 5 ms for their turn beside what trains
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that a host's stop deletes the sessions' files too
     store = Store()
-    routes = viewer.routes(store) + live.routes(store.live(live.LIMITS)) + findings.routes()
-    routes += latents.routes() + trainings.routes(store.live(trainings.LIMITS))
+    routes = viewer.routes(store) + live.routes(store.live(live.LIMITS)) + experiment_results.routes()
+    routes += latent_space.routes() + trainings.routes(store.live(trainings.LIMITS))
     routes += trials.routes(store.live(trials.LIMITS))
     routes += rating.routes(rating.Desk(), settings.host_secret)
     demo = build(store, settings).queue(default_concurrency_limit=1, max_size=settings.queue)

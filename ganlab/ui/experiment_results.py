@@ -1,4 +1,4 @@
-"""What the experiments found, as pages show it: words, the figure and the table that `ganlab experiment` wrote."""
+"""Results of the experiments as sections of pages: a text, and the figure and table that `ganlab experiment` wrote."""
 
 from __future__ import annotations
 
@@ -13,55 +13,64 @@ from starlette.routing import Route
 
 from ganlab.ui.components import ASSETS
 
-FINDINGS = ASSETS / "experiments"  # NAME/figure.png, result.md and more, as an experiment leaves them
-FIGURES = "gradio_api/ganlab/figures"  # relative, so that it holds behind a proxy's prefix
-WORDS = Path(__file__).parent  # finding-NAME.md
+RESULTS = ASSETS / "experiments"  # NAME/figure.png, result.md and more, as an experiment writes them
+TEXTS = Path(__file__).parent / "experiment_texts"
+FIGURES = "gradio_api/ganlab/figures"  # relative, so that it works behind a proxy's prefix
 
 
-class Finding(NamedTuple):
-    """A section: its title, the experiment, and the names of its files there; words: of finding-WORDS.md."""
+class ExperimentResult(NamedTuple):
+    """A section about an experiment: figure.png and table.md are files of its results, text is TEXTS/text.md (by
+    default named as the experiment)."""
 
     title: str
     experiment: str
     figure: str = "figure"
     table: str = "result"
-    words: str = ""
+    text: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.text or self.experiment
 
 
 CYCLE = (
-    Finding("Consistent and wrong: a cycle that closes over a skull in the wrong place", "paired-vs-unpaired", "cycles",
-            "cycles", "consistent-and-wrong"),
-    Finding("Experiment: aligned pairs, misaligned pairs, no pairs", "paired-vs-unpaired"),
-    Finding("Experiment: lesions that appear and vanish", "hallucination"),
+    ExperimentResult(
+        "Consistent and wrong: a cycle that closes over a skull in the wrong place", "paired-vs-unpaired", "cycles",
+        "cycles", "consistent-and-wrong",
+    ),
+    ExperimentResult("Experiment: aligned pairs, misaligned pairs, no pairs", "paired-vs-unpaired"),
+    ExperimentResult("Experiment: lesions that appear and vanish", "hallucination"),
 )  # fmt: skip
-GENERATE = (Finding("Experiment: fully connected, DCGAN, conditional", "generators"),)
-SECTIONS = CYCLE + GENERATE
+GENERATE = (ExperimentResult("Experiment: fully connected, DCGAN, conditional", "generators"),)
+ALL = CYCLE + GENERATE
 
 
-def found(sections: tuple[Finding, ...] = SECTIONS) -> list[Finding]:
-    """Those of the sections whose results are here."""
-    return [s for s in sections if (FINDINGS / s.experiment / f"{s.figure}.png").is_file()]
+def available(results: tuple[ExperimentResult, ...] = ALL) -> list[ExperimentResult]:
+    """Those whose figures are here."""
+    return [r for r in results if (RESULTS / r.experiment / f"{r.figure}.png").is_file()]
 
 
-def build(section: Finding) -> None:
-    """Add a closed section with words, figure and table to the page that is being built."""
-    name = section.words or section.experiment
-    folder, words = FINDINGS / section.experiment, (WORDS / f"finding-{name}.md").read_text(encoding="utf-8")
-    address = f"{FIGURES}/{section.experiment}/{section.figure}.png"
-    picture = f"<img class='gl-finding' loading='lazy' src='{address}' alt='{escape(section.title)}'>"
-    with gr.Accordion(section.title, open=False, elem_id=f"finding-{name}"):
-        gr.Markdown(words)
+def build(result: ExperimentResult) -> None:
+    """Add a closed section with text, figure and table to the page that is being built."""
+    text = (TEXTS / f"{result.name}.md").read_text(encoding="utf-8")
+    table = (RESULTS / result.experiment / f"{result.table}.md").read_text(encoding="utf-8")
+    address = f"{FIGURES}/{result.experiment}/{result.figure}.png"
+    picture = f"<img class='gl-experiment' loading='lazy' src='{address}' alt='{escape(result.title)}'>"
+    with gr.Accordion(result.title, open=False, elem_id=f"experiment-{result.name}"):
+        gr.Markdown(text)
         gr.HTML(picture, apply_default_css=False)
-        gr.Markdown((folder / f"{section.table}.md").read_text(encoding="utf-8"))
-        gr.Markdown(f"Again, from nothing: `python -m ganlab experiment {section.experiment}`.")
+        gr.Markdown(table)
+        gr.Markdown(f"To repeat it: `python -m ganlab experiment {result.experiment}`.")
 
 
 def serve(request: Request) -> Response:
+    """The figure of a result, and no other file."""
     wanted = (request.path_params["experiment"], request.path_params["figure"])
-    if wanted not in {(section.experiment, section.figure) for section in found()}:
+    if wanted not in {(result.experiment, result.figure) for result in available()}:
         return PlainTextResponse("There is no such figure.", status_code=404)
-    return FileResponse(FINDINGS / wanted[0] / f"{wanted[1]}.png", headers={"Cache-Control": "public, max-age=3600"})
+    return FileResponse(RESULTS / wanted[0] / f"{wanted[1]}.png", headers={"Cache-Control": "public, max-age=3600"})
 
 
 def routes() -> list[Route]:
+    """GET FIGURES/EXPERIMENT/FIGURE.png, see `serve`."""
     return [Route(f"/{FIGURES}/{{experiment}}/{{figure}}.png", serve)]

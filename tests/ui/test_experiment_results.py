@@ -1,4 +1,4 @@
-"""What experiments found, on the page: only what is there, and nothing but that."""
+"""Results of experiments on the pages: what is there is shown, and no other file is served."""
 
 import gradio as gr
 import pytest
@@ -6,39 +6,38 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from ganlab.experiments import EXPERIMENTS
-from ganlab.ui import experiment_results as findings
+from ganlab.ui import experiment_results
 
 
 @pytest.fixture
-def one(tmp_path, monkeypatch):
-    """The results of one experiment, made up."""
+def hallucination(tmp_path, monkeypatch):
+    """Made-up results of one experiment."""
     folder = tmp_path / "hallucination"
     folder.mkdir()
     (folder / "result.md").write_text("| arm |\n|---|\n| balanced |\n")
     (folder / "figure.png").write_bytes(b"\x89PNG picture")
-    monkeypatch.setattr(findings, "FINDINGS", tmp_path)
+    monkeypatch.setattr(experiment_results, "RESULTS", tmp_path)
 
 
-def test_a_section_holds_words_figure_and_table(one):
-    (section,) = findings.found()
+def test_a_section_has_text_figure_and_table(hallucination):
+    (result,) = experiment_results.available()
     with gr.Blocks() as demo:
-        findings.build(section)
+        experiment_results.build(result)
     shown = [block.value for block in demo.blocks.values() if getattr(block, "value", None)]
     page = "\n".join(value for value in shown if isinstance(value, str))
     assert "balanced" in page and "Warning" in page and "ganlab experiment hallucination" in page
-    assert f"src='{findings.FIGURES}/hallucination/figure.png'" in page
+    assert f"src='{experiment_results.FIGURES}/hallucination/figure.png'" in page
 
 
-def test_its_figure_is_served_and_no_other_file(one):
-    client = TestClient(Starlette(routes=findings.routes()))
-    got = client.get(f"/{findings.FIGURES}/hallucination/figure.png")
-    assert got.status_code == 200 and got.content == b"\x89PNG picture"
+def test_the_figure_is_served_and_no_other_file(hallucination):
+    client = TestClient(Starlette(routes=experiment_results.routes()))
+    response = client.get(f"/{experiment_results.FIGURES}/hallucination/figure.png")
+    assert response.status_code == 200 and response.content == b"\x89PNG picture"
     for name in ("paired-vs-unpaired/figure", "..%2fhallucination/figure", "hallucination/result"):
-        assert client.get(f"/{findings.FIGURES}/{name}.png").status_code == 404
+        assert client.get(f"/{experiment_results.FIGURES}/{name}.png").status_code == 404
 
 
-def test_every_experiment_has_a_section_with_words():
-    assert {section.experiment for section in findings.SECTIONS} == set(EXPERIMENTS)
-    for section in findings.SECTIONS:
-        words = findings.WORDS / f"finding-{section.words or section.experiment}.md"
-        assert words.read_text(encoding="utf-8").strip()
+def test_every_experiment_has_a_section_with_a_text():
+    assert {result.experiment for result in experiment_results.ALL} == set(EXPERIMENTS)
+    for result in experiment_results.ALL:
+        assert (experiment_results.TEXTS / f"{result.name}.md").read_text(encoding="utf-8").strip()

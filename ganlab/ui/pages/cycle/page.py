@@ -15,8 +15,7 @@ from ganlab.checkpoints import has_discriminator
 from ganlab.errors import Cancelled, InputError
 from ganlab.translation.cycle.pairing import mixed, pair_of
 from ganlab.translation.tasks import REVERSE, get_task
-from ganlab.ui import experiment_results as findings
-from ganlab.ui import report
+from ganlab.ui import experiment_results, report
 from ganlab.ui.case import PLANES, Case, load_case, read_scan, save_case, scan_names
 from ganlab.ui.components import ASSETS, QUIET
 from ganlab.ui.pages.cycle.report import ROUTES, ball_words, show
@@ -281,8 +280,8 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
             gr.Markdown(
                 Path(__file__).with_name("explanation.md").read_text(encoding="utf-8"), latex_delimiters=delimiters
             )
-            for section in findings.found(findings.CYCLE):
-                findings.build(section)
+            for result in experiment_results.available(experiment_results.CYCLE):
+                experiment_results.build(result)
     asked = gr.State(0)  # counts requests: whatever asks for a cycle adds one
     controls = {
         "task": task, "source": source, "seed": seed, "spacing": spacing, "files": files, "there": there, "back": back,

@@ -162,7 +162,7 @@ def restart(training: Training, config) -> None:
     training.playing = playing
 
 
-def training_page(store: Store) -> None:
+def build(store: Store) -> None:
     """Add the room to the Blocks that are being built."""
     trainings: SessionStore[Training] = store.live(LIMITS)
     first = usual()

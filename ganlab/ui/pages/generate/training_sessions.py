@@ -15,9 +15,9 @@ from starlette.routing import Route
 
 from ganlab.device import one_thread, resolve
 from ganlab.errors import InputError
+from ganlab.generation.image_cache import images_of
 from ganlab.ui.live_protocol import Answer, in_threads, live_route, obey
-from ganlab.ui.pages.generate.image_cache import images_of
-from ganlab.ui.pages.generate.latent_space import MAX_REQUEST, shares
+from ganlab.ui.pages.generate.latent_space import MAX_REQUEST, to_uint16
 from ganlab.ui.pages.generate.training_history import History
 from ganlab.ui.session_store import Limits, SessionStore
 
@@ -79,7 +79,7 @@ class Training:
         """Draw a sheet of samples, always of the same noise."""
         from ganlab.generation.trainer import fixed_noise
 
-        self.history.add_sheet(self.game.number, shares(self.game.sample(*fixed_noise(self.game.config))))
+        self.history.add_sheet(self.game.number, to_uint16(self.game.sample(*fixed_noise(self.game.config))))
         self.looked = time.monotonic()
 
     def change(self, **rules) -> None:

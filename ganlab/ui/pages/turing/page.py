@@ -10,10 +10,10 @@ import gradio as gr
 
 from ganlab.checkpoints import list_models
 from ganlab.errors import InputError
+from ganlab.generation.shipped import generator_names
 from ganlab.study.design.protocol import DESIGNS
 from ganlab.ui import report
 from ganlab.ui.components import QUIET, canvas
-from ganlab.ui.pages.generate.latent_space import generators
 from ganlab.ui.pages.turing import practice as trials
 from ganlab.ui.server_settings import Settings
 from ganlab.ui.sessions import Store
@@ -74,7 +74,7 @@ with a mean $d'$ of 0.5. The margin has to be set before anybody reads.
 
 def offered() -> bool:
     """Whether a generator is there whose images can be judged."""
-    return bool(generators())
+    return bool(generator_names())
 
 
 def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:

@@ -1,54 +1,54 @@
-"""The table of what was measured of generators, and the distributions of what their nodules measure."""
+"""The table of measured generators, and the histograms of what their nodules measure."""
 
 import re
 
 from ganlab.checkpoints import list_models
 from ganlab.ui.pages.generate.nodule_histograms import figure, sections
-from ganlab.ui.pages.generate.quality import ROWS, pair, table
+from ganlab.ui.pages.generate.quality import ROWS, quality_table, values_of
 
 
-def test_every_measured_generator_stands_beside_real_images():
+def test_every_measured_generator_is_compared_with_real_images():
     cards = [card for card in list_models("generate") if card["metrics"]]
-    html = table(cards)
+    html = quality_table(cards)
     assert all(f">{card['name']}<" in html and f">{card['summary']}<" in html for card in cards)
     assert html.count(">real<") == len(cards)
     assert all(words in html for words, _, _ in ROWS.values())
     assert f"<td>{cards[0]['metrics']['generated']['precision']:.2f}</td>" in html
 
 
-def test_the_classifier_is_tried_both_ways():
+def test_the_classifier_is_tested_both_ways():
     card = next(card for card in list_models("generate") if card["metrics"].get("classifier"))
     told = {"real_on_real": 0.9, "synthetic_on_real": 0.8, "real_on_synthetic": 0.7}
     metrics = card["metrics"] | {"classifier": told}
-    assert pair(metrics, "synthetic_on_real") == (0.8, 0.9)
-    assert pair(metrics, "real_on_synthetic") == (0.7, 0.9)
-    html = table([{**card, "metrics": metrics}])
+    assert values_of(metrics, "synthetic_on_real") == (0.8, 0.9)
+    assert values_of(metrics, "real_on_synthetic") == (0.7, 0.9)
+    html = quality_table([{**card, "metrics": metrics}])
     assert re.search(r"trained on real images, .*?<td>0.70</td><td>0.90</td>", html)
 
 
-def test_nothing_measured_says_how_to():
-    assert "evaluate-generator" in table([{"name": "x", "metrics": {}}])
+def test_without_measurements_the_command_is_shown():
+    assert "evaluate-generator" in quality_table([{"name": "x", "metrics": {}}])
 
 
-def test_what_was_not_measured_is_a_dash_beside_others_and_no_row_alone():
+def test_a_missing_value_is_a_dash_and_a_row_without_values_is_left_out():
     labelled = next(card for card in list_models("generate") if card["metrics"].get("classifier"))
     unlabelled = {**labelled, "metrics": {**labelled["metrics"], "classifier": None}}
-    assert "<td>\u2013</td>" in table([labelled, unlabelled])
-    assert "Classifier" not in table([unlabelled])
+    assert "<td>\u2013</td>" in quality_table([labelled, unlabelled])
+    assert "Classifier" not in quality_table([unlabelled])
 
 
-def test_a_table_scrolls_alone_and_by_keyboard():
-    html = table(list_models("generate"))
+def test_the_table_scrolls_on_its_own_and_by_keyboard():
+    html = quality_table(list_models("generate"))
     assert html.startswith("<div class='gl-scroll' role='region' aria-label='Against held-out images' tabindex='0'>")
 
 
-def found(**more):
+def histogram(**more):
     one = {"held_out": "0 2 2 0", "generated": "0 0 1 0", "ks": 0.5, "floor": 0.04} | more
     return {"range": [2, 28], "classes": {"benign": one, "malignant": one | {"ks": None}}}
 
 
-def test_a_figure_has_a_row_per_class_in_shares_of_the_class():
-    svg = figure("diameter_mm", found())
+def test_a_histogram_has_a_row_per_class_in_shares_of_the_class():
+    svg = figure("diameter_mm", histogram())
     assert svg.count("class='gl-real'") == svg.count("class='gl-made'") == 2
     made, real = (re.search(f"class='gl-{who}' d='M40 100([^Z']*)", svg)[1] for who in ("made", "real"))
     tops = [[float(v) for v in re.findall(r"V([\d.]+)h", path)] for path in (made, real)]
@@ -57,12 +57,12 @@ def test_a_figure_has_a_row_per_class_in_shares_of_the_class():
     assert "KS 0.50 (0.04)" in svg and "KS \u2013 (0.04)" in svg
 
 
-def test_axes_are_drawn_as_far_as_the_bins_go_and_empty_classes_too():
-    svg = figure("mean_hu", {**found(generated="0 0 0 0", held_out="0 0 0 0"), "range": [-400, 100]})
+def test_axes_end_with_the_bins_and_empty_classes_are_drawn():
+    svg = figure("mean_hu", {**histogram(generated="0 0 0 0", held_out="0 0 0 0"), "range": [-400, 100]})
     assert ">\u2212300<" in svg and ">0<" in svg and "600<" not in svg and ">300<" not in svg
 
 
-def test_the_card_of_nodules_has_distributions_and_others_have_none():
+def test_only_generators_of_nodules_have_histograms():
     cards = {card["name"]: card for card in list_models("generate")}
     html = sections(list(cards.values()))
     assert html.count("<section") == 1 and html.count("<svg") == 3

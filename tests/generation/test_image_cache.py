@@ -1,4 +1,4 @@
-"""Training images in the making: what is soon made does not wait for what is not."""
+"""Training images made in the background: fast sets do not wait for slow ones."""
 
 import threading
 from dataclasses import replace
@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from ganlab.generation import image_kinds
+from ganlab.generation.image_cache import AT_ONCE, images_of
 from ganlab.generation.image_kinds import get_kind
-from ganlab.ui.pages.generate.image_cache import AT_ONCE, images_of
 
 
 @pytest.fixture
 def kinds(monkeypatch):
-    """kinds(name): a set of one image, which is done at the test's end; kinds.under_way[name] is set on its way."""
+    """kinds(name): a kind of one image that is finished at the end of the test; kinds.under_way[name] is set before."""
     gates = {}
 
     def add(name):
@@ -38,7 +38,7 @@ def kinds(monkeypatch):
         gate.set()
 
 
-def test_short_ones_do_not_wait_for_long_ones(kinds):
+def test_fast_sets_do_not_wait_for_slow_ones(kinds):
     long = [images_of(kinds(f"long-{k}"), 1) for k in range(AT_ONCE + 1)]
     digits, share = images_of("digits", 30)
     assert len(digits.result(30)) == 30 and share == [0.0]
@@ -46,7 +46,7 @@ def test_short_ones_do_not_wait_for_long_ones(kinds):
     assert images_of("digits", 30)[0] is digits
 
 
-def test_what_waits_is_made_in_the_end_and_says_how_far_it_is(kinds):
+def test_waiting_sets_progress_and_report_their_share(kinds):
     names = [kinds(f"slow-{k}") for k in range(AT_ONCE + 2)]
     making = [images_of(name, 1) for name in names]
     for name, (future, share) in zip(names, making, strict=True):
@@ -54,7 +54,7 @@ def test_what_waits_is_made_in_the_end_and_says_how_far_it_is(kinds):
         assert not future.done() and share == sorted(share) and 0 < share[-1] < 1
 
 
-def test_what_cannot_be_made_is_in_nobodys_way(kinds, monkeypatch):
+def test_sets_that_fail_do_not_block_others(kinds, monkeypatch):
     def broken(seed, count, progress):
         raise MemoryError
 
