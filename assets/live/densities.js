@@ -13,7 +13,7 @@ const MEASURES = [
   ["wasserstein", "W\u2081(p, q)", "Wasserstein, in units of x", false],
 ];
 
-function densityBench(root, props, watch, server) {
+function densityPlot(root, props, watch, server) {
   const state = { p: { centre: -0.6, width: 0.8 }, q: { centre: 0.8, width: 0.7 }, answer: null, stale: true, busy: false, drag: null };
   const label = "Densities p and q. Drag them sideways; Shift and drag, or the wheel, changes the width. Keys: left and right move q, up and down its width, with Shift p.";
   const canvas = tag("canvas", { class: "gl-toy-canvas gl-drawing", role: "img", "aria-label": label, tabindex: "0" });

@@ -1,5 +1,5 @@
 // Two players with one number each: the field, every method's path, the numbers over time, the eigenvalues.
-// Python's side: ganlab/ui/pages/live/divergences.py.
+// Python's side: ganlab/ui/pages/live/two_players.py.
 
 const METHOD_COLOURS = {
   light: { simultaneous: "#D55E00", alternating: "#5c6570", extragradient: "#009E73", optimistic: "#0072B2", consensus: "#b0548c", "negative momentum": "#9a6b00" },

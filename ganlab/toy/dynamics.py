@@ -1,4 +1,4 @@
-"""Games of two numbers: the smallest in which descent fails, and what mends it. Everything is exact.
+"""Games of two numbers: the smallest games in which gradient descent fails, and methods that converge.
 
 Player x descends f(x, y), player y ascends it. Bilinear: f = xy (Goodfellow, NeurIPS 2016 tutorial, section 8.2).
 Dirac-GAN: the data lies at 0, the generator at theta, D is linear, D(x) = psi x (Mescheder, Geiger and Nowozin, ICML
@@ -9,30 +9,49 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
 
 from ganlab.errors import InputError
 from ganlab.lazy import Tensor, torch
-from ganlab.objectives import get_objective
+from ganlab.objectives import OBJECTIVES, get_objective
+from ganlab.settings import Field, OneOf, frozen_config
+from ganlab.toy.distributions import VIEW
 
-STEPS = (1, 100_000)
-RATES = (1e-4, 2.0)
+MAX_STEPS = 100_000
+
+
+@frozen_config
+class TwoPlayerConfig:
+    """Which game is played, how fast, and from where."""
+
+    game: Annotated[str, OneOf({"bilinear": "Bilinear: f(x, y) = xy", "dirac-gan": "Dirac-GAN"})] = Field(
+        "bilinear", title="Game"
+    )
+    objective: Annotated[str, OneOf({name: o.title for name, o in OBJECTIVES.items()})] = Field(
+        "minimax", title="Objective"
+    )
+    r1: float = Field(0.0, ge=0.0, le=5.0, step=0.05, title="R1 penalty (gamma)")
+    rate: float = Field(0.1, ge=0.01, le=1.0, step=0.01, title="Learning rate")
+    x: float = Field(0.6, ge=-VIEW, le=VIEW, title="Start x")
+    y: float = Field(0.6, ge=-VIEW, le=VIEW, title="Start y")
 
 
 @dataclass(frozen=True)
 class TwoPlayers:
-    """Both players descend their own loss of a state (..., 2) = (x, y).
-
-    losses: (..., 2) -> (..., 2). field: v (..., 2), the derivative of each player's loss by its own number.
-    """
+    """Both players descend their own loss of a state (..., 2) = (x, y)."""
 
     name: str
     axes: tuple[str, str]
-    losses: Callable[[Tensor], Tensor]
-    field: Callable[[Tensor], Tensor]
+    losses: Callable[[Tensor], Tensor]  # (..., 2) -> (..., 2)
+    field: Callable[[Tensor], Tensor]  # (..., 2) -> v (..., 2), the derivative of each loss by its player's own number
+
+
+def two_players(config: TwoPlayerConfig) -> TwoPlayers:
+    return bilinear() if config.game == "bilinear" else dirac_gan(config.objective, config.r1)
 
 
 def bilinear() -> TwoPlayers:
-    """x descends xy, y ascends it: v = (y, -x) turns and never points inwards."""
+    """x descends xy, y ascends it: v = (y, -x) rotates and never points inwards."""
 
     def losses(s: Tensor) -> Tensor:
         product = s[..., 0] * s[..., 1]
@@ -114,11 +133,11 @@ METHODS: dict[str, Callable] = {
 
 
 def trajectory(game: TwoPlayers, method: str, rate: float, steps: int, start=(1.0, 1.0)) -> Tensor:
-    """(steps + 1, 2) float64 states from `start` on. What leaves the range of numbers stays at infinity or nan."""
+    """(steps + 1, 2) float64 states from `start` on; after an overflow they stay infinite or nan. Raises InputError."""
     _check(method, rate, steps)
     state, memory = torch.tensor(start, dtype=torch.float64), torch.zeros(2, dtype=torch.float64)
     if method == "optimistic":
-        memory = game.field(state).detach()  # as if the step before had been here: the first is plain
+        memory = game.field(state).detach()  # so that the first step is a plain one
     states = [state]
     for _ in range(steps):
         state, memory = (t.detach() for t in METHODS[method](game, state, memory, rate))
@@ -127,9 +146,9 @@ def trajectory(game: TwoPlayers, method: str, rate: float, steps: int, start=(1.
 
 
 def eigenvalues(game: TwoPlayers, method: str, rate: float) -> Tensor:
-    """Complex eigenvalues of one step of a method, linearised at the equilibrium, largest modulus first: below 1 it
-    converges, above 1 it spirals out, at 1 it circles. Methods with a memory have four."""
-    _check(method, rate, 1)
+    """Complex eigenvalues of one step of a method, linearised at the equilibrium, largest modulus first. Below 1 the
+    method converges, above 1 it spirals out, at 1 it circles. Methods with a memory have four. Raises InputError."""
+    _check(method, rate)
     remembers = method in ("optimistic", "negative momentum")
 
     def step(z: Tensor) -> Tensor:
@@ -140,10 +159,9 @@ def eigenvalues(game: TwoPlayers, method: str, rate: float) -> Tensor:
     return found[found.abs().argsort(descending=True)]
 
 
-def _check(method: str, rate: float, steps: int) -> None:
+def _check(method: str, rate: float, steps: int = 1) -> None:
     if method not in METHODS:
         raise InputError(f'Method "{method}" is not known; choose from {", ".join(METHODS)}.')
-    if not RATES[0] <= rate <= RATES[1]:
-        raise InputError(f"Rate {rate:g} is outside {RATES[0]:g}-{RATES[1]:g}; 0.1 is usual.")
-    if not STEPS[0] <= steps <= STEPS[1]:
-        raise InputError(f"{steps} steps are outside {STEPS[0]}-{STEPS[1]:,}; 500 are usual.")
+    TwoPlayerConfig(rate=rate)
+    if not 1 <= steps <= MAX_STEPS:
+        raise InputError(f"Steps is {steps}; give a whole number from 1 to {MAX_STEPS:,}.")

@@ -7,9 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganlab.errors import InputError
-from ganlab.toy.densities import CENTRES, SHAPES, WIDTHS, Density, compare, terms
+from ganlab.settings import setting
+from ganlab.toy.densities import SHAPES, Density, compare, terms
 
-DENSITIES = st.builds(Density, st.sampled_from(sorted(SHAPES)), st.floats(*CENTRES), st.floats(*WIDTHS))
+
+def values_of(name):
+    declared = setting(Density, name)
+    return st.floats(declared.low, declared.high)
+
+
+DENSITIES = st.builds(Density, st.sampled_from(sorted(SHAPES)), values_of("centre"), values_of("width"))
 
 
 def between(p, q):
@@ -63,9 +70,14 @@ def test_what_each_place_adds_sums_to_the_divergence():
 
 @pytest.mark.parametrize(
     ("given", "sentence"),
-    [(("cauchy", 0, 1), "not known"), (("normal", 9, 1), "Centre 9"), (("normal", 0, 0), "Width 0"),
-     (("normal", math.nan, 1), "Centre nan"), (("normal", 0, "1"), "Width 1")],
-)  # fmt: skip
-def test_what_is_no_density_is_a_sentence(given, sentence):
+    [
+        (("cauchy", 0, 1), 'Shape is "cauchy"; give one of normal, uniform, two humps'),
+        (("normal", 9, 1), "Centre is 9; give a number from -3 to 3"),
+        (("normal", 0, 0), "Width is 0; give a number from 0.2 to 1.2"),
+        (("normal", math.nan, 1), "Centre is NaN"),
+        (("normal", 0, "1"), 'Width is "1"'),
+    ],
+)
+def test_refuses_what_is_not_a_density_on_the_grid(given, sentence):
     with pytest.raises(InputError, match=sentence):
         Density(*given)

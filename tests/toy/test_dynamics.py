@@ -83,7 +83,11 @@ def test_dirac_gan_has_its_equilibrium_at_zero_or_says_where_it_pushes(objective
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
-    [(("dice", 0.1, 5), "Method"), (("simultaneous", 9.0, 5), "Rate 9"), (("simultaneous", 0.1, 0), "0 steps")],
+    [
+        (("dice", 0.1, 5), "Method"),
+        (("simultaneous", 9.0, 5), "Learning rate is 9"),
+        (("simultaneous", 0.1, 0), "Steps is 0"),
+    ],
 )
 def test_wrong_requests(arguments, says):
     with pytest.raises(InputError, match=says):

@@ -18,14 +18,15 @@ from ganlab.toy.config import Config
 from ganlab.toy.session import Session, save
 from ganlab.ui.live_protocol import explained
 from ganlab.ui.pages.live import sessions as live_module
-from ganlab.ui.pages.live.divergences import BILINEAR, DIRAC, measured, played
+from ganlab.ui.pages.live.control_values import OWN, adopt, configs_of, control_values, start_from_file
+from ganlab.ui.pages.live.divergences import measures
 from ganlab.ui.pages.live.lessons import CHANGES, EIGHT, LESSONS, ONE, TWINS
-from ganlab.ui.pages.live.page import OWN, adopt, configs_of, controls_of, opened_file
 from ganlab.ui.pages.live.sessions import LIMITS, Live, load, routes
+from ganlab.ui.pages.live.two_players import paths
 from ganlab.ui.session_store import SessionStore
 
 SMALL = {"g_units": 8, "d_units": 8, "g_layers": 1, "d_layers": 1, "batch": 16}
-USUAL = controls_of((Config(),)) | SMALL
+USUAL = control_values((Config(),)) | SMALL
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def frame(pull):
 
 def shown(session):
     """What the controls show for it."""
-    return controls_of(tuple(game.config for game in session.games), session.data is not None)
+    return control_values(tuple(game.config for game in session.games), session.data is not None)
 
 
 def test_play_step_pause(frame, token):
@@ -177,7 +178,7 @@ def test_drawn_points_become_the_data(games, pull, token):
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.slug)
 def test_every_lesson_opens_and_the_controls_show_it(lesson):
-    values = controls_of((Config(),)) | lesson.settings
+    values = control_values((Config(),)) | lesson.settings
     session = Session(configs_of(values))
     assert shown(session) == values
     session.advance(2)
@@ -215,11 +216,11 @@ def test_what_can_change_on_the_way_does_and_the_rest_starts_anew(games, token):
     ("wrong", "sentence"),
     [
         ({"rate_g": 1e9}, "Learning rate of G is 1000000000.0"),
-        ({"batch": None}, "Batch is empty"),
+        ({"batch": None}, "Batch is empty; give a whole number"),
         ({"seed": 1.5}, "Seed is 1.5; give a whole number"),
         ({"seed": -1}, "Seed is -1"),
-        ({"data": OWN}, "no data of yours yet"),
-        ({"view": TWINS, "twin": None}, "Choose what the twin"),
+        ({"data": OWN}, "not given any data yet"),
+        ({"view": TWINS, "twin": None}, "Choose how the twin"),
     ],
 )
 def test_a_wrong_value_is_a_sentence_and_nothing_changes(games, token, wrong, sentence):
@@ -235,7 +236,7 @@ def test_own_files_and_what_the_controls_do_to_them(games, token, tmp_path):
     live = games.peek(token)
     table = tmp_path / "points.csv"
     table.write_text("\n".join(f"{i % 7},{i % 5}" for i in range(40)))
-    opened_file(live, table)
+    start_from_file(live, table)
     data = live.session.data
     assert live.session.games[0].config.batch == 16  # the other settings stay
     values = shown(live.session)
@@ -248,21 +249,21 @@ def test_own_files_and_what_the_controls_do_to_them(games, token, tmp_path):
     save(live.session, saved)
     adopt(live, values | {"data": "ring"})
     assert live.session.data is None
-    opened_file(live, saved)
+    start_from_file(live, saved)
     assert live.session.steps == 3
     assert shown(live.session)["data"] == OWN
     Image.new("L", (8, 8), 200).save(tmp_path / "grey.png")
-    opened_file(live, tmp_path / "grey.png")
+    start_from_file(live, tmp_path / "grey.png")
     assert live.session.games[0].data.dim == 2
     for name, sentence in (("words.csv", "words"), ("bad.safetensors", "not")):
         (tmp_path / name).write_text("words")
         with pytest.raises(InputError, match=sentence):
-            opened_file(live, tmp_path / name)
+            start_from_file(live, tmp_path / name)
 
 
 def test_a_run_that_began_with_a_twin_of_a_foreign_link_can_still_be_shown():
     config = configs_of(USUAL)[0]
-    values = controls_of((config, replace(config, batch=32)))
+    values = control_values((config, replace(config, batch=32)))
     assert values["view"] == TWINS
     assert values["twin"] is None
 
@@ -271,30 +272,39 @@ def test_a_run_that_began_with_a_twin_of_a_foreign_link_can_still_be_shown():
 
 
 def test_games_as_the_browser_gets_them():
-    answer = played({"game": BILINEAR, "rate": 0.1, "x": 1.0, "y": 0.5})
+    answer = paths({"game": "bilinear", "rate": 0.1, "x": 1.0, "y": 0.5})
     assert answer["methods"]["simultaneous"]["modulus"] == pytest.approx(1.00499, abs=1e-5)
     assert [column[0] for column in answer["methods"]["optimistic"]["path"]] == [1.0, 0.5]
     field = torch.tensor(answer["field"]).view(-1, 2)
     places = torch.tensor(answer["places"]).view(-1, 2)
     torch.testing.assert_close(field, torch.stack([-places[:, 1], places[:, 0]], 1))
     json.dumps(answer, allow_nan=False)
-    blown = played({"game": DIRAC, "objective": "least-squares", "r1": 0.0, "rate": 1.0, "x": 1.6, "y": -1.6})
+    blown = paths({"game": "dirac-gan", "objective": "least-squares", "r1": 0.0, "rate": 1.0, "x": 1.6, "y": -1.6})
     json.dumps(blown, allow_nan=False)
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"rate": 9}, {"rate": "a"}, {"x": None}, {"y": True}, {"game": DIRAC, "objective": "no", "r1": 0}, {}]
+    "wrong",
+    [
+        {"rate": 9},
+        {"rate": "a"},
+        {"x": None},
+        {"y": True},
+        {"game": "dirac-gan", "objective": "no"},
+        {"r1": -1},
+        {"steps": 100_000},
+    ],
 )
 def test_a_wrong_game_is_a_sentence(wrong):
-    asked = {"game": BILINEAR, "rate": 0.1, "x": 1.0, "y": 0.5} | wrong
-    assert played(asked if wrong else {})["error"].endswith(".")
+    assert paths({"game": "bilinear", "rate": 0.1, "x": 1.0, "y": 0.5} | wrong)["error"].endswith(".")
+    assert paths([])["error"].endswith(".")
 
 
 def test_densities_as_the_browser_gets_them():
     p, q = {"shape": "uniform", "centre": 0, "width": 1}, {"shape": "uniform", "centre": 1, "width": 1}
-    answer = measured({"p": p, "q": q})
+    answer = measures({"p": p, "q": q})
     assert answer["measures"]["kl"] is None
     assert answer["measures"]["total_variation"] == pytest.approx(0.5)
     json.dumps(answer, allow_nan=False)
     for wrong in ({}, {"p": p}, {"p": p, "q": 3}, {"p": p, "q": q | {"width": 99}}, {"p": p, "q": q | {"shape": "x"}}):
-        assert measured(wrong)["error"].endswith(".")
+        assert measures(wrong)["error"].endswith(".")

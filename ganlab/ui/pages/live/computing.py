@@ -1,0 +1,29 @@
+"""Canvases that ask the server for numbers when something moves."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+
+import gradio as gr
+
+from ganlab.ui.components import canvas
+
+LATEX = [{"left": "$", "right": "$", "display": False}]
+SHARED = ("shared/colour.js", "shared/controls.js", "shared/plane.js", "shared/curves.js")
+
+
+def computing_canvas(script: str, start: str, function: Callable[[dict], dict], elem_id: str, value: dict) -> gr.HTML:
+    """A canvas that function `start` of a script draws; it asks `function` for numbers by server.compute()."""
+
+    async def compute(question: dict) -> dict:
+        return await asyncio.to_thread(function, question)
+
+    call = f"{start}(element.firstElementChild, props, watch, server)"
+    return canvas(elem_id, (*SHARED, script), call, value, "gl-viewer gl-toy", server_functions=[compute])
+
+
+def json_numbers(values: list[float]) -> list[float | None]:
+    """Rounded, with None for nan and infinity, which JSON does not have."""
+    return [round(v, 5) if math.isfinite(v) else None for v in values]

@@ -1,0 +1,112 @@
+"""What the controls say, as a dictionary by name, and the game that it describes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+
+from ganlab.errors import InputError
+from ganlab.settings import setting
+from ganlab.toy.config import SHAPING, Config, Network
+from ganlab.toy.files import read_own
+from ganlab.toy.session import Session, load
+from ganlab.ui.pages.live.lessons import CHANGES, EIGHT, ONE, TWINS
+from ganlab.ui.pages.live.sessions import Live
+
+OWN = "own"  # the data of a visitor
+USUAL_TWIN = "Minimax (saturating)"
+PLAYERS = {"g": "generator", "d": "discriminator"}  # prefix of a control -> the network it belongs to
+DECLARED = {  # setting of a control, by the control's name
+    **{field.name: setting(Config, field.name) for field in fields(Config)},
+    **{f"{p}_{field.name}": setting(Network, field.name) for p in PLAYERS for field in fields(Network)},
+}
+
+
+def control_values(configs: tuple[Config, ...], own: bool = False) -> dict:
+    """What the controls show for a game or twins; own: on the visitor's data. Settings of the networks are called
+    g_units, d_units and so on."""
+    config, twin = configs[0], configs[-1]
+    values = {name: v for name, v in asdict(config).items() if name not in ("generator", "discriminator", "runs")}
+    for prefix, player in PLAYERS.items():
+        values |= {f"{prefix}_{name}": v for name, v in asdict(getattr(config, player)).items()}
+    del values["g_spectral"]  # for D only
+    values["view"] = TWINS if len(configs) == 2 else EIGHT if config.runs > 1 else ONE
+    if own:
+        values["data"] = OWN
+    matching = (name for name, change in CHANGES.items() if config_of(values | change) == twin)
+    values["twin"] = next(matching, None) if len(configs) == 2 else USUAL_TWIN
+    return values
+
+
+USUAL = control_values((Config(),))
+
+
+def config_of(values: dict) -> Config:
+    """The config that the controls describe. Raises InputError."""
+    plain = {f.name: setting_value(f.name, values[f.name]) for f in fields(Config) if f.name in values}
+    if plain["data"] == OWN:
+        plain["data"] = Config().data  # the visitor's data take its place
+    for prefix, player in PLAYERS.items():
+        names = {field.name: f"{prefix}_{field.name}" for field in fields(Network)}
+        changed = {part: setting_value(name, values[name]) for part, name in names.items() if name in values}
+        plain[player] = replace(getattr(Config(), player), **changed)
+    return Config(**plain, runs=8 if values["view"] == EIGHT else 1)
+
+
+def setting_value(name: str, value):
+    """A control's value as its setting wants it: browsers make no difference between 5 and 5.0."""
+    declared = DECLARED[name]
+    if value is None:
+        raise InputError(f"{declared.title} is empty; give {declared.wanted}.")
+    return int(value) if declared.kind is int and isinstance(value, float) and value.is_integer() else value
+
+
+def configs_of(values: dict) -> tuple[Config, ...]:
+    """Of one game, or of twins that differ in one thing. Raises InputError."""
+    if values["view"] != TWINS:
+        return (config_of(values),)
+    if values["twin"] not in CHANGES:
+        raise InputError("Choose how the twin differs.")
+    return config_of(values), config_of(values | CHANGES[values["twin"]])
+
+
+def adopt(live: Live, values: dict) -> None:
+    """Make the game what the controls say: while it runs if that is possible, else from a new start. Raises
+    InputError, with nothing changed."""
+    wanted = configs_of(values)
+    session = live.session
+    own = session.data is not None
+    if values["data"] == OWN and not own:
+        raise InputError("You have not given any data yet: draw on the plane, or open a table or a picture.")
+    live.fork()
+    present = [game.config for game in session.games]
+    shaping = [name for name in SHAPING if name != "data" or not own]
+    same_games = len(wanted) == len(present) and own == (values["data"] == OWN)
+    if not same_games or any(
+        getattr(new, name) != getattr(old, name) for new, old in zip(wanted, present, strict=True) for name in shaping
+    ):
+        begin(live, wanted, values, session.playing)
+        return
+    for k, (new, old) in enumerate(zip(wanted, present, strict=True)):
+        changed = {f.name: getattr(new, f.name) for f in fields(Config) if getattr(new, f.name) != getattr(old, f.name)}
+        if own:
+            changed.pop("data", None)
+        if changed:
+            session.change(k if len(present) == 2 else None, **changed)
+
+
+def begin(live: Live, configs: tuple[Config, ...], values: dict, playing: bool) -> None:
+    """Start again; on the same data, if they are the visitor's."""
+    own = values["data"] == OWN
+    session = Session(configs, live.session.data if own else None, live.session.drawn if own else None)
+    session.playing = playing
+    live.start(session)
+
+
+def start_from_file(live: Live, path: Path) -> None:
+    """Go on with a saved run, or start again on the visitor's table or picture. Raises InputError."""
+    if path.suffix.lower() == ".safetensors":
+        session = load(path)
+    else:
+        session = Session(tuple(game.config for game in live.session.games), read_own(path))
+    live.start(session)
