@@ -1,4 +1,4 @@
-"""A training step against the textbook's: the same networks, images and batch, alternating in one run."""
+"""A training step compared with the textbook's: same networks, images and batch, alternating in one run."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ CASES = {  # title -> preset, batch
     "56 x 56, batch 32": ("dcgan-nodules", 32),
     "56 x 56, batch 64": ("dcgan-nodules", 64),
 }
-STEPS = 4  # a turn
+STEPS = 4  # per turn
 
 
 def textbook(config, images: Images, device: str):
-    """One step of the DCGAN tutorial's loop, as a function: D on real and D on generated images, each with its own
-    backward pass, then G through D, with cross-entropy on sigmoids and Adam as it comes."""
+    """A function that takes one step of the DCGAN tutorial's loop: D on real and on generated images, each with its own
+    backward pass, then G through D, with cross-entropy on sigmoids and Adam with default options."""
     torch.manual_seed(config.seed)
     generator, discriminator = (net.to(device) for net in make_networks(config.network))
     adam_d = torch.optim.Adam(discriminator.parameters(), lr=config.rate_d, betas=(config.beta1, 0.999))
@@ -37,26 +37,26 @@ def textbook(config, images: Images, device: str):
         rows = torch.randint(len(images), (n,))
         real, labels = images.images[rows].to(device), images.labels[rows].to(device)
         discriminator.zero_grad()
-        loss = criterion(torch.sigmoid(discriminator(real, labels)), ones)
-        loss.backward()
+        loss_real = criterion(torch.sigmoid(discriminator(real, labels)), ones)
+        loss_real.backward()
         noise = torch.randn(n, config.network.z, device=device)
         fake = generator(noise, labels)
-        lost = criterion(torch.sigmoid(discriminator(fake.detach(), labels)), zeros)
-        lost.backward()
+        loss_fake = criterion(torch.sigmoid(discriminator(fake.detach(), labels)), zeros)
+        loss_fake.backward()
         adam_d.step()
         generator.zero_grad()
-        fooled = criterion(torch.sigmoid(discriminator(fake, labels)), ones)
-        fooled.backward()
+        loss_g = criterion(torch.sigmoid(discriminator(fake, labels)), ones)
+        loss_g.backward()
         adam_g.step()
-        loss.item(), lost.item(), fooled.item()
+        loss_real.item(), loss_fake.item(), loss_g.item()
 
     return step
 
 
 def benchmark_dcgan(device: str = "auto", rounds: int = 3, seed: int = 0) -> dict:
-    """Images per second of both ways and their ratio, for each case; medians of the rounds' turns. Ours also averages
-    G's weights, measures both gradients and draws chance from the step's number; it runs in what trainings run in (see
-    `device.autocast`) and, where that is less, in float32 as the textbook's does."""
+    """Images per second of both, and their ratio, for each case: medians over rounds. Ours also averages G's weights,
+    measures both gradients and seeds every step; it runs in the precision of trainings (see `device.autocast`) and, if
+    that is lower, in float32 too, as the textbook's does."""
     device = resolve(device)
     result = {"device": device, "precision": precision(device), "cases": {}}
     for title, (preset, batch) in CASES.items():
@@ -66,14 +66,14 @@ def benchmark_dcgan(device: str = "auto", rounds: int = 3, seed: int = 0) -> dic
         pictures = torch.rand((256, 1, kind.size, kind.size), generator=generator) * 2 - 1
         labels = torch.randint(max(1, config.network.classes), (256,), generator=generator)
         images = Images(kind, pictures, labels)
-        ways = {"ours": Game(config, images, device).step, "textbook": textbook(config, images, device)}
+        steps = {"ours": Game(config, images, device).step, "textbook": textbook(config, images, device)}
         if result["precision"] != "float32":
-            same = Game(config, images, device)
-            same.autocast = exact
-            ways["ours_float32"] = same.step
-        spent = {name: [] for name in ways}
+            float32 = Game(config, images, device)
+            float32.autocast = exact
+            steps["ours_float32"] = float32.step
+        spent = {name: [] for name in steps}
         for k in range(rounds + 1):
-            for name, step in ways.items():
+            for name, step in steps.items():
                 start = time.perf_counter()
                 for _ in range(STEPS):
                     step()

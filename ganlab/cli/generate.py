@@ -1,5 +1,4 @@
-"""python -m ganlab generate|stimuli|evaluate-generator: parses and prints; the work is done in
-ganlab/generation."""
+"""ganlab generate, stimuli and evaluate-generator; the work is done in ganlab/generation."""
 
 from __future__ import annotations
 
@@ -13,26 +12,26 @@ from ganlab.cli.console import Device, Json, Seed, progress_bar, say
 from ganlab.errors import InputError
 
 OwnSource = Annotated[
-    Path | None, typer.Option(help="Folder that a generator of your own images learned from; its held-out part counts.")
+    Path | None, typer.Option(help="For a generator of your own images: the folder it was trained on.")
 ]
-FEW = 100  # images to measure a generator by: of 50 digits or nodules precision and recall were 1.0, good or bad
+FEWEST = 100  # images of a set: with 50 digits or nodules precision and recall were 1.0 for any generator
 TOO_FEW = (
-    "nearly every image lies within reach of another's 5 nearest neighbours, so precision and recall come out near 1 "
-    "for any generator, and the Frechet distance of 64 features is mostly bias, many times that of 2,000 images"
+    "nearly every image is among the 5 nearest neighbours of another, so precision and recall are near 1 for any "
+    "generator, and the Frechet distance of 64 features is mostly bias, many times that of 2,000 images"
 )
 
 
 def generate(
     out: Annotated[Path, typer.Option(help="Folder for the images.")],
-    model: Annotated[str, typer.Option(help="A pretrained generator, or the folder of a training.")] = "dcgan-digits",
-    count: Annotated[int, typer.Option("--n", help="How many, 1 to 10,000.", min=1, max=10_000)] = 64,
-    label: Annotated[str | None, typer.Option(help="One class, such as malignant; all in turn unless given.")] = None,
-    psi: Annotated[float, typer.Option(help="Truncation: a factor of z, above 0, at most 1.")] = 1.0,
+    model: Annotated[str, typer.Option(help="A shipped generator, or the folder of a training.")] = "dcgan-digits",
+    count: Annotated[int, typer.Option("--n", help="Number of images, 1 to 10,000.", min=1, max=10_000)] = 64,
+    label: Annotated[str | None, typer.Option(help="One class, such as malignant; by default all in turn.")] = None,
+    psi: Annotated[float, typer.Option(help="Truncation: a factor of z, above 0 and at most 1.")] = 1.0,
     as_json: Json = False,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
-    """Make images from noise."""
+    """Generate images from noise."""
     from ganlab.device import resolve
     from ganlab.generation.export import write_samples
     from ganlab.generation.sampling import generate as run
@@ -44,15 +43,15 @@ def generate(
 
 
 def stimuli(
-    out: Annotated[Path, typer.Option(help="Folder: images/ for the readers, truth.csv to keep from them.")],
-    model: Annotated[str, typer.Option(help="A pretrained generator, or the folder of a training.")] = "dcgan-nodules",
-    count: Annotated[int, typer.Option("--n", help="How many, half of them real.", min=2, max=2000)] = 60,
+    out: Annotated[Path, typer.Option(help="Folder for images/, for the readers, and truth.csv, to keep from them.")],
+    model: Annotated[str, typer.Option(help="A shipped generator, or the folder of a training.")] = "dcgan-nodules",
+    count: Annotated[int, typer.Option("--n", help="Number of images, half of them real.", min=2, max=2000)] = 60,
     source: OwnSource = None,
     as_json: Json = False,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
-    """Real and generated images for a visual Turing test, mix_images, under codes."""
+    """Write real and generated images for a visual Turing test, shuffled, under codes."""
     from ganlab.device import resolve
     from ganlab.generation.mixed_images import write_mixed_images
 
@@ -63,30 +62,33 @@ def stimuli(
 
 def evaluate_generator(
     model: Annotated[
-        list[str] | None, typer.Option(help="A generator's name or folder; all pretrained ones unless given.")
+        list[str] | None, typer.Option(help="Name or folder of a generator; by default all shipped ones.")
     ] = None,
-    count: Annotated[int, typer.Option("--n", help="Images of each set, where there are as many; 100 or more.")] = 2000,
+    count: Annotated[int, typer.Option("--n", help="Images of each set, if there are as many; at least 100.")] = 2000,
     source: OwnSource = None,
-    write_card: Annotated[bool, typer.Option(help="Write the figures into the models' cards.")] = False,
+    write_card: Annotated[bool, typer.Option(help="Write the results into the models' cards.")] = False,
     as_json: Json = False,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
-    """How like real images a generator's are, how varied, whether copies; beside what other real images score."""
+    """Evaluate generators: realism, variety and copies, beside the scores of other real images."""
     from ganlab.checkpoints import list_models
     from ganlab.device import resolve
     from ganlab.generation.evaluation import evaluate_generator as measure
     from ganlab.generation.evaluation import format_quality, write_quality
 
-    if count < FEW:
-        raise InputError(f"{count} images of each set are too few: {TOO_FEW}; ask for --n {FEW} or more.")
+    if count < FEWEST:
+        raise InputError(f"{count} images of each set are too few: {TOO_FEW}; ask for --n {FEWEST} or more.")
     if source and not model:
         raise InputError("--source is for a generator of your own images; give its folder with --model as well.")
     results = {}
     for name in model or [card["name"] for card in list_models("generate")]:
         results[name] = measure(name, resolve(device), count, seed, progress_bar(name, as_json), source)
-        if (there := results[name]["counts"]["held_out"]) < FEW:
-            print(f"{name}: {there} held-out images are few: {TOO_FEW}; add images, {FEW * 5} in all.", file=sys.stderr)
+        if (held_out := results[name]["counts"]["held_out"]) < FEWEST:
+            print(
+                f"{name}: {held_out} held-out images are few: {TOO_FEW}; add images, {FEWEST * 5} in all.",
+                file=sys.stderr,
+            )
         if write_card:
             write_quality(name, results[name])
     say(results, as_json, "\n\n".join(map(format_quality, results.values())))

@@ -1,4 +1,4 @@
-"""The benchmark of a training step: nobody is given an unfair precision without it being said."""
+"""The benchmark of a training step: precision is the same, or the difference is stated."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from ganlab.benchmarks.dcgan import benchmark_dcgan, format_benchmark
 
 
 @pytest.mark.parametrize("tiles", [False, True])
-def test_ours_is_measured_in_float32_too_where_trainings_run_in_less(monkeypatch, tiles):
+def test_ours_is_also_measured_in_float32_if_trainings_use_less(monkeypatch, tiles):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": tiles})
     monkeypatch.setattr(benchmark, "CASES", {"tiny": ("dcgan-digits", 4)})
     result = benchmark_dcgan("cpu", rounds=1)
@@ -19,7 +19,7 @@ def test_ours_is_measured_in_float32_too_where_trainings_run_in_less(monkeypatch
     assert ("ours in bfloat16" in text and "in float32 " in text) if tiles else "ours in float32" in text
 
 
-def test_a_game_in_float32_is_that_of_a_machine_without_tiles(monkeypatch):
+def test_a_float32_game_equals_that_of_a_machine_without_amx(monkeypatch):
     from ganlab.device import exact
     from ganlab.generation.game import Game
     from ganlab.generation.image_kinds import Images, get_kind

@@ -159,7 +159,7 @@ def test_training_learns_from_a_visitors_pictures(new_page, address, tmp_path):
     page.get_by_role("option", name="My images").click()
     files = sorted(tmp_path.iterdir())
     page.locator("#training-files input[type=file]").set_input_files(files[:3])
-    page.locator("#training-alert").get_by_text("3 readable images; 16 are the least").wait_for(timeout=READY)
+    page.locator("#training-alert").get_by_text("3 readable images; at least 16 are needed").wait_for(timeout=READY)
     page.locator("#training-files").get_by_label("Clear").click()
     page.locator("#training-files input[type=file]").set_input_files(files)
     page.locator("#training-preview").get_by_text("17 images").wait_for(timeout=READY)

@@ -40,7 +40,7 @@ def test_a_generator_of_own_images_is_evaluated_on_held_out_ones(run, tmp_path, 
     code, _, err = run("train", "dcgan-digits", "--source", pictures, "--steps", 2, "--out", own)
     assert code == 0 and f"{len(kept)} of 90 images are held out" in err
     code, _, err = run("evaluate-generator", "--model", own)
-    assert code == 2 and "give the folder it learned from with --source" in err
+    assert code == 2 and "give their folder with --source" in err
     code, _, err = run("evaluate-generator", "--model", own, "--source", pictures)
     command = f'train features-own-16 --source "{pictures}" --out "{measuring}"'
     assert code == 2 and command in err
@@ -61,7 +61,7 @@ def test_a_generator_of_own_images_is_evaluated_on_held_out_ones(run, tmp_path, 
     (pictures / "03.png").unlink()
     (pictures / "04.png").unlink()
     code, _, err = run("evaluate-generator", "--model", own, "--source", pictures)
-    assert code == 2 and f"learned from {len(learned)} images" in err
+    assert code == 2 and f"was trained on {len(learned)} images" in err
 
 
 @pytest.mark.parametrize(

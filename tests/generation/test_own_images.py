@@ -1,4 +1,4 @@
-"""A user's own images: what is read, what is refused and in which words."""
+"""A user's own images: what is read and what is refused."""
 
 import re
 import struct
@@ -35,7 +35,7 @@ def read_all(folder, size):
     return read_files(sorted(folder.rglob("*.*g")), size, "the folder")
 
 
-def test_folder_becomes_squares_of_one_size(folder):
+def test_a_folder_becomes_squares_of_one_size(folder):
     images, notices = read_all(folder, 28)
     assert images.images.shape == (18, 1, 28, 28)
     assert images.images.min() >= -1 and images.images.max() <= 1
@@ -44,7 +44,7 @@ def test_folder_becomes_squares_of_one_size(folder):
     assert config.data == "own-28" and config.network.classes == 0
 
 
-def test_sixteen_bits_are_kept(tmp_path):
+def test_16_bits_are_kept(tmp_path):
     values = (1000 + np.arange(1024).reshape(32, 32)).astype(np.uint16)
     Image.fromarray(values).save(tmp_path / "deep.png")
     found = read_picture(tmp_path / "deep.png")
@@ -61,23 +61,23 @@ def exported(folder, count=20, low=1000, high=2000):
     return folder
 
 
-def test_sixteen_bits_of_which_few_are_used_have_one_range_in_a_folder(tmp_path):
+def test_16_bit_pictures_of_a_folder_share_one_range(tmp_path):
     images, notices = read_all(exported(tmp_path), 32)
-    assert len(notices) == 1 and re.search(r"16-bit pictures with values 1,00\d to 1,99\d: .* all 20", notices[0])
+    assert len(notices) == 1 and re.search(r"20 16-bit pictures: black is 1,00\d and white is 1,99\d", notices[0])
     assert images.images[0].min() == -1 and images.images[0].max() == 1
     assert images.images[-1].max() == pytest.approx(0, abs=0.02)  # one range, not each picture's own
     assert images.images[0].mean() == pytest.approx(0, abs=0.02)
 
 
-def test_eight_bits_stay_as_they_are_beside_sixteen(folder):
+def test_8_bit_pictures_keep_their_range_beside_16_bit_ones(folder):
     alone, said = read_all(folder, 32)
     exported(folder / "zz", 4)
     images, notices = read_all(folder, 32)
     assert torch.equal(images.images[:18], alone.images) and images.images[18:22].max() == 1
-    assert len(notices) == len(said) + 1 and "all 4" in notices[-1]
+    assert len(notices) == len(said) + 1 and "4 16-bit pictures" in notices[-1]
 
 
-def test_a_deep_picture_to_be_found_in_a_generator_is_not_black(tmp_path):
+def test_a_16_bit_picture_to_invert_is_not_black(tmp_path):
     exported(tmp_path, 1)
     image = read_as(tmp_path / "slice00.png", get_kind("digits"))
     assert image.min() == -1 and image.max() == 1 and image.mean() == pytest.approx(0, abs=0.02)
@@ -102,7 +102,7 @@ def test_resampling_keeps_the_mean(tmp_path):
     assert images.mean().item() == pytest.approx(0, abs=0.01)
 
 
-def test_volume_gives_its_middle_slices_anterior_up(tmp_path):
+def test_a_volume_gives_its_middle_slices_anterior_up(tmp_path):
     import nibabel
 
     array = np.zeros((20, 20, 12), np.float32)
@@ -120,7 +120,7 @@ def huge_png(path, width, height):
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(packed))
 
 
-def test_what_cannot_be_read_is_said_and_the_rest_is_used(folder):
+def test_unreadable_files_are_named_and_the_rest_is_used(folder):
     huge_png(folder / "wide.png", 100_000, 40)
     (folder / "broken.jpg").write_bytes((folder / "photo0.jpg").read_bytes()[:200])
     (folder / "words.png").write_text("no picture")
@@ -143,13 +143,13 @@ def test_too_few_images_are_refused(tmp_path):
     with pytest.raises(InputError, match="holds no images"):
         read_folder(tmp_path, 16)
     Image.fromarray(ramp(16, 16)).save(tmp_path / "one.png")
-    with pytest.raises(InputError, match="holds 1 readable images; 16 are the least"):
+    with pytest.raises(InputError, match="holds 1 readable images; at least 16 are needed"):
         read_folder(tmp_path, 16)
-    with pytest.raises(InputError, match="is no folder"):
+    with pytest.raises(InputError, match="is not a folder"):
         read_folder(tmp_path / "nowhere", 16)
 
 
-def test_one_file_in_five_is_held_out_and_no_file_moves_when_others_are_added(tmp_path):
+def test_one_file_in_five_is_held_out_whatever_is_added(tmp_path):
     files = [tmp_path / f"patient {k}" / "t1.png" for k in range(2000)]
     apart = held_out(files, tmp_path)
     assert 350 < len(apart) < 450
@@ -172,7 +172,7 @@ def volumes(folder, count, depth=20):
     return folder
 
 
-def test_slices_of_a_volume_are_never_on_both_sides(tmp_path):
+def test_slices_of_a_volume_stay_together(tmp_path):
     learned, kept, notices = read_folder(volumes(tmp_path, 3), 24)
     assert (len(learned), len(kept)) == (20, 10)
     assert "10 of 30 images are held out" in notices[-1]
@@ -180,14 +180,14 @@ def test_slices_of_a_volume_are_never_on_both_sides(tmp_path):
     assert not sides[0] & sides[1] and len(sides[1]) == 10
 
 
-def test_a_single_volume_can_be_learned_from_but_not_judged_by(tmp_path):
+def test_a_single_volume_allows_training_but_no_evaluation(tmp_path):
     learned, kept, _ = read_folder(volumes(tmp_path, 1, 40), 16)
     assert len(learned) == 20 and not len(kept)
     with pytest.raises(InputError, match="single volume"):
         own_kind(tmp_path, 16)
 
 
-def test_a_kind_of_own_images_makes_what_is_held_out_or_the_rest(folder):
+def test_own_images_are_split_into_training_and_held_out_ones(folder):
     learned, kept, _ = read_folder(folder, 16)
     kind, _ = own_kind(folder, 16)
     assert kind.count == len(learned)
@@ -196,7 +196,7 @@ def test_a_kind_of_own_images_makes_what_is_held_out_or_the_rest(folder):
         assert sorted(x.sum().item() for x in made.images) == pytest.approx(sorted(x.sum().item() for x in part.images))
 
 
-def test_training_on_own_images_leaves_a_model_that_generates(folder, tmp_path):
+def test_training_on_own_images_gives_a_model_that_generates(folder, tmp_path):
     from dataclasses import replace
 
     from ganlab.generation.sampling import generate
@@ -230,7 +230,7 @@ def head(axes="RAS", air=-1000.0, tissue=40.0, mark=1200.0):
 
 
 @pytest.mark.parametrize("axes", ["RAS", "LPS", "PIR"])
-def test_a_users_scan_is_shown_as_the_model_has_seen_heads(tmp_path, axes):
+def test_a_scan_is_oriented_and_centred_as_in_training(tmp_path, axes):
     head(axes).to_filename(tmp_path / "ct.nii.gz")
     kind = get_kind("brain-ct-64")
     images = read_as(tmp_path / "ct.nii.gz", kind)
@@ -242,7 +242,7 @@ def test_a_users_scan_is_shown_as_the_model_has_seen_heads(tmp_path, axes):
     assert x.mean() < 26 and y.mean() < 26  # the patient's right is on the left, the front is up
 
 
-def test_a_users_t1_has_the_models_intensities_and_ct_is_refused_for_it(tmp_path):
+def test_a_t1_is_scaled_and_a_ct_is_refused_in_its_place(tmp_path):
     head(air=0.0, tissue=300.0, mark=320.0).to_filename(tmp_path / "t1.nii.gz")
     kind = get_kind("brain-t1-64")
     t1 = kind.to_unit(read_as(tmp_path / "t1.nii.gz", kind))
@@ -252,11 +252,11 @@ def test_a_users_t1_has_the_models_intensities_and_ct_is_refused_for_it(tmp_path
         read_as(tmp_path / "ct.nii.gz", kind)
     with pytest.raises(InputError, match="does not look like a CT"):
         read_as(tmp_path / "t1.nii.gz", get_kind("nodules"))
-    with pytest.raises(InputError, match="beyond 0 to 1"):
+    with pytest.raises(InputError, match="outside 0 to 1"):
         read_as(tmp_path / "t1.nii.gz", get_kind("brain-fa-64"))
 
 
-def test_a_picture_is_taken_as_it_is_by_every_kind(tmp_path):
+def test_every_kind_accepts_a_picture(tmp_path):
     Image.fromarray(ramp(40, 40)).save(tmp_path / "a.png")
     assert read_as(tmp_path / "a.png", get_kind("nodules")).shape == (1, 1, 56, 56)
     assert read_as(tmp_path / "a.png", get_kind("digits")).shape == (1, 1, 16, 16)
