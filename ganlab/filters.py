@@ -1,4 +1,4 @@
-"""Filters of images (N, 1, H, W)."""
+"""Filters for images (N, 1, H, W)."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from torch import Tensor
 
 
 def binomial(images: Tensor) -> Tensor:
-    """Through (1, 2, 1) x (1, 2, 1) / 16: nothing is left of the finest checkerboard, nor at the edge, where
-    images are mirrored."""
+    """Convolve with (1, 2, 1) x (1, 2, 1) / 16, mirroring the edge: removes the finest checkerboard up to the edge."""
     row = images.new_tensor((1.0, 2.0, 1.0)) / 4
     return F.conv2d(F.pad(images, (1,) * 4, mode="reflect"), (row[:, None] * row)[None, None])
 
 
 def smooth(images: Tensor, side: int) -> Tensor:
-    """Twice the mean over boxes of an odd side, the edge's pixels going on beyond it."""
+    """Two box means with an odd side, the edge replicated."""
     for _ in range(2):
         padded = F.pad(images, (side // 2,) * 4, mode="replicate")
         images = F.avg_pool2d(F.avg_pool2d(padded, (side, 1), 1), (1, side), 1)
@@ -22,6 +21,6 @@ def smooth(images: Tensor, side: int) -> Tensor:
 
 
 def extremes(images: Tensor, side: int) -> tuple[Tensor, Tensor]:
-    """Lowest and highest value within a box of an odd side."""
+    """Minimum and maximum within a box with an odd side, the edge replicated."""
     padded = F.pad(images, (side // 2,) * 4, mode="replicate")
     return -F.max_pool2d(-padded, side, 1), F.max_pool2d(padded, side, 1)

@@ -91,7 +91,7 @@ def test_writes_nodules_with_their_truth_and_a_contact_sheet(run, tmp_path):
     result = json.loads(out)
     with np.load(result["files"]["patches"], allow_pickle=False) as stored:
         assert stored["images"].shape == stored["masks"].shape == (5, 56, 56) and stored["images"].dtype == np.int16
-    rows = Path(result["files"]["truth"]).read_text().splitlines()
+    rows = Path(result["files"]["truth"]).read_text(encoding="utf-8").splitlines()
     assert len(rows) == 6 and rows[0].startswith("patch,labels,diameter_mm")
     assert sum("malignant" in row for row in rows) == result["malignant"]
     for window in ("lung", "mediastinum"):
