@@ -21,7 +21,10 @@ from ganlab.ui.case import HISTOGRAM_EDGES, Job, encode, load_case, load_layer, 
 from ganlab.ui.phantom_options import Options, option_notices
 
 MR2CT = get_task("mr2ct")
-ALL = Options("plaques", True, True, True, 3.5, 1.3, 7.0, 10 / 3, "fat-suppressed", 1.5)
+ALL = Options(
+    lesion="plaques", craniotomy=True, fillings=True, defaced=True, misalign=3.5, ventricles=1.3, skull=7.0, fat=10 / 3,
+    scanner="fat-suppressed", field=1.5,
+)  # fmt: skip
 SHAPES = st.tuples(*[st.integers(1, 6)] * 3)
 
 

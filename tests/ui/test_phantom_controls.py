@@ -1,7 +1,5 @@
 """The phantom's controls: one for each declared option; untouched, they ask for nothing."""
 
-from dataclasses import asdict
-
 import gradio as gr
 import pytest
 
@@ -9,6 +7,7 @@ from ganlab.phantoms.options import OPTIONS, PhantomOptions
 from ganlab.ui.phantom_controls import (
     DRAWN,
     ON_PAGE,
+    SET,
     follow_seed,
     linked_options,
     options_of,
@@ -81,20 +80,23 @@ def test_sliders_follow_the_seed_once_they_are_on_the_page():
 
 
 def test_a_link_shows_its_options_and_opens_the_sections_they_are_in():
-    *values, patient, scanner, own, _, ventricles, skull, fat = show_options(
-        9000, PhantomOptions(lesion="bleed", defaced=True, ventricles=2.0)
-    )
-    assert values == ["bleed", False, False, True, 0.0, "research", 3.0]
-    assert patient.open and not scanner.open
-    assert [ventricles.value, skull.value, fat.value] == [2.0, own["skull"], own["fat"]]
-    *values, patient, scanner, own, _, _, _, _ = show_options(9000, PhantomOptions(field=1.5))
-    assert values[0] == "none" and scanner.open and not patient.open
+    def shown(options):
+        *found, patient, scanner, own, _, _, _, _ = shown_by = show_options(9000, options)
+        sliders = {name: slider.value for name, slider in zip(DRAWN, shown_by[-len(DRAWN) :], strict=True)}
+        return {**dict(zip(SET, found, strict=True)), **sliders}, patient.open, scanner.open, own
+
+    values, patient, scanner, own = shown(PhantomOptions(lesion="bleed", defaced=True, ventricles=2.0))
+    usual = {name: getattr(PhantomOptions(), name) for name in SET}
+    chosen = {"lesion": "bleed", "defaced": True, "ventricles": 2.0, "skull": own["skull"], "fat": own["fat"]}
+    assert values == {**usual, **chosen} and patient and not scanner
+    values, patient, scanner, _ = shown(PhantomOptions(field=1.5))
+    assert (values["lesion"], values["field"]) == ("none", 1.5) and scanner and not patient
 
 
 def test_a_link_asks_for_the_options_that_it_was_made_from():
-    options = PhantomOptions("bleed", True, True, True, 3.5, 1.3, 7.0, 0.8, "fat-suppressed", 1.5)
+    last = {each.name: list(each.choices)[-1] if each.choices else each.high or True for each in ON_PAGE.values()}
+    options = PhantomOptions(**{**last, "field": 1.5})
     assert {*options.texts()} == {*ON_PAGE} and linked_options(options.texts()) == options
-    assert all(asdict(options)[name] != asdict(PhantomOptions())[name] for name in ON_PAGE)
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,12 @@ def test_what_is_no_seed_is_refused_in_a_sentence(seed):
 
 
 @pytest.mark.parametrize(
-    "options", [Options(), Options("bleed", True, True, True, 3.5, 1.3, 7.0, 0.8, "fat-suppressed", 1.5)]
+    "options",
+    [
+        Options(),
+        Options(lesion="bleed", craniotomy=True, fillings=True, defaced=True, misalign=3.5, scanner="fat-suppressed"),
+        Options(ventricles=1.3, skull=7.0, fat=0.8, field=1.5),
+    ],
 )
 def test_the_link_of_a_case_asks_for_the_same_job(options, make_case, tmp_path):
     case = make_case(tmp_path, spacing=2.0, planes=("axial",), options=options)
