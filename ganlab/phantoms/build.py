@@ -1,4 +1,4 @@
-"""What differs between patients beside their warp: lengths and proportions of the head."""
+"""What differs between patients in addition to their warp: lengths and proportions of the head."""
 
 from __future__ import annotations
 

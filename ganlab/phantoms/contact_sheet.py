@@ -18,7 +18,7 @@ WINDOWS = (  # title, modality, black and white
 
 
 def contact_sheet(path: str, seeds=SEEDS, spacing: float = 1.0) -> None:
-    """A figure: one column a patient, rows of planes and windows, radiological convention (R on the left)."""
+    """Save a figure with one column per patient and rows of planes and windows, in radiological convention."""
     import numpy as np
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""Smooth random fields and shapes: the alphabet that the anatomy is written in.
+"""Smooth random fields and shapes, from which the anatomy is built.
 
 Points are (3, ...) tensors of millimetres. A shape is a signed distance, negative inside.
 """
@@ -26,12 +26,12 @@ def sample_grid(grid: Tensor, points: Tensor, origin: Tensor, spacing: float, pa
 
 
 def length(v: Tensor) -> Tensor:
-    """Euclidean norm over the first axis; several times faster on a CPU than torch's norm over a strided axis."""
+    """Euclidean norm over the first axis; on a CPU several times faster than torch's norm over a strided axis."""
     return sum(c * c for c in v).sqrt()
 
 
 def smooth_noise(generator: torch.Generator, channels: int, size, scales: dict[float, float]) -> Tensor:
-    """Periodic Gaussian noise (channels, *size): independent fields {smoothing sigma in cells: std}, added up.
+    """Periodic Gaussian noise (channels, *size): the sum of independent fields {smoothing sigma in cells: std}.
 
     Drawn in one transform: white noise times the root of the summed power spectra.
     """
@@ -44,9 +44,9 @@ def smooth_noise(generator: torch.Generator, channels: int, size, scales: dict[f
 
 
 def banded_noise(generator: torch.Generator, channels: int, size, wavelength: float) -> Tensor:
-    """Periodic Gaussian noise (channels, *size), std 1, whose waves all have about this length in cells.
+    """Periodic Gaussian noise (channels, *size), std 1, with waves of about this length in cells.
 
-    Its positive parts are winding ridges of even width, as gyri are.
+    Its positive parts are winding ridges of even width, like gyri.
     """
     power = torch.exp(-((_frequency(size) * wavelength - 1) ** 2) / (2 * 0.22**2))
     return _coloured(generator, channels, power / power.mean())
@@ -64,9 +64,9 @@ def _coloured(generator: torch.Generator, channels: int, power: Tensor) -> Tenso
 
 
 class Noise:
-    """Periodic noise, mean 0 and standard deviation 1: calling it costs one trilinear look-up.
+    """Periodic noise with mean 0 and standard deviation 1; a call costs one trilinear look-up.
 
-    Channels 0 to 3 are smooth, channels FOLDS and FOLDS + 1 have one wavelength only.
+    Channels 0 to 3 are smooth; channels FOLDS and FOLDS + 1 have a single wavelength.
     """
 
     SIZE = 40
@@ -95,7 +95,7 @@ def diffeomorphism(generator: torch.Generator, scales: dict[float, float], devic
     """A smooth invertible displacement (3, X, Y, Z) in mm on the coarse box.
 
     A stationary velocity field, the sum of Gaussian fields {smoothing sigma mm: standard deviation mm}, is
-    integrated by scaling and squaring (Arsigny et al., MICCAI 2006), hence the map folds nowhere.
+    integrated by scaling and squaring (Arsigny et al., MICCAI 2006), so that the map never folds.
     """
     cells = {size / BOX_SPACING: std for size, std in scales.items()}
     velocity = smooth_noise(generator, 3, BOX_SIZE, cells)
@@ -152,7 +152,7 @@ def _coefficients(knots: tuple[tuple[float, float], ...]) -> tuple[float, ...]:
 
 
 def through(x: Tensor, knots: tuple[tuple[float, float], ...]) -> Tensor:
-    """The polynomial through two to four (x, value) knots; only to be trusted between the outer ones."""
+    """The polynomial through two to four (x, value) knots; valid only between the outer ones."""
     first, *rest = _coefficients(knots)
     value = torch.full_like(x, first)
     for c in rest:

@@ -1,4 +1,4 @@
-"""What a phantom patient may have beside its seed, and the scanner that sees it. Each option is declared here, once.
+"""The options of a phantom patient and of its scanner. Each is declared here, once.
 
 The command's options, the page's controls, links, titles, file names, printed commands, notices and error messages
 follow from the declaration; `volumes.make_patient` uses the value. This module loads without torch.
@@ -48,7 +48,7 @@ def _option(
 
 @frozen_config
 class PhantomOptions:
-    """What a phantom patient has beside its seed, and its scanner.
+    """What a phantom patient has that its seed does not determine, and its scanner.
 
     An optional number is a field of `build.Build` of the same name; where it is None, the seed draws it.
     """

@@ -1,4 +1,4 @@
-"""A patient: a build, a warp and textures, all from one generator; how it moves between scans; how it is defaced."""
+"""A patient: build, warp and textures from one generator; its motion between scans; and its defacing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ganlab.phantoms.template import load_template
 
 @dataclass(frozen=True)
 class Patient:
-    """Everything random about a head; `shares` evaluates it anywhere."""
+    """All random properties of a head; `shares` evaluates it at any point."""
 
     build: Build
     matrix: Tensor  # (3, 3): patient mm -> template mm before the warp
@@ -26,6 +26,7 @@ class Patient:
     noise: Noise
 
     def to_template(self, points: Tensor) -> Tensor:
+        """Points (3, ...) in the patient's RAS mm as template mm."""
         flat = points.reshape(3, -1)
         mapped = (self.matrix @ flat + self.offset[:, None]).reshape(points.shape)
         return displaced(mapped, self.displacement)
@@ -41,7 +42,7 @@ class Patient:
 
 
 def make_head(generator: torch.Generator, device="cpu") -> Patient:
-    """Draw a patient: adult size (a little below the template's, which is large), rotated by a few degrees."""
+    """Draw a patient of adult size (a little below the template's, which is large), rotated by a few degrees."""
     build = sample_build(generator)
     size = 1.125 + 0.018 * torch.randn((), generator=generator) + 0.018 * torch.randn(3, generator=generator)
     shear = 0.02 * torch.randn((3, 3), generator=generator)
@@ -59,10 +60,10 @@ def rotation(angles: Tensor) -> Tensor:
 
 
 def misaligned(patient: Patient, amount: float, generator: torch.Generator) -> Patient:
-    """The patient at another time: turned and shifted as a whole, and throat, jaw and neck bent by `amount` mm.
+    """The patient at another time: rotated and shifted as a whole, with throat, jaw and neck deformed by `amount` mm.
 
-    Scans of one patient agree in the skull to a millimetre or so after registration, and not in throat, mouth and neck
-    (Wolterink et al., SASHIMI 2017, figure 2). The local part grows from the skull base downwards.
+    After registration, scans of one patient agree in the skull within about a millimetre, but not in throat, mouth and
+    neck (Wolterink et al., SASHIMI 2017, figure 2). The local deformation increases from the skull base downwards.
     """
     turn = rotation(0.004 * amount * torch.randn(3, generator=generator)).to(patient.matrix)
     shift = 0.2 * amount * torch.randn(3, generator=generator)
@@ -78,7 +79,7 @@ def misaligned(patient: Patient, amount: float, generator: torch.Generator) -> P
 
 
 class Deface:
-    """Public scans lose the face: everything before a wobbly slanted plane, but never brain or skull vault."""
+    """Defacing as in public scans: removes everything anterior to a wavy oblique plane, but no brain or vault."""
 
     def __init__(self, generator: torch.Generator):
         def uniform(low: float, high: float) -> float:
@@ -88,7 +89,7 @@ class Deface:
         self.wobble, self.wave, self.margin = uniform(1, 9), uniform(20, 50), uniform(4, 12)
 
     def __call__(self, p: Tensor, patient: Patient) -> Tensor:
-        """Which of the points (3, ...) in template mm are cut away."""
+        """Which of the points (3, ...) in template mm are removed."""
         wobble = self.wobble * patient.noise(p, self.wave, 3)
         beyond = math.cos(self.angle) * (p[1] - self.front) - math.sin(self.angle) * (p[2] - self.top) + wobble
         beyond = torch.minimum(beyond, self.top + 14 - p[2])

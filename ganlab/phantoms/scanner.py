@@ -1,7 +1,7 @@
-"""From what tissues send to what a scanner stores: point spread, slices, bias, noise, and the streaks of metal.
+"""Acquisition: from signals of tissues to stored volumes, with point spread, slices, bias, noise and metal artefacts.
 
-Volumes are (X, Y, Z) float32 in RAS order with isotropic voxels of `spacing` mm. Every function leaves its input as it
-was, returns a new volume on the same grid, and depends on nothing random but `rng`. Widths are full widths at half
+Volumes are (X, Y, Z) float32 in RAS order with isotropic voxels of `spacing` mm. No function changes its input; each
+returns a new volume on the same grid, and `rng` is the only source of randomness. Widths are full widths at half
 maximum (FWHM) in mm.
 """
 
@@ -24,26 +24,20 @@ TRUNCATE = 3.0  # standard deviations at which a kernel ends
 
 @dataclass(frozen=True)
 class Scanner:
-    """How an MR and a CT scanner see.
+    """How MR and CT are acquired."""
 
-    noise: std of each MR channel (real, imaginary), relative to a signal of 1. bias: strength of the receive field,
-    std of its logarithm at the edge of the volume. point_spread, slice_thickness: mm, MR, slices axial; slices no
-    thicker than a voxel are a 3-D acquisition. gamma: exponent of the magnitude, 1 for a linear scanner.
-    fat_suppressed: for mr_signals. ct_noise: std in HU. ct_kernel: FWHM of the reconstruction kernel in mm.
-    """
-
-    noise: float = 0.018
-    bias: float = 0.12
-    point_spread: float = 1.0
-    slice_thickness: float = 0.0
-    gamma: float = 1.0
+    noise: float = 0.018  # std of each MR channel (real, imaginary), relative to a signal of 1
+    bias: float = 0.12  # MR receive field: std of its logarithm at the edge of the volume
+    point_spread: float = 1.0  # mm, MR
+    slice_thickness: float = 0.0  # mm, MR, axial; a 3-D acquisition if no thicker than a voxel
+    gamma: float = 1.0  # exponent of the MR magnitude; 1 is linear
     fat_suppressed: bool = False
-    ct_noise: float = 6.0
-    ct_kernel: float = 1.4
+    ct_noise: float = 6.0  # HU, std
+    ct_kernel: float = 1.4  # mm, FWHM of the reconstruction kernel
 
 
 SCANNERS = {  # their labels are in options.py
-    "research": Scanner(),  # 3-D, quiet
+    "research": Scanner(),  # 3-D, low noise
     "fat-suppressed": Scanner(noise=0.025, gamma=1.4, fat_suppressed=True),  # water excitation, high contrast
     "clinical": Scanner(noise=0.03, bias=0.18, slice_thickness=4.0, ct_noise=8.0),  # 1 x 1 x 4 mm
     "noisy": Scanner(noise=0.06, bias=0.35, point_spread=1.4, ct_noise=14.0, ct_kernel=1.1),  # an old coil and tube
@@ -54,8 +48,8 @@ def acquire_mr(signal: np.ndarray, spacing: float, scanner: Scanner, rng: np.ran
     """MR magnitude in arbitrary units (a signal of 1 is stored as 800) from signals such as mr_signals gives.
 
     Noise is Rician: the magnitude of a signal with Gaussian noise in both channels (Gudbjartsson and Patz, MRM 34:910,
-    1995), in air std sqrt(pi / 2). Slices thicker than a voxel are measured with their own noise and then interpolated
-    linearly to the grid, as a viewer or a reslicing program does.
+    1995), in air std sqrt(pi / 2). Slices thicker than a voxel get their own noise and are then interpolated linearly
+    to the grid, as by a viewer.
     """
     depth = max(1, round(scanner.slice_thickness / spacing))
     image = thick_slices(blur(signal, scanner.point_spread / spacing), depth)
@@ -89,10 +83,10 @@ def acquire_ct(
     rng: np.random.Generator,
     metal: np.ndarray | None = None,
 ) -> np.ndarray:
-    """CT in whole HU from -1024 to 3071, as float32, from the HU of tissues and the share of metal in each voxel.
+    """CT in integer HU from -1024 to 3071, as float32, from the HU of tissues and the share of metal in each voxel.
 
-    Quantum noise passes through the reconstruction kernel as the object does, and so is as correlated as the image is
-    sharp. Axial slices with metal get its streaks.
+    Quantum noise passes through the reconstruction kernel like the object, so that its correlation matches the image's
+    sharpness. Axial slices with metal get streaks.
     """
     kernel = scanner.ct_kernel / spacing
     image = noise_before_blur(hu.shape, scanner.ct_noise, kernel, rng)
@@ -107,10 +101,10 @@ def acquire_ct(
 
 
 def acquire_fa(fa: np.ndarray, spacing: float, scanner: Scanner, rng: np.random.Generator) -> np.ndarray:
-    """FA in 0..1 as 2 mm diffusion voxels see it, after interpolation to the grid.
+    """FA in 0..1 from diffusion voxels of 2 mm, interpolated to the grid.
 
-    Noise scales with the MR scanner's and, since it makes the eigenvalues unequal, never lets FA fall to zero in
-    tissue (Pierpaoli and Basser, MRM 36:893, 1996). Where FA is exactly 0 nothing was fitted, and it stays 0.
+    Noise scales with that of the MR scanner. Since it makes eigenvalues unequal, FA never falls to zero in tissue
+    (Pierpaoli and Basser, MRM 36:893, 1996). Where FA is exactly 0 no tensor was fitted, and it stays 0.
     """
     std = scanner.noise * 1.5  # after averaging over the directions: 0.03 in FA at an SNR of 50
     voxel = DIFFUSION_VOXEL / spacing
@@ -125,7 +119,7 @@ def acquire_fa(fa: np.ndarray, spacing: float, scanner: Scanner, rng: np.random.
 def acquire_pet(uptake: np.ndarray, spacing: float, rng: np.random.Generator) -> np.ndarray:
     """PET uptake relative to white matter, through a 4.5 mm point spread (HRRT to clinical: 2.5 to 6 mm).
 
-    Counts are Poisson's, so the noise grows with the root of the uptake; reconstruction correlates it as the image.
+    Counts are Poisson-distributed, so noise grows with the square root of the uptake; reconstruction correlates it.
     """
     spread = PET_SPREAD / spacing
     image = noise_before_blur(uptake.shape, PET_NOISE, spread, rng)
@@ -136,14 +130,14 @@ def acquire_pet(uptake: np.ndarray, spacing: float, rng: np.random.Generator) ->
 
 
 def blur(volume: np.ndarray, width: float) -> np.ndarray:
-    """A Gaussian point spread of FWHM `width` voxels, reflected at the edges; the mean stays what it was."""
+    """A Gaussian point spread of FWHM `width` voxels, reflected at the edges, which preserves the mean."""
     from scipy import ndimage
 
     return ndimage.gaussian_filter(volume, width * SIGMA, truncate=TRUNCATE)
 
 
 def noise_before_blur(shape: tuple[int, ...], std: float, width: float, rng: np.random.Generator) -> np.ndarray:
-    """White Gaussian noise whose standard deviation is std once it has been through blur(noise, width)."""
+    """White Gaussian noise whose standard deviation after blur(noise, width) is std."""
     sigma = width * SIGMA
     x = np.arange(-int(TRUNCATE * sigma + 0.5), int(TRUNCATE * sigma + 0.5) + 1)
     kernel = np.exp(-0.5 * (x / sigma) ** 2)
@@ -164,7 +158,7 @@ def thick_slices(volume: np.ndarray, depth: int) -> np.ndarray:
 def between_slices(slices: np.ndarray, depth: int, count: int) -> np.ndarray:
     """(X, Y, count) voxels, linear between the centres of slices `depth` voxels thick, constant beyond the last.
 
-    The mean over the volume is that of the slices where count is a multiple of depth.
+    The volume keeps the slices' mean if count is a multiple of depth.
     """
     if depth == 1:
         return slices
@@ -189,18 +183,18 @@ WATER = np.array([0.268, 0.206, 0.184, 0.171])
 ALLOY = np.array([28.6, 9.5, 4.7, 2.9])
 PHOTONS = 3e5  # per ray and view, before the head
 VIEWS = 360  # over half a turn
-VISIBLE_METAL = 0.05  # share of a voxel below which metal is too little for a streak
+VISIBLE_METAL = 0.05  # share of a voxel below which metal makes no streaks
 
 
 def metal_streaks(hu: np.ndarray, metal: np.ndarray, spacing: float, rng: np.random.Generator) -> np.ndarray:
     """What metal adds to the HU of axial slices (X, Y, N): itself, beam hardening and photon starvation.
 
-    Parallel rays are projected through tissue (as water of its density) and metal. What a scanner logs of them,
+    Parallel rays are projected through tissue (as water of its density) and metal. The log signal of a scanner,
 
         p = -ln(Poisson(I sum_E s_E exp(-w_E L_water - m_E L_metal)) / I),
 
-    less the same without metal, is what metal adds to each ray that meets it, and filtered back-projection, being
-    linear, makes of it what metal adds to the image (De Man et al., IEEE Trans Nucl Sci 46:691, 1999; reconstruction:
+    minus the same without metal, is what metal adds to each ray. Filtered back-projection is linear and turns it into
+    what metal adds to the image (De Man et al., IEEE Trans Nucl Sci 46:691, 1999; reconstruction:
     Kak and Slaney, Principles of Computerized Tomographic Imaging, 1988, section 3.3).
     """
     shape = hu.shape
@@ -228,7 +222,7 @@ def metal_streaks(hu: np.ndarray, metal: np.ndarray, spacing: float, rng: np.ran
 def parallel_rays(shape: tuple[int, int], angle: float, bins: int):
     """(pixels, bins) sparse: each pixel's share in the two rays nearest it, one pixel apart, seen at an angle.
 
-    Its transpose projects, itself it back-projects.
+    Its transpose projects; the matrix itself back-projects.
     """
     from scipy.sparse import csr_array
 

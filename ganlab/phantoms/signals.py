@@ -1,8 +1,8 @@
-"""MR signal equations, and the signal of every tissue under the sequences of a head protocol.
+"""MR signal equations, and the signal of every tissue in the sequences of a head protocol.
 
-The equations take numbers or tensors that broadcast, times in ms and flip angles in degrees, and return transverse
-magnetisation at the echo, relative to the equilibrium magnetisation of water. Signals are real and signed: magnitude
-is taken by the scanner, after tissues have been mixed in a voxel.
+The equations take numbers or tensors that broadcast, times in ms and flip angles in degrees, and return the transverse
+magnetisation at the echo relative to the equilibrium magnetisation of water. Signals are real and signed: the scanner
+takes the magnitude after tissues are mixed in a voxel.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def decay(time: Numbers, constant: Numbers) -> Tensor:
 def spoiled_gradient_echo(t1: Numbers, t2: Numbers, pd: Numbers, tr: float, te: float, flip: float) -> Tensor:
     """pd sin a (1 - E1) / (1 - E1 cos a) exp(-te / t2), E1 = exp(-tr / t1) (Ernst and Anderson, 1966).
 
-    Largest at the Ernst angle, cos a = E1. The decay is T2*: with the few ms of te used here T2 is within some per
-    cent of it in the brain, so the tables' T2 serves.
+    Largest at the Ernst angle, cos a = E1. The decay is T2*, which at the short te used here is within a few per cent
+    of T2 in the brain, so the tables' T2 is used.
     """
     a, e1 = math.radians(flip), decay(tr, t1)
     return pd * math.sin(a) * (1 - e1) / (1 - e1 * math.cos(a)) * decay(te, t2)
@@ -85,7 +85,7 @@ def magnetisation_prepared(
 
 
 FIELDS = {1.5: "15", 3.0: "3"}  # tesla -> suffix of the table's columns
-SEQUENCES = {  # ms and degrees, as head protocols have them
+SEQUENCES = {  # ms and degrees, as in head protocols
     1.5: {  # t1: the spoiled gradient echo of the MNI and ICBM scans (Mazziotta et al., Phil Trans B 356:1293, 2001)
         "t1": (spoiled_gradient_echo, {"tr": 18.0, "te": 10.0, "flip": 30.0}),
         "t2": (spin_echo, {"tr": 5000.0, "te": 100.0}),
@@ -110,13 +110,13 @@ def mr_signals(modality: str, field: float = 3.0, device="cpu", fat_suppressed: 
 
     The brightest of fluid, grey and white matter is 1: white matter for t1, grey for flair, fluid for t2 and pd.
     Blood in vessels leaves the slice between the pulses of a spin echo and gives no signal there (flow void: Bradley
-    and Waluch, Radiology 154:443, 1985). Fat suppression takes the table's lipid share away. Raises InputError for
-    another modality or field.
+    and Waluch, Radiology 154:443, 1985). Fat suppression removes the table's lipid share. Raises InputError for another
+    modality or field.
     """
     if field not in FIELDS:
-        raise InputError(f"Field {field} T has no relaxation times here; choose 1.5 or 3.")
+        raise InputError(f"There are no relaxation times for {field} T; choose 1.5 or 3.")
     if modality not in SEQUENCES[field]:
-        raise InputError(f'Modality "{modality}" is no MR sequence here; choose from {", ".join(SEQUENCES[field])}.')
+        raise InputError(f'Modality "{modality}" is not an MR sequence; choose from {", ".join(SEQUENCES[field])}.')
     equation, timing = SEQUENCES[field][modality]
     pd = table("pd") * (1 - table("lipid")) if fat_suppressed else table("pd")
     signal = equation(table(f"t1_{FIELDS[field]}"), table(f"t2_{FIELDS[field]}"), pd, **timing)

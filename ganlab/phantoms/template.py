@@ -1,4 +1,4 @@
-"""The MNI152 tissue maps that nilearn carries, and the distance from their intracranial hull.
+"""The MNI152 tissue maps from nilearn's package, and the distance from their intracranial hull.
 
 ICBM 152 nonlinear 2009a (Fonov et al., NeuroImage 47:S102, 2009), 1 mm, RAS.
 """
@@ -30,13 +30,15 @@ class Template(NamedTuple):
     hull_origin: Tensor
 
     def grey_white(self, points: Tensor) -> Tensor:
+        """(2, ...) probability of grey and white matter at points (3, ...) mm."""
         return sample_grid(self.tissue, points, self.origin, 1.0, padding="zeros")
 
     def distance(self, points: Tensor) -> Tensor:
+        """(...) mm from the intracranial hull at points (3, ...) mm, negative inside."""
         return sample_grid(self.hull, points, self.hull_origin, HULL_SPACING)[0]
 
 
-def _carried(name: str) -> tuple[np.ndarray, np.ndarray]:
+def _packaged(name: str) -> tuple[np.ndarray, np.ndarray]:
     """(probability map, affine) of a file inside nilearn's package; importing nilearn itself would take seconds."""
     package = Path(importlib.util.find_spec("nilearn").submodule_search_locations[0])
     image = nib.load(package / "datasets" / "data" / f"mni_icbm152_{name}_tal_nlin_sym_09a_converted.nii.gz")
@@ -45,12 +47,12 @@ def _carried(name: str) -> tuple[np.ndarray, np.ndarray]:
 
 @lru_cache(maxsize=1)
 def _arrays() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    (grey, affine), (white, _) = _carried("gm"), _carried("wm")
+    (grey, affine), (white, _) = _packaged("gm"), _packaged("wm")
     tissue = np.stack([grey, white])
     origin = affine[:3, 3].astype(np.float32)
 
     # The hull: grey and white matter with sulci, ventricles and the subarachnoid space closed, on a wider 2 mm grid.
-    # Distances up to 9 mm are all that closing needs, so it runs on the brain's box; the signed distance needs all.
+    # Closing needs distances of at most 9 mm, so it runs on the brain's box; the signed distance needs the whole grid.
     margin = 8
     inside = np.pad((tissue.sum(0) > 0.4)[::2, ::2, ::2], margin)
     outside = ndimage.distance_transform_edt(~inside, sampling=HULL_SPACING)
@@ -68,7 +70,7 @@ def _arrays() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 @lru_cache(maxsize=2)
 def load_template(device: str = "cpu") -> Template:
-    """The maps as tensors; the first call takes a few seconds and about 0.2 GB, later calls nothing."""
+    """The maps as tensors. The first call takes a few seconds and about 0.2 GB; later calls are cached."""
     tissue, origin, hull = _arrays()
     return Template(
         torch.from_numpy(tissue).to(device),

@@ -1,9 +1,9 @@
-"""What the phantom is made of: one row per tissue, with what each scanner sees of it.
+"""The tissues of the phantom: CT number (HU), relaxation times, diffusion and uptake, one row for each tissue.
 
 hu      CT number at 120 kVp, HU. Bone, fat, muscle, skin, cartilage: Schneider et al., Phys Med Biol 45:459, 2000;
         brain, blood and fluids: Bushberg et al., The Essential Physics of Medical Imaging, 3rd ed., 2012, and Prokop
         and Galanski, Spiral and Multislice CT of the Body, 2003; teeth: Reshetnikov et al., JMIRx Med 5:e56759, 2024;
-        petrous bone a little below its otic capsule, 2000 (Kawase et al., Eur Radiol 16:1367, 2006). Metal is stored
+        petrous bone a little below the otic capsule's 2000 (Kawase et al., Eur Radiol 16:1367, 2006). Metal is stored
         at the top of the 12-bit scale.
 t1, t2  relaxation times in ms at 1.5 T (_15) and 3 T (_3). White and grey matter: T1 at 3 T Wansapura et al., JMRI
         9:531, 1999, at 1.5 T Wright et al., MAGMA 21:121, 2008; T2 Stanisz et al., MRM 54:507, 2005, also for flowing
@@ -12,17 +12,17 @@ t1, t2  relaxation times in ms at 1.5 T (_15) and 3 T (_3). White and grey matte
         2013. Tumour and oedema: Bottomley et al., Med Phys 14:1, 1987, and Oh et al., JMRI 21:701, 2005; plaques:
         Larsson et al., MRM 11:337, 1989; bleeding: Bradley, Radiology 189:15, 1993 (early subacute: methaemoglobin
         within red cells, T1 and T2 both short).
-pd      proton density that a scanner can see, relative to water: Whittall et al., MRM 37:34, 1997, for the brain; of
-        fat the main spectral line, 70 % (Hamilton et al., NMR Biomed 24:784, 2011), a fifth of which is lost since the
+pd      visible proton density relative to water: Whittall et al., MRM 37:34, 1997, for the brain; of
+        fat the main spectral peak, 70 % (Hamilton et al., NMR Biomed 24:784, 2011), a fifth of which is lost since the
         other lines beat against it.
-lipid   share of pd that is fat and goes when fat is suppressed; marrow: Kugel et al., JMRI 13:263, 2001.
+lipid   share of pd that is fat, removed by fat suppression; marrow: Kugel et al., JMRI 13:263, 2001.
 md, fa  mean diffusivity in 1e-3 mm2/s and fractional anisotropy of the tissue itself, without tracts: Pierpaoli et
         al., Radiology 201:637, 1996; lesions: Lu et al., AJNR 24:937, 2003, and Werring et al., Neurology 52:1626,
         1999; muscle: Damon et al., MRM 48:97, 2002.
 pet     uptake of a myelin tracer relative to white matter: Stankoff et al., Ann Neurol 69:673, 2011, and Bodini et
         al., Ann Neurol 79:726, 2016; outside the brain chosen low, since none is published.
 
-Where no measurement is known, the comment beside the row says what was chosen.
+Where no measurement is known, the comment beside the row says how the value was chosen.
 """
 
 from __future__ import annotations

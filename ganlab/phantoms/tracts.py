@@ -22,20 +22,20 @@ from ganlab.phantoms.tract_atlas import TRACTS, Tract
 
 AXIAL, RADIAL = 1.6, 0.25  # 1e-3 mm2/s, along and across a coherent tract (Pierpaoli et al., Radiology 201:637, 1996)
 SHORT_FIBRES = 0.4  # coherence of the fibres between tracts and cortex
-# mm: the middle of the brainstem, whose fibres the template's map takes for grey matter by half, and its radius
+# mm: the axis of the brainstem, whose fibres the template's map half takes for grey matter, and its radius
 BRAINSTEM, STEM_RADIUS = ((0.0, -18.0, -8.0), (0.0, -42.0, -62.0)), 15.0
 WALL = 0.03  # /mm: slope of the white-matter map that counts as its wall
-REACH = 1.8  # radii: where a tract ends
-CORE = 0.8  # radii: what bears a tract's name
+REACH = 1.8  # radii: the extent of a tract
+CORE = 0.8  # radii: the part that is labelled with the tract's name
 STEP = 1.0  # mm between the points of a strand and between the strands of a sheet
 SPACING = 1.5  # mm
 LOW, HIGH = (-78.0, -111.0, -73.5), (78.0, 78.0, 84.0)  # mm: the template's brain
 COMPONENTS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
-MIRROR = (1, 1, 1, -1, -1, 1)  # what x -> -x does to the components
+MIRROR = (1, 1, 1, -1, -1, 1)  # signs of the components under x -> -x
 
 
 class TractField(NamedTuple):
-    """What the tracts make of pure white matter; partial volume is left to `voxel_fa`."""
+    """Diffusion in pure white matter; `voxel_fa` adds partial volume."""
 
     tensor: Tensor  # (6, X, Y, Z) float32: diffusion tensor, 1e-3 mm2/s
     core: Tensor  # (X, Y, Z) uint8: 1 + index into TRACTS of the nearest tract's core, or 0
@@ -43,7 +43,7 @@ class TractField(NamedTuple):
     spacing: float
 
     def at(self, points: Tensor) -> Tensor:
-        """Tensor (6, ...) at points (3, ...) in template mm; beyond the grid that of its border."""
+        """Tensor (6, ...) at points (3, ...) in template mm; beyond the grid the value at its border."""
         return sample_grid(self.tensor, points, self.origin, self.spacing)
 
     def label(self, points: Tensor) -> Tensor:
@@ -56,7 +56,7 @@ class TractField(NamedTuple):
 
 @lru_cache(maxsize=2)
 def load_tracts(device: str = "cpu") -> TractField:
-    """The field as tensors; the first call takes a second beside the template's and 80 MB, later calls nothing."""
+    """The field as tensors. The first call takes a second and 80 MB besides the template; later calls are cached."""
     orientation, core = _arrays()
     return TractField(
         torch.from_numpy(diffusion(orientation)).to(device),
@@ -89,15 +89,14 @@ def _anisotropy(deviator2: Tensor, mean: Tensor) -> Tensor:
 def voxel_fa(shares: Tensor, points: Tensor, field: TractField) -> Tensor:
     """FA (...) of voxels with tissue shares (tissues, ...) at points (3, ...) in template mm.
 
-    The voxel's tensor is the sum of share times tissue tensor, so that partial volume lowers FA by itself. White matter
-    brings the field's tensor, and so does what the template calls grey in the brainstem. What is anisotropic in the
-    other tissues (cortex, muscle, noise) and in white matter without a tract lies in directions of its own, hence its
-    deviator adds to the field's in quadrature.
+    The voxel's tensor is the sum of tissue tensors weighted by their shares, so that partial volume lowers FA. White
+    matter has the field's tensor, as has what the template calls grey in the brainstem. Anisotropy of other tissues
+    (cortex, muscle) and of white matter without a tract has directions of its own, so its deviator adds in quadrature.
     """
     flat, where = shares.reshape(len(shares), -1), points.reshape(3, -1)
     fa, md = table("fa", shares.device), table("md", shares.device)
     fa[INDEX["white matter"]] = fa[INDEX["grey matter"]]
-    deviator = md * fa * (3 / (1.5 - fa**2)).sqrt()  # the norm that gives a tensor of this mean this FA
+    deviator = md * fa * (3 / (1.5 - fa**2)).sqrt()  # norm of a deviator with this FA at this mean diffusivity
     deviator2, mean = (deviator @ flat) ** 2, md @ flat
     white = flat[INDEX["white matter"]] + in_brainstem(where) * flat[INDEX["grey matter"]]
     some = (white > 1e-3).nonzero()[:, 0]
@@ -107,7 +106,7 @@ def voxel_fa(shares: Tensor, points: Tensor, field: TractField) -> Tensor:
 
 
 def in_brainstem(points: Tensor) -> Tensor:
-    """(...) 1 in the brainstem, 0 beyond, over 4 mm, at points (3, ...) in template mm."""
+    """(...) 1 in the brainstem, falling to 0 over 4 mm, at points (3, ...) in template mm."""
     top, bottom = points.new_tensor(BRAINSTEM)
     along, from_top = bottom - top, points - top.view(-1, *[1] * (points.dim() - 1))
     share = (torch.tensordot(along, from_top, 1) / (along @ along)).clamp(0, 1)
@@ -118,8 +117,8 @@ def in_brainstem(points: Tensor) -> Tensor:
 def tract_means(fa: Tensor, points: Tensor, field: TractField, threshold: float = 0.2) -> dict[str, float]:
     """Mean FA of each tract's core, both sides together, over voxels (...) at points (3, ...) in template mm.
 
-    Voxels below the threshold count as grey matter or fluid, as is the custom (Smith et al., NeuroImage 31:1487, 2006).
-    A tract that no voxel meets has no entry.
+    Voxels below the threshold count as grey matter or fluid, as is customary (Smith et al., NeuroImage 31:1487, 2006).
+    A tract without voxels has no entry.
     """
     label = (field.label(points) * (fa >= threshold)).reshape(-1).long()
     count = torch.bincount(label, minlength=len(TRACTS) + 1)
@@ -128,7 +127,7 @@ def tract_means(fa: Tensor, points: Tensor, field: TractField, threshold: float 
 
 
 def diffusion(orientation: np.ndarray) -> np.ndarray:
-    """Diffusion tensors (6, ...) of orientation tensors (6, ...): all of one mean, anisotropic as the fibres are."""
+    """Diffusion tensors (6, ...) of equal mean diffusivity from orientation tensors (6, ...)."""
     tensor = (AXIAL - RADIAL) * orientation
     tensor[:3] += (AXIAL + 2 * RADIAL) / 3 - tensor[:3].sum(0) / 3
     return tensor
@@ -138,8 +137,8 @@ def diffusion(orientation: np.ndarray) -> np.ndarray:
 def _arrays() -> tuple[np.ndarray, np.ndarray]:
     """Orientation tensors (6, X, Y, Z), the mean of coherence * outer(tangent, tangent), and cores (X, Y, Z).
 
-    Tracts share a voxel in proportion to their densities, which lowers the anisotropy where they cross; what they leave
-    goes to the short fibres.
+    Tracts share a voxel in proportion to their densities, which lowers anisotropy where they cross; short fibres fill
+    the rest.
     """
     axes = [np.arange(a, b + SPACING / 2, SPACING, dtype=np.float32) for a, b in zip(LOW, HIGH, strict=True)]
     size = tuple(map(len, axes))
@@ -152,7 +151,7 @@ def _arrays() -> tuple[np.ndarray, np.ndarray]:
         u = (REACH - distance) / (2 * REACH - 2)
         weight = np.where(u < 1, u * u * (3 - 2 * u), 1)  # a smooth step, 1/2 at the radius
         if _crosses(tract):
-            weight[axes[0][cell[0]] == 0] /= 2  # the mirror image brings the other half
+            weight[axes[0][cell[0]] == 0] /= 2  # the mirror image adds the other half
         density[cell] += weight
         orientation[(slice(None), *cell)] += weight * _outer(tangent)
         closer = distance < nearest[cell]
@@ -193,7 +192,7 @@ def fibres(tract: Tract) -> tuple[np.ndarray, np.ndarray]:
     arc = np.append(0.0, np.linalg.norm(np.diff(nodes, axis=1), axis=2).mean(0).cumsum())
     stations = np.linspace(0, arc[-1], int(arc[-1] / STEP) + 1)
     coherence = np.interp(stations, np.linspace(0, arc[-1], len(tract.coherence)), tract.coherence)
-    if _crosses(tract):  # the other half makes it smooth in the midline
+    if _crosses(tract):  # with the other half it is smooth at the midline
         nodes = np.concatenate([nodes[:, :0:-1] * (-1, 1, 1), nodes], axis=1)
         arc = np.concatenate([-arc[:0:-1], arc])
     along = _spline(arc, nodes, axis=1)
@@ -215,10 +214,10 @@ def _crosses(tract: Tract) -> bool:
 
 
 def _short_fibres(axes) -> np.ndarray:
-    """Directions (3, X, Y, Z) of the fibres without a name: towards the surface, along the blade of a gyrus.
+    """Directions (3, X, Y, Z) of unnamed fibres: towards the surface, along the white matter of a gyrus.
 
-    In crowns and under sulci, where the wall of the white matter faces the surface, they fan out or turn into U-fibres:
-    the vector is short there.
+    In crowns and below sulci, where the wall of the white matter faces the surface, they fan out or turn into U-fibres,
+    and the vector is short.
     """
     grid = torch.from_numpy(np.stack(np.meshgrid(*axes, indexing="ij")))
     template = load_template()

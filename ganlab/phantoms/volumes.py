@@ -51,7 +51,7 @@ def make_patient(
     myelin-like uptake, white matter = 1; labels: uint8 index into LABELS, the tissue that covers most of the voxel. At
     1 mm: 192 x 240 x 240 voxels. The same request gives the same bytes on a CPU.
 
-    options: what the patient has beside its seed, and the scanner; changes: fields of PhantomOptions by keyword, as in
+    options: what the seed does not determine, and the scanner; changes: fields of PhantomOptions by keyword, as in
     `make_patient(7, lesion="tumour", misalign=3)`. By keyword, `lesion` may also be a Lesion of given places and sizes,
     and `scanner` a Scanner.
 
@@ -199,7 +199,7 @@ def brain_fa(shares: Tensor, head: Head) -> Tensor:
 
 
 def stream(seed: int, k: int) -> torch.Generator:
-    """The k-th generator of a seed beside the head's own."""
+    """The k-th generator of a seed besides the head's own."""
     state = np.random.SeedSequence([int(seed), k]).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(state >> np.uint64(1)))
 

@@ -1,4 +1,4 @@
-"""The controls of a phantom patient beside its seed, one for each option that `PhantomOptions` puts on the page."""
+"""The controls of a phantom patient: one for each option that `PhantomOptions` puts on the page."""
 
 from __future__ import annotations
 

@@ -157,9 +157,9 @@ def _read_folder(folder: Path, name: str, modality: str) -> Volume:
     if volumes:
         return _read_file(volumes[0], f"{quoted(volumes[0])} in {name}", modality)
     if "packed" in found:
-        raise InputError(f"{name} holds no volume but what is packed again, {listed(found['packed'])}: unpack it.")
+        raise InputError(f"{name} holds no volume, only packed files, {listed(found['packed'])}: unpack them.")
     if "damaged" in found:
-        raise InputError(f"{name} holds no volume but what is damaged, {listed(found['damaged'])}: copy it again.")
+        raise InputError(f"{name} holds no volume, only damaged files, {listed(found['damaged'])}: copy them again.")
     raise InputError(f"{name} holds no image volume: give {KNOWN}.")
 
 

@@ -1,7 +1,7 @@
 """The head as a list of parts, painted front to back like a picture.
 
 Positions follow the MNI152 template and its standard fiducials (nasion 0, 85, -40; preauricular points +-83, -20, -65)
-and an anatomy atlas (Gray's Anatomy, 41st ed.); sizes are adult means, varied by the patient and by a diffeomorphism.
+and an anatomy atlas (Gray's Anatomy, 41st ed.); sizes are adult means, varied by the patient's build and warp.
 """
 
 from __future__ import annotations
@@ -11,23 +11,22 @@ from functools import partial
 
 from torch import Tensor
 
-from ganlab.phantoms.head import brain, eyes, face, mouth, neck, nose, skin, skull, spine
-from ganlab.phantoms.head import pathology as findings
+from ganlab.phantoms.head import brain, eyes, face, mouth, neck, nose, pathology, skin, skull, spine
 from ganlab.phantoms.head.points import Head, Part, dura
 from ganlab.phantoms.tissues import INDEX, NAMES
 
 FACE_TOP = 15.0  # mm; no face, air space or spine above this height
 
-BASE = (skull.petrous, skull.sella)  # earlier covers later
+BASE = (skull.petrous, skull.sella)  # earlier parts cover later ones
 BRAIN = (
-    findings.lesion,
+    pathology.lesion,
     brain.meninges,
     brain.brain,
 )
 FACE = (  # below FACE_TOP
     skin.ears,
     eyes.eyes,
-    findings.fillings,
+    pathology.fillings,
     mouth.teeth,
     nose.nose,
     neck.throat,
@@ -37,7 +36,7 @@ FACE = (  # below FACE_TOP
     mouth.mouth,
 )
 COVER = (
-    findings.bone_flap,
+    pathology.bone_flap,
     skull.braincase,
     face.face_bones,
     skin.layers,
@@ -49,7 +48,7 @@ COVER = (
 
 
 def head(h: Head) -> Iterator[Part]:
-    """Every part, front to back; brain only within the dura, face and neck only where there can be some."""
+    """Every part, front to back; the brain only within the dura, face and neck only below FACE_TOP."""
     yield "background", 1 - h.cover(h.once(skin.surface))
     low = h.near(z=(-999, FACE_TOP))
     if low:
@@ -67,14 +66,14 @@ def painted(parts, h: Head) -> Iterator[Part]:
 def paint(parts: Iterator[Part], shares: Tensor, where: Tensor) -> None:
     """Composite parts, front to back, into columns `where` (n,) of tissue shares (tissues, N), which then sum to 1.
 
-    What no part covers is background.
+    The remainder is background.
     """
-    mixed, light = {"background": 0.0}, 1.0  # light: what still shines through
+    mixed, transparency = {"background": 0.0}, 1.0  # transparency of the parts in front
     for tissue, alpha in parts:
-        alpha = alpha * light
+        alpha = alpha * transparency
         mixed[tissue] = mixed.get(tissue, 0.0) + alpha
-        light = light - alpha
-    mixed["background"] = mixed["background"] + light
+        transparency = transparency - alpha
+    mixed["background"] = mixed["background"] + transparency
     for tissue, share in mixed.items():
         shares[INDEX[tissue], where] = share
 

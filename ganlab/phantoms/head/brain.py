@@ -1,7 +1,7 @@
 """Brain, meninges and fluid spaces, from the MNI152 tissue maps.
 
-The maps are averages of 152 brains. What they leave open, the patient decides: where sulci run, how wide they and the
-ventricles are. Falx, tentorium and sinuses: Gray's Anatomy, 41st ed., ch. 26 and 27.
+The maps are averages of 152 brains. They leave open where sulci run and how wide sulci and ventricles are, which varies
+between patients. Falx, tentorium and sinuses: Gray's Anatomy, 41st ed., ch. 26 and 27.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FOLD = 15.0  # mm from gyrus to gyrus at the surface
 
 
 def ventricular(h: Head) -> Tensor:
-    """Points (3, N) of the template to look up: the lateral ventricles widen about their axis, all else gives way."""
+    """Points (3, N) to look up in the template: the lateral ventricles widen about their axis and displace the rest."""
     if not h.near(x=(0, 65), y=(-90, 70), z=(-40, 65)):
         return pushed(h.p, h.build.lesion)
     x, y = h.x, h.y
@@ -35,7 +35,7 @@ def ventricular(h: Head) -> Tensor:
 
 
 def maps(h: Head) -> Tensor:
-    """(2, N) the template's grey and white matter."""
+    """(2, N) grey and white matter of the template."""
     return h.template.grey_white(h.once(ventricular))
 
 
@@ -45,7 +45,7 @@ def brain(h: Head) -> Iterator[Part]:
     inside = h.cover(hull)
     grey, white = h.once(maps)
     fluid = (1 - grey - white).clamp(0, 1)
-    if h.near(x=(0, 32), y=(-60, 5), z=(-95, 14)):  # the maps call its fibres grey, since so many cross
+    if h.near(x=(0, 32), y=(-60, 5), z=(-95, 14)):  # the maps call its crossing fibres grey
         share = 0.65 * grey * torch.sigmoid(8 * (1 - h.once(stem)))
         grey, white = grey - share, white + share
     gyrus = folding(h)
@@ -56,10 +56,10 @@ def brain(h: Head) -> Iterator[Part]:
             (fluid * h.build.atrophy + 1e-4) * torch.exp(-1.3 * gyrus),
         ]
     ).clamp_min(1e-5)
-    # Sharpening undoes the averaging, but not where a nucleus really lies between grey and white.
+    # Sharpening undoes the averaging, except where a nucleus really is between grey and white.
     weights = weights ** (1 + (h.build.sharpness - 1) * (1 - h.once(core)))
     grey, white, fluid = weights / weights.sum(0)
-    if h.near(z=(-999, -55)):  # the template ends in the medulla, the cord goes on
+    if h.near(z=(-999, -55)):  # the template ends in the medulla, the cord continues
         medulla = ((h.z < -58) & (h.once(cord_distance) < 1.5)).to(h.z.dtype)
         white = torch.maximum(white, 0.8 * medulla)
         grey = grey * (1 - medulla)
@@ -70,8 +70,8 @@ def brain(h: Head) -> Iterator[Part]:
 
 
 def folding(h: Head) -> Tensor:
-    """Log odds of gyrus against sulcus: ridges of even width, upright on the surface of each hemisphere; in the
-    cerebellum folia, leaves that open like a fan from its white core (Arbor vitae)."""
+    """Log odds of gyrus against sulcus: ridges of even width, perpendicular to the surface of each hemisphere; in the
+    cerebellum folia that fan out from its white core (arbor vitae)."""
     x, y, z = h.p
     side = torch.where(x < 0, -1.0, 1.0)
     centre = torch.stack([22 * side, y.clamp(-45, 35), torch.full_like(z, 8.0)])
@@ -87,7 +87,7 @@ def folding(h: Head) -> Tensor:
 
 
 def stem(h: Head) -> Tensor:
-    """The brainstem, about: 1 on the surface of an ellipsoid around it, 0 in its middle."""
+    """The approximate brainstem: 1 on the surface of an ellipsoid around it, 0 at its centre."""
     return length((h.m - h.m.new_tensor((0.0, -27.0, -34.0))[:, None]) / h.m.new_tensor((18.0, 17.0, 36.0))[:, None])
 
 
@@ -113,7 +113,7 @@ def meninges(h: Head) -> Iterator[Part]:
         # The superior sagittal sinus, a triangular channel under the vault, and the inferior on the falx's free edge.
         channel = torch.maximum(x.abs() - 3.2 - hull * 0.45, (hull + 2.5).abs() - 2.5)
         yield "vessel", h.cover(torch.maximum(channel, torch.minimum(5 - z, y + 60))) * inside
-        edge = length(torch.stack([(y + 12) / 70, (z - 4) / 36])) - 1  # the free edge arches over the callosum
+        edge = length(torch.stack([(y + 12) / 70, (z - 4) / 36])) - 1  # the free edge arches over the corpus callosum
         sheet = torch.maximum((x + 1.3 * h.noise(h.p, 60.0, 1)).abs() - 0.45, -edge * 40)
         yield "fibrous tissue", h.cover(torch.maximum(sheet, h.once(tentorium).neg())) * inside
     if h.near(x=(0, 70), y=(-115, -30), z=(-45, 5)):

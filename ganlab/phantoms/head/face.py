@@ -1,4 +1,4 @@
-"""Bones of the face, and the soft tissue on them. Lengths in template mm (Gray's Anatomy, 41st ed., ch. 31)."""
+"""Bones of the face and the soft tissue over them. Lengths in template mm (Gray's Anatomy, 41st ed., ch. 31)."""
 
 from __future__ import annotations
 

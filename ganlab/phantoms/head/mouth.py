@@ -17,13 +17,13 @@ from ganlab.phantoms.head.points import Head, Part
 from ganlab.phantoms.head.skin import surface
 
 BITE = -98.0  # mm, the occlusal plane
-# Widths of incisors, canine, premolars and molars as shares of half an arch, added up: where each tooth begins.
+# Cumulated widths of incisors, canine, premolars and molars as shares of half an arch: where each tooth begins.
 TEETH = ((0.0, 0), (0.15, 1), (0.265, 2), (0.4, 3), (0.52, 4), (0.645, 5), (0.82, 6), (1.0, 7))
 HALF_DEPTH = ((0, 3.2), (2, 3.4), (3, 4.2), (5, 5.0), (7, 5.4))  # mm, by tooth
 
 
 def arch(h: Head) -> tuple[Tensor, Tensor]:
-    """(2, N): mm outwards of the dental arch, an ellipse seen from above, and the place along it in teeth, 0 to 7."""
+    """(2, N): mm outside the dental arch, an ellipse in axial view, and position along it in teeth, 0 to 7."""
     x, y = h.m[0] / 29, (h.y - 40) / 44
     outwards = ((x**2 + y**2 + 1e-6).sqrt() - 1) * 34
     turn = torch.atan2(x, y.clamp_min(1e-3)) / (math.pi / 2)
@@ -31,7 +31,7 @@ def arch(h: Head) -> tuple[Tensor, Tensor]:
 
 
 def teeth(h: Head) -> Iterator[Part]:
-    """Crowns with enamel, roots in their sockets; the upper row bites over the lower."""
+    """Crowns with enamel, roots in their sockets; the upper row overlaps the lower."""
     if not h.near(x=(0, 42), y=(30, 102), z=(-145, -68)):
         return
     out, tooth = h.once(arch)
@@ -89,7 +89,7 @@ def jaws(h: Head) -> Iterator[Part]:
 
 
 def mouth(h: Head) -> Iterator[Part]:
-    """Tongue with its septum and fanning fibres, soft palate and uvula, the mouth's gap, floor muscles and glands."""
+    """Tongue with its septum and fanning fibres, palate and uvula, oral cavity, floor of the mouth, glands."""
     if not h.near(x=(0, 46), y=(-15, 95), z=(-145, -76)):
         return
     m, p, jaw = h.m, h.p, h.build.jaw

@@ -21,7 +21,7 @@ from ganlab.phantoms.head.spine import axis, leaning, spine
 
 
 def neck_outline(h: Head, head: Tensor) -> Tensor:
-    """The skin's signed distance `head` with neck and shoulders joined on."""
+    """The skin's signed distance `head` blended with neck and shoulders."""
     if not h.near(z=(-999, -10)):
         return head
     n = h.build.neck
@@ -32,7 +32,7 @@ def neck_outline(h: Head, head: Tensor) -> Tensor:
     return blend(blend(head, neck, 20), shoulders, 45)
 
 
-# The airway (z, y of its middle, half width, half depth) in mm, from the back of the nose to the windpipe.
+# The airway (z, y of its centre, half width, half depth) in mm, from the back of the nose to the trachea.
 AIRWAY = (
     (-230, 2.0, 9.0, 9.0),
     (-168, 6.0, 8.5, 9.0),
@@ -61,7 +61,7 @@ def lumen(h: Head) -> Tensor:
 
 
 def throat(h: Head) -> Iterator[Part]:
-    """Pharynx, epiglottis, larynx and windpipe; the gullet lies collapsed behind."""
+    """Pharynx, epiglottis, larynx and trachea, with the collapsed oesophagus behind."""
     if not h.near(x=(0, 36), y=(-50, 55), z=(-999, -58)):
         return
     m = torch.stack([h.m[0], h.y - h.once(leaning), h.z])
@@ -93,7 +93,7 @@ def pharynx(h: Head) -> Iterator[Part]:
 
 
 def larynx(h: Head) -> Iterator[Part]:
-    """Hyoid bone, thyroid, cricoid and arytenoid cartilages, vocal folds, tracheal rings; gullet and thyroid gland."""
+    """Hyoid bone, laryngeal cartilages, vocal folds, tracheal rings; oesophagus and thyroid gland."""
     side, y, z = h.m[0], h.y - h.once(leaning), h.z
     m, room = torch.stack([side, y, z]), h.once(lumen)
     hyoid = tube(torch.stack([side, y, (z + 128) * 0.6]), [(0, 16.5, 0), (9, 14, 0), (18, 3, 1.0), (21, -9, 2.4)], 2.6)
@@ -120,11 +120,11 @@ def larynx(h: Head) -> Iterator[Part]:
 
 
 class Belly(NamedTuple):
-    """A muscle in axial section: an ellipse whose middle moves with z; mirrored."""
+    """A muscle in axial section: an ellipse whose centre moves with z; mirrored."""
 
     course: tuple[tuple[float, float, float], ...]  # (z, x, v), upwards
     half: tuple[float, float]  # mm
-    turn: float  # degrees by which the first half axis is turned from x towards the front
+    turn: float  # degrees from x towards anterior of the first half axis
 
 
 MUSCLES = {
@@ -159,11 +159,11 @@ def belly_distance(b: Belly, side: Tensor, v: Tensor, z: Tensor) -> Tensor:
     return flat + 0.08 * (z - inner).square()
 
 
-GROWTH = 5.0  # mm by which bellies fill the space between them, up to a plane of fat
+GROWTH = 5.0  # mm by which muscles grow into the space between them, up to a plane of fat
 
 
 def neck_muscles(h: Head) -> Iterator[Part]:
-    """Vessels, then muscles: each belly takes the space nearest to it, a thin plane of fat parts it from the next."""
+    """Vessels, then muscles: each takes the space nearest to it, separated from the next by a thin plane of fat."""
     if not h.near(y=(-999, 45), z=(-999, -52)):
         return
     _, v, z = h.once(spine)
@@ -191,7 +191,7 @@ def neck_muscles(h: Head) -> Iterator[Part]:
 
 
 def neck_fat(h: Head) -> Iterator[Part]:
-    """What lies between and around the muscles, with strands."""
+    """Fat between and around the muscles, with strands."""
     if not h.near(y=(-999, 45), z=(-999, -52)):
         return
     zone = torch.sigmoid((28 - h.y) / 1.5) * torch.sigmoid((-62 - h.z) / 2)

@@ -18,7 +18,7 @@ CAVITY_WIDTH = ((-82, 10.0), (-76, 15.0), (-64, 14.0), (-52, 8.0), (-38, 3.5), (
 
 
 def cavity(h: Head) -> Tensor:
-    """Signed distance of the nasal cavity with its bony walls' lining: pear-shaped, from nostrils to choanae."""
+    """Signed distance of the nasal cavity with its mucosa: pear-shaped, from nostrils to choanae."""
     y, z = h.y, h.z
     side = h.m[0] - along(z, CAVITY_WIDTH)
     ceiling = z + 34 + 0.012 * (y - 45) ** 2  # the cribriform plate is its highest point
@@ -43,7 +43,7 @@ def sinus_wall(h: Head) -> Tensor:
         brow = ellipsoid(m, (11, 79, -18), (13 * b.frontal, 4.6 * b.frontal, 13 * b.frontal))
         spaces.append(torch.maximum(brow, 0.6 - (x - 2 * bend).abs()))
     free = torch.stack(spaces).amin(0) + 1.3 * h.noise(p, 12.0, 0)
-    return torch.maximum(free, 2.4 - h.once(orbit))  # the orbit keeps its walls
+    return torch.maximum(free, 2.4 - h.once(orbit))  # leaves the walls of the orbit
 
 
 def nose(h: Head) -> Iterator[Part]:

@@ -1,4 +1,4 @@
-"""What some patients have besides their anatomy: a lesion, a bone flap, fillings. Positions in template mm."""
+"""Pathology and surgery: a lesion, a bone flap, dental fillings. Positions in template mm."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ganlab.phantoms.head.points import Head, Part, dura
 
 
 def lesion(h: Head) -> Iterator[Part]:
-    """Painted over the brain, within the dura; the maps tell where white matter is, in which oedema spreads."""
-    found = h.build.lesion
-    if found is None:
+    """A lesion, painted over the brain within the dura; oedema spreads in the white matter of the template."""
+    lesion = h.build.lesion
+    if lesion is None:
         return
-    for spot in found.spots:
+    for spot in lesion.spots:
         x, y, z, r = spot
         reach = 2.6 * r + 6
         if not h.near((max(0, abs(x) - reach), abs(x) + reach), (y - reach, y + reach), (z - reach, z + reach)):
@@ -25,12 +25,12 @@ def lesion(h: Head) -> Iterator[Part]:
         inside = h.cover(h.once(dura))
         white = h.once(maps)[1]
         ragged = 0.18 * r * h.noise(h.p, 1.6 * r, 0) + 0.6 * h.noise(h.p, 5.0, 1)
-        if found.kind == "plaques":
-            lean = length(torch.stack([(h.p[0] - x) / 1.7, h.p[1] - y, h.p[2] - z]))  # upright on the ventricle
+        if lesion.kind == "plaques":
+            lean = length(torch.stack([(h.p[0] - x) / 1.7, h.p[1] - y, h.p[2] - z]))  # perpendicular to the ventricle
             yield "plaque", h.cover(lean - r + 0.15 * r * h.noise(h.p, 6.0, 0)) * inside * (white > 0.35)
             continue
         core = length(h.p - h.p.new_tensor((x, y, z))[:, None]) - r + ragged
-        if found.kind == "bleed":
+        if lesion.kind == "bleed":
             yield "blood", h.cover(core) * inside
             yield "oedema", h.cover((core - 0.22 * r) / 1.5) * (white > 0.2) * inside
             continue
@@ -52,7 +52,7 @@ def bone_flap(h: Head) -> Iterator[Part]:
     centre = h.p.new_tensor((x, y, z))[:, None]
     if not ((h.p - centre).square().sum(0) < (radius + 40) ** 2).any():
         return
-    # The flap's edge: a cone about the line from the middle of the head.
+    # The flap's edge: a cone around the line from the centre of the head.
     middle = h.p.new_tensor((0.0, -15.0, 5.0))[:, None]
     line = (centre - middle) / length(centre - middle)
     spoke = h.p - middle

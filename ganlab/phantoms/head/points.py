@@ -1,7 +1,7 @@
-"""A block of points in MNI millimetres, and what the parts of a head share there.
+"""`Head`: a block of points in MNI millimetres, with the fields that the parts of a head share.
 
 A part is a generator function of a Head that yields (tissue, share of the voxel that it covers, 0..1). Parts are
-painted front to back (see anatomy.py): what comes earlier covers what comes later.
+painted front to back (see anatomy.py): earlier parts cover later ones.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Part = tuple[str, Tensor]
 
 @dataclass
 class Head:
-    """Points p (3, N) in MNI mm of a patient's build, for voxels of a width in mm."""
+    """Points p (3, N) of a patient in MNI mm, for voxels of a width in mm."""
 
     p: Tensor
     build: Build
@@ -35,35 +35,36 @@ class Head:
 
     def __post_init__(self):
         self.x, self.y, self.z = self.p
-        self.m = torch.stack([self.x.abs(), self.y, self.z])  # mirrored: paired parts are written once, on the right
+        self.m = torch.stack([self.x.abs(), self.y, self.z])  # mirrored: paired parts are defined once, on the right
         low, high = self.m.amin(1).tolist(), self.m.amax(1).tolist()
         self.extent = tuple(zip(low, high, strict=True))
 
     def take(self, index: Tensor) -> Head:
-        """The head at some of the points; shared fields are carried along."""
+        """The head at some of the points, with its shared fields."""
         if len(index) == len(self.x):
             return self
         known = {f: v[..., index] for f, v in self._known.items()}
         return Head(self.p[:, index], self.build, self.noise, self.template, self.width, known)
 
     def only(self, where: Tensor, part: Callable[[Head], Iterator[Part]]) -> Iterator[Part]:
-        """A part asked only at the points where (N,) is true; elsewhere it covers nothing."""
+        """A part evaluated only at the points where `where` (N,) is true; elsewhere it covers nothing."""
         index = where.nonzero()[:, 0]
         if len(index):
             for tissue, alpha in part(self.take(index)):
                 yield tissue, torch.zeros_like(self.x).index_put_((index,), alpha)
 
     def once(self, f: Callable[[Head], Tensor]) -> Tensor:
-        """f(self), computed once however many parts ask for it."""
+        """f(self), computed once for all parts that ask for it."""
         if f not in self._known:
             self._known[f] = f(self)
         return self._known[f]
 
     def near(self, x=(0.0, 999.0), y=(-999.0, 999.0), z=(-999.0, 999.0)) -> bool:
-        """Whether some point may lie in a box; x is the range of |x|. Parts ask first, so a block pays for its own."""
+        """Whether a point may lie in a box; x is the range of |x|. Parts skip blocks that they cannot reach."""
         return all(low <= b and a <= high for (a, b), (low, high) in zip(self.extent, (x, y, z), strict=True))
 
     def cover(self, distance: Tensor) -> Tensor:
+        """Share of each voxel inside a shape of this signed distance."""
         return cover(distance, self.width)
 
     def shell(

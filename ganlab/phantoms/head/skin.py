@@ -1,4 +1,4 @@
-"""The outside of the head, and the layers under it. Lengths in template mm."""
+"""The surface of the head and the layers below it. Lengths in template mm."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EYE = (34.0, 61.0, -41.0)  # the middle of the right globe
 
 
 def outline(h: Head) -> Tensor:
-    """Signed distance of the skin without the ears: the vault with its scalp, then face and neck joined on."""
+    """Signed distance of the skin without the ears: the vault with its scalp, blended with face and neck."""
     b, m = h.build, h.m
     scalp = b.fat + b.skin + b.galea + 0.5 * h.noise(h.p, 80.0, 2)
     temple = 7 * torch.exp(-(((m[0] - 76) / 18) ** 2 + ((h.y - 18) / 30) ** 2 + ((h.z + 12) / 24) ** 2))
@@ -25,7 +25,7 @@ def outline(h: Head) -> Tensor:
 
 
 def face_outline(h: Head, vault: Tensor) -> Tensor:
-    """The skin's signed distance `vault` with face, chin, nose, lips and lids joined on."""
+    """The skin's signed distance `vault` blended with face, chin, nose, lips and lids."""
     if not h.near(z=(-999, 15)):
         return vault
     b, f, m, p = h.build, h.build.face, h.m, h.p
@@ -57,7 +57,7 @@ def surface(h: Head) -> Tensor:
     skin = h.once(outline)
     if not h.near(x=(40, 120), y=(-60, 0), z=(-95, -5)):
         return skin
-    # The auricle: a leaf that stands off the head, more so towards its back edge, with a rolled rim.
+    # The auricle: a sheet that stands off the head, more so towards its posterior edge, with a rolled rim.
     leaf = ((h.y + 33) / 17) ** 2 + ((h.z + 50 + 0.3 * (h.y + 33)) / 33) ** 2
     lift = 0.42 * (-18 - h.y).clamp_min(0) + 1.5
     plate = (skin - lift).abs() - 1.9 - 1.4 * torch.exp(-(((leaf - 0.85) / 0.2) ** 2))
@@ -66,7 +66,7 @@ def surface(h: Head) -> Tensor:
 
 
 def ears(h: Head) -> Iterator[Part]:
-    """Cartilage under skin, outside the head proper; the lobule has none."""
+    """Auricles: cartilage below skin; the lobule has none."""
     if not h.near(x=(50, 120), y=(-55, 0), z=(-95, -10)):
         return
     outside = h.cover(-h.once(outline))
@@ -89,5 +89,5 @@ def layers(h: Head) -> Iterator[Part]:
 
 
 def filling(h: Head) -> Iterator[Part]:
-    """What no part claims: temporalis and the thin muscles of the scalp."""
+    """The remaining tissue: temporalis and the thin muscles of the scalp."""
     yield "muscle", torch.ones_like(h.x)

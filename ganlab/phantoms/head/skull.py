@@ -17,7 +17,7 @@ from ganlab.phantoms.head.points import Head, Part, dura
 
 
 def thickness(h: Head) -> Tensor:
-    """Thickness in mm: thick at the occiput and brow, thin at the temple and the base, waviness of a millimetre."""
+    """Thickness in mm: thick at the occiput and brow, thin at the temple and base, with waves of a millimetre."""
     b, (x, y, z) = h.build, h.p
     temple = torch.exp(-(((h.m[0] - 72) / 22) ** 2 + ((y - 5) / 32) ** 2 + ((z + 8) / 24) ** 2))
     base = torch.sigmoid((-z - 34) / 6) * torch.sigmoid((y + 75) / 12)
@@ -28,7 +28,7 @@ def thickness(h: Head) -> Tensor:
 
 
 def petrous(h: Head) -> Iterator[Part]:
-    """The petrous pyramid with the ear's canals, where the maps have neither grey nor white matter."""
+    """The petrous pyramid with the canals of the ear, where the template has neither grey nor white matter."""
     if not h.near(x=(5, 70), y=(-50, 5), z=(-75, -25)):
         return
     m, p = h.m, h.p

@@ -5,7 +5,7 @@ al., Spine 16:861, 1991 (body 15 to 17 mm deep and 17 mm wide, canal 24 by 17 mm
 Spine 18:1298, 1993. Cord 13 by 8 mm: Sherman et al., AJNR 11:369, 1990. Atlas and axis: Doherty and Heggeness,
 Spine 19:2497, 1994, and 20:2497, 1995.
 
-Positions are (side, v, z): mm from the midplane, mm forward of the middle of the canal, and height.
+Positions are (side, v, z): mm from the midplane, mm anterior to the centre of the canal, and height.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ BODY, DISC = 14.6, 5.4  # mm, heights in the middle
 
 
 def axis(h: Head) -> Tensor:
-    """y in mm of the canal's middle: it comes down from the medulla of the maps and curves forward in the neck."""
+    """y in mm of the canal's centre: it descends from the template's medulla and curves forward in the neck."""
     medulla = 2.72 * F.softplus((h.z + 76.7) / 4)
     return medulla - 42.8 - 0.0014 * (h.z + 145).square() + h.once(leaning)
 
@@ -41,7 +41,7 @@ def spine(h: Head) -> Tensor:
 
 
 def levels(h: Head) -> Tensor:
-    """Height along the curved spine: discs and end plates are its level surfaces, square to the axis."""
+    """Height along the curved spine: discs and end plates are its level surfaces, perpendicular to the axis."""
     tilt = -0.0028 * (h.z + 145) - 0.01 * h.build.lean * torch.sigmoid((-88 - h.z) / 12)
     return h.z + tilt * h.once(spine)[1]
 
@@ -59,7 +59,7 @@ def section(h: Head) -> Tensor:
 
 
 def cord_distance(h: Head) -> Tensor:
-    """Signed distance of the cord: it ends in the medulla, where the maps take over."""
+    """Signed distance of the cord: it ends in the medulla, where the template takes over."""
     return torch.maximum(h.once(section), h.z + 62.5)
 
 
@@ -69,7 +69,7 @@ def cord(h: Head) -> Iterator[Part]:
         return
     x, v, z = h.once(spine)
     core = h.once(section)
-    below = torch.sigmoid((-58 - z) / 0.9)  # above, the maps know better
+    below = torch.sigmoid((-58 - z) / 0.9)  # above it, the template is used
     side = h.m[0]
     flat = torch.stack([side, v, torch.zeros_like(v)])
     anterior = capsule(flat, (0.9, 0.2, 0), (2.9, 1.4, 0), 1.3)
@@ -151,7 +151,7 @@ def body(side: Tensor, v: Tensor, s: Tensor, column: Tensor) -> Tensor:
 
 
 def facets(side: Tensor, v: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
-    """Outline of the articular pillars, and pillars parted by joints that slope backwards and down by 40 degrees."""
+    """Outline of the articular pillars, and pillars divided by joints that slope backwards and down by 40 degrees."""
     outline = length(torch.stack([(side - 20.5) / 1.12, (v + 2.0) / 1.05])) - 6.2
     along_joint = s - 0.8 * (v + 2)
     part = (within_level(along_joint).abs() - 8.9) / 1.28
@@ -159,7 +159,7 @@ def facets(side: Tensor, v: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def arch(side: Tensor, v: Tensor, s: Tensor) -> Tensor:
-    """Pedicles, transverse processes in two roots, laminae like shingles, spinous processes that point down."""
+    """Pedicles, transverse processes with two roots, overlapping laminae, spinous processes that point down."""
     level = within_level(s)
     q = torch.stack([side, v, level])
     pedicle = capsule(q, (9.5, 11, 2.0), (17, -0.5, 1.5), 3.2)

@@ -1,1 +1,1 @@
-"""CT slices of lungs with nodules whose truth is known."""
+"""CT slices of lung nodules with known ground truth."""

@@ -1,4 +1,4 @@
-"""What surrounds a nodule: parenchyma, vessels, airways, fissures, emphysema and the chest wall or mediastinum.
+"""The surroundings of a nodule: parenchyma, vessels, airways, fissures, emphysema and the chest wall or mediastinum.
 
 HU: inflated lung about -860 with less air dorsally in the supine patient (Verschakelen et al., AJR 161:713, 1993);
 emphysema below -950 (Gevenois et al., AJRCCM 154:187, 1996); soft tissue 40, fat -100, bone 80 to 800.
@@ -15,22 +15,22 @@ from ganlab.phantoms.lungs.ct_slice import AXIS, FINE, Slab, blended, covered, p
 
 X, Y = AXIS[None, :], AXIS[:, None]
 BOX = np.array([25.0, 25.0, 6.0])  # mm around the centre within which vessels fork
-FINEST = 0.2  # mm, radius of the least vessel that is drawn
+FINEST = 0.2  # mm, radius of the finest vessel that is drawn
 
 
 def unit(v: np.ndarray) -> np.ndarray:
-    """Vectors (..., 3) or (..., 2) made one long."""
+    """Vectors (..., 3) or (..., 2) scaled to unit length."""
     return v / np.sqrt((v * v).sum(-1, keepdims=True))
 
 
 def sideways(rng: np.random.Generator, heading: np.ndarray) -> np.ndarray:
-    """Random unit vectors (..., 3) at right angles to unit vectors (..., 3)."""
+    """Random unit vectors (..., 3) perpendicular to unit vectors (..., 3)."""
     v = rng.standard_normal(heading.shape)
     return unit(v - (v * heading).sum(-1, keepdims=True) * heading)
 
 
 def parenchyma(rng: np.random.Generator) -> np.ndarray:
-    """HU (P, P) of aerated lung: a gradient of gravity, lobules, and the mottle of vessels too small to be seen."""
+    """HU (P, P) of aerated lung: a gravity gradient, lobules, and the texture of vessels too small to be resolved."""
     hu = rng.normal(-860, 28) + rng.uniform(0.1, 0.7) * Y
     hu = hu + rng.uniform(6, 16) * smooth_field(rng, 7.0) + rng.uniform(4, 12) * smooth_field(rng, 2.5)
     fine = smooth_field(rng, 1.1)
@@ -43,10 +43,10 @@ def parenchyma(rng: np.random.Generator) -> np.ndarray:
 
 
 def grow(rng: np.random.Generator, start: np.ndarray, heading: np.ndarray, radius: np.ndarray, steps: int):
-    """Vessels from start (K, 3) mm along heading (K, 3) with radius (K,) mm, and where their branches begin.
+    """Vessels from start (K, 3) mm along heading (K, 3) with radius (K,) mm, and the starts of their branches.
 
-    They wind, taper, and fork as Murray's law has it (PNAS 12:207, 1926): the cubes of the radii add up. Returns
-    segments (K * steps, 8), and starts, headings and radii of the branches.
+    They wind, taper, and fork by Murray's law (PNAS 12:207, 1926): the cubes of the branches' radii add up to that of
+    the parent. Returns segments (K * steps, 8), and starts, headings and radii of the branches.
     """
     many = (len(start), steps)
     way = unit(heading[:, None] + 0.15 * np.cumsum(rng.standard_normal((*many, 3)), 1))
@@ -63,22 +63,22 @@ def grow(rng: np.random.Generator, start: np.ndarray, heading: np.ndarray, radiu
 
 
 def vessels(rng: np.random.Generator) -> np.ndarray:
-    """Segments (K, 8) of the vessels of a piece of lung, all coming from where its hilum lies."""
+    """Segments (K, 8) of the vessels in a patch of lung, all coming from the direction of the hilum."""
     count = round(rng.uniform(8, 26))
     hilum = unit(rng.standard_normal(3) * [1, 1, rng.uniform(0.1, 1)])
     heading = unit(hilum + 0.45 * rng.standard_normal((count, 3)))
     start = rng.uniform(-1, 1, (count, 3)) * BOX - 5 * heading
     radius = np.minimum(rng.uniform(0.28, 0.48) * rng.random(count) ** -0.6, rng.uniform(0.8, 2.0))
-    grown = []
+    generations = []
     for steps in (12, 7, 4):
         segments, start, heading, radius = grow(rng, start, heading, radius, steps)
-        grown.append(segments)
-    grown = np.concatenate(grown)
-    return grown[grown[:, 7] > FINEST]
+        generations.append(segments)
+    tree = np.concatenate(generations)
+    return tree[tree[:, 7] > FINEST]
 
 
 def bent_path(rng: np.random.Generator, a: np.ndarray, b: np.ndarray, count: int, bend: float) -> np.ndarray:
-    """(..., count + 1, 3) points from a to b (..., 3) mm on arcs that leave the chord by about `bend` of its length."""
+    """(..., count + 1, 3) points from a to b (..., 3) mm on arcs `bend` of the chord off it."""
     a, b = np.broadcast_arrays(a, b)
     t = np.linspace(0, 1, count + 1)[:, None]
     chord = (b - a)[..., None, :]
@@ -87,9 +87,9 @@ def bent_path(rng: np.random.Generator, a: np.ndarray, b: np.ndarray, count: int
 
 
 def bundle(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Segments of the wall and the lumen of an airway, and of the artery beside it.
+    """Segments of the outer wall and the lumen of an airway, and of the artery beside it.
 
-    An airway's wall is about a fifth of its radius, and its artery is as wide as itself.
+    The wall of an airway is about a fifth of its radius, and its artery about as wide as the airway.
     """
     middle = np.append(unit(rng.standard_normal(2)) * rng.uniform(9, 19), 0)
     heading = unit(rng.standard_normal(3) * [1, 1, 1.2])
@@ -102,9 +102,11 @@ def bundle(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray
 
 
 def paint_vessels(rng: np.random.Generator, hu: np.ndarray, slab: Slab, wall: Wall | None, blood: float, more: list):
-    """HU (P, P) with vessels filled with blood of this HU, `more` of them given as segments (K, 8), and now and then a
-    bronchus with its artery. Vessels leave the last millimetres below the pleura free, bronchi the ribs' whole
-    neighbourhood: they are too fine to be seen there."""
+    """HU (P, P) with vessels of this HU, and in a quarter of the patches a bronchus with its artery.
+
+    more: further vessels as segments (K, 8). Vessels fade out in the last millimetres below the pleura, and there are
+    no bronchi near ribs, where they are too fine to be resolved.
+    """
     coverage = tubes(slab, np.concatenate([vessels(rng), *more]))
     hu = blended(hu, blood, coverage if wall is None else coverage * np.sqrt(wall.near(6.0)))
     if rng.random() < 0.25 and not (wall and wall.bony):
@@ -114,15 +116,15 @@ def paint_vessels(rng: np.random.Generator, hu: np.ndarray, slab: Slab, wall: Wa
 
 
 def paint_fissure(rng: np.random.Generator, hu: np.ndarray, slab: Slab) -> np.ndarray:
-    """HU (P, P), in one of eight patches with a fissure, often close to the centre: nodules on it are common."""
+    """HU (P, P), in one of eight patches with a fissure, often near the centre as of perifissural nodules."""
     if rng.random() > 0.13:
         return hu
     return blended(hu, 20.0, fissure(rng, slab, rng.uniform(-1, 1) * (2 if rng.random() < 0.3 else 18)))
 
 
 def fissure(rng: np.random.Generator, slab: Slab, offset: float) -> np.ndarray:
-    """Coverage (P, P) of a fissure that passes the centre at an offset in mm: a sheet 0.15 to 0.4 mm thin, curved, and
-    blurred where it runs aslant through the slice."""
+    """Coverage (P, P) of a fissure that passes the centre at an offset in mm: a curved sheet, 0.15 to 0.4 mm thin, and
+    blurred where it crosses the slice obliquely."""
     angle, bow = rng.uniform(0, math.pi), rng.normal(0, 0.006)
     across = X * math.cos(angle) + Y * math.sin(angle)
     along = Y * math.cos(angle) - X * math.sin(angle)
@@ -134,25 +136,25 @@ def fissure(rng: np.random.Generator, slab: Slab, offset: float) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Wall:
-    """Where lung ends: depth (P, P) mm beyond the pleura, place (P, P) mm along it, and the edge's width in mm."""
+    """A chest wall or mediastinum, where the lung ends."""
 
-    depth: np.ndarray
-    along: np.ndarray
-    edge: float
-    bony: bool
-    heading: tuple[float, float]
+    depth: np.ndarray  # (P, P) mm beyond the pleura
+    along: np.ndarray  # (P, P) mm along the pleura
+    edge: float  # mm, width of its edge in the slice
+    bony: bool  # a chest wall
+    heading: tuple[float, float]  # unit vector towards the wall
 
     @property
     def coverage(self) -> np.ndarray:
         return covered(-self.depth, self.edge)
 
     def near(self, reach: float) -> np.ndarray:
-        """How far (P, P) vessels have become fewer and finer: 1 in the lung's depth, 0 on the pleura."""
+        """(P, P) 1 deep in the lung, falling to 0 on the pleura over `reach` mm, as vessels become fewer and finer."""
         return np.clip(-self.depth / reach, 0, 1)
 
 
 def draw_wall(rng: np.random.Generator, slab: Slab, distance: float) -> Wall:
-    """A chest wall, round the lung, or a mediastinum, bulging into it, `distance` mm from the centre of the patch."""
+    """A concave chest wall or a convex mediastinum, `distance` mm from the centre of the patch."""
     bony = rng.random() < 0.7
     angle = rng.uniform(0, 2 * math.pi)
     c, s = math.cos(angle), math.sin(angle)
@@ -165,7 +167,7 @@ def draw_wall(rng: np.random.Generator, slab: Slab, distance: float) -> Wall:
 
 
 def paint_wall(rng: np.random.Generator, hu: np.ndarray, wall: Wall, blood: float) -> np.ndarray:
-    """HU (P, P) with what lies beyond the pleura: muscle, fat and ribs, or mediastinal fat, nodes and vessels."""
+    """HU (P, P) with the tissue beyond the pleura: muscle, fat and ribs, or mediastinal fat, nodes and vessels."""
     coarse, fine = smooth_field(rng, 7.0), smooth_field(rng, 2.5)
     muscle, fat = rng.normal(48, 6), rng.normal(-98, 8)
     depth = wall.depth
@@ -186,7 +188,7 @@ def paint_wall(rng: np.random.Generator, hu: np.ndarray, wall: Wall, blood: floa
 
 
 def paint_rib(rng: np.random.Generator, tissue: np.ndarray, wall: Wall, fine: np.ndarray) -> np.ndarray:
-    """A rib cut aslant: marrow in a cortex about a millimetre thick."""
+    """An obliquely cut rib: marrow in a cortex about a millimetre thick."""
     half, length = rng.uniform(2.8, 4.8), rng.uniform(6, 22)
     middle, deep = rng.uniform(-16, 16), rng.uniform(1.5, 3.0) + half
     q = np.sqrt(((wall.depth - deep) / half) ** 2 + ((wall.along - middle) / length) ** 2)

@@ -1,8 +1,8 @@
 """One CT slice of the chest: shapes through its thickness, then the reconstruction kernel and its noise.
 
-A slice is drawn on 128 x 128 points of 0.35 mm, half the pixels' 0.7 mm, and scanned to 56 x 56 pixels. Points are (x,
-y, z) mm with the patch's centre at 0: x to the image's right, y down (dorsal in a supine patient), z along the body.
-Coverage is the share 0..1 of a point's volume, through the slice, that a shape fills.
+A slice is drawn on 128 x 128 points of 0.35 mm, half the pixel size of 0.7 mm, and acquired as 56 x 56 pixels. Points
+are (x, y, z) mm with the patch's centre at 0: x to the right of the image, y down (dorsal in a supine patient), z along
+the body. Coverage is the share, 0..1, of a point's volume through the slice that a shape fills.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from scipy import fft, sparse
 
 SIZE, PIXEL = 56, 0.7  # pixels and mm of a patch
-POINTS, FINE = 128, PIXEL / 2  # points and mm of the drawing, which goes 2.8 mm beyond the patch
+POINTS, FINE = 128, PIXEL / 2  # points and mm of the drawing, which extends 2.8 mm beyond the patch
 MARGIN = (POINTS // 2 - SIZE) // 2  # pixels
 LEVELS = 3  # sheets through the thickness of a slice
 AXIS = ((np.arange(POINTS) - (POINTS // 2 - 1)) * FINE).astype(np.float32)  # mm; even points are pixels
@@ -38,7 +38,7 @@ class Slab:
 
 
 def _point(mm: float) -> int:
-    """Index of the last point at or before a place, kept two points within the drawing."""
+    """Index of the last point at or before a position, at least two points inside the drawing."""
     return min(max(math.floor((mm - AXIS[0]) / FINE), 2), POINTS - 2)
 
 
@@ -49,20 +49,20 @@ def covered(distance: np.ndarray, width: float = FINE) -> np.ndarray:
 
 
 def mean_sheet(coverage: np.ndarray) -> np.ndarray:
-    """Coverage (...) through the whole slice from that of its sheets (LEVELS, ...)."""
+    """Coverage (...) through the whole slice: the mean of its sheets (LEVELS, ...)."""
     return sum(coverage) * np.float32(1 / LEVELS)
 
 
 def blended(hu: np.ndarray, value, coverage: np.ndarray) -> np.ndarray:
-    """HU where a shape of this value lies over what was there."""
+    """HU with a shape of this value painted over."""
     return hu + coverage * (value - hu)
 
 
 def tubes(slab: Slab, segments: np.ndarray) -> np.ndarray:
     """Coverage (P, P) of the union of tapered capsules (K, 8): two ends x, y, z and their two radii, in mm.
 
-    Tubes finer than the sheets are widened and thinned to the same cross-section, lest they slip between two sheets.
-    Each capsule is drawn in a window around it; windows of one size are drawn together.
+    Tubes finer than the sheets are widened and made fainter, with the same cross-section, so that they do not fall
+    between two sheets. Each capsule is drawn in a window around it; windows of one size are drawn together.
     """
     union = np.zeros((LEVELS, POINTS, POINTS), np.float32)
     finest = np.float32(max(0.6 * slab.thickness / LEVELS, 0.6 * FINE))
@@ -76,11 +76,11 @@ def tubes(slab: Slab, segments: np.ndarray) -> np.ndarray:
     sizes = np.minimum(12 * np.ceil(((high - low).max(1, initial=0) / FINE + 1) / 12), POINTS).astype(int)
     corners = np.clip(np.floor((low - AXIS[0]) / FINE), 0, POINTS - sizes[:, None]).astype(int)
     for size in np.unique(sizes):
-        those = sizes == size
-        windows = _capsules(slab, segments[those], corners[those], size, finest)
-        for (column, row), coverage in zip(corners[those].tolist(), windows, strict=True):
-            there = union[:, row : row + size, column : column + size]
-            np.maximum(there, coverage, out=there)
+        alike = sizes == size
+        windows = _capsules(slab, segments[alike], corners[alike], size, finest)
+        for (column, row), coverage in zip(corners[alike].tolist(), windows, strict=True):
+            window = union[:, row : row + size, column : column + size]
+            np.maximum(window, coverage, out=window)
     return mean_sheet(union)
 
 
@@ -102,7 +102,7 @@ def _capsules(slab: Slab, segments: np.ndarray, corners: np.ndarray, size: int, 
     np.sqrt(np.maximum(distance, 0, out=distance), out=distance)
     middle = (ra + rb) / 2
     shown = np.maximum(middle, finest)
-    soft = shown - np.sqrt(shown**2 - FINE**2 / 12)  # what an edge FINE wide adds to a disc
+    soft = shown - np.sqrt(shown**2 - FINE**2 / 12)  # what an edge of width FINE adds to a disc
     t *= rb - ra
     t += ra - soft
     distance -= np.maximum(t, finest - soft, out=t)
@@ -127,9 +127,9 @@ def _spline(scale: float) -> sparse.csr_array:
 
 
 def smooth_field(rng: np.random.Generator, scale: float) -> np.ndarray:
-    """A Gaussian random field (P, P), mean 0, standard deviation 1, that varies over about this many mm.
+    """A Gaussian random field (P, P), mean 0, standard deviation 1, that varies over about `scale` mm.
 
-    Splines with random weights. Sparse products run in one thread, so that no last bit depends on how many there are.
+    Splines with random weights. Sparse products run in one thread, so the bits do not depend on the thread count.
     """
     basis = _spline(scale)
     nodes = rng.standard_normal((basis.shape[1],) * 2, dtype=np.float32)
@@ -138,18 +138,14 @@ def smooth_field(rng: np.random.Generator, scale: float) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Kernel:
-    """How a slice was reconstructed.
+    """How a slice was reconstructed."""
 
-    width: FWHM of the point spread in mm. edge: share by which a sharp kernel raises it above a wider one, which
-    overshoots at edges. noise: standard deviation in HU.
-    """
-
-    width: float
-    edge: float
-    noise: float
+    width: float  # mm, FWHM of the point spread
+    edge: float  # edge enhancement of a sharp kernel, which overshoots at edges
+    noise: float  # HU, standard deviation
 
     def transfer(self, frequency: np.ndarray) -> np.ndarray:
-        """Modulation transfer at frequencies in 1/mm, 1 at 0: a Gaussian, less a wider one times the edge."""
+        """Modulation transfer at frequencies in 1/mm, 1 at 0: a Gaussian minus a wider one times `edge`."""
         a = (math.pi * self.width * frequency) ** 2 / (4 * math.log(2))
         return (1 + self.edge) * np.exp(-a) - self.edge * np.exp(-5 * a)
 
@@ -162,7 +158,7 @@ class Kernel:
 
 
 def draw_kernel(rng: np.random.Generator) -> Kernel:
-    """A soft, a medium or a sharp ("lung") kernel: half its transfer is left at 0.3 to 0.75 line pairs per mm."""
+    """A soft, medium or sharp ("lung") kernel: its transfer falls to half at 0.3 to 0.75 line pairs per mm."""
     sharpness = rng.random()
     noise = 9 + 10 * sharpness + 16 * rng.beta(1.2, 2.2)
     return Kernel(1.45 - 0.65 * sharpness, max(0.0, sharpness - 0.4) * rng.uniform(0.3, 0.8), min(noise, 40.0))
@@ -177,7 +173,7 @@ PIXEL_FREQUENCY = _frequencies(POINTS // 2, PIXEL)
 
 
 def acquire(hu: np.ndarray, kernel: Kernel, rng: np.random.Generator) -> np.ndarray:
-    """Pixels (56, 56) of whole HU from -1024 to 3071, float32, of a slice drawn in HU (P, P)."""
+    """Pixels (56, 56), integer HU from -1024 to 3071 as float32, of a slice drawn in HU (P, P)."""
     spectrum = fft.rfft2(hu.astype(np.float32, copy=False))
     spectrum *= kernel.transfer(FINE_FREQUENCY)
     image = fft.irfft2(spectrum, s=hu.shape)[::2, ::2]

@@ -1,9 +1,10 @@
-"""What a nodule is, as a report describes it, and its parts as a slice shows them.
+"""The description of a nodule, as in a radiology report, and its parts as a CT slice shows them.
 
-Sizes, attenuations and shares follow Erasmus et al., RadioGraphics 20:43, 2000 (margins, calcification, fat, cavities);
-the Fleischner Society's glossary (Hansell et al., Radiology 246:697, 2008: nodule, ground glass, halo) and guidelines
-(MacMahon et al., Radiology 284:228, 2017: solid, part-solid, spiculation, size); Snoeckx et al., Insights Imaging 9:73,
-2018 (lobulation, bubbles, bronchogram, vessels and pleural tags). The classes overlap in all of them, as in the clinic.
+Sizes, attenuation and frequencies follow Erasmus et al., RadioGraphics 20:43, 2000 (margins, calcification, fat,
+cavities); the Fleischner Society's glossary (Hansell et al., Radiology 246:697, 2008: nodule, ground glass, halo) and
+guidelines (MacMahon et al., Radiology 284:228, 2017: solid, part-solid, spiculation, size); Snoeckx et al., Insights
+Imaging 9:73, 2018 (lobulation, bubbles, bronchogram, vessels and pleural tags). Benign and malignant nodules overlap in
+all of these, as in the clinic.
 """
 
 from __future__ import annotations
@@ -24,26 +25,21 @@ CALCIFICATION = ("central", "laminated", "popcorn", "diffuse")  # the benign pat
 
 @dataclass(frozen=True)
 class NoduleDescription:
-    """A nodule in words and numbers.
-
-    diameter: mm, of the disc of its area. lobulation, spiculation: 0..1. irregular: amplitude of its outline's waves,
-    relative to the radius. aspect: shortest axis over longest, about. edge: width of its margin in mm. solid_hu,
-    glass_hu: HU of its parts. cavity: diameter relative to the nodule's. feeders: vessels that end in it.
-    """
+    """A nodule as a report describes it."""
 
     malignant: bool
-    solidity: str
-    diameter: float
-    lobulation: float
-    spiculation: float
-    irregular: float
-    aspect: float
-    edge: float
+    solidity: str  # one of SOLIDITY
+    diameter: float  # mm, of the disc with its area
+    lobulation: float  # 0..1
+    spiculation: float  # 0..1
+    irregular: float  # amplitude of the outline's waves, relative to the radius
+    aspect: float  # shortest axis over longest, approximately
+    edge: float  # mm, width of the margin
     solid_hu: float
     glass_hu: float
-    feeders: int
-    calcification: str = ""
-    cavity: float = 0.0
+    feeders: int  # vessels that end in it
+    calcification: str = ""  # one of CALCIFICATION or "stippled"; "" for none
+    cavity: float = 0.0  # diameter relative to the nodule's
     bubbles: int = 0
     bronchogram: bool = False
 
@@ -53,7 +49,7 @@ class NoduleDescription:
 
 
 def draw_description(rng: np.random.Generator, malignant: bool) -> NoduleDescription:
-    """A nodule of either class: benign ones 4 to 13 mm, mostly smooth and round, malignant ones 7 to 28 mm."""
+    """A random nodule: benign ones 4 to 13 mm, mostly smooth and round; malignant ones 7 to 28 mm."""
     return _malignant(rng) if malignant else _benign(rng)
 
 
@@ -89,7 +85,7 @@ def _malignant(rng: np.random.Generator) -> NoduleDescription:
         irregular=rng.uniform(0.04, 0.16),
         aspect=rng.uniform(0.55, 0.92),
         edge=rng.uniform(1.2, 3.0) if subsolid else rng.uniform(0.3, 1.3),
-        solid_hu=rng.uniform(5, 55) + (rng.uniform(0, 45) if rng.random() < 0.4 else 0.0),  # with contrast medium
+        solid_hu=rng.uniform(5, 55) + (rng.uniform(0, 45) if rng.random() < 0.4 else 0.0),  # with contrast agent
         glass_hu=rng.uniform(-680, -400),
         feeders=int(rng.poisson(1.0)),
         calcification="stippled" if solidity == "calcified" else "",
@@ -101,25 +97,24 @@ def _malignant(rng: np.random.Generator) -> NoduleDescription:
 
 @dataclass(frozen=True)
 class Parts:
-    """A nodule in a slice, arrays (P, P): coverage by the whole of it, by ground glass, by the haze between spicules,
-    by strands, by the solid part and by air within; HU of its ground glass and of its solid part."""
+    """A nodule in a slice: coverage (P, P) by each part, and HU."""
 
     whole: np.ndarray
-    glass: np.ndarray
-    haze: np.ndarray
-    strands: np.ndarray
+    glass: np.ndarray  # ground glass
+    haze: np.ndarray  # between spicules
+    strands: np.ndarray  # spicules and pleural tags
     solid: np.ndarray
-    air: np.ndarray
-    glass_hu: np.ndarray
-    solid_hu: np.ndarray
+    air: np.ndarray  # inside the nodule
+    glass_hu: np.ndarray  # (P, P)
+    solid_hu: np.ndarray  # (P, P)
     strand_hu: float
 
     def under(self, hu: np.ndarray) -> np.ndarray:
-        """HU (P, P) of lung with what vessels are seen through: ground glass and haze."""
+        """HU (P, P) of lung with the parts below vessels: ground glass and haze."""
         return blended(blended(hu, self.glass_hu, self.glass), -520.0, self.haze)
 
     def over(self, hu: np.ndarray) -> np.ndarray:
-        """HU (P, P) with what hides vessels: strands, the solid part, and the air in it."""
+        """HU (P, P) with the parts above vessels: strands, the solid part and air."""
         return blended(blended(blended(hu, self.strand_hu, self.strands), self.solid_hu, self.solid), -900.0, self.air)
 
     def mean_hu(self) -> float:
@@ -131,7 +126,7 @@ class Parts:
 def draw_parts(
     rng: np.random.Generator, nodule: NoduleDescription, body: Shape, slab: Slab, wall: Wall | None
 ) -> Parts:
-    """A nodule's parts in a slice; body is its surface. Tags reach for a wall that it does not touch."""
+    """The parts of a nodule in a slice; body is its surface. Pleural tags reach a wall that it does not touch."""
     if nodule.subsolid:
         rough = 0.05 * nodule.diameter * smooth_field(rng, 2.5) + 0.4 * smooth_field(rng, 1.1)
     else:
@@ -159,7 +154,7 @@ def draw_parts(
 
 
 def _glass_hu(rng, nodule: NoduleDescription) -> np.ndarray:
-    """HU (P, P) of ground glass: alveoli filled or thickened here more, there less."""
+    """HU (P, P) of ground glass: unevenly filled or thickened alveoli."""
     return nodule.glass_hu + 45 * smooth_field(rng, 2.5) + 45 * smooth_field(rng, 1.1)
 
 
@@ -178,7 +173,7 @@ def _solid(rng, nodule: NoduleDescription, body: Shape, whole: np.ndarray, slab:
 
 
 def _solid_hu(rng, nodule: NoduleDescription, body: Shape, whole: np.ndarray, slab: Slab) -> np.ndarray:
-    """HU (P, P) of the solid part: soft tissue; fat and calcium where they belong (hamartoma, granuloma)."""
+    """HU (P, P) of the solid part: soft tissue, with fat (hamartoma) or calcium (granuloma)."""
     hu = nodule.solid_hu + rng.uniform(2, 8) * smooth_field(rng, 2.5)
     if nodule.solidity == "fat-containing":
         hu = blended(hu, rng.uniform(-110, -50), _clumps(rng, whole, 2.5, rng.uniform(0.3, 0.7)))
@@ -190,7 +185,7 @@ def _solid_hu(rng, nodule: NoduleDescription, body: Shape, whole: np.ndarray, sl
 
 
 def _clumps(rng, whole: np.ndarray, scale: float, share: float) -> np.ndarray:
-    """Coverage (P, P) of random clumps of this many mm that fill about this share of the nodule."""
+    """Coverage (P, P) of random clumps, `scale` mm in size, that fill about this share of the nodule."""
     field = smooth_field(rng, scale) + 0.6 * smooth_field(rng, 0.6 * scale)
     return covered(np.quantile(field[whole > 0.5], 1 - share) - field, 0.6)
 
@@ -216,7 +211,7 @@ def _calcium(rng, nodule: NoduleDescription, body: Shape, whole: np.ndarray, sla
 
 
 def _air(rng, nodule: NoduleDescription, body: Shape, slab: Slab) -> np.ndarray:
-    """Coverage (P, P) of air within the nodule: a cavity, bubble lucencies, or a bronchus that runs into it."""
+    """Coverage (P, P) of air within the nodule: a cavity, bubble lucencies, or a bronchus that enters it."""
     air = np.zeros((POINTS, POINTS), np.float32)
     middle = np.append(body.centre, 0)
     if nodule.cavity:
@@ -246,7 +241,7 @@ def feeder(rng: np.random.Generator, body: Shape) -> np.ndarray:
 
 
 def _tags(rng, body: Shape, wall: Wall) -> np.ndarray:
-    """Segments (K, 8) of one to three strands from the nodule to the pleura, thickest where they pull it in."""
+    """Segments (K, 8) of one to three strands from the nodule to the pleura, thickest at the pleura."""
     count = rng.integers(1, 4)
     turn = math.atan2(wall.heading[1], wall.heading[0]) + rng.normal(0, 0.4, count)
     out = np.stack([np.cos(turn), np.sin(turn), rng.normal(0, 0.06, count)], -1)

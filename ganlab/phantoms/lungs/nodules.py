@@ -1,8 +1,8 @@
-"""Lung nodules on CT: patches of 56 x 56 pixels of 0.7 mm in HU, benign or malignant, whose truth is known.
+"""Lung nodules on CT: patches of 56 x 56 pixels of 0.7 mm in HU, benign or malignant, with known ground truth.
 
-The patches are as large as those of Chuquicusma et al., ISBI 2018. Anatomy is in `lung`, what nodules are like in
-`findings`, their form in `shapes`, the scanner in `slices`. Patches are made one by one: what a patch does not show is
-then not drawn, and no patch depends on another.
+The patches have the size of those of Chuquicusma et al., ISBI 2018. The surrounding anatomy is in anatomy.py, the
+description of nodules in nodule_parts.py, their shape in shapes.py and the scanner in ct_slice.py. Patches are made one
+by one, so that no patch depends on another.
 """
 
 from __future__ import annotations
@@ -18,41 +18,34 @@ from ganlab.phantoms.lungs.nodule_parts import SOLIDITY, NoduleDescription, draw
 from ganlab.phantoms.lungs.shapes import Shape
 
 KINDS = ("benign", "malignant")
-MOST, LAST = 100_000, 2**32 - 1  # patches in one call; greatest seed and patch
+MOST, LAST = 100_000, 2**32 - 1  # patches in one call; largest seed and patch index
 
 
 @dataclass(frozen=True)
 class Nodules:
-    """N patches and what is known of them, as arrays with N rows.
+    """N patches and their ground truth, as arrays with N rows."""
 
-    images: (N, 56, 56) float32, whole HU from -1024 to 3071. masks: (N, 56, 56) bool, pixels that the nodule fills by
-    half, its ground glass included, its spicules and what lies beyond the pleura left out. labels: 0 benign, 1
-    malignant. diameter_mm: of the disc of the nodule's area in the slice, as if the pleura did not cut it. roundness:
-    4 area / (pi longest diameter^2), 0..1. mean_hu: of the solid part, or of the ground glass where there is no solid
-    part, before the scanner. spiculation, lobulation: 0..1. solidity: index in SOLIDITY. pleural: whether it touches
-    the pleura. slice_mm, kernel_mm, noise_hu: thickness of the slice, FWHM of the point spread, std of the noise.
-    """
-
-    images: np.ndarray
-    masks: np.ndarray
-    labels: np.ndarray
-    diameter_mm: np.ndarray
-    roundness: np.ndarray
-    mean_hu: np.ndarray
-    spiculation: np.ndarray
-    lobulation: np.ndarray
-    solidity: np.ndarray
-    pleural: np.ndarray
-    slice_mm: np.ndarray
-    kernel_mm: np.ndarray
-    noise_hu: np.ndarray
+    images: np.ndarray  # (N, 56, 56) float32, integer HU from -1024 to 3071
+    masks: np.ndarray  # (N, 56, 56) bool: pixels at least half nodule, ground glass included, without spicules
+    labels: np.ndarray  # 0 benign, 1 malignant
+    diameter_mm: np.ndarray  # of the disc with the nodule's area in the slice, as if the pleura did not cut it
+    roundness: np.ndarray  # 4 area / (pi longest diameter^2), 0..1
+    mean_hu: np.ndarray  # of the solid part, or of the ground glass if there is none, before the scanner
+    spiculation: np.ndarray  # 0..1
+    lobulation: np.ndarray  # 0..1
+    solidity: np.ndarray  # index in SOLIDITY
+    pleural: np.ndarray  # bool: touches the pleura
+    slice_mm: np.ndarray  # thickness of the slice
+    kernel_mm: np.ndarray  # FWHM of the point spread
+    noise_hu: np.ndarray  # standard deviation of the noise
 
 
 def make_nodules(seed: int, count: int, kind: str | None = None, start: int = 0) -> Nodules:
-    """Patches start, start + 1, ... of a seed: patch k is the same in every call, whatever the count.
+    """Patches start, start + 1, ... of a seed; patch k is the same in every call, whatever the count.
 
-    seed, start + count - 1: 0 to 2^32 - 1. count: 1 to 100,000. kind: "benign", "malignant", or None for a coin's
-    toss; a patch of the coin's kind is the same when asked for by kind. Raises InputError for other values.
+    seed, start + count - 1: 0 to 2^32 - 1. count: 1 to 100,000. kind: "benign", "malignant", or None for either with
+    equal probability; a patch that is benign by chance is the same when asked for by kind. Raises InputError for other
+    values.
     """
     _check(seed, count, kind, start)
     rows = [_make_one(seed, index, kind) for index in range(start, start + count)]
@@ -78,14 +71,14 @@ def _check(seed, count, kind, start) -> None:
 def _make_one(seed: int, index: int, kind: str | None) -> dict:
     """The fields of Nodules for one patch."""
     rng = np.random.default_rng([seed, index])
-    coin = KINDS[int(rng.random() < 0.5)]
-    nodule = draw_description(rng, (kind or coin) == "malignant")
+    drawn_kind = KINDS[int(rng.random() < 0.5)]
+    nodule = draw_description(rng, (kind or drawn_kind) == "malignant")
     slab, kernel = Slab(rng.uniform(1.0, 2.5)), draw_kernel(rng)
-    centre = np.clip(rng.normal(0, 1.0, 2), -2, 2)  # mm by which whoever marked the nodule missed its middle
+    centre = np.clip(rng.normal(0, 1.0, 2), -2, 2)  # mm by which a reader who marked the nodule missed its centre
     body = Shape(rng, centre, nodule.diameter, nodule.lobulation, nodule.irregular, nodule.aspect)
     wall = _wall(rng, slab, nodule)
     parts = draw_parts(rng, nodule, body, slab, wall)
-    blood = rng.uniform(90, 220) if rng.random() < 0.4 else rng.normal(42, 6)  # with contrast medium, or without
+    blood = rng.uniform(90, 220) if rng.random() < 0.4 else rng.normal(42, 6)  # with or without contrast agent
 
     hu = parts.under(lung.parenchyma(rng))
     hu = lung.paint_vessels(rng, hu, slab, wall, blood, [feeder(rng, body) for _ in range(nodule.feeders)])
@@ -112,7 +105,7 @@ def _make_one(seed: int, index: int, kind: str | None) -> dict:
 
 
 def _wall(rng: np.random.Generator, slab: Slab, nodule: NoduleDescription) -> lung.Wall | None:
-    """A wall in about a third of the patches, and the nodule on it in nearly half of these."""
+    """A wall in about a third of the patches; the nodule touches it in nearly half of these."""
     if rng.random() > 0.36:
         return None
     touching = rng.random() < 0.45

@@ -1,4 +1,4 @@
-"""Bodies of nodules: star-shaped, and so exact in size, and the spicules that leave them."""
+"""Bodies of nodules, star-shaped and therefore of exact size, and their spicules."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ EQUATOR = np.stack([np.cos(TURN), np.sin(TURN), np.zeros_like(TURN)]).astype(np.
 
 
 class Shape:
-    """A body around a centre (x, y) mm, met by every ray from there once, `diameter` mm wide in the slice.
+    """A body around a centre (x, y) mm, `diameter` mm wide in the slice; every ray from the centre meets it once.
 
-    Its surface is a ball and smaller balls that stick out of it (lobulation 0..1), pressed to an ellipsoid whose
-    shortest axis has about `aspect` of the longest, times waves of relative amplitude `irregular`. Diameter means that
-    of the disc of the same area; roundness is 4 area / (pi longest diameter^2), 1 for a disc.
+    Its surface is a ball with smaller protruding balls (lobulation 0..1), compressed to an ellipsoid whose shortest
+    axis is about `aspect` of the longest, times waves of relative amplitude `irregular`. The diameter is that of the
+    disc with the same area; roundness is 4 area / (pi longest diameter^2), 1 for a disc.
     """
 
     def __init__(self, rng, centre, diameter: float, lobulation: float, irregular: float, aspect: float):
@@ -29,7 +29,7 @@ class Shape:
         self.matrix = (np.eye(3) + sum(p * np.outer(a, a) for p, a in zip(press, axes, strict=True))).astype(np.float32)
         count = 2 + round(7 * lobulation) if lobulation > 0.02 else 0
         bulge = (0.06 + 0.34 * lobulation) * rng.uniform(0.4, 1, count)
-        least = ((1 + bulge) ** 2 - 1) / (2 + 2 * bulge)  # smaller balls would come loose
+        least = ((1 + bulge) ** 2 - 1) / (2 + 2 * bulge)  # smaller balls would detach
         self.ball = (least + (0.8 - least) * rng.uniform(0.1, 0.7, count))[:, None].astype(np.float32)
         where = unit(rng.standard_normal((count, 3)) * [1, 1, 0.7])
         self.lobes = (where * (1 + bulge[:, None] - self.ball)).astype(np.float32)
@@ -44,7 +44,7 @@ class Shape:
 
     @property
     def roundness(self) -> float:
-        """That of the outline in the middle of the slice."""
+        """Roundness of the outline in the middle of the slice."""
         corners = (EQUATOR[:2] * self.outline)[:, ::4]
         longest = ((corners[:, :, None] - corners[:, None]) ** 2).sum(0).max()
         return float(self.diameter**2 / longest)
@@ -69,7 +69,7 @@ class Shape:
     def sections(self, slab: Slab) -> np.ndarray:
         """Radius (LEVELS, 256) in mm of the section by each sheet, towards TURN; negative where a sheet misses it.
 
-        Exact in the middle of the slice and for a ball; elsewhere what the surface has above the middle's outline.
+        Exact in the middle of the slice and for a ball; elsewhere approximated from the surface above that outline.
         """
         z = np.broadcast_to(slab.z[:, 0], (LEVELS, len(TURN)))
         u = np.stack(np.broadcast_arrays(EQUATOR[0] * self.outline, EQUATOR[1] * self.outline, z))
@@ -88,7 +88,7 @@ class Shape:
         return (rows, columns), np.hypot(x, y) - self.sections(slab).take(nearest, 1)
 
     def coverage(self, slab: Slab, edge: float, rough: np.ndarray | float = 0.0) -> np.ndarray:
-        """Coverage (P, P) with an edge of this width in mm; rough (P, P): mm by which the surface is moved outwards."""
+        """Coverage (P, P) with an edge of this width in mm; rough (P, P): outward shift of the surface in mm."""
         whole = np.zeros((POINTS, POINTS), np.float32)
         window, distance = self.distance(slab, edge + 2)
         moved = rough[window] if isinstance(rough, np.ndarray) else rough
@@ -97,15 +97,15 @@ class Shape:
 
 
 def _product(matrix: np.ndarray, u: np.ndarray) -> np.ndarray:
-    """matrix (K, 3) times vectors (3, M), to the same last bit on any number of threads."""
+    """matrix (K, 3) times vectors (3, M), with the same bits on any number of threads."""
     return matrix[:, :1] * u[0] + matrix[:, 1:2] * u[1] + matrix[:, 2:] * u[2]
 
 
 def spicules(rng: np.random.Generator, shape: Shape, spiculation: float) -> np.ndarray:
     """Segments (K, 8) of fine strands that radiate from a nodule, bent, tapered, in tufts, some forked.
 
-    Spiculation is strands that radiate from the margin into the lung (Hansell et al., Radiology 246:697, 2008;
-    Zwirewich et al., Radiology 179:469, 1991); here up to 12 mm, about half a millimetre thick, on a broader foot.
+    Spicules radiate from the margin into the lung (Hansell et al., Radiology 246:697, 2008; Zwirewich et al., Radiology
+    179:469, 1991); here they are up to 12 mm long and about half a millimetre thick, with a broader base.
     """
     count = round(spiculation * rng.uniform(22, 50))
     tufts = rng.uniform(0, 2 * math.pi, 5)

@@ -457,7 +457,7 @@ ARCHIVES = {
     "no image": (made.zipped({"a.txt": b"hello", "b/c.png": PICTURE}), "holds no image volume"),
     "nested": (
         made.zipped({"inner.zip": made.zipped({"scan.nii": made.nifti()})}),
-        'packed again, "inner.zip": unpack it',
+        'packed files, "inner.zip": unpack them',
     ),
     "encrypted": (_encrypted(), "is encrypted"),
     "deflate64": (_method(9), "unsupported compression"),
@@ -468,10 +468,10 @@ ARCHIVES = {
     ),
     "truncated inside": (made.zipped({"d/a.nii": made.nifti()[:900]}), '"a.nii" in "scan.bin" promises'),
     "numpy archive": (made.zipped({"arr.npy": b"\x93NUMPY"}), "holds no image volume"),
-    "damaged gzip inside": (made.zipped({"a.nii.gz": b"\x1f\x8b" + b"x" * 50}), 'damaged, "a.nii.gz"'),
+    "damaged gzip inside": (made.zipped({"a.nii.gz": b"\x1f\x8b" + b"x" * 50}), 'damaged files, "a.nii.gz"'),
     "gzipped dicom inside": (
         made.zipped({"a.dcm.gz": gzip.compress(made.dicom_series()[0])}),
-        'packed again, "a.dcm.gz"',
+        'packed files, "a.dcm.gz"',
     ),
     "name of nothing": (_unnamed(), "damaged zip|holds no image volume"),
     "name that is no UTF-8": (
