@@ -176,7 +176,7 @@ def train(
     from ganlab.device import resolve
     from ganlab.generation import own_images, presets, trainer
     from ganlab.settings import with_settings
-    from ganlab.translation.dataset import Folders
+    from ganlab.translation.dataset.folders import Folders
     from ganlab.translation.presets import get_preset
     from ganlab.translation.trainer import train
 

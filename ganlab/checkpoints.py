@@ -18,6 +18,8 @@ from ganlab.paths import shipped
 PRETRAINED = shipped("pretrained")
 DISCRIMINATOR = "discriminator.safetensors"  # beside model.safetensors, of a model that had one
 SUMS = PRETRAINED / "SHA256SUMS"
+PIPELINES = {"generate": "unconditional-image-generation", "features": "image-feature-extraction"}  # the Hub's names
+TAGS = ["gan", "medical-imaging"]
 PICKLED = (".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 
 
@@ -150,8 +152,9 @@ def refuse_pickled(path: Path) -> None:
 
 
 def read_card(folder: Path) -> dict:
-    """The front matter of a model card: what lies between the first two lines of three dashes."""
-    return deepcopy(_parsed((folder / "card.md").read_text(encoding="utf-8").split("---\n", 2)[1]))
+    """The front matter of a model card, the figures of its model under "metrics"."""
+    front = deepcopy(_parsed((folder / "card.md").read_text(encoding="utf-8").split("---\n", 2)[1]))
+    return front | {"metrics": front.pop("figures")} if "figures" in front else front
 
 
 @lru_cache(maxsize=64)
@@ -163,11 +166,22 @@ def _parsed(front: str) -> dict:
 
 
 def write_card(folder: Path, front: dict, text: str) -> None:
-    import yaml
+    """Write folder/card.md: front matter, as `read_card` gives it back, and Markdown. Raises InputError.
 
-    head = yaml.safe_dump(front, sort_keys=False, allow_unicode=True, width=110)
+    The front matter is valid for the Hugging Face Hub, where `metrics` are a list of names: the figures themselves are
+    written as `figures`.
+    """
+    from huggingface_hub import ModelCardData
+
+    front = {
+        "library_name": "ganlab",
+        "pipeline_tag": PIPELINES.get(front["task"], "image-to-image"),
+        "tags": TAGS,
+    } | front
+    figures = front["metrics"]
+    card = ModelCardData(**front | {"metrics": list(figures.get("mean", figures)), "figures": figures})
     with replacing(folder / "card.md") as partial:
-        partial.write_text(f"---\n{head}---\n{text}", encoding="utf-8")
+        partial.write_text(f"---\n{card.to_yaml()}\n---\n{text}", encoding="utf-8")
 
 
 def list_models(task: str | None = None) -> list[dict]:

@@ -337,6 +337,7 @@ def _parts(kind: Any) -> list[type]:
 
 def _example(kind: Any) -> str:
     """A value of a kind, as JSON."""
+    [kind, *_] = _members(kind)
     if get_origin(kind) is tuple:
         return f"[{', '.join(_example(each) for each in get_args(kind) if each is not ...)}]"
     return {int: "24", float: "0.5", bool: "true"}.get(kind, '"name"')

@@ -1,27 +1,36 @@
-"""What every trainer shares: events, the learning-rate schedule, averaged weights and resumable state."""
+"""What every training shares: the loop with its events and checkpoints, resuming, averaged weights, the learning rate,
+and stopping on a signal."""
 
 from __future__ import annotations
 
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from ganlab import processes
-from ganlab.checkpoints import check_finite, load_tensors, save_tensors
+from ganlab.checkpoints import as_config, check_finite, load_tensors, save_tensors
 from ganlab.errors import InputError
+
+STATE = "state.safetensors"  # in a training's folder: everything needed to resume it
+STATE_VERSION = 1  # of the layout of that file; files written before there was a version have the layout of 1
 
 
 @dataclass(frozen=True)
 class Event:
-    """One thing that happened: kind is "step", "data" (the user's volumes are ready; path: a picture of them),
-    "checkpoint" or "preview" (path: a picture of what the networks make by now)."""
+    """Something that happened in a training.
+
+    kind: "step"; "data" (the user's volumes are ready; path: a picture of them); "checkpoint" (path: the weights); or
+    "preview" (path: a picture of what the networks make so far). numbers: losses of a step, by name.
+    """
 
     kind: str
     step: int
@@ -30,51 +39,224 @@ class Event:
     path: Path | None = None
 
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# --- the loop ---------------------------------------------------------------------------------------------
+
+
+class Trainer(Protocol):
+    """What `run` needs to know of a training.
+
+    config: a frozen dataclass with `steps` and `epoch`, the steps between checkpoints. step: steps taken so far. nets:
+    all networks, by name.
+    """
+
+    config: Any
+    device: str
+    nets: Mapping[str, nn.Module]
+
+    @property
+    def step(self) -> int: ...
+
+    def take_step(self) -> dict[str, float]:
+        """Learn from one batch and count it in `step`; the losses."""
+        ...
+
+    def state(self) -> dict[str, dict[str, Tensor]]:
+        """Named groups of tensors: all that is needed to continue, but for config and step."""
+        ...
+
+    def facts(self) -> dict:
+        """What else to write into the state, fit for JSON."""
+        ...
+
+    def load_state(self, state: dict[str, dict[str, Tensor]], facts: dict, path: Path) -> None:
+        """Continue from a state read from `path` at facts["step"]; facts: what was written beside it. Raises
+        InputError, or LookupError, TypeError, ValueError or RuntimeError if it is not a state of this training."""
+        ...
+
+    def write(self, out: Path, minutes: float) -> None:
+        """Write weights, card and progress.png."""
+        ...
+
+
 Stop = Callable[[], int | None]
+
+
+def run(trainer: Trainer, out: Path, minutes: float = 0.0, stop: Stop = lambda: None) -> Iterator[Event]:
+    """Train to config.steps; yields an event for every step, and for the checkpoint and its picture every config.epoch
+    steps, at the end, and where stop() (asked after every step, see `stopping`) ends the training.
+
+    minutes: spent before, as `restore` says. Of several processes only the first writes files.
+    """
+    config, begin = trainer.config, time.perf_counter()
+    while trainer.step < config.steps:
+        losses = trainer.take_step()
+        yield Event("step", trainer.step, config.steps, losses)
+        stopped = stop() is not None
+        if stopped or trainer.step % config.epoch == 0 or trainer.step == config.steps:
+            for net in trainer.nets.values():
+                processes.average([b for b in net.buffers() if b.is_floating_point()])
+            if processes.rank() == 0:
+                spent = minutes + (time.perf_counter() - begin) / 60
+                save(trainer, out / STATE, spent)
+                trainer.write(out, spent)
+            processes.wait()
+            yield Event("checkpoint", trainer.step, config.steps, path=out / "model.safetensors")
+            yield Event("preview", trainer.step, config.steps, path=out / "progress.png")
+        if stopped:
+            return
+
+
+def check_start(out: Path, resume: bool) -> None:
+    """Raise InputError where a new training would overwrite another, or there is none to resume."""
+    exists = (out / STATE).exists()
+    if exists and not resume:
+        raise InputError(f'"{out}" already holds a training; add --resume to continue it, or choose another --out.')
+    if resume and not exists:
+        raise InputError(
+            f'There is no training to resume in "{out}"; leave --resume out to begin one, or give its folder as --out.'
+        )
+
+
+def save(trainer: Trainer, path: Path, minutes: float) -> None:
+    """Write everything needed to resume into one file."""
+    tensors = {f"{part}/{k}": v for part, group in trainer.state().items() for k, v in group.items()}
+    facts = {"config": as_config(trainer.config), "step": trainer.step, "minutes": minutes, "version": STATE_VERSION}
+    save_tensors(path, tensors, facts | trainer.facts())
+
+
+def restore(trainer: Trainer, path: Path) -> float:
+    """Continue from a file that `save` wrote; the minutes spent so far. Raises InputError for any other file, a newer
+    version of it, another configuration (steps aside), and values that are not finite."""
+    tensors, facts = load_tensors(path, trainer.device)
+    check_finite(tensors, path)
+    if facts.get("version", 1) != STATE_VERSION:
+        raise InputError(
+            f'"{path}" was written by another version of ganlab (state version {facts["version"]}, this one reads '
+            f"{STATE_VERSION}); resume it with that one, or start a new training."
+        )
+    state: dict[str, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        part, _, name = key.partition("/")
+        state.setdefault(part, {})[name] = value
+    try:
+        saved = as_config(type(trainer.config)()) | facts["config"]
+        current = as_config(replace(trainer.config, steps=saved["steps"]))
+        if saved != current:
+            differing = ", ".join(k for k in current if saved.get(k) != current[k])
+            raise InputError(
+                f'The training in "{path.parent}" had another configuration ({differing}); start a new one.'
+            )
+        trainer.load_state(state, facts, path)
+        return facts["minutes"]
+    except InputError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise InputError(f'"{path}" is not a state of this training; start a new one.') from error
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Adam's moments and step counts as a flat dictionary."""
+    state = optimizer.state_dict()["state"]
+    return {f"{i}/{k}": torch.as_tensor(v) for i, entry in state.items() for k, v in entry.items()}
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Take back what `optimizer_tensors` gave; learning rates stay as they are."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        index, name = key.split("/")
+        state.setdefault(int(index), {})[name] = value.clone()
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    for p, entry in optimizer.state.items():  # fused Adam needs moments in the memory format of their weights
+        entry.update({k: torch.empty_like(p).copy_(v) for k, v in entry.items() if v.dim() and v.shape == p.shape})
+
+
+# --- averaged weights and the learning rate -----------------------------------------------------------------
+
+
+def averaged(net: nn.Module, horizon: float = 100) -> AveragedModel:
+    """An exponential moving average of a network's parameters and buffers, in evaluation mode as `.module`."""
+    average = AveragedModel(net, multi_avg_fn=ema(horizon), use_buffers=True)
+    return average.eval().requires_grad_(False)
+
+
+def ema(horizon: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
+    """The update of an AveragedModel: average += (value - average) / min(horizon, 1 + n / 5), n updates so far. The
+    horizon grows, so that the first weights are soon forgotten. Integers (counts of batches) are copied."""
+
+    @torch.no_grad()
+    def update(averages: list[Tensor], values: list[Tensor], updates: Tensor) -> None:
+        if averages[0].is_floating_point():
+            torch._foreach_lerp_(averages, values, 1 / min(horizon, 1 + int(updates) / 5))
+        else:
+            torch._foreach_copy_(averages, values)
+
+    return update
+
+
+def restore_average(average: AveragedModel, state: dict[str, Tensor], updates: int) -> None:
+    """Continue from the averaged weights after so many updates. Raises RuntimeError if they are of another network."""
+    average.module.load_state_dict(state)
+    average.n_averaged.fill_(updates)
+
+
+def learning_rate(step: int, steps: int, peak: float, warmup: int = 100, decay: float = 0.25) -> float:
+    """Linear warm-up, constant, then linear to zero over the last share `decay` of the steps.
+
+    The constant part does not depend on `steps`, so a run may be resumed with more steps or fewer. A function of the
+    step, unlike torch's schedulers, has no state to save.
+    """
+    left = (steps - step) / max(1.0, decay * steps)
+    return peak * min(1.0, (step + 1) / warmup, left)
+
+
+# --- stopping and logging -----------------------------------------------------------------------------------
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
 def stopping(minutes: float | None = None) -> Iterator[Stop]:
-    """stop(), for a training to ask after every step: None to go on, else save and end, with this exit code: 128 + its
-    number after a SIGINT or SIGTERM, 0 when so many minutes are over. Several processes get one answer.
+    """stop(), for a training to ask after every step: None to continue, else save and end with this exit code: 128 +
+    the signal's number after SIGINT or SIGTERM, 0 when the minutes are over. All processes of a training get the same
+    answer.
 
-    Signals are caught from the first question on, for before it there is nothing to save, until the block ends. A
-    second one does what it always did.
+    Signals are caught from the first question on (before it there is nothing to save) until the block ends. A second
+    signal has its usual effect.
     """
     end = time.monotonic() + 60 * (math.inf if minutes is None else minutes)
-    usual, heard = {}, []
+    usual: dict[signal.Signals, Any] = {}
+    received: list[int] = []
 
-    def give_back() -> None:
+    def restore_handlers() -> None:
         for number, handler in usual.items():
             signal.signal(number, handler)
 
-    def hear(number: int, frame) -> None:
-        heard.append(number)
-        give_back()
+    def receive(number: int, frame) -> None:
+        received.append(number)
+        restore_handlers()
 
     def stop() -> int | None:
         if not usual:
-            usual.update({number: signal.signal(number, hear) for number in SIGNALS})
-        code = processes.largest(128 + heard[0] if heard else 0 if time.monotonic() >= end else -1)
+            usual.update({number: signal.signal(number, receive) for number in SIGNALS})
+        code = processes.largest(128 + received[0] if received else 0 if time.monotonic() >= end else -1)
         return None if code < 0 else code
 
     try:
         yield stop
     finally:
-        give_back()
+        restore_handlers()
 
 
-def bear_signals(worker: int = 0) -> None:
-    """Of a process that makes a training's slices: pass over the first SIGINT and SIGTERM. Terminals and schedulers
-    send them to all processes, but the training takes its step to the end, and ends its helpers itself."""
+def ignore_first_signal(worker: int = 0) -> None:
+    """In a data loader's worker process: ignore the first SIGINT and the first SIGTERM. Terminals and schedulers send
+    them to all processes, but the training finishes its step and then ends its workers itself."""
     for number in SIGNALS:
         signal.signal(number, lambda number, frame: signal.signal(number, signal.SIG_DFL))
 
 
 def tensorboard(folder: Path) -> Callable[[Event], None]:
-    """Something to tell of every event, that writes files for TensorBoard. Raises InputError where it is not
-    installed."""
+    """A function that takes every event and writes it for TensorBoard. Raises InputError if it is not installed."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
@@ -85,7 +267,7 @@ def tensorboard(folder: Path) -> Callable[[Event], None]:
 
     writer = SummaryWriter(folder)
 
-    def tell(event: Event) -> None:
+    def log(event: Event) -> None:
         for name, value in event.numbers.items():
             writer.add_scalar(name, value, event.step)
         if event.kind == "preview":
@@ -93,80 +275,4 @@ def tensorboard(folder: Path) -> Callable[[Event], None]:
         if event.kind != "step":
             writer.flush()
 
-    return tell
-
-
-def learning_rate(step: int, steps: int, peak: float, warmup: int = 100, decay: float = 0.25) -> float:
-    """Linear warm-up, constant, then linear to zero over the last share `decay` of the steps.
-
-    The constant stretch does not depend on `steps`, so that a run may be resumed with more or fewer.
-    """
-    left = (steps - step) / max(1.0, decay * steps)
-    return peak * min(1.0, (step + 1) / warmup, left)
-
-
-class Average:
-    """Exponential moving average of a network's parameters and statistics, with a warm-up of its horizon."""
-
-    def __init__(self, net: nn.Module, horizon: float = 100):
-        self.horizon = horizon
-        self.state = {k: v.detach().clone() for k, v in net.state_dict().items()}
-
-    @torch.no_grad()
-    def update(self, net: nn.Module, step: int) -> None:
-        now = net.state_dict()
-        moving = [k for k, v in now.items() if v.is_floating_point()]
-        weight = 1 / min(self.horizon, 1 + step / 5)
-        torch._foreach_lerp_([self.state[k] for k in moving], [now[k] for k in moving], weight)
-        for k in now.keys() - set(moving):
-            self.state[k].copy_(now[k])
-
-    def restore(self, state: dict[str, Tensor]) -> None:
-        """Go on from an average of the same network. Raises RuntimeError if it is of another."""
-        shapes = [{k: v.shape for k, v in each.items()} for each in (state, self.state)]
-        if shapes[0] != shapes[1]:
-            raise RuntimeError("an average of another network")
-        self.state = {k: v.clone() for k, v in state.items()}
-
-
-def check_start(out: Path, resume: bool) -> None:
-    """Raise InputError where a training would be begun over another, or there is none to go on with."""
-    there = (out / "state.safetensors").exists()
-    if there and not resume:
-        raise InputError(f'"{out}" already holds a training; add --resume to go on, or choose another --out.')
-    if resume and not there:
-        raise InputError(
-            f'There is no training to resume in "{out}"; leave --resume out to begin one, or give its folder as --out.'
-        )
-
-
-def save_state(path: Path, meta: dict, **parts: dict[str, Tensor]) -> None:
-    """Everything needed to go on: facts (configuration, step, ...) and named dictionaries of tensors, in one file."""
-    save_tensors(path, {f"{part}/{k}": v for part, items in parts.items() for k, v in items.items()}, meta)
-
-
-def load_state(path: Path, device: str) -> tuple[dict, dict[str, dict[str, Tensor]]]:
-    """(facts, parts) of a file that save_state wrote. Raises InputError for any other, and for what is not finite."""
-    tensors, meta = load_tensors(path, device)
-    check_finite(tensors, path)
-    parts: dict[str, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        part, _, name = key.partition("/")
-        parts.setdefault(part, {})[name] = value
-    return meta, parts
-
-
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Adam's moments and counts as a flat dictionary."""
-    state = optimizer.state_dict()["state"]
-    return {f"{i}/{k}": torch.as_tensor(v) for i, entry in state.items() for k, v in entry.items()}
-
-
-def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        index, name = key.split("/")
-        state.setdefault(int(index), {})[name] = value.clone()
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    for p, entry in optimizer.state.items():  # fused Adam takes moments to lie in memory as their weights do
-        entry.update({k: torch.empty_like(p).copy_(v) for k, v in entry.items() if v.dim() and v.shape == p.shape})
+    return log

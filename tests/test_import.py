@@ -40,10 +40,10 @@ PAGES = {
 }
 CIRCLES = {("ganlab.translation.preview", "ganlab.translation.dataset")}
 LONG = {
-    "ganlab/translation/dataset.py", "ganlab/ui/case.py", "tests/imaging/reading/test_files.py",
+    "ganlab/ui/case.py", "tests/imaging/reading/test_files.py",
     "tests/imaging/reading/test_bad_files.py", "tests/study/design/test_stimuli.py",
 }  # fmt: skip
-SAME_NAMES = {"Game", "Finding"}
+SAME_NAMES = {"Finding"}
 
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
 

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from ganlab import processes
-from ganlab.translation.methods import METHODS, TrainingConfig
+from ganlab.translation.methods import METHODS
 from ganlab.translation.networks import PatchGANConfig, ResNetConfig
+from ganlab.translation.training_config import TrainingConfig
 
 SCRIPT = """
 import json, torch

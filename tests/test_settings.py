@@ -150,10 +150,10 @@ def test_settings_from_the_command_line():
 
 
 def test_a_configuration_takes_settings_and_says_what_they_were():
-    said = ["batch=16", "rate_d=1", 'augment=["flip", "cutout"]', "network.norm=none", "network.strided=false"]
+    said = ["batch=16", "rate_d=0.05", 'augment=["flip", "cutout"]', "network.norm=none", "network.strided=false"]
     config = with_settings(DIGITS, parse_settings(said))
     network = replace(DIGITS.network, norm="none", strided=False)
-    assert config == replace(DIGITS, batch=16, rate_d=1, augment=("flip", "cutout"), network=network)
+    assert config == replace(DIGITS, batch=16, rate_d=0.05, augment=("flip", "cutout"), network=network)
     assert with_settings(DIGITS, parse_settings(as_settings(config, DIGITS))) == config
     assert as_settings(DIGITS, DIGITS) == []
 

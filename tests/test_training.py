@@ -1,5 +1,6 @@
-"""Trainings that are asked to stop: by a signal, by the clock."""
+"""What all trainings share: stopping on a signal or after some minutes, averaged weights, the learning rate."""
 
+import dataclasses
 import itertools
 import json
 import os
@@ -11,15 +12,18 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
+from torch.optim.lr_scheduler import ConstantLR, LinearLR, SequentialLR
 
-from ganlab.checkpoints import load_tensors, read_card
+from ganlab.checkpoints import load_tensors, read_card, save_tensors
+from ganlab.errors import InputError
 from ganlab.generation.presets import get_preset as get_generator
 from ganlab.generation.trainer import train as train_generator
-from ganlab.training import bear_signals, stopping
-from ganlab.translation.methods import TrainingConfig
-from ganlab.translation.networks import UNetConfig
+from ganlab.training import STATE_VERSION, averaged, ignore_first_signal, learning_rate, stopping
+from ganlab.translation.networks import UNet, UNetConfig
 from ganlab.translation.presets import PRESETS
 from ganlab.translation.trainer import train
+from ganlab.translation.training_config import TrainingConfig
 
 ROOT = Path(__file__).parents[1]
 TINY = TrainingConfig(network=UNetConfig(widths=(4, 6)), steps=10_000, batch=2, size=32, epoch=30)
@@ -27,7 +31,7 @@ DIGITS = get_generator("dcgan-digits", steps=10_000)
 SCRIPT = f"""
 import sys
 from ganlab.cli.main import main
-from ganlab.translation.methods import TrainingConfig
+from ganlab.translation.training_config import TrainingConfig
 from ganlab.translation.networks import PatchGANConfig, UNetConfig
 from ganlab.translation.presets import PRESETS
 PRESETS["tiny"] = {TINY!r}
@@ -45,7 +49,7 @@ def start(*words):
 
 
 @pytest.mark.parametrize(("preset", "number"), [("tiny", signal.SIGTERM), ("dcgan-digits", signal.SIGINT)])
-def test_a_signal_saves_and_stops_and_resuming_gives_the_losses_of_a_run_without_a_break(tmp_path, preset, number):
+def test_a_training_stopped_by_a_signal_resumes_exactly(tmp_path, preset, number):
     def losses(out, first, last, **how):
         """Of the steps from one to another."""
         run = partial(train_generator, DIGITS) if preset == "dcgan-digits" else partial(train, TINY, workers=1)
@@ -69,7 +73,7 @@ def test_a_signal_saves_and_stops_and_resuming_gives_the_losses_of_a_run_without
     assert losses(tmp_path / "cut", 0, 3, resume=True) == expected
 
 
-def test_minutes_stop_a_training_and_leave_its_schedule(tmp_path, monkeypatch, capsys):
+def test_minutes_stop_a_training_without_changing_its_schedule(tmp_path, monkeypatch, capsys):
     from ganlab.cli.main import main
 
     monkeypatch.setitem(PRESETS, "tiny", TINY)
@@ -83,7 +87,7 @@ def test_minutes_stop_a_training_and_leave_its_schedule(tmp_path, monkeypatch, c
     assert facts["step"] == 1 and facts["config"]["steps"] == TINY.steps
 
 
-def test_signals_are_caught_once_and_given_back(monkeypatch):
+def test_signals_are_caught_once_and_their_handlers_restored(monkeypatch):
     usual = signal.getsignal(signal.SIGTERM)
     with stopping() as stop:
         assert signal.getsignal(signal.SIGTERM) == usual  # nothing to save before the first step
@@ -94,8 +98,56 @@ def test_signals_are_caught_once_and_given_back(monkeypatch):
         stop()
     assert signal.getsignal(signal.SIGTERM) == usual
     kept = [(number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)]
-    bear_signals()
+    ignore_first_signal()
     signal.raise_signal(signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     for number, handler in kept:
         signal.signal(number, handler)
+
+
+def test_averaged_weights_follow_the_ema_formula_with_warm_up():
+    torch.manual_seed(0)
+    net, horizon = UNet(UNetConfig(widths=(4, 6))), 4
+    average = averaged(net, horizon)
+    expected = {name: value.clone() for name, value in net.state_dict().items()}
+    for step in range(30):
+        net(torch.randn(2, 1, 16, 16))  # moves the running statistics
+        with torch.no_grad():
+            for p in net.parameters():
+                p.add_(torch.randn_like(p))
+        average.update_parameters(net)
+        for name, value in net.state_dict().items():
+            if value.is_floating_point():
+                expected[name].lerp_(value, 1 / min(horizon, 1 + step / 5))
+            else:
+                expected[name] = value.clone()
+    found = average.module.state_dict()
+    assert found.keys() == expected.keys() and not average.module.training
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
+
+
+def test_learning_rate_is_that_of_torchs_schedulers():
+    steps, warmup, decay, peak = 1000, 100, 0.25, 2e-3
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=peak)
+    falling = int(decay * steps)
+    schedule = SequentialLR(
+        optimizer,
+        [
+            LinearLR(optimizer, 1 / warmup, 1.0, warmup - 1),
+            ConstantLR(optimizer, 1.0),
+            LinearLR(optimizer, 1.0, 1e-12, falling),
+        ],
+        [warmup, steps - falling],
+    )
+    for step in range(steps):
+        assert learning_rate(step, steps, peak, warmup, decay) == pytest.approx(schedule.get_last_lr()[0], rel=1e-6)
+        optimizer.step()
+        schedule.step()
+
+
+def test_refuses_to_resume_a_state_of_another_version(tmp_path):
+    list(train(dataclasses.replace(TINY, steps=1), tmp_path, "cpu", workers=0))
+    tensors, facts = load_tensors(tmp_path / "state.safetensors")
+    save_tensors(tmp_path / "state.safetensors", tensors, facts | {"version": STATE_VERSION + 1})
+    with pytest.raises(InputError, match=r"another version of ganlab \(state version 2, this one reads 1\)"):
+        list(train(TINY, tmp_path, "cpu", resume=True, workers=0))

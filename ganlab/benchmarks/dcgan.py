@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from ganlab.device import exact, precision, resolve
-from ganlab.generation.game import Game
+from ganlab.generation.game import ImageGame
 from ganlab.generation.image_kinds import Images, get_kind
 from ganlab.generation.networks import make_networks
 from ganlab.generation.presets import get_preset
@@ -66,11 +66,11 @@ def benchmark_dcgan(device: str = "auto", rounds: int = 3, seed: int = 0) -> dic
         pictures = torch.rand((256, 1, kind.size, kind.size), generator=generator) * 2 - 1
         labels = torch.randint(max(1, config.network.classes), (256,), generator=generator)
         images = Images(kind, pictures, labels)
-        steps = {"ours": Game(config, images, device).step, "textbook": textbook(config, images, device)}
+        steps = {"ours": ImageGame(config, images, device).take_step, "textbook": textbook(config, images, device)}
         if result["precision"] != "float32":
-            float32 = Game(config, images, device)
+            float32 = ImageGame(config, images, device)
             float32.autocast = exact
-            steps["ours_float32"] = float32.step
+            steps["ours_float32"] = float32.take_step
         spent = {name: [] for name in steps}
         for k in range(rounds + 1):
             for name, step in steps.items():

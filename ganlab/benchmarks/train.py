@@ -18,11 +18,14 @@ from torch import Tensor, nn
 from ganlab.device import autocast, precision, resolve
 from ganlab.errors import InputError
 from ganlab.phantoms.pairs import pairs
-from ganlab.translation.methods import METHODS, Method, Pool, TrainingConfig, structure_loss
+from ganlab.translation.image_pool import ImagePool
+from ganlab.translation.losses import structure_loss
+from ganlab.translation.methods import METHODS, Method
 from ganlab.translation.networks import PatchGAN, PatchGANConfig, ResNet, ResNetConfig, make_generator
 from ganlab.translation.presets import get_preset
 from ganlab.translation.tasks import get_task
 from ganlab.translation.trainer import freeze_statistics
+from ganlab.translation.training_config import TrainingConfig, is_paired
 
 PRESETS = ("mr2ct-pix2pix", "mr2ct-cyclegan-structure")
 RATE, BETAS = 2e-4, (0.5, 0.999)  # of both papers
@@ -96,7 +99,7 @@ class PlainCycleGAN:
     ):
         self.forth, self.back = generators
         self.d_target, self.d_source = discriminators
-        self.structure, self.pools = structure, (Pool(50), Pool(50))
+        self.structure, self.pools = structure, (ImagePool(50), ImagePool(50))
         self.opt_g = torch.optim.Adam([p for net in generators for p in net.parameters()], rate, betas=BETAS)
         self.opts_d = [torch.optim.Adam(net.parameters(), rate, betas=BETAS) for net in discriminators]
         self.mse, self.l1 = nn.MSELoss(), nn.L1Loss()
@@ -209,7 +212,7 @@ def benchmark_training(
 def draw_slices(config: TrainingConfig, seed: int) -> tuple[Tensor, Tensor]:
     """A batch of the preset's (source, target) in the network's units, as the trainer feeds them."""
     task = get_task(config.task)
-    stream = pairs(seed, config.size, task=config.task, paired=METHODS[config.method].paired)
+    stream = pairs(seed, config.size, task=config.task, paired=is_paired(config.method))
     source, target = (torch.stack(images) for images in zip(*islice(stream, config.batch), strict=True))
     return source / task.source_scale, target / task.scale
 

@@ -104,7 +104,7 @@ def _run(begin: Callable, out: Path, steps: int, minutes: float | None, unit: st
 def _begin_translator(
     config, out: Path, device: str, resume: bool, workers: int, source: Path | None, target: Path | None, silent: bool
 ) -> Callable:
-    from ganlab.translation.dataset import Folders
+    from ganlab.translation.dataset.folders import Folders
     from ganlab.translation.trainer import train
 
     if (source is None) != (target is None):

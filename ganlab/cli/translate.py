@@ -80,13 +80,8 @@ def evaluate_models(
     device: Device = "auto",
 ) -> None:
     """Every model on the held-out phantom patients (seeds 9000 to 9005)."""
-    from ganlab.translation.cards import (
-        format_comparison,
-        format_patients,
-        measure_model,
-        models_to_measure,
-        update_card,
-    )
+    from ganlab.translation.card import update_card
+    from ganlab.translation.measure import format_comparison, format_patients, measure_model, models_to_measure
 
     results = {}
     for name in models_to_measure(model, task):

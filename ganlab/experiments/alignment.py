@@ -16,12 +16,13 @@ from ganlab.errors import InputError
 from ganlab.experiments.arms import DISCRIMINATOR, NETWORK, PIXEL, Arm, spent, summary, write_result, write_text
 from ganlab.imaging.volume import Volume
 from ganlab.phantoms import make_patient
-from ganlab.translation.cards import HELD_OUT, measure_volume
+from ganlab.translation.batches import phantom_slices
 from ganlab.translation.cycle.cycle import Cycle, consistency, run_cycle
 from ganlab.translation.inference import translate
-from ganlab.translation.methods import TrainingConfig
+from ganlab.translation.measure import HELD_OUT, measure_volume
 from ganlab.translation.preview import WINDOWS, show_slice
-from ganlab.translation.trainer import BACK, scaled_pairs
+from ganlab.translation.training_config import TrainingConfig
+from ganlab.translation.warm_start import BACK_FOLDER
 
 STEPS = 2000
 MISALIGN = 6.0  # mm in throat and jaw, about 2 mm in the skull
@@ -58,7 +59,7 @@ def arms(steps: int = STEPS, seed: int = 0) -> dict[str, Arm]:
         pixel=100.0,
     )  # fmt: skip
     free = replace(common, method="cyclegan", discriminator=DISCRIMINATOR)
-    make = partial(scaled_pairs, task="mr2ct", size=common.size * PIXEL, wild=False)
+    make = partial(phantom_slices, task="mr2ct", size=common.size * PIXEL, wild=False)
     return {
         "aligned": Arm("pix2pix, aligned pairs", pairs, partial(make, paired=True)),
         "misaligned": Arm("pix2pix, misaligned pairs", pairs, partial(make, paired=True, misalign=MISALIGN)),
@@ -113,7 +114,7 @@ def follow_cycles(result: dict, out: Path, device: str) -> None:
     beside a large error of the CT is a mapping that is consistent and wrong."""
     patient, found = make_patient(SHOWN, ("t1", "ct"), PIXEL), {}
     for name in result["arms"]:
-        there, back = out / name, out / name / BACK
+        there, back = out / name, out / name / BACK_FOLDER
         if not back.is_dir():
             continue
         try:

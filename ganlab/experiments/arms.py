@@ -12,10 +12,11 @@ from ganlab.checkpoints import read_card, replacing
 from ganlab.generation import trainer
 from ganlab.generation.game import GanConfig
 from ganlab.training import Event
-from ganlab.translation.methods import TrainingConfig
+from ganlab.translation.batches import SliceMaker
 from ganlab.translation.networks import PatchGANConfig, UNetConfig
 from ganlab.translation.presets import BRAIN_WINDOW
-from ganlab.translation.trainer import Maker, train
+from ganlab.translation.trainer import train
+from ganlab.translation.training_config import TrainingConfig
 
 PIXEL = 2  # mm, so that an arm takes minutes on two cores
 NETWORK = UNetConfig(widths=(16, 32, 64, 96), patch=1, window=BRAIN_WINDOW.window)
@@ -29,7 +30,7 @@ class Arm:
 
     title: str
     config: TrainingConfig | GanConfig
-    make: Maker | None = None
+    make: SliceMaker | None = None
 
 
 def trainings(arms: dict[str, Arm], out: Path, device: str, workers: int = 1) -> Iterator[tuple[str, Iterator[Event]]]:

@@ -30,12 +30,12 @@ from ganlab.phantoms.patient import make_head
 from ganlab.phantoms.signals import mr_signals
 from ganlab.phantoms.slices import VIEWS, Draw, slice_points, slice_shares
 from ganlab.phantoms.tissues import INDEX
-from ganlab.translation.cards import HELD_OUT
 from ganlab.translation.inference import predict
-from ganlab.translation.methods import SOURCE_TO_TARGET, TARGET_TO_SOURCE, TrainingConfig
+from ganlab.translation.measure import HELD_OUT
 from ganlab.translation.networks import folded, make_generator
 from ganlab.translation.preview import WINDOWS, show_slice
-from ganlab.translation.trainer import FILES
+from ganlab.translation.training_config import BACKWARD, FORWARD, TrainingConfig
+from ganlab.translation.warm_start import FILES
 
 STEPS, PRIOR = 1600, 200
 PLAIN = replace(NETWORK, window=None)  # there is no CT here
@@ -47,7 +47,7 @@ UNITS = {"t1": "white matter", "flair": "grey matter"}  # the tissue whose signa
 LESION = ("tumour", "oedema")  # what is bright on FLAIR and dark on T1
 KEPT = 0.5  # a lesion with less than this share of its contrast is gone
 ADDED, LEAST_MM2 = 0.25, 100.0  # what differs by so much (in UNITS) over such an area of the brain is a lesion added
-DIRECTIONS = {"t1 to flair": (SOURCE_TO_TARGET, "t1", "flair"), "flair to t1": (TARGET_TO_SOURCE, "flair", "t1")}
+DIRECTIONS = {"t1 to flair": (FORWARD, "t1", "flair"), "flair to t1": (BACKWARD, "flair", "t1")}
 
 
 def contrast(modality: str) -> Tensor:

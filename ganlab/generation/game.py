@@ -1,10 +1,10 @@
-"""The game of a generator from noise and its discriminator: what a step does, from a frozen configuration."""
+"""The game of a generator from noise against its discriminator on images: the settings, and what a step does."""
 
 from __future__ import annotations
 
-import copy
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -12,86 +12,78 @@ from torch import Tensor
 
 from ganlab.device import autocast, exact
 from ganlab.errors import InputError
-from ganlab.generation.augment import augmented, check_augmentations
+from ganlab.generation.augment import AUGMENTATIONS, augmented
 from ganlab.generation.image_kinds import ImageKind, Images
 from ganlab.generation.layers import in_parts
 from ganlab.generation.networks import NetworkConfig, make_networks
-from ganlab.objectives import get_objective, gradient_norm2, gradient_penalty, smoothed
+from ganlab.objectives import OBJECTIVES, get_objective, gradient_norm2, gradient_penalty, smoothed
 from ganlab.processes import average, rank
-from ganlab.training import Average, optimizer_tensors, restore_optimizer
+from ganlab.settings import Field, OneOf, frozen_config
+from ganlab.training import averaged, ema, optimizer_tensors, restore_average, restore_optimizer
+
+TITLES = {name: objective.title for name, objective in OBJECTIVES.items()}
 
 
-@dataclass(frozen=True)
+@frozen_config
 class GanConfig:
-    """One training; the defaults are DCGAN's: Adam with 2e-4 and beta1 0.5, the non-saturating game.
+    """One training; the defaults are DCGAN's: Adam with 2e-4 and beta1 0.5, the non-saturating game."""
 
-    data: what is learned (see `data`), `count` of them (0: its own number). rate_d, rate_g, beta1: of Adam. d_steps:
-    steps of D for one of G. smoothing: one-sided, of real labels. r1: gamma of the penalty on D's gradient at real
-    images; penalty: lambda of WGAN-GP; clip: largest weight of a clipped critic. augment: what D sees is changed by
-    (see `augment`). horizon: steps over which G's weights are averaged; 0: not. epoch: steps between checkpoints.
-    """
+    data: str = Field("nodules", title="Images", description="The kind of images to learn, see `image_kinds`.")
+    count: int = Field(0, ge=0, le=10**7, title="Images to learn from", description="0: as many as the kind has.")
+    network: NetworkConfig = Field(default_factory=NetworkConfig, title="Network", description="Both networks.")
+    objective: Annotated[str, OneOf(TITLES)] = Field(
+        "non-saturating", title="Objective", description="What generator and discriminator minimise."
+    )
+    steps: int = Field(5000, ge=1, le=10**7, title="Steps", description="Steps of the generator in all.")
+    batch: int = Field(64, ge=4, le=512, title="Batch", description="Images per step.")
+    rate_d: float = Field(2e-4, ge=0, le=0.1, title="Learning rate of D", description="Of the discriminator's Adam.")
+    rate_g: float = Field(2e-4, ge=0, le=0.1, title="Learning rate of G", description="Of the generator's Adam.")
+    beta1: float = Field(0.5, ge=0, le=0.999, title="Beta 1", description="Of both Adams.")
+    d_steps: int = Field(1, ge=1, le=10, title="D steps", description="Steps of D for each step of G.")
+    smoothing: float = Field(0.0, ge=0, le=0.5, title="Label smoothing", description="One-sided, of real labels.")
+    r1: float = Field(
+        0.0, ge=0, le=1000, title="R1", description="Gamma of the penalty on D's gradient at real images."
+    )
+    penalty: float = Field(10.0, ge=0, le=1000, title="Gradient penalty", description="Lambda of WGAN-GP.")
+    clip: float = Field(0.01, ge=1e-4, le=1, title="Clip", description="Largest weight of a clipped critic (WGAN).")
+    augment: tuple[Annotated[str, OneOf(tuple(AUGMENTATIONS))], ...] = Field(
+        (), title="Augmentation", description="Changes of all images that D sees, see `augment`."
+    )
+    horizon: int = Field(
+        200, ge=0, le=100_000, title="Averaging", description="Steps over which G's weights are averaged; 0: none."
+    )
+    epoch: int = Field(250, ge=1, le=10**6, title="Epoch", description="Steps between checkpoints.")
+    seed: int = Field(0, ge=0, le=2**31, title="Seed", description="Same seed, same training on a CPU.")
 
-    data: str = "nodules"
-    count: int = 0
-    network: NetworkConfig = field(default_factory=NetworkConfig)
-    objective: str = "non-saturating"
-    steps: int = 5000
-    batch: int = 64
-    rate_d: float = 2e-4
-    rate_g: float = 2e-4
-    beta1: float = 0.5
-    d_steps: int = 1
-    smoothing: float = 0.0
-    r1: float = 0.0
-    penalty: float = 10.0
-    clip: float = 0.01
-    augment: tuple[str, ...] = ()
-    horizon: int = 200
-    epoch: int = 250
-    seed: int = 0
-
-
-SHAPING = ("data", "count", "network", "seed")  # what a game is made of; the rest can change on the way
-LAZY = 8  # every so many steps the R1 penalty is taken, so many times (Karras et al., CVPR 2020, section 3.1)
-LIMITS = {
-    "batch": (4, 512), "rate_d": (0.0, 0.1), "rate_g": (0.0, 0.1), "beta1": (0.0, 0.999), "d_steps": (1, 10),
-    "r1": (0.0, 1000.0), "penalty": (0.0, 1000.0), "clip": (1e-4, 1.0), "horizon": (0, 100_000), "steps": (1, 10**7),
-    "seed": (0, 2**31), "count": (0, 10**7), "epoch": (1, 10**6),
-}  # fmt: skip
+    def __post_init__(self):
+        smoothed(get_objective(self.objective), self.smoothing)  # only some games have labels to smooth
 
 
-def check_game(config: GanConfig) -> GanConfig:
-    """The configuration, if it can be played. Raises InputError."""
-    for name, (low, high) in LIMITS.items():
-        value = getattr(config, name)
-        if not low <= value <= high:
-            raise InputError(f"{name} {value} is outside {low:g} to {high:g}.")
-        if isinstance(low, int) and value != int(value):
-            raise InputError(f"{name} {value} is not a whole number.")
-    check_augmentations(config.augment)
-    smoothed(get_objective(config.objective), config.smoothing)
-    return config
+FIXED = ("data", "count", "network", "seed")  # cannot change during a game
+LAZY = 8  # the R1 penalty is computed every 8 steps, with 8 times the weight (Karras et al., CVPR 2020, section 3.1)
 
 
 def check_images(config: GanConfig, kind: ImageKind) -> None:
-    """Raises InputError where networks of this configuration cannot learn images of this kind."""
-    network = check_game(config).network
+    """Raise InputError if networks of this configuration cannot learn images of this kind."""
     for name, fitting in (("size", {kind.size}), ("classes", {0, len(kind.classes)})):
-        if (value := getattr(network, name)) not in fitting:
+        if (value := getattr(config.network, name)) not in fitting:
             wanted = " or ".join(map(str, sorted(fitting)))
             raise InputError(f"network.{name} is {value}, which does not fit the images ({kind.name}); {wanted} does.")
 
 
-class Trouble(ArithmeticError):
-    """A loss is no longer a number."""
+class Diverged(ArithmeticError):
+    """A loss or a gradient is NaN or infinite."""
 
 
-class Game:
-    """Both networks and their optimisers, on images. `number`: steps taken. The chance of a step comes from the seed
-    and its number alone, so that a resumed game goes on as it would have."""
+class ImageGame:
+    """Both networks and their optimisers, on images. `step`: steps taken.
+
+    The randomness of a step depends on the seed and its number alone, so that a resumed game continues exactly. Runs in
+    the precision that `autocast` gives; the benchmark sets another.
+    """
 
     def __init__(self, config: GanConfig, images: Images, device: str = "cpu"):
-        self.config, self.images, self.device = check_game(config), images, device
+        self.config, self.images, self.device = config, images, device
         torch.manual_seed(config.seed)
         self.generator, self.discriminator = (
             net.to(device, memory_format=torch.channels_last) for net in make_networks(config.network)
@@ -105,136 +97,144 @@ class Game:
             )
         }
         self.objective = smoothed(get_objective(config.objective), config.smoothing)
-        self.average = Average(self.generator, max(1, config.horizon))
-        self.shown = copy.deepcopy(self.generator).eval().requires_grad_(False)
-        self.pool = images.images.to(device)
+        self.average = averaged(self.generator, max(1, config.horizon))
+        self.real_images = images.images.to(device)
         self.labels = images.labels.to(device)
-        self.number, self.autocast = 0, autocast  # in what the networks run; the benchmark takes float32 as well
+        self.step, self.autocast = 0, autocast
 
-    def step(self) -> dict[str, float]:
+    def take_step(self) -> dict[str, float]:
         """d_steps of D, then one of G; their losses, D's mean output on real and generated images, and the norms of
-        both gradients. Raises Trouble if a loss is not a number: go back to an earlier state then."""
-        c, chance = self.config, self._chance()
-        torch.manual_seed(chance.initial_seed() + 1)  # for dropout, which takes no generator of its own
+        both gradients. Raises Diverged if a loss or gradient is not finite: restore an earlier state then."""
+        c, generator = self.config, self._generator()
+        torch.manual_seed(generator.initial_seed() + 1)  # for dropout, which takes no generator of its own
         for _ in range(c.d_steps):
-            real, labels = self._draw(chance)
+            real, labels = self._draw(generator)
             with self.autocast(self.device):
-                fake, fake_labels = self._generate(chance, len(real))
-                d, outputs = self._discriminate(real, labels, fake.detach(), fake_labels, chance)
-            norm_d = self._learn("discriminator", d)
+                fake, fake_labels = self._generate(generator, len(real))
+                loss_d, outputs = self._discriminate(real, labels, fake.detach(), fake_labels, generator)
+            norm_d = self._minimise("discriminator", loss_d)
         if c.objective == "wasserstein":
             with torch.no_grad():
                 for p in self.discriminator.parameters():
                     p.clamp_(-c.clip, c.clip)
-        self.discriminator.requires_grad_(False)  # G's step asks nothing of D's weights
+        self.discriminator.requires_grad_(False)  # G's step needs no gradient of D's weights
         with self.autocast(self.device):
-            seen = self.discriminator(augmented(fake, c.augment, chance), fake_labels)
-        g = self.objective.generator_loss(seen.float())
-        norm_g = self._learn("generator", g)
+            fake_output = self.discriminator(augmented(fake, c.augment, generator), fake_labels)
+        loss_g = self.objective.generator_loss(fake_output.float())
+        norm_g = self._minimise("generator", loss_g)
         self.discriminator.requires_grad_(True)
-        self.average.update(self.generator, self.number)
-        self.number += 1
+        self.average.update_parameters(self.generator)
+        self.step += 1
         self.outputs = outputs
-        real, fake = (v.mean().item() for v in outputs)
-        return {"d": d.item(), "g": g.item(), "real": real, "fake": fake, "norm_d": norm_d, "norm_g": norm_g}
+        real_mean, fake_mean = (output.mean().item() for output in outputs)
+        return {
+            "d": loss_d.item(), "g": loss_g.item(), "real": real_mean, "fake": fake_mean,
+            "norm_d": norm_d, "norm_g": norm_g,
+        }  # fmt: skip
 
-    def change(self, **rules) -> None:
-        """Go on under other rules, by their names in GanConfig. Raises InputError, and changes nothing, for what cannot
-        be played or would need other networks, data or seed (see SHAPING)."""
-        config = check_game(replace(self.config, **rules))
-        for name in SHAPING:
+    def change(self, **settings) -> None:
+        """Continue with other settings of GanConfig. Raises InputError, and changes nothing, for values out of range
+        and for FIXED settings."""
+        config = replace(self.config, **settings)
+        for name in FIXED:
             if getattr(config, name) != getattr(self.config, name):
-                raise InputError(f"{name.capitalize()} cannot change on the way; start again.")
+                raise InputError(f"{name.capitalize()} cannot change during a training; start again.")
         self.config = config
-        self.average.horizon = max(1, config.horizon)
+        self.average.multi_avg_fn = ema(max(1, config.horizon))
         self.objective = smoothed(get_objective(config.objective), config.smoothing)
         for name, rate in (("generator", config.rate_g), ("discriminator", config.rate_d)):
             for group in self.optimizers[name].param_groups:
                 group.update(lr=rate, betas=(config.beta1, 0.999))
 
-    def _chance(self) -> torch.Generator:
-        seed = np.random.SeedSequence([self.config.seed, self.number, rank()]).generate_state(1)[0]
+    def _generator(self) -> torch.Generator:
+        seed = np.random.SeedSequence([self.config.seed, self.step, rank()]).generate_state(1)[0]
         return torch.Generator().manual_seed(int(seed))
 
-    def _draw(self, chance: torch.Generator) -> tuple[Tensor, Tensor]:
-        rows = torch.randint(len(self.pool), (self.config.batch,), generator=chance).to(self.device)
-        images = self.pool[rows].to(memory_format=torch.channels_last)
+    def _draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        rows = torch.randint(len(self.real_images), (self.config.batch,), generator=generator).to(self.device)
+        images = self.real_images[rows].to(memory_format=torch.channels_last)
         return images, self.labels[rows]
 
-    def _generate(self, chance: torch.Generator, count: int) -> tuple[Tensor, Tensor]:
-        """Images, and the labels that were asked for: as often as they are in the data."""
-        z = torch.randn((count, self.config.network.z), generator=chance).to(self.device)
-        rows = torch.randint(len(self.labels), (count,), generator=chance).to(self.device)
+    def _generate(self, generator: torch.Generator, count: int) -> tuple[Tensor, Tensor]:
+        """Generated images (count, 1, size, size) and their labels (count,), drawn as often as in the data."""
+        z = torch.randn((count, self.config.network.z), generator=generator).to(self.device)
+        rows = torch.randint(len(self.labels), (count,), generator=generator).to(self.device)
         labels = self.labels[rows]
         return self.generator(z, labels), labels
 
-    def _discriminate(self, real, labels, fake, fake_labels, chance) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """D's loss and its outputs on real and generated images, which batch normalisation takes apart."""
+    def _discriminate(self, real, labels, fake, fake_labels, generator) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """D's loss, and its outputs (N,) on real and on generated images, which batch normalisation keeps apart."""
         c = self.config
-        real, fake = (augmented(images, c.augment, chance) for images in (real, fake))
+        real, fake = (augmented(images, c.augment, generator) for images in (real, fake))
         both = in_parts(self.discriminator, 2)(torch.cat([real, fake]), torch.cat([labels, fake_labels]))
         outputs = both.float().chunk(2)
         in_parts(self.discriminator, 1)
         loss = self.objective.discriminator_loss(*outputs)
         with exact(self.device):
-            if c.r1 and self.number % LAZY == 0:
-                slope = gradient_norm2(lambda x: self.discriminator(x.view_as(real), labels), real.flatten(1))
-                loss = loss + LAZY * c.r1 / 2 * slope.mean()
+            if c.r1 and self.step % LAZY == 0:
+                norm2 = gradient_norm2(lambda x: self.discriminator(x.view_as(real), labels), real.flatten(1))
+                loss = loss + LAZY * c.r1 / 2 * norm2.mean()
             if c.objective == "wgan-gp":
-                mix = torch.rand((len(real), 1), generator=chance).to(self.device)
-                slope = gradient_penalty(
+                mix = torch.rand((len(real), 1), generator=generator).to(self.device)
+                penalty = gradient_penalty(
                     lambda x: self.discriminator(x.view_as(real), labels), real.flatten(1), fake.flatten(1), mix
                 )
-                loss = loss + c.penalty * slope.mean()
+                loss = loss + c.penalty * penalty.mean()
         return loss, tuple(v.detach() for v in outputs)
 
-    def _learn(self, name: str, loss: Tensor) -> float:
-        """A step of an optimiser by the mean of all processes' gradients; the gradient's norm."""
+    def _minimise(self, name: str, loss: Tensor) -> float:
+        """One step of an optimiser, by the mean of all processes' gradients; the norm of the gradient."""
         if not torch.isfinite(loss):
             self.discriminator.requires_grad_(True)
-            raise Trouble(f"the loss of the {name} is {loss.item()}")
+            raise Diverged(f"the loss of the {name} is {loss.item()}")
         optimizer = self.optimizers[name]
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         gradients = [p.grad for p in optimizer.param_groups[0]["params"] if p.grad is not None]
         average(gradients)
         norm = torch.stack(torch._foreach_norm(gradients)).norm().item()
-        if not math.isfinite(norm):  # Adam would never move again
+        if not math.isfinite(norm):  # Adam would never recover
             self.discriminator.requires_grad_(True)
-            raise Trouble(f"the gradient of the {name} is {norm}")
+            raise Diverged(f"the gradient of the {name} is {norm}")
         optimizer.step()
         return norm
 
     def probability(self) -> tuple[Tensor, Tensor] | None:
-        """What D said of the last step's real and generated images, as the probability of "real"; None where the
-        objective's D says nothing of the kind."""
-        known = self.objective.probability
-        return tuple(known(v).cpu() for v in self.outputs) if known and self.number else None
+        """D's probabilities of "real" for the last step's real and generated images, (N,) each; None if D's output of
+        this objective is not a probability."""
+        probability = self.objective.probability
+        return tuple(probability(output).cpu() for output in self.outputs) if probability and self.step else None
 
     @torch.inference_mode()
     def sample(self, z: Tensor, labels: Tensor) -> Tensor:
-        """(N, 1, size, size) in -1..1 by the averaged weights, or by G's own where there is no average."""
-        self.shown.load_state_dict(self.weights())
-        return self.shown(z.to(self.device), labels.to(self.device)).clamp(-1, 1).cpu()
+        """Images (N, 1, size, size) in -1..1 on the CPU, of the averaged generator if the weights are averaged."""
+        net = self._result()
+        training = net.training
+        images = net.eval()(z.to(self.device), labels.to(self.device)).clamp(-1, 1).cpu()
+        net.train(training)
+        return images
 
     def weights(self) -> dict[str, Tensor]:
-        """Of the generator that is the result."""
-        return self.average.state if self.config.horizon else self.generator.state_dict()
+        """The weights of the generator that is the result."""
+        return self._result().state_dict()
+
+    def _result(self) -> torch.nn.Module:
+        return self.average.module if self.config.horizon else self.generator
 
     def state(self) -> dict[str, dict[str, Tensor]]:
-        """All that is needed to go on, but for the number of steps."""
+        """All that is needed to continue, except for the number of steps."""
         return {
             "generator": self.generator.state_dict(),
             "discriminator": self.discriminator.state_dict(),
-            "average": self.average.state,
+            "average": self.average.module.state_dict(),
             **{f"optimizer {name}": optimizer_tensors(o) for name, o in self.optimizers.items()},
         }
 
-    def restore(self, state: dict[str, dict[str, Tensor]], number: int) -> None:
-        """Go on from a state. Raises KeyError or RuntimeError if it is of another game."""
+    def restore(self, state: dict[str, dict[str, Tensor]], step: int) -> None:
+        """Continue from a state after so many steps. Raises KeyError or RuntimeError if it is of another game."""
         self.generator.load_state_dict(state["generator"])
         self.discriminator.load_state_dict(state["discriminator"])
-        self.average.restore(state["average"])
+        restore_average(self.average, state["average"], step)
         for name, optimizer in self.optimizers.items():
             restore_optimizer(optimizer, state[f"optimizer {name}"])
-        self.number = number
+        self.step = step

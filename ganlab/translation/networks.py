@@ -1,35 +1,54 @@
-"""Generators and the discriminator. The configuration stands beside the network and travels in its checkpoint."""
+"""Generators and the discriminator of translation, each with its configuration, which is saved in its checkpoint."""
 
 from __future__ import annotations
 
 import copy
 import itertools
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from ganlab.errors import InputError
 from ganlab.filters import smooth
-from ganlab.settings import from_values, frozen_config
+from ganlab.settings import Field, from_values, frozen_config
+
+Window = tuple[float, Annotated[float, Field(gt=0)]]  # centre and half-width of a range of intensities
 
 
 @frozen_config
 class UNetConfig:
-    """widths: channels per resolution, the finest first; each level halves the image.
+    """A U-Net's settings.
 
-    patch: side of the pixel blocks that become channels before the first convolution and pixels again after the
-    last (Shi et al., CVPR 2016). With 2 the widest images that a convolution sees have half the side, at the same
-    information: about 2.5 times faster on a CPU than a level more at full resolution.
-
-    window: centre and half-width of a range of the input, in its units, that is shown once more, spread over -1..1: as
-    a reader of CT opens a brain window, for 20 HU between fluid and brain are nothing beside bone.
+    With a patch of 2 the widest images that a convolution sees have half the side, at the same information: about 2.5
+    times faster on a CPU than one more level at full resolution (pixel blocks: Shi et al., CVPR 2016). A window is for
+    CT what the brain window is to a reader: the 20 HU between fluid and brain are nothing beside bone.
     """
 
-    channels: int = 1
-    widths: tuple[int, ...] = (24, 48, 96, 128, 128)
-    patch: int = 2
-    window: tuple[float, float] | None = None
+    channels: int = Field(1, ge=1, le=8, title="Channels", description="Channels of an image.")
+    widths: tuple[Annotated[int, Field(ge=1, le=2048)], ...] = Field(
+        (24, 48, 96, 128, 128),
+        min_length=1,
+        max_length=8,
+        title="Widths (1 to 8 numbers from 1 to 2048)",
+        description="Channels per resolution, the finest first; each level halves the image.",
+    )
+    patch: int = Field(
+        2, ge=1, le=8, title="Patch", description="Side of the pixel blocks that become channels.", unit="pixels"
+    )
+    window: Window | None = Field(
+        None,
+        title="Window (centre, half-width)",
+        description="A range of the input shown once more as a channel, spread over -1..1; in the input's units.",
+    )
+
+
+def windowed(x: Tensor, window: tuple[float, float]) -> Tensor:
+    """x with a window (centre, half-width) spread over -1..1, clipped beyond."""
+    centre, half = window
+    return ((x - centre) / half).clamp(-1, 1)
 
 
 def conv_block(cin: int, cout: int) -> nn.Sequential:
@@ -43,25 +62,24 @@ def conv_block(cin: int, cout: int) -> nn.Sequential:
 class UNet(nn.Module):
     """U-Net (Ronneberger et al., MICCAI 2015) on pixel blocks, fully convolutional.
 
-    Input and output: (N, channels, H, W), H and W multiples of `stride`. Batch statistics are fixed at inference, so
-    that every slice of a volume is treated alike and the normalisation folds into the convolutions (`folded`).
+    Input and output: (N, channels, H, W), H and W multiples of `stride`. At inference the batch statistics are fixed:
+    every slice of a volume is treated alike, and the normalisation folds into the convolutions (`folded`).
     """
 
     def __init__(self, config: UNetConfig):
         super().__init__()
         self.config = config
         w, pixels = config.widths, config.channels * config.patch**2
-        seen = pixels * (2 if config.window else 1)
+        inputs = pixels * (2 if config.window else 1)
         self.stride = stride_of(config)
-        self.down = nn.ModuleList(conv_block(i, o) for i, o in zip((seen, *w), w, strict=False))
+        self.down = nn.ModuleList(conv_block(i, o) for i, o in zip((inputs, *w), w, strict=False))
         self.up = nn.ModuleList(conv_block(w[k] + w[k + 1], w[k]) for k in range(len(w) - 1))
         self.out = nn.Conv2d(w[0], pixels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.config.window:
-            centre, half = self.config.window
-            x = torch.cat([x, ((x - centre) / half).clamp(-1, 1)], 1)
-        x = F.pixel_unshuffle(x, self.config.patch)
+            x = torch.cat([x, windowed(x, self.config.window)], 1)  # (N, 2 channels, H, W)
+        x = F.pixel_unshuffle(x, self.config.patch)  # (N, channels * patch^2, H / patch, W / patch)
         skips = []
         for k, block in enumerate(self.down):
             x = block(x if k == 0 else F.max_pool2d(x, 2))
@@ -75,18 +93,17 @@ class UNet(nn.Module):
 
 @frozen_config
 class ResNetConfig:
-    """width: channels of the first layer. blocks: residual blocks, 6 or 9 in the paper. low, high: the outputs that
-    tanh's ends stand for."""
+    """A ResNet generator's settings; the defaults are CycleGAN's."""
 
-    channels: int = 1
-    width: int = 64
-    blocks: int = 9
-    low: float = -1.0
-    high: float = 1.0
+    channels: int = Field(1, ge=1, le=8, title="Channels", description="Channels of an image.")
+    width: int = Field(64, ge=1, le=512, title="Width", description="Channels of the first layer.")
+    blocks: int = Field(9, ge=0, le=64, title="Residual blocks", description="6 or 9 in the paper.")
+    low: float = Field(-1.0, title="Low", description="The output at tanh's lower end.")
+    high: float = Field(1.0, title="High", description="The output at tanh's upper end.")
 
 
 class Residual(nn.Module):
-    """x + two 3x3 convolutions of it, reflected at the borders, instance-normalised."""
+    """x plus two 3x3 convolutions of it with reflection padding and instance normalisation."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -127,19 +144,28 @@ class ResNet(nn.Module):
 
 @frozen_config
 class PatchGANConfig:
-    """channels: 1, or 2 where the discriminator sees the source beside the target. width: of the first layer.
+    """A discriminator's settings.
 
-    What it is shown besides the image, the last channel: windows, each a centre and half-width as a generator's
-    `window`; and how deep every pixel lies under the outline of what is above `outline`, blurred by boxes of `depths`
-    pixels. Without it a skull in the scalp's fat looks, to patches, as good as one below it.
+    Besides the image (the last channel) it may be shown windows of it, and how deep every pixel lies under the outline
+    of the head: without that, patches cannot tell a skull in the scalp's fat from one below it.
     """
 
-    channels: int = 1
-    width: int = 64
-    layers: int = 3
-    windows: tuple[tuple[float, float], ...] = ()
-    outline: float | None = None
-    depths: tuple[int, ...] = ()
+    channels: int = Field(1, ge=1, le=8, title="Channels", description="1, or 2 where it sees the source too.")
+    width: int = Field(64, ge=1, le=512, title="Width", description="Channels of the first layer.")
+    layers: int = Field(3, ge=1, le=6, title="Layers", description="Strided layers; 3 see 70 x 70 pixels.")
+    windows: tuple[Window, ...] = Field(
+        (), title="Windows (centre, half-width)", description="Ranges of the image, each shown as a channel in -1..1."
+    )
+    outline: float | None = Field(
+        None, title="Outline", description="Threshold above which there is head, in the networks' units."
+    )
+    depths: tuple[Annotated[int, Field(ge=1, le=255)], ...] = Field(
+        (), title="Depths", description="Odd sides of the boxes that the outline is blurred by.", unit="pixels"
+    )
+
+    def __post_init__(self):
+        if not all(side % 2 for side in self.depths):
+            raise InputError(f"discriminator.depths {list(self.depths)} are not odd; 9, 25 is usual.")
 
 
 class PatchGAN(nn.Module):
@@ -153,8 +179,8 @@ class PatchGAN(nn.Module):
         self.config = config
         w = [config.width * min(2**k, 8) for k in range(config.layers + 1)]
         self.depths = config.depths if config.outline is not None else ()
-        seen = config.channels + len(config.windows) + len(self.depths)
-        layers: list[nn.Module] = [nn.Conv2d(seen, w[0], 4, 2, 1), nn.LeakyReLU(0.2)]
+        inputs = config.channels + len(config.windows) + len(self.depths)
+        layers: list[nn.Module] = [nn.Conv2d(inputs, w[0], 4, 2, 1), nn.LeakyReLU(0.2)]
         for k, (i, o) in enumerate(itertools.pairwise(w)):
             stride = 2 if k < config.layers - 1 else 1
             layers += [nn.Conv2d(i, o, 4, stride, 1), nn.InstanceNorm2d(o), nn.LeakyReLU(0.2)]
@@ -162,42 +188,39 @@ class PatchGAN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         image = x[:, -1:]
-        parts = [x, *(((image - centre) / half).clamp(-1, 1) for centre, half in self.config.windows)]
+        inputs = [x, *(windowed(image, window) for window in self.config.windows)]
         if self.depths:
-            inside = outlined(image.detach(), self.config.outline)
-            parts += [smooth(inside, side) for side in self.depths]
-        return self.body(torch.cat(parts, 1) if len(parts) > 1 else x)
+            head = outlined(image.detach(), self.config.outline)
+            inputs += [smooth(head, side) for side in self.depths]
+        return self.body(torch.cat(inputs, 1) if len(inputs) > 1 else x)
 
 
 def outlined(images: Tensor, threshold: float) -> Tensor:
-    """1 where something above a threshold lies to the left and to the right, above and below, else 0: an object without
-    its holes. Images (N, 1, H, W), their mean over 3 x 3 pixels is what counts."""
+    """An object with its holes filled: 1 where the image is above the threshold somewhere to the left and to the right,
+    above and below, else 0. Images (N, 1, H, W), averaged over 3 x 3 pixels first."""
     above = (F.avg_pool2d(images, 3, 1, 1, count_include_pad=False) > threshold).float()
-    ways = [above.cummax(axis).values for axis in (2, 3)]
-    ways += [above.flip(axis).cummax(axis).values.flip(axis) for axis in (2, 3)]
-    return torch.stack(ways).amin(0)
-
-
-GENERATORS = {"unet": (UNet, UNetConfig), "resnet": (ResNet, ResNetConfig)}
+    directions = [above.cummax(axis).values for axis in (2, 3)]
+    directions += [above.flip(axis).cummax(axis).values.flip(axis) for axis in (2, 3)]
+    return torch.stack(directions).amin(0)
 
 
 def generator_config(written: dict) -> UNetConfig | ResNetConfig:
-    """From a checkpoint's JSON. A generator's kind is told by its fields: U-Nets have widths, ResNets blocks."""
-    kind = "resnet" if "blocks" in written else "unet"
-    return from_values(GENERATORS[kind][1], written)
+    """The configuration in a checkpoint's JSON: a ResNet's has blocks, a U-Net's has widths. Raises InputError."""
+    return from_values(ResNetConfig if "blocks" in written else UNetConfig, written)
 
 
-def make_generator(config: UNetConfig | ResNetConfig) -> nn.Module:
-    return next(net(config) for net, kind in GENERATORS.values() if isinstance(config, kind))
+def make_generator(config: UNetConfig | ResNetConfig) -> UNet | ResNet:
+    """The network of a configuration, with random weights."""
+    return ResNet(config) if isinstance(config, ResNetConfig) else UNet(config)
 
 
 def stride_of(config: UNetConfig | ResNetConfig) -> int:
-    """Of what the sides of a generator's images are multiples."""
+    """The sides of a generator's images are multiples of this, in pixels."""
     return ResNet.stride if isinstance(config, ResNetConfig) else config.patch * 2 ** (len(config.widths) - 1)
 
 
 def folded(net: nn.Module) -> nn.Module:
-    """The same function for inference: each batch normalisation folded into the convolution before it."""
+    """A copy for inference, the same function: each batch normalisation is folded into the convolution before it."""
     net = copy.deepcopy(net).eval()
     if not isinstance(net, UNet):
         return net

@@ -21,15 +21,15 @@ def test_ours_is_also_measured_in_float32_if_trainings_use_less(monkeypatch, til
 
 def test_a_float32_game_equals_that_of_a_machine_without_amx(monkeypatch):
     from ganlab.device import exact
-    from ganlab.generation.game import Game
+    from ganlab.generation.game import ImageGame
     from ganlab.generation.image_kinds import Images, get_kind
     from ganlab.generation.presets import get_preset
 
     images = Images(get_kind("digits"), torch.rand((16, 1, 16, 16)) * 2 - 1, torch.arange(16) % 10)
     config = get_preset("dcgan-digits")
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": False})
-    plain = Game(config, images).step()
+    plain = ImageGame(config, images).take_step()
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
-    game = Game(config, images)
+    game = ImageGame(config, images)
     game.autocast = exact
-    assert game.step() == plain
+    assert game.take_step() == plain

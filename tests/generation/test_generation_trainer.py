@@ -12,7 +12,7 @@ from PIL import Image
 from ganlab.checkpoints import PRETRAINED, load_tensors, read_card, save_tensors
 from ganlab.errors import InputError
 from ganlab.generation import trainer
-from ganlab.generation.game import Game, GanConfig
+from ganlab.generation.game import GanConfig, ImageGame
 from ganlab.generation.image_kinds import Images, get_kind
 from ganlab.generation.loading import load_discriminator, load_generator, written_config
 from ganlab.generation.networks import NetworkConfig, noise
@@ -73,9 +73,9 @@ def test_what_a_training_leaves(tmp_path, images):
     )
     discriminator = load_discriminator(str(tmp_path / "mine"))
     assert not discriminator.training and not any(p.requires_grad for p in discriminator.parameters())
-    game = Game(TINY, images)
+    game = ImageGame(TINY, images)
     for _ in range(4):
-        game.step()
+        game.take_step()
     z, labels = noise(1, 5, TINY.network), torch.arange(5)
     assert torch.allclose(generator(z, labels), game.sample(z, labels), atol=1e-6)
     with Image.open(tmp_path / "mine" / "progress.png") as sheet:
@@ -107,15 +107,15 @@ def test_starting_over_a_training_or_changing_it_is_refused(tmp_path, images):
 
 
 def test_a_loss_that_is_no_number_is_said_and_the_last_checkpoint_stays(tmp_path, images, monkeypatch):
-    class Spoiled(Game):
-        def step(self):
-            if self.number == 3:
+    class Spoiled(ImageGame):
+        def take_step(self):
+            if self.step == 3:
                 with torch.no_grad():
                     next(self.generator.parameters()).fill_(math.nan)
-            return super().step()
+            return super().take_step()
 
     whole = losses(TINY, tmp_path / "whole", images)
-    monkeypatch.setattr(trainer, "Game", Spoiled)
+    monkeypatch.setattr(trainer, "ImageGame", Spoiled)
     with pytest.raises(
         InputError, match=r"At step 4 the loss of the discriminator is nan\. The last checkpoint .*kept"
     ):

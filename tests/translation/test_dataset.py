@@ -13,8 +13,12 @@ from ganlab.errors import InputError
 from ganlab.imaging.reading.files import read_volume
 from ganlab.imaging.volume import Volume
 from ganlab.imaging.writing import write_volume
-from ganlab.translation import dataset as folders
-from ganlab.translation.dataset import Cut, Folders, cut, describe, draw_cut, find_volumes, overlap, prepare, slices
+from ganlab.translation.dataset import checks
+from ganlab.translation.dataset import prepare as preparation
+from ganlab.translation.dataset.checks import overlap
+from ganlab.translation.dataset.folders import Folders, describe, find_volumes
+from ganlab.translation.dataset.prepare import prepare
+from ganlab.translation.dataset.slices import Crop, check_planes, crop, draw_crop, slices
 from ganlab.translation.inference import PLANES
 from ganlab.translation.tasks import get_task
 
@@ -63,7 +67,7 @@ def rewrite(path, change):
     write_volume(change(volume), path)
 
 
-# --- what is refused --------------------------------------------------------------------------------------
+# --- refused volumes --------------------------------------------------------------------------------------
 
 
 def missing(data):
@@ -157,7 +161,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("spoil", REFUSED, ids=lambda f: f.__name__)
-def test_what_cannot_be_learned_from_is_refused_in_one_sentence(data, tmp_path, spoil):
+def test_refuses_volumes_that_cannot_be_learned_from(data, tmp_path, spoil):
     spoil(data)
     with pytest.raises(InputError, match=REFUSED[spoil]) as raised:
         ready(data, tmp_path / "out")
@@ -177,7 +181,7 @@ def test_fa_lies_between_0_and_1(tmp_path):
         ready(data, tmp_path / "out", get_task("t1fa"))
 
 
-def test_a_ct_source_is_told_from_mr_too(tmp_path):
+def test_refuses_a_ct_where_mr_is_wanted(tmp_path):
     data = make(tmp_path, "ct", "t1", 2)
     prepared = ready(data, tmp_path / "out", get_task("ct2mr"))
     source, target = prepared.array(prepared.sources[0]), prepared.array(prepared.targets[0])
@@ -187,15 +191,15 @@ def test_a_ct_source_is_told_from_mr_too(tmp_path):
         ready(Folders(data.source, data.source), tmp_path / "out", get_task("ct2mr"))
 
 
-def test_a_full_disk_is_said_before_anything_is_written(data, tmp_path, monkeypatch):
+def test_refuses_to_prepare_volumes_without_enough_disk_space(data, tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(folders.shutil, "disk_usage", lambda path: usage._replace(free=1000))
+    monkeypatch.setattr(preparation.shutil, "disk_usage", lambda path: usage._replace(free=1000))
     with pytest.raises(InputError, match=r"prepared volumes take 1.2 MB, but .* has 1,000 bytes of space"):
         ready(data, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
-def test_a_disk_that_fills_up_while_preparing_is_said_and_can_be_gone_on_from(data, tmp_path, monkeypatch):
+def test_preparation_continues_after_a_disk_was_full(data, tmp_path, monkeypatch):
     save, calls = np.save, itertools.count()
 
     def full(file, array):
@@ -210,16 +214,16 @@ def test_a_disk_that_fills_up_while_preparing_is_said_and_can_be_gone_on_from(da
     assert len(ready(data, tmp_path / "out").targets) == 3
 
 
-def test_the_users_own_folder_is_not_written_to(data, tmp_path):
+def test_refuses_to_write_into_the_users_folder(data, tmp_path):
     data.source.rename(tmp_path / "data")
     with pytest.raises(InputError, match="another --out"):
         ready(Folders(tmp_path / "data", data.target), tmp_path)
 
 
-# --- what is found and prepared ---------------------------------------------------------------------------
+# --- found and prepared volumes ---------------------------------------------------------------------------
 
 
-def test_all_formats_are_found_by_the_names_of_their_patients(data):
+def test_volumes_of_all_formats_are_found_by_patient_name(data):
     import SimpleITK as sitk
 
     (data.source / "p0.nii.gz").unlink()
@@ -239,7 +243,7 @@ def test_all_formats_are_found_by_the_names_of_their_patients(data):
     assert [a == b for a, b in zip(before["sources"], describe(listing)["sources"], strict=True)] == [True, True, False]
 
 
-def test_prepared_volumes_are_in_the_networks_units_and_pairs_on_one_grid(data, tmp_path):
+def test_prepared_pairs_share_a_grid_in_the_networks_units(data, tmp_path):
     shares = []
     mirror = [[-1, 0, 0, 23], [0, 1, 0, 4], [0, 0, 1, 0], [0, 0, 0, 1]]
     turned = nib.Nifti1Image(head("ct").array[::-1, 4:], AFFINE @ mirror)
@@ -256,10 +260,10 @@ def test_prepared_volumes_are_in_the_networks_units_and_pairs_on_one_grid(data, 
     assert (tmp_path / "out" / "preview.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_prepared_volumes_are_used_again_until_one_changes(data, tmp_path, monkeypatch):
+def test_prepared_volumes_are_reused_until_one_changes(data, tmp_path, monkeypatch):
     first = ready(data, tmp_path / "out")
     with monkeypatch.context() as patch:
-        patch.setattr(folders, "read_volume", None)  # would fail
+        patch.setattr(checks, "read_volume", None)  # would fail
         assert ready(data, tmp_path / "out") == first
     (tmp_path / "out/data/source-0001.npy").write_bytes(b"cut short")
     assert ready(data, tmp_path / "out") == first and first.array(first.sources[1]).shape == (47, 55, 39)
@@ -267,7 +271,7 @@ def test_prepared_volumes_are_used_again_until_one_changes(data, tmp_path, monke
     assert ready(data, tmp_path / "out").sources[1].shape == (47, 39, 39)
 
 
-def test_the_common_part_of_two_grids():
+def test_overlap_of_two_grids():
     def grid(low, shape):
         affine = np.eye(4)
         affine[:3, 3] = low
@@ -287,7 +291,7 @@ def first(prepared, seed, count=40, size=32):
     return list(itertools.islice(slices(seed, size, prepared), count))
 
 
-def test_slices_follow_their_seed_and_pairs_stay_pairs(data, tmp_path):
+def test_slices_are_reproducible_and_pairs_stay_aligned(data, tmp_path):
     prepared = ready(data, tmp_path / "out")
     a, b, c = (first(prepared, seed) for seed in (5, 5, 6))
     flat = [torch.stack([x for pair in run for x in pair]) for run in (a, b, c)]
@@ -298,7 +302,7 @@ def test_slices_follow_their_seed_and_pairs_stay_pairs(data, tmp_path):
         assert (source > 0.12).any()
 
 
-def test_unpaired_slices_are_drawn_for_themselves(data, tmp_path):
+def test_unpaired_slices_are_drawn_independently(data, tmp_path):
     (data.target / "p2.nii.gz").rename(data.target / "someone.nii.gz")
     prepared = ready(data, tmp_path / "out", paired=False)
     assert len(prepared.sources) == 3 and prepared.targets[2].name == "someone.nii.gz"
@@ -306,37 +310,37 @@ def test_unpaired_slices_are_drawn_for_themselves(data, tmp_path):
     assert np.mean(np.array(agree) > 0.95) < 0.5
 
 
-def test_a_cut_is_padded_with_air_and_mirrored_left_to_right():
+def test_a_crop_is_padded_with_air_and_mirrored_left_to_right():
     array = np.arange(2 * 3 * 4, dtype=np.float16).reshape(2, 3, 4)
-    out = cut(array, Cut(2, 1, (-1, -2), False), 6, -7.0)
+    out = crop(array, Crop(2, 1, (-1, -2), False), 6, -7.0)
     np.testing.assert_array_equal(out[1:3, 2:5], array[:, :, 1])
     assert (out == -7).sum() == 36 - 6
-    np.testing.assert_array_equal(cut(array, Cut(1, 0, (-1, -1), True), 6, 0.0)[::-1][1:3, 1:5], array[:, 0])
-    np.testing.assert_array_equal(cut(array, Cut(0, 1, (1, 1), False), 2, 0.0), array[1, 1:3, 1:3])
+    np.testing.assert_array_equal(crop(array, Crop(1, 0, (-1, -1), True), 6, 0.0)[::-1][1:3, 1:5], array[:, 0])
+    np.testing.assert_array_equal(crop(array, Crop(0, 1, (1, 1), False), 2, 0.0), array[1, 1:3, 1:3])
 
 
-def test_left_and_right_are_mirrored_half_of_the_time_and_never_front_and_back(data, tmp_path):
+def test_half_of_the_slices_are_mirrored_left_to_right_never_front_to_back(data, tmp_path):
     prepared = ready(data, tmp_path / "out")
     draw = np.random.default_rng(0)
-    cuts = [folders.draw_cut(draw, prepared.sources[0], 32) for _ in range(600)]
-    mirrored = [c.mirrored for c in cuts if c.axis != 0]
-    assert 0.4 < np.mean(mirrored) < 0.6 and not any(c.mirrored for c in cuts if c.axis == 0)
-    assert {c.axis for c in cuts} == {0, 1, 2}
-    assert all(c.index in prepared.sources[0].tissue[c.axis] for c in cuts)
+    crops = [draw_crop(draw, prepared.sources[0], 32) for _ in range(600)]
+    mirrored = [c.mirrored for c in crops if c.axis != 0]
+    assert 0.4 < np.mean(mirrored) < 0.6 and not any(c.mirrored for c in crops if c.axis == 0)
+    assert {c.axis for c in crops} == {0, 1, 2}
+    assert all(c.index in prepared.sources[0].tissue[c.axis] for c in crops)
 
 
-def test_a_checkpoint_is_no_volume(data, tmp_path):
+def test_a_checkpoint_is_not_taken_for_a_volume(data, tmp_path):
     save_tensors(data.source / "p9.safetensors", {"x": torch.zeros(1)}, {})
     assert len(find_volumes(data, True).sources) == 3  # passed over as any file of another kind
 
 
-def test_slices_are_of_the_planes_that_are_asked_for(data, tmp_path):
+def test_slices_are_of_the_chosen_planes(data, tmp_path):
     prepared = ready(data, tmp_path / "out")
     draw = np.random.default_rng(0)
     for plane, axis in PLANES.items():
-        assert {draw_cut(draw, prepared.sources[0], 16, (plane,)).axis for _ in range(8)} == {axis}
-    assert {draw_cut(draw, prepared.sources[0], 16).axis for _ in range(40)} == {0, 1, 2}
+        assert {draw_crop(draw, prepared.sources[0], 16, (plane,)).axis for _ in range(8)} == {axis}
+    assert {draw_crop(draw, prepared.sources[0], 16).axis for _ in range(40)} == {0, 1, 2}
     flat = prepared.sources[0]._replace(name="p9.nii.gz", tissue=((), (3,), ()))
     with pytest.raises(InputError, match="has no axial or sagittal slice"):
-        folders.check_planes(replace(prepared, sources=(flat,)), ("axial", "sagittal"))
-    folders.check_planes(replace(prepared, sources=(flat,)), ("axial", "coronal"))
+        check_planes(replace(prepared, sources=(flat,)), ("axial", "sagittal"))
+    check_planes(replace(prepared, sources=(flat,)), ("axial", "coronal"))

@@ -4,8 +4,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from ganlab.translation.methods import CycleGAN, Pix2Pix, Pool, TrainingConfig, mind, structure_loss
+from ganlab.translation.image_pool import ImagePool
+from ganlab.translation.losses import mind, structure_loss
+from ganlab.translation.methods import CycleGAN, Pix2Pix
 from ganlab.translation.networks import PatchGANConfig, UNetConfig, outlined
+from ganlab.translation.training_config import TrainingConfig
 
 TINY = TrainingConfig(network=UNetConfig(widths=(4, 6)), batch=2, size=32, rate=1e-3)
 PIX2PIX = dataclasses.replace(TINY, discriminator=PatchGANConfig(2, 4, 1), objective="non-saturating", pixel=10.0)
@@ -23,8 +26,8 @@ def test_pix2pix_learns_its_pairs_and_its_discriminator_tells_them():
     numbers = [method.step(source, target, k) for k in range(60)]
     assert numbers[-1]["l1"] < 0.7 * numbers[0]["l1"]
     with torch.no_grad():
-        real = method.look("discriminator", torch.cat([source, target], 1), False).mean()
-        other = method.look("discriminator", torch.cat([source, 1 - target], 1), False).mean()
+        real = method.logits("discriminator", torch.cat([source, target], 1), False).mean()
+        other = method.logits("discriminator", torch.cat([source, 1 - target], 1), False).mean()
     assert real > other  # the condition counts: the same images, not paired so
 
 
@@ -33,7 +36,7 @@ def test_no_gradient_of_the_generators_loss_reaches_a_discriminator():
     method.step(source, target, 0)
     for p in method.nets["discriminator"].parameters():
         p.grad = None
-    method.objective.generator_loss(method.look("discriminator", method.nets["generator"](source), False)).backward()
+    method.objective.generator_loss(method.logits("discriminator", method.nets["generator"](source), False)).backward()
     assert all(p.grad is None for p in method.nets["discriminator"].parameters())
     assert all(p.grad is not None for p in method.nets["generator"].parameters())
 
@@ -46,13 +49,13 @@ def test_a_cyclegan_closes_its_cycle():
 
 
 def test_a_pool_shows_old_images_half_of_the_time_and_loses_none():
-    pool, given = Pool(5), [torch.full((1, 1, 2, 2), float(k)) for k in range(200)]
+    pool, given = ImagePool(5), [torch.full((1, 1, 2, 2), float(k)) for k in range(200)]
     shown = [float(pool.exchange(image, k).mean()) for k, image in enumerate(given)]
     assert shown[:5] == [0, 1, 2, 3, 4]  # while it fills
     assert 60 < sum(a != b for a, b in enumerate(shown)) < 140
     kept = [float(image.mean()) for image in pool.images]
     assert sorted(kept + shown[5:]) == list(range(200))
-    assert [float(Pool(0).exchange(image, k).mean()) for k, image in enumerate(given)] == list(range(200))
+    assert [float(ImagePool(0).exchange(image, k).mean()) for k, image in enumerate(given)] == list(range(200))
 
 
 def test_mind_sees_edges_and_not_contrast():

@@ -10,9 +10,9 @@ from ganlab.checkpoints import DISCRIMINATOR, as_config, has_discriminator, save
 from ganlab.errors import InputError
 from ganlab.imaging.volume import Volume
 from ganlab.translation import patch_map as judge
-from ganlab.translation.methods import TrainingConfig
 from ganlab.translation.networks import PatchGAN, PatchGANConfig
 from ganlab.translation.patch_map import patch_centre, patch_map
+from ganlab.translation.training_config import TrainingConfig
 
 
 def head(shape=(72, 80, 64), spacing=1.0) -> Volume:
@@ -25,13 +25,13 @@ def head(shape=(72, 80, 64), spacing=1.0) -> Volume:
 def write_judge(folder, channels=1, objective="least-squares", layers=1, method="cyclegan"):
     """A discriminator that answers with the mean of the last channel over its patch."""
     shape = PatchGANConfig(channels=channels, width=1, layers=layers)
-    config = TrainingConfig(method=method, discriminator=shape, objective=objective)
+    config = as_config(TrainingConfig(method=method, discriminator=shape)) | {"objective": objective}
     net = PatchGAN(shape)
     with torch.no_grad():
         for p in net.parameters():
             p.zero_() if p.dim() == 1 else p.fill_(1 / (p[0].numel() / p.shape[1]))
         net.body[0].weight[:, :-1] = 0
-    save_tensors(folder / DISCRIMINATOR, net.state_dict(), as_config(config))
+    save_tensors(folder / DISCRIMINATOR, net.state_dict(), config)
     save_tensors(folder / "model.safetensors", {}, {})
     return net
 

@@ -16,14 +16,16 @@ from ganlab.errors import InputError
 from ganlab.imaging.reading.files import read_volume
 from ganlab.imaging.volume import Volume
 from ganlab.imaging.writing import write_volume
-from ganlab.phantoms import slices as cut
-from ganlab.training import learning_rate
-from ganlab.translation.dataset import Folders
+from ganlab.phantoms import slices as phantom_slices
+from ganlab.translation.batches import epoch_batches, filled, slice_maker
+from ganlab.translation.dataset.folders import Folders
 from ganlab.translation.inference import fuse, load_network
-from ganlab.translation.methods import METHODS, TrainingConfig
+from ganlab.translation.methods import METHODS
 from ganlab.translation.networks import PatchGANConfig, ResNetConfig, UNet, UNetConfig
 from ganlab.translation.presets import PRESETS
-from ganlab.translation.trainer import FILES, _fill_others, batches, filled, freeze_statistics, slices_of, train
+from ganlab.translation.trainer import freeze_statistics, train
+from ganlab.translation.training_config import TrainingConfig
+from ganlab.translation.warm_start import FILES, start_from
 
 TINY = TrainingConfig(network=UNetConfig(widths=(4, 6)), steps=4, batch=2, size=32, epoch=2)
 
@@ -46,7 +48,7 @@ def losses(config, out, resume=False, data=None):
 
 
 @pytest.mark.parametrize("kind", TINIES)
-def test_a_resumed_run_has_the_losses_of_an_uninterrupted_one(tmp_path, kind):
+def test_a_resumed_training_has_the_losses_of_an_uninterrupted_one(tmp_path, kind):
     config = TINIES[kind]
     whole = losses(config, tmp_path / "whole")
     assert len(whole) == 4 and all(math.isfinite(v) for numbers in whole for v in numbers.values())
@@ -65,7 +67,7 @@ def test_a_resumed_run_has_the_losses_of_an_uninterrupted_one(tmp_path, kind):
     assert read_card(tmp_path / "whole")["task"] == config.task
 
 
-def test_starting_over_a_training_or_changing_it_is_refused(tmp_path):
+def test_refuses_to_overwrite_a_training_or_to_resume_it_with_other_settings(tmp_path):
     losses(dataclasses.replace(TINY, steps=2), tmp_path)
     with pytest.raises(InputError, match="--resume"):
         losses(TINY, tmp_path)
@@ -75,13 +77,7 @@ def test_starting_over_a_training_or_changing_it_is_refused(tmp_path):
         losses(TINY, tmp_path / "nothing", resume=True)
 
 
-def test_learning_rate_warms_up_holds_and_falls_to_zero():
-    rates = [learning_rate(s, 1000, 1.0) for s in range(1000)]
-    assert rates[0] == pytest.approx(0.01) and rates[200] == rates[700] == 1.0
-    assert rates[999] < 0.005 and all(a >= b for a, b in itertools.pairwise(rates[750:]))
-
-
-def test_checkpoints_carry_their_configuration_and_refuse_what_is_none(tmp_path):
+def test_checkpoints_carry_their_configuration(tmp_path):
     save_tensors(tmp_path / "a.safetensors", {"x": torch.arange(3.0)}, {"k": 1})
     tensors, config = load_tensors(tmp_path / "a.safetensors")
     assert config == {"k": 1} and tensors["x"].tolist() == [0, 1, 2]
@@ -91,7 +87,7 @@ def test_checkpoints_carry_their_configuration_and_refuse_what_is_none(tmp_path)
             load_tensors(tmp_path / f"{name}.safetensors")
 
 
-def test_frozen_statistics_stay_while_weights_learn():
+def test_frozen_statistics_do_not_change_while_weights_learn():
     net = UNet(UNetConfig(widths=(4, 6))).train()
     freeze_statistics(net)
     before = {k: v.clone() for k, v in net.state_dict().items() if "running" in k}
@@ -100,7 +96,7 @@ def test_frozen_statistics_stay_while_weights_learn():
     assert all(p.grad is not None for p in net.parameters())
 
 
-def test_a_complete_training_may_have_more_steps(tmp_path):
+def test_a_finished_training_can_be_resumed_with_more_steps(tmp_path):
     losses(dataclasses.replace(TINY, steps=3), tmp_path / "cut")
     assert len(losses(dataclasses.replace(TINY, steps=6), tmp_path / "cut", resume=True)) == 3
 
@@ -125,7 +121,7 @@ def volumes(tmp_path):
 
 
 @pytest.mark.parametrize("kind", OWN)
-def test_training_on_own_data_resumes_with_the_same_losses_and_says_so_in_its_card(tmp_path, volumes, kind):
+def test_training_on_own_volumes_resumes_exactly_and_its_card_says_so(tmp_path, volumes, kind):
     whole = losses(OWN[kind], tmp_path / "whole", data=volumes)
     assert len(whole) == 4 and all(math.isfinite(v) for numbers in whole for v in numbers.values())
     events = train(OWN[kind], tmp_path / "cut", "cpu", workers=0, data=volumes)
@@ -140,13 +136,14 @@ def test_training_on_own_data_resumes_with_the_same_losses_and_says_so_in_its_ca
     assert "p0.nii.gz" not in (tmp_path / "cut" / "model.safetensors").read_bytes().decode("latin1")
 
 
-def test_a_killed_training_goes_on_from_its_last_checkpoint(tmp_path, volumes):
+def test_a_killed_training_resumes_from_its_last_checkpoint(tmp_path, volumes):
     whole = losses(TINY, tmp_path / "whole", data=volumes)
     script = f"""
 import os, signal
 from pathlib import Path
-from ganlab.translation.dataset import Folders
-from ganlab.translation.methods import METHODS, TrainingConfig
+from ganlab.translation.dataset.folders import Folders
+from ganlab.translation.methods import METHODS
+from ganlab.translation.training_config import TrainingConfig
 from ganlab.translation.networks import PatchGANConfig, UNetConfig
 from ganlab.translation.trainer import train
 data = Folders(Path({str(volumes.source)!r}), Path({str(volumes.target)!r}))
@@ -160,11 +157,11 @@ for event in train({TINY!r}, Path({str(tmp_path / "cut")!r}), "cpu", workers=0, 
     assert losses(TINY, tmp_path / "cut", resume=True, data=volumes) == whole[2:]
 
 
-def test_a_training_goes_on_only_with_its_own_data(tmp_path, volumes):
+def test_refuses_to_resume_with_other_volumes(tmp_path, volumes):
     short = dataclasses.replace(TINY, steps=2)
     losses(short, tmp_path / "own", data=volumes)
     losses(short, tmp_path / "phantoms")
-    with pytest.raises(InputError, match=r"on own data; add --source .*t1. --target .*ct"):
+    with pytest.raises(InputError, match=r"on your own data; add --source .*t1. --target .*ct"):
         losses(TINY, tmp_path / "own", resume=True)
     with pytest.raises(InputError, match="was on phantoms; leave"):
         losses(TINY, tmp_path / "phantoms", resume=True, data=volumes)
@@ -176,7 +173,7 @@ def test_a_training_goes_on_only_with_its_own_data(tmp_path, volumes):
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left"), SafetensorError("I/O error: No space left")])
-def test_a_disk_that_is_full_leaves_the_old_checkpoint_whole(tmp_path, monkeypatch, error):
+def test_a_full_disk_leaves_the_old_checkpoint_intact(tmp_path, monkeypatch, error):
     path = tmp_path / "a.safetensors"
     save_tensors(path, {"x": torch.arange(3.0)}, {"k": 1})
 
@@ -194,7 +191,7 @@ def test_a_disk_that_is_full_leaves_the_old_checkpoint_whole(tmp_path, monkeypat
         save_tensors(path / "below" / "b.safetensors", {}, {})
 
 
-def test_pickled_checkpoints_are_refused_with_the_reason(tmp_path):
+def test_refuses_pickled_checkpoints(tmp_path):
     torch.save({"x": torch.zeros(1)}, tmp_path / "model.pt")
     for suffix in (".pt", ".pth", ".ckpt", ".PT"):
         with pytest.raises(InputError, match="which can run any code"):
@@ -213,14 +210,14 @@ def small_model(folder, **network):
 @pytest.mark.parametrize(
     "network", [{"widths": [4, 8]}, {"widths": [4]}, {"widths": [10**9, 10**9]}, {"widths": 3}, {"colour": 1}]
 )
-def test_weights_of_another_architecture_are_refused_in_one_sentence(tmp_path, network):
+def test_refuses_weights_of_another_architecture(tmp_path, network):
     small_model(tmp_path, **network)
     with pytest.raises(InputError) as raised:
         load_network(str(tmp_path), "cpu")
     assert "\n" not in str(raised.value) and str(raised.value).endswith(".")
 
 
-def test_a_model_that_was_tampered_with_is_refused_in_one_sentence(tmp_path):
+def test_refuses_a_damaged_model(tmp_path):
     path = small_model(tmp_path)
     whole = path.read_bytes()
     cuts = [b"", whole[:4], whole[:200], whole[:-10], b"\xff" * 8 + whole[8:], whole.replace(b"F32", b"F64", 1)]
@@ -237,7 +234,7 @@ def test_a_model_that_was_tampered_with_is_refused_in_one_sentence(tmp_path):
         assert "\n" not in str(raised.value) and str(raised.value).endswith(".")
 
 
-def test_weights_that_are_no_finite_numbers_are_refused_by_name(tmp_path):
+def test_refuses_weights_that_are_nan(tmp_path):
     path = small_model(tmp_path)
     tensors, config = load_tensors(path)
     name = next(k for k, v in tensors.items() if v.is_floating_point())
@@ -247,7 +244,7 @@ def test_weights_that_are_no_finite_numbers_are_refused_by_name(tmp_path):
         load_network(str(tmp_path), "cpu")
 
 
-def test_a_state_that_is_not_of_the_training_is_refused(tmp_path):
+def test_refuses_to_resume_from_a_foreign_state(tmp_path):
     losses(dataclasses.replace(TINY, steps=2), tmp_path)
     tensors, meta = load_tensors(tmp_path / "state.safetensors")
     spoilt = {
@@ -263,7 +260,7 @@ def test_a_state_that_is_not_of_the_training_is_refused(tmp_path):
         assert "\n" not in str(raised.value) and str(raised.value).endswith(".")
 
 
-def test_every_checkpoint_has_a_preview_and_tensorboard_hears_of_all(tmp_path):
+def test_every_checkpoint_has_a_preview_and_tensorboard_gets_all_losses(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     from ganlab.training import tensorboard
@@ -279,7 +276,7 @@ def test_every_checkpoint_has_a_preview_and_tensorboard_hears_of_all(tmp_path):
     assert [point.step for point in board.Scalars("cycle")] == [1, 2, 3, 4]
 
 
-def test_the_way_back_is_a_model_of_its_own(tmp_path):
+def test_the_backward_generator_is_a_model_of_its_own(tmp_path):
     losses(TINIES["cyclegan"], tmp_path / "own")
     card = read_card(tmp_path / "own" / "back")
     assert (card["name"], card["task"]) == ("ct2mr-own", "ct2mr")
@@ -287,10 +284,10 @@ def test_the_way_back_is_a_model_of_its_own(tmp_path):
     assert has_discriminator(str(tmp_path / "own" / "back"))
 
 
-def test_pixels_of_two_millimetres_are_means_of_four(tmp_path):
+def test_coarse_pixels_are_means_of_fine_ones(tmp_path):
     fine = torch.arange(2 * 64 * 64.0).reshape(2, 1, 64, 64)
     config = dataclasses.replace(TINY, size=32, spacing=2)
-    source, target = next(batches(config, 0, "cpu", 0, lambda seed: iter([(fine[0], fine[1])] * 2)))
+    source, target = next(epoch_batches(config, 0, "cpu", 0, lambda seed: iter([(fine[0], fine[1])] * 2)))
     assert source.shape == target.shape == (2, 1, 32, 32)
     assert source[0, 0, 0, 0] == fine[0, 0, :2, :2].mean() and target[1, 0, 31, 31] == fine[1, 0, 62:, 62:].mean()
     losses(config, tmp_path / "coarse")
@@ -302,14 +299,14 @@ RANGED = dataclasses.replace(
 )
 
 
-def test_each_way_makes_its_own_range_and_learns_from_nothing_beyond_it():
-    whole = slices_of(dataclasses.replace(RANGED, ranges=None, size=64), "cpu", None)
+def test_each_direction_has_its_own_range_and_sees_nothing_beyond_it():
+    whole = slice_maker(dataclasses.replace(RANGED, ranges=None, size=64), "cpu", None)
     free = [torch.cat(side) for side in zip(*itertools.islice(whole(5), 8), strict=True)]
     assert free[1].min() < -0.9  # there is something to clip
     preset = dataclasses.replace(PRESETS["mr2ct-wolterink"], size=64, network=ResNetConfig(width=2, blocks=1))
     for config in (RANGED, preset):
         method = METHODS["cyclegan"](config, "cpu")
-        made = slices_of(dataclasses.replace(config, size=64), "cpu", None)
+        made = slice_maker(dataclasses.replace(config, size=64), "cpu", None)
         images = [torch.cat(side) for side in zip(*itertools.islice(made(5), 8), strict=True)]
         for name, seen, limits in zip(("back", "generator"), images, config.ranges, strict=True):
             net = method.nets[name]
@@ -320,15 +317,17 @@ def test_each_way_makes_its_own_range_and_learns_from_nothing_beyond_it():
 
 
 @pytest.mark.parametrize("paired", [True, False])
-def test_phantoms_are_cut_in_the_planes_that_are_asked_for(monkeypatch, paired):
-    seen, points = set(), cut.slice_points
-    monkeypatch.setattr(cut, "slice_points", lambda d, plane, *rest: seen.add(plane) or points(d, plane, *rest))
+def test_phantom_slices_are_of_the_chosen_planes(monkeypatch, paired):
+    planes, points = set(), phantom_slices.slice_points
+    monkeypatch.setattr(
+        phantom_slices, "slice_points", lambda d, plane, *rest: planes.add(plane) or points(d, plane, *rest)
+    )
     config = dataclasses.replace(TINIES["l1" if paired else "cyclegan"], planes=("sagittal", "coronal"))
-    list(itertools.islice(slices_of(config, "cpu", None)(5), 40))
-    assert seen == {"sagittal", "coronal"}
+    list(itertools.islice(slice_maker(config, "cpu", None)(5), 40))
+    assert planes == {"sagittal", "coronal"}
 
 
-def test_a_checkpoint_keeps_its_range_and_planes_for_both_ways(tmp_path, monkeypatch):
+def test_checkpoints_of_both_directions_keep_ranges_and_planes(tmp_path, monkeypatch):
     losses(RANGED, tmp_path / "own")
     for folder, seen, made in (("own", (0, 2.5), (-0.6, 1.4)), ("own/back", (-0.6, 1.4), (0, 2.5))):
         net = load_network(str(tmp_path / folder), "cpu")
@@ -340,7 +339,7 @@ def test_a_checkpoint_keeps_its_range_and_planes_for_both_ways(tmp_path, monkeyp
     assert "sagittal slices only" in (tmp_path / "own" / "card.md").read_text()
 
 
-def test_configurations_from_before_planes_and_ranges_resume(tmp_path):
+def test_trainings_from_before_planes_and_ranges_resume(tmp_path):
     whole = losses(TINY, tmp_path / "whole")
     losses(dataclasses.replace(TINY, steps=2), tmp_path / "old")
     tensors, meta = load_tensors(tmp_path / "old" / "state.safetensors")
@@ -351,19 +350,19 @@ def test_configurations_from_before_planes_and_ranges_resume(tmp_path):
     assert len(losses(TINY, tmp_path / "old", resume=True)) == len(whole[2:])
 
 
-def test_unpaired_slices_can_be_asked_to_hold_something():
+def test_unpaired_slices_can_be_required_to_show_the_head():
     head, air = torch.ones(1, 32, 32), torch.full((1, 32, 32), -1.0)
     given = [(head, head), (head, air), (air, head), (head * 0.5, head)]
     kept = list(filled(0, lambda seed: iter(given), 0.12, (0.15, -0.5)))
     assert len(kept) == 2 and kept[1] is given[3]
 
 
-def test_a_stage_takes_the_whole_game_from_the_one_before(tmp_path):
+def test_a_training_can_start_from_all_networks_of_an_earlier_one(tmp_path):
     first = dataclasses.replace(TINIES["cyclegan"], steps=2)
     losses(first, tmp_path / "first")
     second = dataclasses.replace(first, start=str(tmp_path / "first"), steps=2)
     method = METHODS["cyclegan"](second, "cpu")
-    _fill_others(second, method)
+    start_from(second, method)
     for name, file in FILES.items():
         if name != "generator":
             tensors, _ = load_tensors(tmp_path / "first" / file)

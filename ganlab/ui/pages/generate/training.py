@@ -114,7 +114,7 @@ def config_of(values: dict):
 def adopt(training: Training, values: dict) -> None:
     """Make the training what the controls say: on the way where that is possible, else from a new start, which is then
     said."""
-    from ganlab.generation.game import SHAPING
+    from ganlab.generation.game import FIXED
 
     wanted = config_of(values)
     if wanted.data == OWN and not training.own:
@@ -124,7 +124,7 @@ def adopt(training: Training, values: dict) -> None:
         return
     reasons = [words for name, words in STARTS.items() if getattr(wanted, name) != getattr(now, name)]
     if training.game and not reasons:
-        rules = {f.name: getattr(wanted, f.name) for f in fields(wanted) if f.name not in SHAPING}
+        rules = {f.name: getattr(wanted, f.name) for f in fields(wanted) if f.name not in FIXED}
         training.change(**rules)
     else:
         restart(training, wanted)

@@ -39,10 +39,8 @@ class Training:
 
     def start(self, config) -> None:
         """From random weights, on images that may still be in the making."""
-        from ganlab.generation.game import check_game
         from ganlab.generation.image_kinds import get_kind
 
-        check_game(config)
         self.config, self.game, self.playing, self.trouble, self.fresh = config, None, False, "", True
         if self.own and self.own.kind.name == config.data:
             self.images, self.share = Future(), [1.0]
@@ -57,10 +55,10 @@ class Training:
 
     def ready(self) -> bool:
         """Whether the game can be played; creates it once its images are there."""
-        from ganlab.generation.game import Game
+        from ganlab.generation.game import ImageGame
 
         if self.game is None and self.images.done():
-            self.game = Game(self.config, self.images.result(), resolve("auto"))
+            self.game = ImageGame(self.config, self.images.result(), resolve("auto"))
             self.keep()
         return self.game is not None
 
@@ -72,27 +70,27 @@ class Training:
 
     def keep(self) -> None:
         """Keep this state and its sheet. The newest state is restored after a loss became nan."""
-        self.history.add_state(self.game.number, copy.deepcopy(self.game.state()))
+        self.history.add_state(self.game.step, copy.deepcopy(self.game.state()))
         self.look()
 
     def look(self) -> None:
         """Draw a sheet of samples, always of the same noise."""
         from ganlab.generation.trainer import fixed_noise
 
-        self.history.add_sheet(self.game.number, to_uint16(self.game.sample(*fixed_noise(self.game.config))))
+        self.history.add_sheet(self.game.step, to_uint16(self.game.sample(*fixed_noise(self.game.config))))
         self.looked = time.monotonic()
 
     def change(self, **rules) -> None:
-        """Go on with other settings (see Game.change). Raises InputError."""
+        """Go on with other settings (see ImageGame.change). Raises InputError."""
         self.game.change(**rules)
         self.notice = ""
         self._note_rules()
         self.look()
 
     def _note_rules(self) -> None:
-        earlier = [rule for rule in self.rules if rule[0] < self.game.number]
+        earlier = [rule for rule in self.rules if rule[0] < self.game.step]
         if not earlier or earlier[-1][1] != self.game.config:
-            earlier.append((self.game.number, self.game.config))
+            earlier.append((self.game.step, self.game.config))
         self.rules = earlier
 
     def rewind(self, step: int) -> None:
@@ -105,23 +103,23 @@ class Training:
 
     def advance(self, seconds: float, steps: int | None = None) -> None:
         """Train for so long, or so many steps. After a nan loss, restore the newest state and stop."""
-        from ganlab.generation.game import Trouble
+        from ganlab.generation.game import Diverged
 
         end = time.monotonic() + seconds
         try:
             while True:
-                self.numbers = self.game.step()
-                if self.history.due(self.game.number):
+                self.numbers = self.game.take_step()
+                if self.history.due(self.game.step):
                     self.keep()
                 steps = None if steps is None else steps - 1
                 if steps == 0 or (steps is None and time.monotonic() > end):
                     break
-        except Trouble as trouble:
-            at = self.game.number
+        except Diverged as trouble:
+            at = self.game.step
             self.rewind(at)
             self.playing = False
             self.trouble = (
-                f"At step {at + 1} {trouble}. The state of step {self.game.number} was restored; lower a learning rate "
+                f"At step {at + 1} {trouble}. The state of step {self.game.step} was restored; lower a learning rate "
                 "or turn a penalty on before going on, or go further back."
             )
 
@@ -155,7 +153,7 @@ def look(training: Training, at: int) -> None:
     """Look at the last sheet up to a step; at the last step that is the present."""
     if training.ready():
         training.stop()
-        training.past = None if at >= training.game.number else max(0, int(at))
+        training.past = None if at >= training.game.step else max(0, int(at))
 
 
 def back(training: Training, at: int) -> None:
@@ -213,7 +211,7 @@ def frame(training: Training) -> Answer:
         return facts | {"step": 0}, {}
     game, history = training.game, training.history
     at, sheet = history.sheet_at(training.past)
-    facts |= {"step": game.number, "at": at, "numbers": {name: [value] for name, value in training.numbers.items()}}
+    facts |= {"step": game.step, "at": at, "numbers": {name: [value] for name, value in training.numbers.items()}}
     facts |= {"moments": history.sheet_steps, "kept": history.state_steps}
     outputs = game.probability() if training.past is None else None
     if outputs:

@@ -24,7 +24,7 @@ def compared(task: str) -> str:
 
 def table(task: str, results: dict[str, dict]) -> str:
     """What `measure_model` found of each model, with what the numbers mean, in Markdown."""
-    from ganlab.translation.cards import format_comparison, lesion_note
+    from ganlab.translation.measure import format_comparison, lesion_note
 
     return (
         "The same phantom patients, none of them trained on. *unet* and *pix2pix* are one generator under two losses; "
@@ -39,7 +39,7 @@ def table(task: str, results: dict[str, dict]) -> str:
 
 def measure(store: Store, holder: str, task: str, progress: Callable[[float, str], None]) -> Iterator[tuple]:
     """(what is said, the table) after each model; what was measured before a Cancel stays."""
-    from ganlab.translation.cards import measure_model
+    from ganlab.translation.measure import measure_model
 
     event, results = store.start(holder), {}
     models = [card["name"] for card in cards_of(task)]

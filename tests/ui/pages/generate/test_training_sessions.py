@@ -129,11 +129,11 @@ def test_weights_that_are_no_numbers_are_caught_and_the_last_good_state_is_back(
     assert not training.playing
     assert "At step 61" in training.trouble and "step 50 was restored" in training.trouble
     assert trainings.frame(training)[0]["moments"] == [0, 50]
-    assert training.game.number == 50
+    assert training.game.step == 50
     assert all(torch.equal(v, kept[k]) for k, v in training.game.generator.state_dict().items())
     trainings.play(training)
     training.advance(0.0, 5)
-    assert training.game.number == 55 and not training.trouble
+    assert training.game.step == 55 and not training.trouble
 
 
 def test_rates_change_on_the_way_and_networks_from_a_new_start(training):
@@ -141,7 +141,7 @@ def test_rates_change_on_the_way_and_networks_from_a_new_start(training):
     training.game.config = training.config = replace(CONFIG, batch=8)  # what the controls would make
     training.advance(0.0, 2)
     recipe.adopt(training, values | {"rate_d": 1e-3, "objective": "hinge", "augment": ["translation"]})
-    assert training.game.number == 2 and training.game.config.objective == "hinge"
+    assert training.game.step == 2 and training.game.config.objective == "hinge"
     assert training.game.optimizers["discriminator"].param_groups[0]["lr"] == 1e-3
     recipe.adopt(training, values | {"switches": []})
     assert training.game is None and training.fresh
@@ -238,7 +238,7 @@ def test_averaging_is_turned_off_and_on_on_the_way(training):
     averaged = training.history.sheets[-1][1]
     recipe.adopt(training, values | {"average": False})
     own = training.history.sheets[-1][1]
-    assert training.game.number == 20 and not np.array_equal(own, averaged)
+    assert training.game.step == 20 and not np.array_equal(own, averaged)
     assert all(torch.equal(v, training.game.generator.state_dict()[k]) for k, v in training.game.weights().items())
     training.advance(0.0, 1)
     recipe.adopt(training, values)
@@ -288,17 +288,17 @@ def test_every_switch_of_the_recipe_can_be_played():
         made.images.result()
         assert made.ready()
         made.advance(0.0, 1)
-        assert made.game.number == 1, off
+        assert made.game.step == 1, off
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
         ({"rate_d": None}, "Rate d is empty"),
-        ({"batch": 2}, "batch 2 is outside 4 to 512"),
-        ({"batch": 4.5}, "batch 4.5 is not a whole number"),
+        ({"batch": 2}, "Batch is 2; give a whole number from 4 to 512"),
+        ({"batch": 4.5}, "Batch is 4.5; give a whole number"),
         ({"smoothing": 0.1, "objective": "hinge"}, "no labels to smooth"),
-        ({"beta1": 1.0}, "beta1 1.0 is outside"),
+        ({"beta1": 1.0}, "Beta 1 is 1.0; give a number from 0 to 0.999"),
     ],
 )
 def test_controls_that_cannot_be_played_are_said(training, change, words):
@@ -327,7 +327,7 @@ def test_a_visitors_pictures_are_learned_from_and_what_cannot_be_read_is_said(pi
     training.start(recipe.config_of(VALUES | {"data": recipe.OWN, "batch": 8}))
     assert training.ready()
     training.advance(0.0, 1)
-    assert training.game.number == 1 and trainings.frame(training)[1]["images"].shape == (64, 64, 64)
+    assert training.game.step == 1 and trainings.frame(training)[1]["images"].shape == (64, 64, 64)
     assert training.game.config.network.classes == 0
 
 

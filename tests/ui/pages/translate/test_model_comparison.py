@@ -3,7 +3,7 @@
 import pytest
 
 from ganlab.errors import Cancelled
-from ganlab.translation import cards
+from ganlab.translation import measure
 from ganlab.ui.pages.translate import model_comparison as worth
 from ganlab.ui.sessions import Store
 
@@ -27,7 +27,7 @@ def test_measuring_again_shows_each_model_as_it_is_done(monkeypatch):
         progress(0.5)
         return {"mean": {"mae": 60.0}, "sd": {"mae": 1.0}}
 
-    monkeypatch.setattr(cards, "measure_model", measure_model)
+    monkeypatch.setattr(measure, "measure_model", measure_model)
     heard = []
     steps = list(worth.measure(Store(), "me", "mr2ct", lambda done, what: heard.append((done, what))))
     assert heard == [(0.25, "mr2ct-unet"), (0.75, "mr2ct-new")]
@@ -44,7 +44,7 @@ def test_what_was_measured_before_a_cancel_stays(monkeypatch):
             raise Cancelled
         return {"mean": {"mae": 60.0}, "sd": {"mae": 1.0}}
 
-    monkeypatch.setattr(cards, "measure_model", measure_model)
+    monkeypatch.setattr(measure, "measure_model", measure_model)
     steps = worth.measure(store, "me", "mr2ct", lambda done, what: None)
     next(steps)
     store.cancel("me")

@@ -7,7 +7,7 @@ import pytest
 
 from ganlab.errors import InputError
 from ganlab.imaging.volume import Volume
-from ganlab.translation import cards
+from ganlab.translation import measure
 from ganlab.translation.inference import Translation
 
 SHAPE = (24, 24, 24)
@@ -26,23 +26,23 @@ def head(seed):
 @pytest.fixture
 def measured(monkeypatch):
     """measure_model with heads in place of phantoms; the model blurs, or does what `change` says."""
-    monkeypatch.setattr(cards, "load_network", lambda name, device, task: None)
-    monkeypatch.setattr(cards, "phantom_pair", lambda task, seed: (head(seed), head(seed), None))
-    monkeypatch.setattr(cards, "lesion_kept", lambda name, task, seed, device: 0.5)
+    monkeypatch.setattr(measure, "load_network", lambda name, device, task: None)
+    monkeypatch.setattr(measure, "phantom_pair", lambda task, seed: (head(seed), head(seed), None))
+    monkeypatch.setattr(measure, "lesion_kept", lambda name, task, seed, device: 0.5)
 
-    def measure(change=lambda array: (array + np.roll(array, 1, 0)) / 2, task="mr2ct"):
+    def run(change=lambda array: (array + np.roll(array, 1, 0)) / 2, task="mr2ct"):
         def translate(volume, task, model, device, planes=(), cancelled=None):
             return Translation(replace(volume, array=change(volume.array)), model, 0.0)
 
-        monkeypatch.setattr(cards, "translate", translate)
-        return cards.measure_model("some-model", task)
+        monkeypatch.setattr(measure, "translate", translate)
+        return measure.measure_model("some-model", task)
 
-    return measure
+    return run
 
 
 def test_a_perfect_model_is_as_sharp_as_the_reference(measured):
     result = measured(lambda array: array)
-    assert list(result["patients"]) == list(cards.HELD_OUT)
+    assert list(result["patients"]) == list(measure.HELD_OUT)
     for figures in result["patients"].values():
         assert figures["mae"] == 0 and figures["dice_bone"] == 1
         assert (figures["sharpness"], figures["flicker"], figures["skull_shift"]) == (1, 1, 0)
@@ -52,22 +52,22 @@ def test_a_perfect_model_is_as_sharp_as_the_reference(measured):
 
 def test_a_model_that_blurs_is_less_sharp(measured):
     mean = measured()["mean"]
-    assert set(mean) == {key for key, *_ in cards.COLUMNS["mr2ct"].values()}
+    assert set(mean) == {key for key, *_ in measure.COLUMNS["mr2ct"].values()}
     assert mean["sharpness"] < 0.97
     assert mean["skull_shift"] > 0.1
 
 
 def test_a_figure_that_one_patient_lacks_is_in_no_mean(measured):
-    first = head(cards.HELD_OUT[0]).array
+    first = head(measure.HELD_OUT[0]).array
     result = measured(lambda array: np.minimum(array, 200) if np.array_equal(array, first) else array + 1)
-    assert "skull_shift" not in result["patients"][cards.HELD_OUT[0]]
-    assert "skull_shift" in result["patients"][cards.HELD_OUT[1]]
+    assert "skull_shift" not in result["patients"][measure.HELD_OUT[0]]
+    assert "skull_shift" in result["patients"][measure.HELD_OUT[1]]
     assert "skull_shift" not in result["mean"]
-    assert "skull shift" not in cards.format_patients(result)
+    assert "skull shift" not in measure.format_patients(result)
 
 
 def test_what_cannot_be_measured_is_said_before_anything_is(monkeypatch):
-    assert cards.models_to_measure(None, "t1fa") == ["t1fa-unet", "t1fa-pix2pix", "t1fa-cyclegan"]
+    assert measure.models_to_measure(None, "t1fa") == ["t1fa-unet", "t1fa-pix2pix", "t1fa-cyclegan"]
     for names, task, said in (
         (None, "t1pet", 'Task "t1pet" is not known; choose from mr2ct'),
         (None, "t1flair", 'no figures for the task "t1flair"; choose from mr2ct'),
@@ -75,12 +75,12 @@ def test_what_cannot_be_measured_is_said_before_anything_is(monkeypatch):
         (["nothing"], "t1fa", 'no model "nothing" that makes FA from T1; choose t1fa-unet'),
     ):
         with pytest.raises(InputError, match=said):
-            cards.models_to_measure(names, task)
+            measure.models_to_measure(names, task)
     with pytest.raises(InputError, match="makes T1 from CT"):
-        cards.measure_model("ct2mr-unet", "mr2ct")
-    monkeypatch.setattr(cards, "cards_of", lambda task: [])
+        measure.measure_model("ct2mr-unet", "mr2ct")
+    monkeypatch.setattr(measure, "cards_of", lambda task: [])
     with pytest.raises(InputError, match="no pretrained model of the task"):
-        cards.models_to_measure(None, "mr2ct")
+        measure.models_to_measure(None, "mr2ct")
 
 
 def test_other_tasks_have_no_skull(measured):
@@ -98,7 +98,7 @@ def fake(**changes):
 
 
 def test_a_models_table_has_a_row_per_patient():
-    assert cards.format_patients(fake()).splitlines() == [
+    assert measure.format_patients(fake()).splitlines() == [
         "| patient | MAE (HU) | SSIM | sharpness | flicker | skull shift (mm) |",
         "|---|---|---|---|---|---|",
         "| 9000 | 45.5 | 0.963 | 0.940 | 0.950 | 0.27 |",
@@ -111,7 +111,7 @@ def test_a_models_table_has_a_row_per_patient():
 def test_the_comparison_has_a_column_per_model_and_a_dash_for_what_is_undefined():
     boneless = {k: v for k, v in FIGURES.items() if k != "skull_shift"}
     blurred = {"patients": {}, "mean": boneless, "sd": dict.fromkeys(boneless, 0.0)}
-    assert cards.format_comparison({"unet": fake(), "pix2pix": fake(mae=50.0), "blurred": blurred}).splitlines() == [
+    assert measure.format_comparison({"unet": fake(), "pix2pix": fake(mae=50.0), "blurred": blurred}).splitlines() == [
         "| figure | unet | pix2pix | blurred |",
         "|---|---|---|---|",
         "| MAE (HU) | 45.5 ± 4.6 | 50.0 ± 5.0 | 45.5 ± 0.0 |",
@@ -127,8 +127,8 @@ def test_the_command_compares_the_models_after_their_own_tables(monkeypatch, cap
 
     from ganlab.cli.translate import evaluate_models
 
-    monkeypatch.setattr(cards, "measure_model", lambda *args: fake())
-    monkeypatch.setattr(cards, "models_to_measure", lambda names, task: names)
+    monkeypatch.setattr(measure, "measure_model", lambda *args: fake())
+    monkeypatch.setattr(measure, "models_to_measure", lambda names, task: names)
     evaluate_models(["one", "two"])
     out = capsys.readouterr().out
     assert out.index("| patient |") < out.rindex("| patient |") < out.index("| figure | one | two |")
@@ -140,14 +140,14 @@ def test_the_command_compares_the_models_after_their_own_tables(monkeypatch, cap
 
 def test_a_lesion_is_kept_as_far_as_its_contrast_is(monkeypatch):
     """Translators that fade all that is brighter than brain to a share."""
-    patient = {"seed": cards.ILL[0], "spacing": 2.0, "lesion": "bleed"}
-    pair = cards.phantom_pair(cards.get_task("mr2ct"), **patient)
-    labels = cards.make_patient(patient["seed"], ("labels",), 2.0, lesion="bleed")
-    monkeypatch.setattr(cards, "phantom_pair", lambda task, **asked: pair if asked == patient else None)
-    monkeypatch.setattr(cards, "make_patient", lambda *asked, lesion: labels)
+    patient = {"seed": measure.WITH_LESION[0], "spacing": 2.0, "lesion": "bleed"}
+    pair = measure.phantom_pair(measure.get_task("mr2ct"), **patient)
+    labels = measure.make_patient(patient["seed"], ("labels",), 2.0, lesion="bleed")
+    monkeypatch.setattr(measure, "phantom_pair", lambda task, **asked: pair if asked == patient else None)
+    monkeypatch.setattr(measure, "make_patient", lambda *asked, lesion: labels)
     brain, ct = 33.0, pair[1]
     for left in (1.0, 0.4, 0.0):
         faded = np.where(ct.array > 45, brain + left * (ct.array - brain), ct.array).astype(np.float32)
         made = Translation(replace(ct, array=faded), "some-model", 0.0)
-        monkeypatch.setattr(cards, "translate", lambda *asked, planes, made=made: made)
-        assert cards.lesion_kept("some-model", "mr2ct", cards.ILL[0]) == pytest.approx(left, abs=0.15)
+        monkeypatch.setattr(measure, "translate", lambda *asked, planes, made=made: made)
+        assert measure.lesion_kept("some-model", "mr2ct", measure.WITH_LESION[0]) == pytest.approx(left, abs=0.15)

@@ -1,0 +1,198 @@
+"""The model card of a trained translator: what it is, how it was trained, its figures and limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ganlab.checkpoints import as_config, model_folder, read_card, write_card
+from ganlab.translation.measure import HELD_OUT, format_patients, lesion_note
+from ganlab.translation.networks import ResNetConfig
+from ganlab.translation.tasks import REVERSE, get_task, short
+from ganlab.translation.training_config import TrainingConfig
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A training as it stands. volumes: number of the user's own volumes, 0 for phantoms."""
+
+    config: TrainingConfig
+    step: int
+    device: str
+    minutes: float
+    volumes: int = 0
+
+
+def write_new_card(folder: Path, trained: Trained, parameters: int, back: bool = False) -> None:
+    """Write the card of a training as it stands; `evaluate-models --write-card` adds the figures.
+
+    back: the card of the other direction, in a sub-folder of the training's own.
+    """
+    config, training = trained.config, (folder.parent if back else folder).name
+    task = REVERSE[config.task] if back else config.task
+    name = f"{task}-{short(training)}" if back else training
+    network = "ResNet" if isinstance(config.network, ResNetConfig) else "U-Net"
+    source = (
+        f"own data: {trained.volumes} volumes" if trained.volumes else "phantom patients, sampler streams from 10^9 on"
+    )
+    front = {
+        "name": name,
+        "task": task,
+        "summary": f"{network}, {SUMMARIES[config.method]}",
+        "architecture": f"{_architecture(config)}, 2-D slices of {config.spacing} mm, {_planes(config)}",
+        "config": as_config(config),
+        "parameters": parameters,
+        "training_data": f"{source}, {trained.step * config.batch} random slices",
+        "steps": trained.step,
+        "device": trained.device,
+        "minutes": round(trained.minutes),
+        "metrics": {},
+        "intended_use": "teaching and research on image translation; not a medical device",
+    }
+    write_card(folder, front, _text(name, task, training, network, trained, back))
+
+
+def update_card(name: str, result: dict) -> None:
+    """Replace the figures of a card by a result of `measure_model`: in its front matter and in its table."""
+    folder = model_folder(name)
+    front = read_card(folder)
+    front["metrics"] = {"held_out_seeds": list(HELD_OUT), "mean": result["mean"], "sd": result["sd"]}
+    text = (folder / "card.md").read_text(encoding="utf-8").split("---\n", 2)[2]
+    before, _, rest = text.partition("<!-- held-out -->\n")
+    _, _, after = rest.partition("<!-- /held-out -->\n")
+    table = f"{format_patients(result, front['task'])}\n\n{lesion_note(front['task'])}"
+    write_card(folder, front, f"{before}<!-- held-out -->\n{table}\n<!-- /held-out -->\n{after}")
+
+
+def _architecture(config: TrainingConfig) -> str:
+    if isinstance(config.network, ResNetConfig):
+        return f"ResNet, {config.network.blocks} blocks, width {config.network.width}, instance normalisation"
+    patch = config.network.patch
+    return f"U-Net{f' on {patch}x{patch} pixel blocks' if patch > 1 else ''}, batch normalisation"
+
+
+def _planes(config: TrainingConfig) -> str:
+    return "three planes" if len(config.planes) == 3 else f"{' and '.join(config.planes)} slices only"
+
+
+def _text(name: str, task: str, training: str, network: str, trained: Trained, back: bool) -> str:
+    from jinja2 import Environment, StrictUndefined
+
+    config = trained.config
+    prior = PRIOR.get(config.task, PRIOR_OF_PIXELS)
+    environment = Environment(undefined=StrictUndefined, trim_blocks=True, autoescape=False)
+    environment.filters["g"] = "{:g}".format
+    return environment.from_string(CARD).render(
+        name=name,
+        task=task,
+        title=f"{get_task(task).title}: {network} {TRAINED_AS[config.method]}",
+        target=get_task(task).target.upper(),
+        config=config,
+        cycle_source=config.cycle if config.cycle_source is None else config.cycle_source,
+        prior=prior,
+        planes=_planes(config),
+        training=training,
+        volumes=trained.volumes,
+        back=back,
+        limits=LIMITS[task],
+    )
+
+
+SUMMARIES = {
+    "l1": "L1 loss, no adversary; the baseline",
+    "pix2pix": "L1 loss and an adversary that sees source and target (Isola et al. 2017)",
+    "cyclegan": "two generators and two adversaries on unpaired images (Zhu et al. 2017)",
+}
+TRAINED_AS = {"l1": "with an L1 loss", "pix2pix": "trained as pix2pix", "cyclegan": "trained as a CycleGAN"}
+PRIOR = {
+    "mr2ct": """G learns CT from T1-weighted images synthesised from the same CT
+with textbook tissue signals and the contrast, bias field and noise of arbitrary scanners; F learns the reverse.""",
+    "t1fa": """G learns FA from T1-weighted images synthesised from the same FA
+with textbook signals and a skull, scalp and face of random shape and signal around the brain; F learns the reverse.""",
+}
+PRIOR_OF_PIXELS = "both generators learn\nwhat a pixel's value alone says about the other contrast."
+LIMITS = {
+    "mr2ct": """\
+- CT numbers of bone are typical, not this patient's: bone density cannot be read from a T1 scan.
+- Weakest are the thin bones of face and skull base, air cells and the throat; strongest is the vault.
+- For T1-weighted scans of adult heads with the skull. Not for stripped brains, other contrasts or other body parts.""",
+    "ct2mr": """\
+- CT hardly distinguishes grey from white matter: the cortex shown is a plausible one, not this patient's.
+- One contrast only, that of a spoiled gradient echo at 3 T with white matter at 1. No flow, no coil bias field.
+- For adult heads. Not for contrast-enhanced CT or other body parts.""",
+    "t1fa": """\
+- FA is a property of diffusion, which no T1 scan measures: the result is what the anatomy makes likely. Anything that
+  changes diffusion but not T1 is invisible to it.
+- Weakest are crossings and thin tracts; strongest are the corpus callosum and the capsules.
+- For T1-weighted scans of adult heads, with or without the skull.""",
+    "t1flair": """\
+- Part of an experiment on lesions that appear and vanish: it may have been trained to do exactly that.""",
+}
+CARD = """
+# {{ title }}
+
+{% if config.method == "l1" %}
+For every slice the network predicts the {{ target }} with the least expected absolute error, `L = E |y - G(x)|`. Where
+the scan does not determine the answer, that is the conditional median: thin walls fade and textures are smooth. This
+is the baseline for the models with an adversary.
+{% elif config.method == "pix2pix" %}
+The generator of `{{ task }}-unet`, whose weights it starts from, and a PatchGAN that sees 70 x 70 pixels of source and
+result together: `min_G max_D E log D(x, y) + E log(1 - D(x, G(x))) + {{ config.pixel | g }} E |y - G(x)|`. What the L1
+loss leaves open, the adversary fills with what looks likely. The result is sharper, but not more often right.
+{% else %}
+Trained without pairs, on source slices of some patients and target slices of others: two generators, two PatchGANs with
+least squares, and the cycle loss `{{ cycle_source | g }} E |F(G(x)) - x| + {{ config.cycle | g }} E |G(F(y)) - y|`,
+after Wolterink et al. 2017.
+{% if config.structure %}
+The edges of source and result must agree as well (MIND descriptors of Heinrich et al. 2012, as in Yang et al. 2020;
+weight {{ config.structure | g }}).
+{% endif %}
+{% if config.prior %}
+The first {{ config.prior }} steps are not adversarial: {{ prior }}
+{% if config.known %}
+This loss stays in the adversarial steps with weight {{ config.known | g }}.
+{% endif %}
+{% endif %}
+{% if config.discriminator.outline is not none %}
+The discriminators also see how deep each pixel lies under the outline of the head.
+{% endif %}
+{% if config.discriminator.windows %}
+They see CT through brain and bone windows as well.
+{% endif %}
+Nothing here forbids a mapping that is consistent and wrong.
+{% endif %}
+
+## Training
+
+Slices of {{ config.size }} x {{ config.size }} pixels at {{ config.spacing }} mm, {{ planes }}, of
+{% if volumes %}
+{{ volumes }} volumes of the user's own: cropped and mirrored at random, with no other augmentation. Train it again with
+`python -m ganlab train PRESET --source DIR --target DIR`.
+{% else %}
+phantom patients generated during training: every anatomy is new, field of view and defacing are random, contrast, noise
+and resolution of the source are drawn for each slice; one patient in seven has a lesion, some have fillings or a bone
+flap. No patient's data was used. Train it again with `python -m ganlab train {{ training }}`{% if back %}, whose other
+direction this is{% endif %}.
+{% endif %}
+
+## Held-out phantom patients
+
+Seeds 9000 to 9005, 1 mm, mean of {{ planes }}.
+Measure again with `python -m ganlab evaluate-models --task {{ task }} --model {{ name }}`.
+
+<!-- held-out -->
+<!-- /held-out -->
+
+## Limits
+
+{% if volumes %}
+- It knows only the scans that it was trained on: other scanners, contrasts, diseases and ages it does not know, and
+  nothing in the result says so. Weights learned from patients may hold traces of them: share them like the data.
+{% else %}
+- It knows only the anatomy of its phantoms: adults, some with a tumour, plaques, a bleed, a bone flap or fillings.
+  Anything else (other disease, implants, children) it does not know: a lesion may be lost or invented, and nothing in
+  the result says so.
+{% endif %}
+{{ limits }}
+- Not a medical device. Not for diagnosis, dose or treatment.
+"""
