@@ -40,8 +40,7 @@ PAGES = {
 }
 CIRCLES = {("ganlab.translation.preview", "ganlab.translation.dataset")}
 LONG = {
-    "ganlab/ui/case.py", "tests/imaging/reading/test_files.py",
-    "tests/imaging/reading/test_bad_files.py", "tests/study/design/test_stimuli.py",
+    "ganlab/ui/case.py", "tests/study/design/test_stimuli.py",
 }  # fmt: skip
 SAME_NAMES = {"Finding"}
 

@@ -222,3 +222,17 @@ def zipped(files: dict[str, bytes], method=zipfile.ZIP_DEFLATED) -> bytes:
         for name, content in files.items():
             archive.writestr(name, content)
     return out.getvalue()
+
+
+def saved(folder, content: bytes, name="scan"):
+    path = folder / name
+    path.write_bytes(content)
+    return path
+
+
+def same(volume, array=None, affine=None, atol=1e-5):
+    """Every voxel and its place."""
+    np.testing.assert_array_equal(volume.array, (scan() if array is None else array).astype(np.float32))
+    np.testing.assert_allclose(volume.affine, oblique() if affine is None else affine, atol=atol)
+    assert volume.array.dtype == np.float32
+    return True
