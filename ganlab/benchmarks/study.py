@@ -87,9 +87,9 @@ class Reader:
 
 
 def _serve(url: str, port: int, secret: str) -> None:
-    from ganlab.ui.pages.turing.study_server import Desk, serve
+    from ganlab.ui.pages.turing.study_server import StudyDatabase, serve
 
-    serve(Desk(url), HOST, port, secret)
+    serve(StudyDatabase(url), HOST, port, secret)
 
 
 def free_port() -> int:

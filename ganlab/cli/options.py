@@ -48,7 +48,7 @@ KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
 def option(setting: Setting) -> inspect.Parameter:
     """A setting as a parameter that typer makes an option of."""
-    flag = f"--{setting.name.replace('_', '-')}"
+    flag = setting.extra.get("flag") or f"--{setting.name.replace('_', '-')}"
     kind: Any = list[str] if setting.kind is tuple else setting.kind
     if setting.kind is bool and setting.default:
         flag += f"/--no-{flag[2:]}"

@@ -1,34 +1,44 @@
-"""python -m ganlab study ...: parses and prints; the work is done in ganlab/study."""
+"""The study commands: parse options and print results; the work is done in ganlab.study."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+import os
+import secrets
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ganlab.cli.console import Device, Json, Seed, progress_bar, say
+from ganlab.cli.options import help_of, with_options
 from ganlab.errors import InputError
+from ganlab.settings import setting
+from ganlab.study.design.protocol import Protocol
+from ganlab.study.design.simulation import SimulatedStudy
 
-study = typer.Typer(no_args_is_help=True, help="A visual Turing test: plan it, try its analysis, report it.")
-Readers = Annotated[int, typer.Option(help="Readers.")]
-Cases = Annotated[int, typer.Option(help="Images, half of them synthetic.")]
-DPrime = Annotated[float, typer.Option(help="The readers' mean d'; 0: they cannot tell.")]
-Spread = Annotated[float, typer.Option(help="Standard deviation of d' among readers.")]
-Margin = Annotated[float, typer.Option(help="Areas within 0.5 +- this count as equivalent; set it beforehand.")]
+if TYPE_CHECKING:
+    from ganlab.study.design.stimuli import Stimuli
+    from ganlab.study.organise import CreatedStudy
+
+study = typer.Typer(no_args_is_help=True, help="Visual Turing tests: plan, run, analyse and report a reader study.")
+Margin = Annotated[float, typer.Option(help=help_of(setting(Protocol, "margin")))]
+Study = Annotated[str, typer.Argument(help="The study's name, six letters.")]
+Secret = Annotated[str, typer.Option(help="The study's secret.", envvar="GANLAB_STUDY_SECRET")]
+ACTIONS = ("progress", "lock", "unblind", "report", "export", "certificate")
+MARGIN = setting(Protocol, "margin").default
 
 
 @study.command("audit")
 def study_audit(
-    images: Annotated[Path, typer.Argument(help="Folder of pictures, named by their codes.")],
+    images: Annotated[Path, typer.Argument(help="Folder of pictures named by code.")],
     truth: Annotated[Path, typer.Argument(help="CSV with the columns code and arm.")],
     as_json: Json = False,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
-    """Whether files, or pixels that nobody looks at, give the truth of a study away."""
+    """Check whether files or pixel statistics reveal the truth of a study."""
     from ganlab.study.design.audit import audit, format_audit
     from ganlab.study.design.truth import read_truth
 
@@ -37,60 +47,54 @@ def study_audit(
 
 
 @study.command("plan")
+@with_options(SimulatedStudy, without=("dprime", "criterion", "shared", "repeats", "seed"))
 def study_plan(
-    readers: Readers = 4,
-    cases: Cases = 60,
-    dprime: DPrime = 0.0,
-    spread: Spread = 0.2,
-    margin: Margin = 0.1,
-    studies: Annotated[int, typer.Option(help="Simulated.", min=50, max=20_000)] = 1000,
+    simulated: SimulatedStudy,
+    dprime: Annotated[float, typer.Option(help=help_of(setting(SimulatedStudy, "dprime")))] = 0.0,
+    margin: Margin = MARGIN,
+    studies: Annotated[int, typer.Option(help="How many studies are simulated.", min=50, max=20_000)] = 1000,
     as_json: Json = False,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
-    """What a study of so many readers and images could conclude, and how often it would."""
+    """Simulate how often a study of this size would reach each verdict."""
     from ganlab.study.design.planning import format_plan, plan
-    from ganlab.study.design.simulation import SimulatedReaders
 
-    how = SimulatedReaders(readers, cases, dprime, spread=spread, seed=seed)
-    result = plan(how, margin, studies, progress_bar("simulate", as_json))
+    simulated = replace(simulated, dprime=dprime, seed=seed)
+    result = plan(simulated, margin, studies, progress_bar("simulate", as_json))
     say(result, as_json, format_plan(result))
 
 
 @study.command("simulate")
+@with_options(SimulatedStudy, without=("shared", "seed"))
 def study_simulate(
     out: Annotated[Path, typer.Option(help="CSV file for the readings.")],
-    readers: Readers = 4,
-    cases: Cases = 60,
-    dprime: DPrime = 0.5,
-    criterion: Annotated[float, typer.Option(help="Below 0: ready to say synthetic.")] = 0.0,
-    spread: Spread = 0.2,
-    repeats: Annotated[float, typer.Option(help="Share of the images that are shown twice.")] = 0.1,
+    simulated: SimulatedStudy,
     as_json: Json = False,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
-    """Readings of simulated readers whose sensitivity is known."""
-    from ganlab.study.design.simulation import SimulatedReaders, simulate
+    """Write the readings of simulated readers of known sensitivity."""
+    from ganlab.study.design.simulation import simulate
     from ganlab.study.readings import write_readings
 
-    readings = simulate(SimulatedReaders(readers, cases, dprime, criterion, spread, repeats=repeats, seed=seed))
+    readings = simulate(replace(simulated, seed=seed))
     write_readings(readings, out)
-    result = {"out": str(out), "readings": len(readings), "readers": readers, "cases": cases, "dprime": dprime}
-    say(result, as_json, str(out))
+    facts = {name: getattr(simulated, name) for name in ("readers", "cases", "dprime")}
+    say({"out": str(out), "readings": len(readings), **facts}, as_json, str(out))
 
 
 @study.command("report")
 def study_report(
     source: Annotated[Path, typer.Argument(help="CSV of readings: reader, case, truth, answer, confidence.")],
     out: Annotated[Path | None, typer.Option(help="HTML file for the report.")] = None,
-    margin: Margin = 0.1,
-    title: Annotated[str, typer.Option(help="Of the report.")] = "Visual Turing test",
+    margin: Margin = MARGIN,
+    title: Annotated[str, typer.Option(help="Title of the report.")] = "Visual Turing test",
     as_json: Json = False,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
-    """What readings say: tables, intervals, a verdict, figures, drafts for a paper."""
+    """Analyse readings: tables, intervals, a verdict, figures, drafts for a paper."""
     from ganlab.study.analysis.analyse import analyse
     from ganlab.study.analysis.report import format_report, write_report
     from ganlab.study.readings import read_readings
@@ -103,13 +107,13 @@ def study_report(
 
 @study.command("export")
 def study_export(
-    source: Annotated[Path, typer.Argument(help="CSV of readings, as report takes it.")],
+    source: Annotated[Path, typer.Argument(help="CSV of readings, as for report.")],
     out: Annotated[Path, typer.Option(help="Folder for the files.")],
     as_json: Json = False,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
-    """Readings as files for iMRMC and MRMCaov, and as BIDS events."""
+    """Write readings as files for iMRMC and MRMCaov, and as BIDS events."""
     from ganlab.study.analysis.export import write_exports
     from ganlab.study.readings import read_readings
 
@@ -118,77 +122,60 @@ def study_export(
 
 
 @study.command("create")
+@with_options(Protocol)
 def study_create(
-    model: Annotated[str | None, typer.Option(help="Half generated by this model, half held-out real ones.")] = None,
+    protocol: Protocol,
+    model: Annotated[str | None, typer.Option(help="Half generated by this model, half held-out real images.")] = None,
     count: Annotated[int, typer.Option("--n", help="With --model: images, half of them real.")] = 60,
     real: Annotated[Path | None, typer.Option(help="Folder of real pictures or volumes.")] = None,
-    synthetic: Annotated[Path | None, typer.Option(help="Folder of synthetic ones.")] = None,
-    images: Annotated[
-        Path | None, typer.Option(help="Folder of pictures named by codes, as stimuli writes it.")
-    ] = None,
+    synthetic: Annotated[Path | None, typer.Option(help="Folder of synthetic pictures or volumes.")] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder of pictures named by code, as stimuli writes it.")] = None,
     truth: Annotated[Path | None, typer.Option(help="CSV with the columns code and arm, for --images.")] = None,
-    size: Annotated[int | None, typer.Option(help="Resample all images to so many pixels a side.")] = None,
-    window: Annotated[
-        str | None, typer.Option(metavar="CENTRE,WIDTH", help="Window of volumes, such as 40,400.")
-    ] = None,
-    slices: Annotated[int, typer.Option(help="Of each volume.")] = 8,
-    plane: Annotated[str, typer.Option(help="axial, coronal or sagittal slices of volumes.")] = "axial",
-    title: Annotated[str, typer.Option(help="Readers see it.")] = "Visual Turing test",
-    design: Annotated[str, typer.Option(help="yes-no, 2afc, ordinal, mosaic, staircase or diagnose.")] = "yes-no",
-    instructions: Annotated[str, typer.Option(help="Readers see them before they consent.")] = "",
-    readers: Annotated[int, typer.Option(help="Invitations.")] = 4,
-    practice: Annotated[int, typer.Option(help="Images at the start, with feedback.")] = 4,
-    catch: Annotated[int, typer.Option(help="Images that nobody who looks takes for real.")] = 2,
-    repeats: Annotated[float, typer.Option(help="Share of the images that are shown twice.")] = 0.1,
-    rest: Annotated[int, typer.Option(help="A break is offered after so many questions.")] = 40,
-    limit: Annotated[float, typer.Option(help="Seconds that an image is shown; 0: as long as the reader wants.")] = 0.0,
-    prevalence: Annotated[bool, typer.Option("--tell-prevalence", help="Tell readers the synthetic share.")] = False,
-    group: Annotated[list[str], typer.Option(help="A group of experience to choose from; may be repeated.")] = [],  # noqa: B006
-    margin: Margin = 0.1,
-    race: Annotated[bool, typer.Option("--race", help="A game with feedback and a leaderboard, no research.")] = False,
-    expires: Annotated[str, typer.Option(help="Last day of invitations, YYYY-MM-DD; in 90 days unless given.")] = "",
-    keep_until: Annotated[str, typer.Option(help="Answers are deleted after this day; in a year unless given.")] = "",
+    size: Annotated[int | None, typer.Option(help="Resample all images to this many pixels a side.")] = None,
+    window: Annotated[str | None, typer.Option(metavar="CENTRE,WIDTH", help="Window of volumes, e.g. 40,400.")] = None,
+    slices: Annotated[int, typer.Option(help="Slices taken from each volume, 1 to 100.")] = 8,
+    plane: Annotated[str, typer.Option(help="Plane of the slices: axial, coronal or sagittal.")] = "axial",
     as_json: Json = False,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
-    """Build, seal and store a study; prints its secret and its readers' invitations, once."""
-    from ganlab.study.design.audit import EASY, EASY_WARNING
-    from ganlab.study.design.protocol import Protocol
+    """Build, seal and store a study; prints its secret and the readers' invitations, once."""
     from ganlab.study.design.stimuli import from_folders, from_truth
     from ganlab.study.organise import create
     from ganlab.study.reading.archive import open_archive
-    from ganlab.ui.pages.turing.organise import from_generator
 
     if sum([model is not None, bool(real or synthetic), bool(images or truth)]) != 1:
-        raise InputError("Say where the images are from: --model, or --real and --synthetic, or --images and --truth.")
+        raise InputError("Choose one source of images: --model, or --real and --synthetic, or --images and --truth.")
     if model:
-        found = from_generator(model, count)
+        stimuli = from_model(model, count)
     elif real or synthetic:
         if not (real and synthetic):
             raise InputError("--real and --synthetic go together: give both folders.")
         bar = progress_bar("images", as_json)
-        found = from_folders(real, synthetic, parse_window(window), size, slices, plane, bar)
+        stimuli = from_folders(real, synthetic, parse_window(window), size, slices, plane, bar)
     else:
         if not (images and truth):
             raise InputError("--images and --truth go together: give the folder and the table.")
-        found = from_truth(images, truth, size)
-    protocol = Protocol(
-        title, design, instructions, readers, practice, catch, repeats, rest, limit, prevalence, tuple(group), margin,
-        race, expires, keep_until,
-    )  # fmt: skip
-    made = create(open_archive(), protocol, found)
-    m = made.audit["machine"]
+        stimuli = from_truth(images, truth, size)
+    created = create(open_archive(), protocol, stimuli)
+    say(asdict(created), as_json, format_created(created))
+
+
+def format_created(created: CreatedStudy) -> str:
+    """What the organiser must write down, and the invitations."""
+    from ganlab.study.design.audit import EASY, EASY_WARNING
+
+    m = created.audit["machine"]
     lines = [
-        f"Study {made.study}, secret {made.secret} (shown once: write it down).",
-        f"Seal, to be published before the first answer: {made.seal}",
-        f"A machine that sees no anatomy tells the kinds with an area of {m['area']:.2f} ({m['low']:.2f} to "
+        f"Study {created.study}, secret {created.secret} (shown once: write it down).",
+        f"Seal, to be published before the first answer: {created.seal}",
+        f"A machine that sees no anatomy separates the kinds with an area of {m['area']:.2f} ({m['low']:.2f} to "
         f"{m['high']:.2f}).",
         *([EASY_WARNING] if m["low"] > EASY else []),
-        "Invitations, each for one reader, at /rate:",
-        *made.invitations,
+        "Invitations, one per reader, for the page /rate:",
+        *created.invitations,
     ]
-    say(asdict(made), as_json, "\n".join(lines))
+    return "\n".join(lines)
 
 
 @study.command("serve")
@@ -199,48 +186,43 @@ def study_serve(
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
-    """Serve the readers' and the organiser's pages alone, without the rest of the app."""
-    import os
-    import secrets
+    """Serve only the readers' and the organiser's pages, without the rest of the app."""
+    from ganlab.ui.pages.turing.study_server import StudyDatabase, serve
 
-    from ganlab.ui.pages.turing.study_server import Desk, serve
-
-    desk = Desk()
+    database = StudyDatabase()
     secret = os.environ.get("GANLAB_HOST_SECRET") or secrets.token_urlsafe(12)
     place = f"http://{host}:{port}"
+    url = str(database.engine().url)
     facts = {
         "rate": f"{place}/rate",
         "organise": f"{place}/organise",
         "host_secret": secret,
-        "database": str(desk.engine.url),
+        "database": url,
     }
-    text = f"Readers: {place}/rate\nOrganiser: {place}/organise, host's secret {secret}\nStudies: {desk.engine.url}"
+    text = f"Readers: {place}/rate\nOrganiser: {place}/organise, host's secret {secret}\nDatabase: {url}"
     say(facts, as_json, text)
-    serve(desk, host, port, secret)
-
-
-Study = Annotated[str, typer.Argument(help="The study's name, of six letters.")]
-Secret = Annotated[str, typer.Option(help="The study's secret.", envvar="GANLAB_STUDY_SECRET")]
+    serve(database, host, port, secret)
 
 
 @study.command("manage")
 def study_manage(
     study: Study,
     secret: Secret,
-    do: Annotated[str, typer.Option(help="progress, lock, unblind, report, export or certificate.")] = "progress",
+    do: Annotated[str, typer.Option(help=f"{', '.join(ACTIONS[:-1])} or {ACTIONS[-1]}.")] = "progress",
     out: Annotated[Path | None, typer.Option(help="HTML file for report, folder for export.")] = None,
-    receipt: Annotated[Path | None, typer.Option(help="A reader's receipt, to put its answers back.")] = None,
+    receipt: Annotated[Path | None, typer.Option(help="A reader's receipt, to restore its answers.")] = None,
     as_json: Json = False,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
-    """What the organiser's page does: watch without results, lock, unblind, report, export."""
+    """Do what the organiser's page does: watch progress without results, lock, unblind, report, export."""
     from ganlab.study import organise, results
     from ganlab.study.reading.archive import open_archive
 
     engine = open_archive()
     row = organise.open_study(engine, study, secret)
-    result, text = {"study": row["id"]}, None
+    result: dict = {"study": row["id"]}
+    text = None
     if receipt:
         result["back"] = organise.take_receipt(engine, row, read_json(receipt))
     elif do == "lock":
@@ -249,35 +231,49 @@ def study_manage(
         result["sealed"] = text = organise.unblind(engine, row)
     elif do in ("report", "export"):
         if out is None:
-            raise InputError(f"--do {do} wants --out.")
-        result["files"] = results.export(engine, row, out) if do == "export" else results.write_report(engine, row, out)
+            raise InputError(f"--do {do} needs --out.")
+        result["files"] = (results.export if do == "export" else results.write_report)(engine, row, out)
         text = "\n".join(result["files"].values())
     elif do == "certificate":
         result = results.certificate(engine, row)
     elif do == "progress":
         result = organise.progress(engine, row)
-        lines = [
-            f"{r['reader']}  {r['invitation']}  {r['state']:<8} {r['answers']} of {r['of']}" for r in result["readers"]
-        ]
-        text = "\n".join([f"{row['id']}, {row['status']}, {result['refused']} requests refused", *lines])
+        text = format_progress(result)
     else:
-        raise InputError(f'"{do}" is nothing that can be done; choose from progress, lock, unblind, report, export.')
+        raise InputError(f'Action "{do}" is not known; choose from {", ".join(ACTIONS)}.')
     say(result, as_json, text)
 
 
+def format_progress(progress: dict) -> str:
+    """A line for the study and one for each reader."""
+    lines = [f"{progress['study']}, {progress['status']}, {progress['refused']} requests refused"]
+    for r in progress["readers"]:
+        lines.append(f"{r['reader']}  {r['invitation']}  {r['state']:<8} {r['answers']} of {r['of']}")
+    return "\n".join(lines)
+
+
+def from_model(model: str, count: int) -> Stimuli:
+    """Half images of a pretrained generator, half held-out real ones, from a random seed that nobody knows."""
+    from ganlab.generation.mixed_images import mix_images
+    from ganlab.study.design.stimuli import from_mixed
+
+    mixed = mix_images(model, count, secrets.randbits(32))
+    return from_mixed(mixed.images, mixed.truth)
+
+
 def parse_window(text: str | None) -> tuple[float, float] | None:
-    """CENTRE,WIDTH as numbers. Raises InputError."""
+    """(centre, width) from CENTRE,WIDTH. Raises InputError."""
     if text is None:
         return None
     try:
         centre, width = map(float, text.split(","))
     except ValueError as error:
-        raise InputError(f'--window "{text}" is not CENTRE,WIDTH, such as 40,400.') from error
+        raise InputError(f'--window "{text}" is not CENTRE,WIDTH; give two numbers such as 40,400.') from error
     return centre, width
 
 
 def read_json(path: Path) -> dict:
-    """Raises InputError for what is no JSON."""
+    """The JSON in a file. Raises InputError."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

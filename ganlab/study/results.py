@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import tempfile
+import zipfile
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -168,6 +171,17 @@ def export(engine: Engine, row: dict, folder: Path) -> dict[str, str]:
     _write_csv(folder / "log.csv", [columns, *([event[name] for name in columns] for event in log)])
     documents = {name: str(folder / f"{name}.json") for name in texts}
     return {**documents, "report": str(folder / "report.html"), "log": str(folder / "log.csv"), **tables}
+
+
+def export_zip(engine: Engine, row: dict) -> bytes:
+    """The files of `export` as a ZIP archive."""
+    archive_file = io.BytesIO()
+    with tempfile.TemporaryDirectory(prefix="ganlab-") as folder:
+        files = export(engine, row, Path(folder))
+        with zipfile.ZipFile(archive_file, "w", zipfile.ZIP_DEFLATED) as packed:
+            for file in files.values():
+                packed.write(file, Path(file).relative_to(folder))
+    return archive_file.getvalue()
 
 
 def _write_csv(path: Path, rows: Iterable[Iterable[object]]) -> None:

@@ -49,7 +49,7 @@ class Detection:
     false_alarms: int
     real: int
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not (0 <= self.hits <= self.synthetic and 0 <= self.false_alarms <= self.real):
             raise InputError(
                 f"{self.hits} of {self.synthetic} hits and {self.false_alarms} of {self.real} false alarms cannot be."

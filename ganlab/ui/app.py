@@ -74,7 +74,7 @@ def launch(settings: Settings | None = None, **overrides):
     routes = viewer.routes(store) + live.routes(store.live(live.LIMITS)) + experiment_results.routes()
     routes += latent_space.routes() + trainings.routes(store.live(trainings.LIMITS))
     routes += trials.routes(store.live(trials.LIMITS))
-    routes += rating.routes(rating.Desk(), settings.host_secret)
+    routes += rating.routes(rating.StudyDatabase(), settings.host_secret)
     demo = build(store, settings).queue(default_concurrency_limit=1, max_size=settings.queue)
     served = demo.launch(
         **{

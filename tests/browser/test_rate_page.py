@@ -70,8 +70,8 @@ def begin(page, place, made, reader=0):
 def read_on(page, trials, first=0, last=None):
     """Answer questions by keyboard, from one position to before another; breaks are ended by Enter."""
     for position in range(first, last or len(trials)):
-        at = page.wait_for_selector(f"main[data-position='{position}'] #next, button:text('Go on')")
-        if at.inner_text() == "Go on":
+        at = page.wait_for_selector(f"main[data-position='{position}'] #next, button:text('Continue')")
+        if at.inner_text() == "Continue":
             page.keyboard.press("Enter")
         page.wait_for_selector(f"main[data-position='{position}'] .stage canvas")
         for key in KEYS[trials[position].asks]:
@@ -169,7 +169,7 @@ def test_enter_presses_the_button_that_has_the_focus(new_page, place):
     begin(page, place, made)
     page.keyboard.press("s")
     page.keyboard.press("6")
-    page.focus("button:text-is('Take back')")
+    page.focus("button:text-is('Undo')")
     page.keyboard.press("Enter")
     page.wait_for_selector("#next[disabled]")
     assert place.answers(made) == []
@@ -209,7 +209,7 @@ def test_an_image_is_hidden_when_its_time_is_over(new_page, place):
     page = new_page()
     begin(page, place, made)
     grey = "[...document.querySelector('.stage canvas').getContext('2d').getImageData(5, 5, 1, 1).data]"
-    page.wait_for_selector("text=The time is over")
+    page.wait_for_selector("text=Time is up")
     assert page.evaluate(grey) == [102, 102, 102, 255]
     page.keyboard.press("r")
     page.keyboard.press("1")
@@ -290,7 +290,7 @@ def test_an_organiser_creates_watches_closes_and_reports(new_page, place):
     page.fill("#count", "30")
     page.fill("#readers", "1")
     page.fill("#title", "Are these digits real?")
-    page.wait_for_selector("#planned:has-text('One reader is no sample of readers')")
+    page.wait_for_selector("#planned:has-text('One reader is not a sample of readers')")
     page.click("#create")
     secret = page.inner_text("#fresh")
     code = page.inner_text("td.code a")

@@ -1,6 +1,6 @@
 """The Turing test page: a test taken by keyboard, a plan, a report of one's own table."""
 
-from ganlab.study.design.simulation import SimulatedReaders, simulate
+from ganlab.study.design.simulation import SimulatedStudy, simulate
 from ganlab.study.readings import write_readings
 
 READY = 60_000  # ms, on a machine that is busy with other things
@@ -48,7 +48,7 @@ def test_a_plan_and_a_report_open_filled_and_follow(new_page, address, tmp_path)
     table.write_text("reader,case\n", encoding="utf-8")
     page.locator("#report-file input[type=file]").set_input_files(table)
     page.locator("#report-alert").get_by_text("no column truth").wait_for(timeout=READY)
-    write_readings(simulate(SimulatedReaders(3, 40, dprime=2.0)), table)
+    write_readings(simulate(SimulatedStudy(3, 40, dprime=2.0)), table)
     page.locator("#report-file").get_by_label("Clear").click()
     page.locator("#report-file input[type=file]").set_input_files(table)
     report = page.frame_locator("#report iframe")

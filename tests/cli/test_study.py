@@ -25,7 +25,7 @@ def test_a_study_is_simulated_reported_and_exported(run, tmp_path):
         (("study", "audit", "nowhere", "truth.csv"), '"truth.csv" cannot be read'),
         (("study", "plan", "--readers", "1"), "(?i)reader.*two or more"),
         (("study", "plan", "--margin", "0.6"), "(?i)margin.* 0.6 .*0.5"),
-        (("study", "simulate", "--cases", "2", "--out", "x.csv"), "(?i)cases.* 2 .*4.*5000"),
+        (("study", "simulate", "--cases", "2", "--out", "x.csv"), "(?i)cases.* 2; .*4.*5000"),
         (("study", "report", "nothing.csv"), '"nothing.csv" cannot be read as CSV'),
         (("study", "export", "nothing.csv", "--out", "x"), '"nothing.csv" cannot be read as CSV'),
     ],

@@ -11,12 +11,13 @@ import pytest
 from sqlalchemy import delete, update
 
 from ganlab.errors import InputError
+from ganlab.generation.mixed_images import mix_images
 from ganlab.study import organise, results
 from ganlab.study.design.order import plan
 from ganlab.study.design.protocol import DESIGNS
+from ganlab.study.design.stimuli import from_mixed
 from ganlab.study.reading import archive, database
 from ganlab.study.readings import read_readings
-from ganlab.ui.pages.turing.organise import from_generator
 from tests.study.conftest import anything, made_stimuli
 
 SMALL = {"practice": 2, "catch": 1, "repeats": 0.1, "readers": 3}
@@ -280,7 +281,8 @@ def test_the_report_says_how_various_a_pretrained_generator_is():
 
 
 def test_a_study_of_a_generator_reports_its_diversity(new_study):
-    study = new_study(from_generator("dcgan-digits", 40), **SMALL)
+    mixed = mix_images("dcgan-digits", 40, 0)
+    study = new_study(from_mixed(mixed.images, mixed.truth), **SMALL)
     study.read(0)
     study.close()
     assert "dcgan-digits has a precision of" in results.report(study.engine, study.row())

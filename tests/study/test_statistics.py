@@ -11,7 +11,7 @@ from sklearn.metrics import cohen_kappa_score, matthews_corrcoef, roc_auc_score
 from ganlab.errors import InputError
 from ganlab.study import statistics
 from ganlab.study.design.planning import plan
-from ganlab.study.design.simulation import SimulatedReaders, simulate
+from ganlab.study.design.simulation import SimulatedStudy, simulate
 from ganlab.study.statistics import Detection, ReaderAverage, many_readers, reader_average
 
 GOLDEN = Detection(38, 50, 30, 50)
@@ -99,7 +99,7 @@ def test_dprime_is_recovered():
     """Of 500 simulated readers, the 95 % interval holds the d' of at least 93 %."""
     held = 0
     for seed in range(500):
-        readings = simulate(SimulatedReaders(1, 100, dprime=1.0, criterion=0.2, spread=0.0, seed=seed))
+        readings = simulate(SimulatedStudy(1, 100, dprime=1.0, criterion=0.2, spread=0.0, repeats=0.0, seed=seed))
         interval = statistics.detect(readings.synthetic, readings.called).dprime_interval()
         held += interval.low <= 1.0 <= interval.high
     assert held >= 465
@@ -107,7 +107,7 @@ def test_dprime_is_recovered():
 
 @pytest.mark.parametrize(("readers", "cases"), [(4, 60), (8, 100)])
 def test_readers_who_cannot_tell_are_found_out_in_one_study_of_twenty(readers, cases):
-    found = plan(SimulatedReaders(readers, cases, dprime=0.0, spread=0.3, seed=1), 0.1, 1000)
+    found = plan(SimulatedStudy(readers, cases, dprime=0.0, spread=0.3, seed=1), 0.1, 1000)
     assert 0.03 <= found["rejected_at_5_percent"] <= 0.07
     assert 0.93 <= found["interval_holds_truth"] <= 0.97
 
@@ -116,7 +116,7 @@ def test_readings_counted_as_independent_would_find_too_much():
     """Why readers and cases are both random: what all readings at once say is wrong more often than one in twenty."""
     wrong = 0
     for seed in range(200):
-        readings = simulate(SimulatedReaders(8, 60, dprime=0.0, spread=0.3, shared=0.5, seed=seed))
+        readings = simulate(SimulatedStudy(8, 60, dprime=0.0, spread=0.3, shared=0.5, repeats=0.0, seed=seed))
         interval = statistics.detect(readings.synthetic, readings.called).dprime_interval()
         wrong += not interval.low <= 0 <= interval.high
     assert wrong > 40

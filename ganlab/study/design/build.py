@@ -7,7 +7,7 @@ import secrets
 import numpy as np
 
 from ganlab.errors import InputError
-from ganlab.study.design.protocol import CATCH, PRACTICE, TEST, Protocol, check_protocol
+from ganlab.study.design.protocol import CATCH, PRACTICE, TEST, Protocol, with_dates
 from ganlab.study.design.seal import Sealed, StudyCase, digest
 from ganlab.study.design.stimuli import Stimuli
 
@@ -23,7 +23,7 @@ def build(protocol: Protocol, stimuli: Stimuli) -> tuple[Sealed, dict[str, np.nd
     reveal nothing. Raises InputError if too few images are left for the test, or if a study of lesions has no image
     with one or no image without.
     """
-    protocol = check_protocol(protocol)
+    protocol = with_dates(protocol)
     if protocol.design == "diagnose" and not (any(stimuli.lesions) and not all(stimuli.lesions)):
         raise InputError(
             "Diagnosing needs images with a lesion and images without: give lesion_x, lesion_y and lesion_radius in "

@@ -8,30 +8,29 @@ import numpy as np
 from scipy import stats
 
 from ganlab.errors import InputError
-from ganlab.study.design.simulation import SimulatedReaders, check_readers, perceive
+from ganlab.study.design.simulation import SimulatedStudy, perceive
 from ganlab.study.statistics import DISTINGUISHABLE, EQUIVALENT, INCONCLUSIVE, many_readers, verdict
 
 POWER = 0.8  # below this share of equivalent verdicts, a study is called too small to claim equivalence
 
 
 def plan(
-    readers: SimulatedReaders, margin: float, studies: int = 500, progress: Callable[[float], None] | None = None
+    study: SimulatedStudy, margin: float, studies: int = 500, progress: Callable[[float], None] | None = None
 ) -> dict:
     """Simulate studies of this design and count their verdicts.
 
     Returns the share of each verdict, the median width of the 95 % interval of the mean area, and how often that
     interval contains the true area. Scores are not rounded to confidence levels. Raises InputError for fewer than two
-    readers and for values out of range.
+    readers and for a margin outside 0 to 0.5.
     """
-    check_readers(readers)
-    if readers.count < 2:
+    if study.readers < 2:
         raise InputError("One reader is not a sample of readers; plan with two or more.")
-    true_area = float(stats.norm.cdf(readers.dprime / np.sqrt(2 + readers.spread**2)))
+    true_area = float(stats.norm.cdf(study.dprime / np.sqrt(2 + study.spread**2)))
     verdicts = dict.fromkeys((DISTINGUISHABLE, EQUIVALENT, INCONCLUSIVE), 0)
     widths, covered, rejected = [], 0, 0
     for k in range(studies):
-        rng = np.random.default_rng([readers.seed, k])
-        average = many_readers(*perceive(readers, rng))
+        rng = np.random.default_rng([study.seed, k])
+        average = many_readers(*perceive(study, rng))
         verdicts[verdict(average, margin)] += 1
         interval = average.interval()
         widths.append(interval.high - interval.low)
@@ -40,9 +39,9 @@ def plan(
         if progress:
             progress((k + 1) / studies)
     return {
-        "readers": readers.count,
-        "cases": readers.cases,
-        "dprime": readers.dprime,
+        "readers": study.readers,
+        "cases": study.cases,
+        "dprime": study.dprime,
         "margin": margin,
         "studies": studies,
         "true_area": round(true_area, 4),

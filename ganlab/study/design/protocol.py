@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Annotated
 
 from ganlab.errors import InputError
+from ganlab.settings import Field, OneOf, frozen_config, setting
 
 DESIGNS = {
     "yes-no": "one image: real or synthetic, and how sure",
@@ -21,58 +23,92 @@ DAYS, KEEP_DAYS = 90, 365  # default days that invitations are valid and that an
 MAX_GROUPS, MAX_GROUP = 8, 60  # groups of experience; characters of a group's name
 
 
-@dataclass(frozen=True)
+@frozen_config
 class Protocol:
-    """What is fixed before the first answer.
+    """What is fixed before the first answer. The field names are those of the sealed JSON and must not change.
 
-    design: one of DESIGNS. readers: how many are invited. practice: images at the start that are not used in the test;
-    readers are told the truth after each. catch: images with shuffled tiles, which an attentive reader calls synthetic.
-    repeats: share of the images shown a second time, at least 20 images later. rest: questions between offers of
-    a break. limit_s: seconds an image is shown, 0 for no limit. prevalence: whether readers are told the share of
-    synthetic images. groups: levels of experience that readers choose from. margin: distance from an area of 0.5 that
-    counts as equivalent. race: a classroom game with feedback and a leaderboard, not research. expires: last day of the
-    invitations. keep_until: last day before answers are deleted. Days are ISO dates in UTC.
+    Raises InputError for values out of range. Dates are not compared with today here, so that old protocols stay
+    readable; `with_dates` does that for new ones.
     """
 
-    title: str = "Visual Turing test"
-    design: str = "yes-no"
-    instructions: str = ""
-    readers: int = 4
-    practice: int = 4
-    catch: int = 2
-    repeats: float = 0.1
-    rest: int = 40
-    limit_s: float = 0.0
-    prevalence: bool = False
-    groups: tuple[str, ...] = ()
-    margin: float = 0.1
-    race: bool = False
-    expires: str = ""
-    keep_until: str = ""
+    title: str = Field(
+        "Visual Turing test", title="Title", description="Title of the study, which readers see", extra={"longest": 120}
+    )
+    design: Annotated[str, OneOf(DESIGNS)] = Field("yes-no", title="Design", description="What readers are asked")
+    instructions: str = Field(
+        "",
+        title="Instructions",
+        description="Text that readers see before they consent; a standard text if empty",
+        extra={"longest": 4000},
+    )
+    readers: int = Field(4, ge=1, le=200, title="Readers", description="How many readers are invited")
+    practice: int = Field(
+        4, ge=0, le=40, title="Practice images", description="Images at the start, with feedback, not used in the test"
+    )
+    catch: int = Field(
+        2, ge=0, le=20, title="Catch images", description="Images with shuffled tiles, to check that readers look"
+    )
+    repeats: float | int = Field(
+        0.1, ge=0, le=0.5, step=0.05, title="Share shown twice", description="Share of the images shown a second time"
+    )
+    rest: int = Field(
+        40, ge=5, le=500, unit="questions", title="Break after", description="How often readers are offered a break"
+    )
+    limit_s: float | int = Field(
+        0.0,
+        ge=0,
+        le=600,
+        step=0.1,
+        unit="s",
+        title="Time limit",
+        description="How long an image is shown; 0 for no limit",
+        extra={"flag": "--limit"},
+    )
+    prevalence: bool = Field(
+        False,
+        title="Tell prevalence",
+        description="Tell readers the share of synthetic images",
+        extra={"flag": "--tell-prevalence"},
+    )
+    groups: tuple[str, ...] = Field(
+        (),
+        title="Groups",
+        description="A level of experience that readers choose from; may be repeated",
+        extra={"flag": "--group"},
+    )
+    margin: float | int = Field(
+        0.1,
+        ge=0.01,
+        le=0.4,
+        step=0.01,
+        title="Margin",
+        description="Mean areas within 0.5 \u00b1 this count as equivalent; to be set before the study",
+    )
+    race: bool = Field(
+        False, title="Race", description="A classroom game with feedback and a leaderboard, not research"
+    )
+    expires: str = Field("", title="Expires", description=f"Last day of the invitations, YYYY-MM-DD; in {DAYS} days")
+    keep_until: str = Field(
+        "", title="Keep until", description=f"Last day before answers are deleted, YYYY-MM-DD; in {KEEP_DAYS} days"
+    )
+
+    def __post_init__(self) -> None:
+        for each in (setting(Protocol, name) for name in ("title", "instructions")):
+            longest, length = each.extra["longest"], len(getattr(self, each.name))
+            if length > longest:
+                raise InputError(f"{each.title} has {length:,} characters; at most {longest:,} are allowed.")
+        try:
+            "".join([self.title, self.instructions, *self.groups]).encode()
+        except UnicodeEncodeError:
+            raise InputError("Title, instructions or groups contain invalid characters; type them again.") from None
+        if len(self.groups) > MAX_GROUPS or any(not 0 < len(group) <= MAX_GROUP for group in self.groups):
+            raise InputError(f"Groups are at most {MAX_GROUPS}, of 1 to {MAX_GROUP} characters each.")
+        if self.race and self.design != "yes-no":
+            raise InputError(f'A race asks real or synthetic: design "yes-no", not "{self.design}".')
 
 
-def check_protocol(protocol: Protocol) -> Protocol:
-    """The protocol with default dates filled in. Raises InputError for values out of range."""
-    ranges = {
-        "readers": (1, 200), "practice": (0, 40), "catch": (0, 20), "repeats": (0, 0.5), "rest": (5, 500),
-        "limit_s": (0, 600), "margin": (0.01, 0.4),
-    }  # fmt: skip
-    for name, (low, high) in ranges.items():
-        if not low <= getattr(protocol, name) <= high:
-            raise InputError(f"{name} is {getattr(protocol, name):g}, outside {low} to {high}.")
-    if protocol.design not in DESIGNS:
-        raise InputError(f'Design "{protocol.design}" is not known; choose from {", ".join(DESIGNS)}.')
-    for name, most in (("title", 120), ("instructions", 4000)):
-        if len(getattr(protocol, name)) > most:
-            raise InputError(f"{name} has {len(getattr(protocol, name)):,} characters, more than {most:,}.")
-    try:
-        "".join([protocol.title, protocol.instructions, *protocol.groups]).encode()
-    except UnicodeEncodeError:
-        raise InputError("Title, instructions or groups contain invalid characters; type them again.") from None
-    if len(protocol.groups) > MAX_GROUPS or any(not 0 < len(group) <= MAX_GROUP for group in protocol.groups):
-        raise InputError(f"groups are at most {MAX_GROUPS}, of 1 to {MAX_GROUP} characters each.")
-    if protocol.race and protocol.design != "yes-no":
-        raise InputError(f'A race asks real or synthetic: design "yes-no", not "{protocol.design}".')
+def with_dates(protocol: Protocol) -> Protocol:
+    """A new protocol with default dates filled in. Raises InputError for dates that are invalid or in the past."""
     expires, keep_until = _dates(protocol)
     return replace(protocol, expires=expires, keep_until=keep_until)
 

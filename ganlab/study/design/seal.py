@@ -11,7 +11,7 @@ import numpy as np
 
 from ganlab.errors import InputError
 from ganlab.study.design.protocol import Protocol
-from ganlab.study.design.stimuli import LesionMark
+from ganlab.study.design.truth import LesionMark
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import (
     Column,
@@ -115,7 +116,7 @@ def open_database(url: str | None = None) -> Engine:
 
 def _prepare_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
-    def settle(connection, record):
+    def configure(connection: Any, record: object) -> None:
         connection.isolation_level = None  # transactions start in `begin` below
         for pragma in (
             f"busy_timeout={WAIT_MS}",
@@ -127,7 +128,7 @@ def _prepare_sqlite(engine: Engine) -> None:
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
-    def begin(connection):
+    def begin(connection: Connection) -> None:
         immediate = connection.get_execution_options().get("writes")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 

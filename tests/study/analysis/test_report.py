@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 
 from ganlab.errors import InputError
+from ganlab.settings import setting, settings_of
 from ganlab.study.analysis.analyse import analyse
 from ganlab.study.analysis.export import write_exports
 from ganlab.study.analysis.report import format_report, report_html, write_report
 from ganlab.study.design.planning import format_plan, plan
-from ganlab.study.design.simulation import LIMITS, SimulatedReaders, check_readers, simulate
+from ganlab.study.design.simulation import SimulatedStudy, simulate
 from ganlab.study.readings import read_readings, write_readings
 
-HOW = SimulatedReaders(4, 60, dprime=1.0, repeats=0.2, seed=3)
+HOW = SimulatedStudy(4, 60, dprime=1.0, repeats=0.2, seed=3)
 HEAD = "reader,case,truth,answer,confidence\n"
 
 
@@ -145,21 +146,21 @@ def test_bids_has_every_reading_in_its_order(readings, tmp_path):
 
 
 def test_a_small_study_is_told_that_it_can_support_no_equivalence():
-    small = plan(SimulatedReaders(2, 20, dprime=0.0), 0.1, 100)
+    small = plan(SimulatedStudy(2, 20, dprime=0.0), 0.1, 100)
     assert small["verdicts"]["equivalent"] < 0.1 and "too small to claim equivalence" in format_plan(small)
-    large = plan(SimulatedReaders(10, 2000, dprime=0.0, spread=0.1, shared=0.1), 0.1, 60)
+    large = plan(SimulatedStudy(10, 2000, dprime=0.0, spread=0.1, shared=0.1), 0.1, 60)
     assert large["verdicts"]["equivalent"] > 0.9 and "too small" not in format_plan(large)
     assert sum(small["verdicts"].values()) == pytest.approx(1)
 
 
-@pytest.mark.parametrize("name", LIMITS)
-def test_readers_that_cannot_be_are_refused(name):
-    low, high = LIMITS[name]
-    for value in (low - 1, high + 1):
-        with pytest.raises(InputError, match=name):
-            check_readers(dataclasses.replace(SimulatedReaders(), **{name: value}))
+@pytest.mark.parametrize("name", [each.name for each in settings_of(SimulatedStudy)])
+def test_refuses_to_simulate_settings_out_of_range(name):
+    declared = setting(SimulatedStudy, name)
+    for value in (declared.low - 1, declared.high + 1):
+        with pytest.raises(InputError, match=declared.title):
+            SimulatedStudy(**{name: value})
 
 
 def test_one_reader_cannot_be_planned_for_readers_at_large():
     with pytest.raises(InputError, match="not a sample of readers"):
-        plan(SimulatedReaders(1), 0.1, 50)
+        plan(SimulatedStudy(1), 0.1, 50)

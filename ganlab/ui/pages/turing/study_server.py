@@ -1,7 +1,7 @@
-"""The pages of a study, each a page of its own: /rate for readers and /organise for whoever runs it.
+"""The pages of a study outside the app: /rate for readers and /organise for organisers.
 
-They are plain pages, so that nothing of the app's other tabs, no component's value and no listed endpoint is near a
-reader. Readers send their invitation with every request; organisers the study's name and secret.
+They are plain pages, so that nothing of the app's other tabs, no component value and no listed endpoint is near a
+reader. Readers send their invitation with every request, organisers the study's name and secret.
 """
 
 from __future__ import annotations
@@ -10,18 +10,25 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from functools import partial
+from typing import TYPE_CHECKING
 
+from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from ganlab.ui.components import ASSETS
 from ganlab.ui.live_protocol import PRIVATE, read_question
+from ganlab.ui.pages.turing import organise
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 MAX_REQUEST = 2**13  # bytes of a reader's request
 TURING = ASSETS / "turing"
-FILES = {  # name in the address: file, media type
+FILES = {  # name in the URL -> file, media type
     "rate.css": (TURING / "rate.css", "text/css"),
     "controls.js": (ASSETS / "shared" / "controls.js", "text/javascript"),
     "reading.js": (TURING / "reading.js", "text/javascript"),
@@ -36,37 +43,57 @@ GUARDED = PRIVATE | {
 }
 
 
-class Desk:
-    """The studies' database, opened when it is first needed."""
+class StudyDatabase:
+    """The database of studies, opened at first use; studies that are overdue are deleted daily.
+
+    url: address of the database; by default as open_archive finds it.
+    """
 
     def __init__(self, url: str | None = None):
-        self._url, self._engine, self._lock = url, None, threading.Lock()
+        self._url = url
+        self._engine: Engine | None = None
+        self._day: date | None = None
+        self._lock = threading.Lock()
 
-    @property
-    def engine(self):
+    def engine(self) -> Engine:
+        """The open database. Raises InputError if it cannot be opened."""
         from ganlab.study.reading.archive import delete_overdue, open_archive
 
         with self._lock:
             today = datetime.now(UTC).date()
             if self._engine is None:
                 self._engine, self._day = open_archive(self._url), today
-            if self._day != today:  # a server that runs for months deletes on the day as well
+            if self._day != today:  # for servers that run for months
                 delete_overdue(self._engine)
                 self._day = today
             return self._engine
 
 
-def page(name: str) -> Callable:
-    """Serves one of the pages."""
+def answer_reader(database: StudyDatabase, request: dict) -> dict:
+    """Answer a reader's request."""
+    from ganlab.study.reading.session import handle  # imported by the first reader: SQLAlchemy would delay the app
 
-    async def serve(request: Request) -> Response:
-        return FileResponse(TURING / name, media_type="text/html", headers=GUARDED)
-
-    return serve
+    return handle(database.engine(), request)
 
 
-async def file(request: Request) -> Response:
-    """A script or the style of the pages."""
+def reader_bytes(request: Request) -> int:
+    """Bytes accepted from a reader."""
+    return MAX_REQUEST
+
+
+def organiser_bytes(host: str, request: Request) -> int:
+    """Bytes accepted from an organiser; many only with the host's secret. host: that secret."""
+    is_host = organise.is_host(request.headers.get("x-ganlab-host", ""), host)
+    return organise.MAX_BYTES if is_host else organise.MAX_REQUEST
+
+
+async def send_page(name: str, request: Request) -> Response:
+    """Send a page."""
+    return FileResponse(TURING / name, media_type="text/html", headers=GUARDED)
+
+
+async def send_file(request: Request) -> Response:
+    """Send a script or the style sheet of the pages."""
     name = request.path_params["name"]
     if name not in FILES:
         return Response("Not found.", 404)
@@ -74,48 +101,42 @@ async def file(request: Request) -> Response:
     return FileResponse(path, media_type=media_type, headers={"Cache-Control": "no-cache"})
 
 
-def answering(answer: Callable[[dict], dict], threads: ThreadPoolExecutor, most: Callable[[Request], int]) -> Callable:
-    """Answers JSON of most(request) bytes with JSON, in a thread of its own kind: readers never wait for organisers."""
-
-    async def serve(request: Request) -> Response:
-        wanted = await read_question(request, most(request))
-        if isinstance(wanted, Response):
-            return wanted
-        found = await asyncio.get_running_loop().run_in_executor(threads, answer, wanted)
-        return JSONResponse(found, status_code=503 if found.get("again") else 200, headers=GUARDED)
-
-    return serve
+async def answer_json(
+    answer: Callable[[dict], dict], threads: ThreadPoolExecutor, most: Callable[[Request], int], request: Request
+) -> Response:
+    """Answer JSON of at most most(request) bytes with JSON, in one of the threads."""
+    question = await read_question(request, most(request))
+    if isinstance(question, Response):
+        return question
+    reply = await asyncio.get_running_loop().run_in_executor(threads, answer, question)
+    return JSONResponse(reply, status_code=503 if reply.get("again") else 200, headers=GUARDED)
 
 
-def routes(desk: Desk, host: str = "") -> list[Route]:
-    """GET and POST /rate and /organise, and their files. host: the secret by which studies may be created here."""
-    from ganlab.ui.pages.turing.organise import Counter
-
-    def read(wanted: dict) -> dict:
-        from ganlab.study.reading.session import handle  # with the first reader, not with the app: it brings SQLAlchemy
-
-        return handle(desk.engine, wanted)
-
-    counter = Counter(desk, host)
-    reading, organising = ThreadPoolExecutor(8, "readers"), ThreadPoolExecutor(2, "organisers")
-    ask = answering(read, reading, lambda request: MAX_REQUEST)
-    organise = answering(counter.ask, organising, counter.most)
+def routes(database: StudyDatabase, host: str = "") -> list[Route]:
+    """GET and POST /rate and /organise, and their files. Readers and organisers have separate threads, so that readers
+    never wait for organisers. host: the secret that allows creating studies here."""
+    readers, organisers = ThreadPoolExecutor(8, "readers"), ThreadPoolExecutor(2, "organisers")
+    rate = partial(answer_json, partial(answer_reader, database), readers, reader_bytes)
+    answer_organiser = partial(organise.answer, database.engine, host)
+    manage = partial(answer_json, answer_organiser, organisers, partial(organiser_bytes, host))
     return [
-        Route("/rate", page("rate.html"), methods=["GET"]),
-        Route("/rate", ask, methods=["POST"]),
-        Route("/organise", page("organise.html"), methods=["GET"]),
-        Route("/organise", organise, methods=["POST"]),
-        Route("/rate/{name}", file, methods=["GET"]),
+        Route("/rate", partial(send_page, "rate.html"), methods=["GET"]),
+        Route("/rate", rate, methods=["POST"]),
+        Route("/organise", partial(send_page, "organise.html"), methods=["GET"]),
+        Route("/organise", manage, methods=["POST"]),
+        Route("/rate/{name}", send_file, methods=["GET"]),
     ]
 
 
-def serve(desk: Desk, host: str, port: int, secret: str) -> None:
-    """Serve the two pages, and nothing else, until stopped; no request is logged with its address."""
-    import uvicorn
-    from starlette.applications import Starlette
-    from starlette.responses import RedirectResponse
+async def send_to_rate(request: Request) -> Response:
+    """Redirect to the readers' page."""
+    return RedirectResponse("rate")
 
-    first = Route("/", lambda request: RedirectResponse("rate"), methods=["GET"])
-    app = Starlette(routes=[first, *routes(desk, secret)])
+
+def serve(database: StudyDatabase, host: str, port: int, secret: str) -> None:
+    """Serve only these pages until stopped; requests are not logged, so no addresses are kept."""
+    import uvicorn
+
+    app = Starlette(routes=[Route("/", send_to_rate, methods=["GET"]), *routes(database, secret)])
     quiet = {"access_log": False, "log_level": "warning", "date_header": False, "server_header": False}
     uvicorn.run(app, host=host, port=port, **quiet)

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from ganlab.errors import InputError
 from ganlab.generation.mixed_images import mix_images
 from ganlab.packing import pack, unpack
-from ganlab.study.design.simulation import SimulatedReaders, simulate
+from ganlab.study.design.simulation import SimulatedStudy, simulate
 from ganlab.study.readings import write_readings
 from ganlab.ui.pages.turing import page as turing
 from ganlab.ui.pages.turing import practice
@@ -132,13 +132,13 @@ def test_a_plan_is_drawn_and_a_wrong_one_told():
 
 
 def test_a_report_is_of_the_file_or_of_simulated_readers(tmp_path):
-    assert "<h1>Simulated readers</h1>" in turing.page_of(None, 0.1)
-    write_readings(simulate(SimulatedReaders(3, 40, dprime=2.0)), tmp_path / "readings.csv")
-    page = turing.page_of(str(tmp_path / "readings.csv"), 0.05, " Our <study> ")
+    assert "<h1>Simulated readers</h1>" in turing.report_page(None, 0.1)
+    write_readings(simulate(SimulatedStudy(3, 40, dprime=2.0)), tmp_path / "readings.csv")
+    page = turing.report_page(str(tmp_path / "readings.csv"), 0.05, " Our <study> ")
     assert "<h1>Our &lt;study&gt;</h1>" in page and "Distinguishable" in page and "3 readers" in page
     framed = turing.framed(page)
     assert "<iframe" in framed and "sandbox" in framed and "<h1>" not in framed
     saved = re.search(r"base64,([^']+)'", framed).group(1)
     assert base64.b64decode(saved).decode() == page
     with pytest.raises(InputError, match="margin is empty"):
-        turing.page_of(None, None)
+        turing.report_page(None, None)

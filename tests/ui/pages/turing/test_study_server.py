@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 from ganlab.benchmarks.study import run
 from ganlab.errors import InputError
 from ganlab.study.reading import archive, database
-from ganlab.ui.pages.turing.study_server import Desk, routes
+from ganlab.ui.pages.turing.study_server import StudyDatabase, routes
 
 POSTGRES = "GANLAB_TEST_POSTGRES"
 HOST = "the host's secret"
@@ -81,9 +81,9 @@ def test_a_sqlite_file_is_safe_against_a_power_cut(tmp_path):
 
 @pytest.fixture
 def client(tmp_path):
-    desk = Desk(f"sqlite:///{tmp_path}/studies.db")
-    yield TestClient(Starlette(routes=routes(desk, HOST)))
-    desk.engine.dispose()
+    studies = StudyDatabase(f"sqlite:///{tmp_path}/studies.db")
+    yield TestClient(Starlette(routes=routes(studies, HOST)))
+    studies.engine().dispose()
 
 
 def ask(client, **request):
@@ -143,11 +143,11 @@ def test_a_study_of_a_generator_is_created_over_the_web(client):
         ({"host": "guess"}, "host's secret"),
         ({"host": None}, "host's secret"),
         ({"protocol": None}, "protocol is missing"),
-        ({"protocol": {"readers": "4"}}, "readers"),
-        ({"protocol": {"readers": True}}, "readers"),
-        ({"protocol": {"readers": 10**6}}, "outside"),
-        ({"protocol": {"design": "guess"}}, "not known"),
-        ({"protocol": {"margin": "x"}}, "margin"),
+        ({"protocol": {"readers": "4"}}, "Readers is"),
+        ({"protocol": {"readers": True}}, "Readers is"),
+        ({"protocol": {"readers": 10**6}}, "from 1 to 200"),
+        ({"protocol": {"design": "guess"}}, "give one of"),
+        ({"protocol": {"margin": "x"}}, "Margin is"),
         ({"model": "mr2ct-unet", "count": 30}, ""),
         ({"model": "../x", "count": 30}, ""),
         ({"model": "dcgan-digits", "count": "30"}, "number of images"),
@@ -157,7 +157,7 @@ def test_a_study_of_a_generator_is_created_over_the_web(client):
         ({"real": []}, "no images"),
         ({"real": uploaded(0, 3)}, "too few"),
         ({"real": uploaded(100)}, "same image"),
-        ({"real": [*uploaded(0), {"name": "x.png", "data": "bm8gcGljdHVyZQ=="}]}, "is not a picture that can be read"),
+        ({"real": [*uploaded(0), {"name": "x.png", "data": "bm8gcGljdHVyZQ=="}]}, "not a picture"),
         ({"real": [{"name": "a.png", "data": png(k, deep=True)} for k in range(12)]}, "16 bits"),
         ({"real": [{"name": "\0.png", "data": png(0)}]}, "did not arrive"),
         ({"real": [{"name": "x.png", "data": "\u00e9"}]}, "did not arrive"),
@@ -172,7 +172,7 @@ def test_what_cannot_become_a_study_is_said(client, more, words):
 
 
 def test_without_a_hosts_secret_nobody_creates_over_the_web(tmp_path):
-    client = TestClient(Starlette(routes=routes(Desk(f"sqlite:///{tmp_path}/s.db"))))
+    client = TestClient(Starlette(routes=routes(StudyDatabase(f"sqlite:///{tmp_path}/s.db"))))
     assert ask(client, do="options")["web"] is False
     assert "GANLAB_HOST_SECRET" in created(client, host="")["error"]
     assert not (tmp_path / "s.db").exists()
