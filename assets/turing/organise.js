@@ -70,7 +70,7 @@
     if (setting.kind === "bool") return tag("label", { class: "check" }, input, setting.help);
     const words = setting.kind === "tuple" ? `${setting.title}: levels of experience, separated by commas` : setting.title;
     const label = field(setting.unit ? `${words}, ${setting.unit}` : words, input);
-    label.append(tag("span", { class: "note" }, setting.help));
+    if (setting.kind !== "tuple") label.append(tag("span", { class: "note" }, setting.help));
     return label;
   }
 

@@ -85,7 +85,7 @@ class Protocol:
         description="Mean areas within 0.5 \u00b1 this count as equivalent; to be set before the study",
     )
     race: bool = Field(
-        False, title="Race", description="A classroom game with feedback and a leaderboard, not research"
+        False, title="Race", description="A race: a classroom game with feedback and a leaderboard, not research"
     )
     expires: str = Field("", title="Expires", description=f"Last day of the invitations, YYYY-MM-DD; in {DAYS} days")
     keep_until: str = Field(
