@@ -21,9 +21,17 @@ def bound(function: Callable, *first) -> Callable:
     """function(*first, ...) as a handler of events. Unlike functools.partial it keeps the annotations by which gradio
     knows which argument is the request."""
 
-    @wraps(function)
-    def handler(*rest):
-        return function(*first, *rest)
+    if inspect.isgeneratorfunction(function):
+
+        @wraps(function)
+        def handler(*rest):
+            yield from function(*first, *rest)
+
+    else:
+
+        @wraps(function)
+        def handler(*rest):
+            return function(*first, *rest)
 
     signature = inspect.signature(function)
     handler.__signature__ = signature.replace(parameters=list(signature.parameters.values())[len(first) :])  # type: ignore[attr-defined]

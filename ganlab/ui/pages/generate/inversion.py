@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
-from types import MethodType
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlencode
 
@@ -15,7 +14,7 @@ import numpy as np
 
 from ganlab.errors import Cancelled, InputError
 from ganlab.ui import report
-from ganlab.ui.components import QUIET, data_address
+from ganlab.ui.components import QUIET, bound, data_address
 from ganlab.ui.pages.generate.latent_space import model_choice
 from ganlab.ui.sessions import Store
 
@@ -66,18 +65,17 @@ def build(store: Store, room: gr.Tab) -> gr.Dropdown:
                 EXPLANATION, latex_delimiters=[{"left": "$", "right": "$", "display": False}],
                 elem_id="inversion-explanation",
             )  # fmt: skip
-    # MethodType: gradio does not see the annotations of a functools.partial
     c = controls
     gr.on(
-        [c.source.input, c.upload.upload, c.model.change], MethodType(choose_source, store),
+        [c.source.input, c.upload.upload, c.model.change], bound(choose_source, store),
         [c.model, c.source, c.upload], [c.number, c.upload, c.level, alert], **QUIET,
     ).then(preview, list(c), result, **QUIET)  # fmt: skip
     gr.on([c.number.input, c.level.input, c.ball.input], preview, list(c), result, **QUIET, trigger_mode="always_last")
     gr.on(
-        [go.click, room.select], MethodType(search, store), list(c), [alert, result, stop],
+        [go.click, room.select], bound(search, store), list(c), [alert, result, stop],
         show_progress_on=result, concurrency_id="translation", concurrency_limit=1, api_visibility="private",
     )  # fmt: skip
-    stop.click(MethodType(cancel, store), None, None, **QUIET)
+    stop.click(bound(cancel, store), None, None, **QUIET)
     return c.model
 
 
@@ -85,7 +83,7 @@ def build_controls() -> Controls:
     return Controls(
         model_choice("inversion-model"),
         gr.Radio([HELD_OUT, UPLOAD], value=HELD_OUT, label="Image", elem_id="inversion-source"),
-        gr.Slider(1, COUNT, 1, step=1, label="Which held-out image", elem_id="inversion-number"),
+        gr.Slider(1, COUNT, 1, step=1, label="Which image", elem_id="inversion-number"),
         gr.File(
             label="Picture, or scan (NIfTI, DICOM zip, NRRD)", type="filepath", visible=False, elem_id="inversion-file"
         ),
