@@ -10,7 +10,7 @@ from statistics import mean, stdev
 
 from ganlab.checkpoints import read_card, replacing
 from ganlab.generation import trainer
-from ganlab.generation.game import GanConfig
+from ganlab.generation.config import GanConfig
 from ganlab.training import Event
 from ganlab.translation.batches import SliceMaker
 from ganlab.translation.networks import PatchGANConfig, UNetConfig

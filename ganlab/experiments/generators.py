@@ -13,10 +13,10 @@ from statistics import mean
 
 from ganlab.checkpoints import replacing
 from ganlab.experiments.arms import Arm, spent, summary, write_result
+from ganlab.generation.config import NetworkConfig
 from ganlab.generation.evaluation import evaluate_generator
 from ganlab.generation.export import tiled
 from ganlab.generation.image_kinds import get_kind, load_images
-from ganlab.generation.networks import NetworkConfig
 from ganlab.generation.presets import PRESETS
 from ganlab.generation.sampling import generate
 

@@ -4,11 +4,7 @@ Augmentation, NeurIPS 2020)."""
 
 from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
-
-from ganlab.errors import InputError
+from ganlab.lazy import F, Tensor, torch
 
 SHIFT, CUT = 0.125, 0.5  # share of the side
 STD = 0.1  # of white noise; images are in -1..1
@@ -61,10 +57,3 @@ def augmented(images: Tensor, names: tuple[str, ...], generator: torch.Generator
     for name in names:
         images = AUGMENTATIONS[name](images, generator)
     return images
-
-
-def check_augmentations(names: tuple[str, ...]) -> None:
-    """Raise InputError for an unknown augmentation."""
-    for name in names:
-        if name not in AUGMENTATIONS:
-            raise InputError(f'Augmentation "{name}" is not known; choose from {", ".join(AUGMENTATIONS)}.')

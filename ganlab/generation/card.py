@@ -7,7 +7,7 @@ from pathlib import Path
 from ganlab.checkpoints import as_config, write_card
 from ganlab.generation.game import ImageGame
 from ganlab.generation.image_kinds import OWN, Images
-from ganlab.generation.loading import TASK
+from ganlab.generation.shipped import TASK
 
 NAMES = {"dcgan": "DCGAN", "fc": "fully connected GAN"}
 ARCHITECTURES = {

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 
 from ganlab.checkpoints import model_folder, read_card, write_card
 from ganlab.errors import InputError
+from ganlab.generation.config import GanConfig
 from ganlab.generation.feature_distances import frechet, kid, prdc
 from ganlab.generation.features import classifier_test, embed, load_features, own_features
-from ganlab.generation.game import GanConfig
 from ganlab.generation.image_kinds import HELD_OUT, ImageKind, Images, Progress, load_images
 from ganlab.generation.image_similarity import memorisation, ms_ssim_diversity
 from ganlab.generation.loading import load_generator

@@ -1,10 +1,9 @@
-"""The game of a generator from noise against its discriminator on images: the settings, and what a step does."""
+"""The game of a generator from noise against its discriminator on images: what a step does."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Annotated
 
 import numpy as np
 import torch
@@ -12,52 +11,14 @@ from torch import Tensor
 
 from ganlab.device import autocast, exact
 from ganlab.errors import InputError
-from ganlab.generation.augment import AUGMENTATIONS, augmented
+from ganlab.generation.augment import augmented
+from ganlab.generation.config import GanConfig
 from ganlab.generation.image_kinds import ImageKind, Images
 from ganlab.generation.layers import in_parts
-from ganlab.generation.networks import NetworkConfig, make_networks
-from ganlab.objectives import OBJECTIVES, get_objective, gradient_norm2, gradient_penalty, smoothed
+from ganlab.generation.networks import make_networks
+from ganlab.objectives import get_objective, gradient_norm2, gradient_penalty, smoothed
 from ganlab.processes import average, rank
-from ganlab.settings import Field, OneOf, frozen_config
 from ganlab.training import averaged, ema, optimizer_tensors, restore_average, restore_optimizer
-
-TITLES = {name: objective.title for name, objective in OBJECTIVES.items()}
-
-
-@frozen_config
-class GanConfig:
-    """One training; the defaults are DCGAN's: Adam with 2e-4 and beta1 0.5, the non-saturating game."""
-
-    data: str = Field("nodules", title="Images", description="The kind of images to learn, see `image_kinds`.")
-    count: int = Field(0, ge=0, le=10**7, title="Images to learn from", description="0: as many as the kind has.")
-    network: NetworkConfig = Field(default_factory=NetworkConfig, title="Network", description="Both networks.")
-    objective: Annotated[str, OneOf(TITLES)] = Field(
-        "non-saturating", title="Objective", description="What generator and discriminator minimise."
-    )
-    steps: int = Field(5000, ge=1, le=10**7, title="Steps", description="Steps of the generator in all.")
-    batch: int = Field(64, ge=4, le=512, title="Batch", description="Images per step.")
-    rate_d: float = Field(2e-4, ge=0, le=0.1, title="Learning rate of D", description="Of the discriminator's Adam.")
-    rate_g: float = Field(2e-4, ge=0, le=0.1, title="Learning rate of G", description="Of the generator's Adam.")
-    beta1: float = Field(0.5, ge=0, le=0.999, title="Beta 1", description="Of both Adams.")
-    d_steps: int = Field(1, ge=1, le=10, title="D steps", description="Steps of D for each step of G.")
-    smoothing: float = Field(0.0, ge=0, le=0.5, title="Label smoothing", description="One-sided, of real labels.")
-    r1: float = Field(
-        0.0, ge=0, le=1000, title="R1", description="Gamma of the penalty on D's gradient at real images."
-    )
-    penalty: float = Field(10.0, ge=0, le=1000, title="Gradient penalty", description="Lambda of WGAN-GP.")
-    clip: float = Field(0.01, ge=1e-4, le=1, title="Clip", description="Largest weight of a clipped critic (WGAN).")
-    augment: tuple[Annotated[str, OneOf(tuple(AUGMENTATIONS))], ...] = Field(
-        (), title="Augmentation", description="Changes of all images that D sees, see `augment`."
-    )
-    horizon: int = Field(
-        200, ge=0, le=100_000, title="Averaging", description="Steps over which G's weights are averaged; 0: none."
-    )
-    epoch: int = Field(250, ge=1, le=10**6, title="Epoch", description="Steps between checkpoints.")
-    seed: int = Field(0, ge=0, le=2**31, title="Seed", description="Same seed, same training on a CPU.")
-
-    def __post_init__(self):
-        smoothed(get_objective(self.objective), self.smoothing)  # only some games have labels to smooth
-
 
 FIXED = ("data", "count", "network", "seed")  # cannot change during a game
 LAZY = 8  # the R1 penalty is computed every 8 steps, with 8 times the weight (Karras et al., CVPR 2020, section 3.1)

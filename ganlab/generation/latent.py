@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganlab.errors import InputError
-from ganlab.generation.networks import Generator, NetworkConfig, noise, with_label
+from ganlab.generation.config import NetworkConfig
+from ganlab.generation.networks import Generator, noise, with_label
 
 
 def lerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:

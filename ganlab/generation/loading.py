@@ -1,4 +1,4 @@
-"""Saved generators: which are shipped, and a generator or discriminator from its folder, ready for inference."""
+"""Saved generators and their discriminators, loaded from their folder, ready for inference."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ from torch import nn
 
 from ganlab.checkpoints import DISCRIMINATOR, fill, load_tensors, model_folder
 from ganlab.errors import InputError
-from ganlab.generation.game import GanConfig
+from ganlab.generation.config import GanConfig
 from ganlab.generation.networks import make_networks
 from ganlab.settings import from_values
-
-TASK = "generate"
 
 
 def load_generator(name: str, device: str = "cpu") -> tuple[nn.Module, GanConfig]:

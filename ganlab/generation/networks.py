@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import Annotated
 
 import numpy as np
 import torch
@@ -16,67 +15,10 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from ganlab.filters import binomial
+from ganlab.generation.config import NetworkConfig
 from ganlab.generation.layers import BatchNorm, Grain, Spread
-from ganlab.settings import Field, OneOf, frozen_config
 
 LABEL_STD = 0.1  # of a label's embedding at the start
-SIZES = (16, 28, 32, 56, 64, 128)
-KINDS = {"dcgan": "DCGAN", "fc": "Fully connected"}
-CONDITIONS = {"concat": "Planes beside the image", "projection": "Projection"}
-NORMS = {"batch": "Batch", "layer": "Layer", "none": "None"}
-
-
-@frozen_config
-class NetworkConfig:
-    """What a generator and its discriminator consist of. The defaults are DCGAN's recipe (Radford et al., ICLR 2016) at
-    a width for CPUs. Fully connected networks (Goodfellow et al. 2014) use size, z, width, classes and squash only."""
-
-    kind: Annotated[str, OneOf(KINDS)] = Field("dcgan", title="Networks", description="DCGAN or fully connected.")
-    size: Annotated[int, OneOf(SIZES)] = Field(64, title="Image size", description="Side of an image.", unit="pixels")
-    z: int = Field(100, ge=1, le=512, title="Noise dimensions", description="Length of the noise z, N(0, 1).")
-    width: int = Field(
-        32,
-        ge=4,
-        le=256,
-        title="Width",
-        description="Channels of the finest map; they double with every halving, up to 8 times.",
-    )
-    classes: int = Field(0, ge=0, le=100, title="Classes", description="Labels that both networks see; 0: none.")
-    condition: Annotated[str, OneOf(CONDITIONS)] = Field(
-        "concat",
-        title="How D sees the class",
-        description="concat: a plane per class beside the image (Mirza and Osindero 2014); projection: the "
-        "inner product of an embedding and D's features (Miyato and Koyama, ICLR 2018).",
-    )
-    strided: bool = Field(
-        True,
-        title="Strided and fractionally strided convolutions (off: pooling and nearest upsampling)",
-        description="Convolutions change the resolution.",
-    )
-    norm: Annotated[str, OneOf(NORMS)] = Field("batch", title="Normalisation", description="After each convolution.")
-    leaky: bool = Field(True, title="LeakyReLU 0.2 in D (off: ReLU)", description="D's activation.")
-    relu: bool = Field(True, title="ReLU in G (off: tanh)", description="G's activation.")
-    squash: bool = Field(True, title="tanh as G's last layer (off: none)", description="G's last activation.")
-    convolutional: bool = Field(
-        True,
-        title="No hidden fully connected layers",
-        description="Off: a hidden fully connected layer before G's and after D's convolutions.",
-    )
-    small_start: bool = Field(
-        True, title="Weights start as N(0, 0.02)", description="Off: weights start as torch initialises them."
-    )
-    norm_d: Annotated[str, OneOf(("", *NORMS))] = Field(
-        "", title="Normalisation of D", description="If other than G's; empty: the same."
-    )
-    spectral: bool = Field(
-        False,
-        title="Spectral norm on D",
-        description="Spectral normalisation of D in place of its normalisation (Miyato et al., ICLR 2018).",
-    )
-    grain: int = Field(
-        0, ge=0, le=32, title="Grain", description="Kernels of the scanner noise that G adds (see `Grain`); 0: none."
-    )
-    spread: bool = Field(False, title="Spread", description="Show D how much a batch varies (see `Spread`).")
 
 
 def levels(size: int) -> tuple[int, int]:

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ganlab.errors import InputError
-from ganlab.generation.game import GanConfig
+from ganlab.generation.config import GanConfig
 from ganlab.generation.image_kinds import HELD_OUT, OWN, ImageKind, Images, Progress, get_kind
 from ganlab.imaging.checks import looks_like_ct
 from ganlab.imaging.grid import canonical, model_grid, resample

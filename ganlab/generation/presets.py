@@ -6,9 +6,8 @@ import shlex
 from dataclasses import replace
 
 from ganlab.errors import InputError
-from ganlab.generation.game import GanConfig
+from ganlab.generation.config import GanConfig, NetworkConfig
 from ganlab.generation.image_kinds import OWN, Images
-from ganlab.generation.networks import NetworkConfig
 from ganlab.settings import as_settings
 
 # DCGAN's own recipe, with labels as planes beside the image. Batch normalisation in D lets it compare the images of a

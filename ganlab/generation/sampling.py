@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ganlab.errors import InputError
-from ganlab.generation.game import GanConfig
+from ganlab.generation.config import GanConfig
 from ganlab.generation.image_kinds import ImageKind, Progress, get_kind
 from ganlab.generation.loading import load_generator
 from ganlab.generation.networks import noise

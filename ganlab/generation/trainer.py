@@ -12,8 +12,9 @@ from ganlab.checkpoints import DISCRIMINATOR, as_config, save_tensors
 from ganlab.device import describe_device, precision
 from ganlab.errors import InputError
 from ganlab.generation.card import write_new_card
+from ganlab.generation.config import GanConfig
 from ganlab.generation.export import COLUMNS, write_sheet
-from ganlab.generation.game import Diverged, GanConfig, ImageGame, check_images
+from ganlab.generation.game import Diverged, ImageGame, check_images
 from ganlab.generation.image_kinds import Images, get_kind, load_images
 from ganlab.generation.networks import noise
 from ganlab.training import STATE, Event, Stop, check_start, restore, run

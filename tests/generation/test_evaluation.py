@@ -7,11 +7,10 @@ import pytest
 
 from ganlab.errors import InputError
 from ganlab.generation import evaluation, features
+from ganlab.generation.config import GanConfig, NetworkConfig
 from ganlab.generation.evaluation import evaluate_generator, format_quality
 from ganlab.generation.features import classifier_test, train_features
-from ganlab.generation.game import GanConfig
 from ganlab.generation.image_kinds import get_kind, load_images
-from ganlab.generation.networks import NetworkConfig
 from ganlab.generation.trainer import train
 
 DIGITS, NODULES = get_kind("digits"), get_kind("nodules")

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from ganlab.errors import InputError
-from ganlab.generation.game import LAZY, Diverged, GanConfig, ImageGame
+from ganlab.generation.config import GanConfig, NetworkConfig
+from ganlab.generation.game import LAZY, Diverged, ImageGame
 from ganlab.generation.image_kinds import Images, get_kind
-from ganlab.generation.networks import NetworkConfig, noise
+from ganlab.generation.networks import noise
 from ganlab.generation.presets import PRESETS
 from ganlab.objectives import OBJECTIVES, gradient_norm2
 
@@ -186,12 +187,12 @@ def test_the_state_of_another_game_is_refused(images):
     [
         ({"batch": 2}, "Batch is 2; give a whole number from 4 to 512"),
         ({"rate_d": math.nan}, "Learning rate of D is NaN; give a number from 0 to 0.1"),
-        ({"d_steps": 0}, "D steps is 0"),
+        ({"d_steps": 0}, "Steps of D per step of G is 0"),
         ({"seed": -1}, "Seed is -1"),
         ({"objective": "gan"}, 'Objective is "gan"; give one of minimax'),
-        ({"augment": ("rotate",)}, 'Augmentation holds "rotate"'),
+        ({"augment": ("rotate",)}, 'Differentiable augmentation holds "rotate"'),
         ({"objective": "hinge", "smoothing": 0.1}, "no labels to smooth"),
-        ({"smoothing": 0.7}, "Label smoothing is 0.7; give a number from 0 to 0.5"),
+        ({"smoothing": 0.7}, "One-sided label smoothing is 0.7; give a number from 0 to 0.5"),
     ],
 )
 def test_refuses_settings_out_of_range_or_that_do_not_fit_together(changes, sentence):

@@ -12,10 +12,11 @@ from PIL import Image
 from ganlab.checkpoints import PRETRAINED, load_tensors, read_card, save_tensors
 from ganlab.errors import InputError
 from ganlab.generation import trainer
-from ganlab.generation.game import GanConfig, ImageGame
+from ganlab.generation.config import GanConfig, NetworkConfig
+from ganlab.generation.game import ImageGame
 from ganlab.generation.image_kinds import Images, get_kind
 from ganlab.generation.loading import load_discriminator, load_generator, written_config
-from ganlab.generation.networks import NetworkConfig, noise
+from ganlab.generation.networks import noise
 from ganlab.generation.trainer import columns, fixed_noise, train
 
 TINY = GanConfig(

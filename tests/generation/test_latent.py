@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ganlab.errors import Cancelled, InputError
+from ganlab.generation.config import NetworkConfig
 from ganlab.generation.films import enlarged, film, strip
 from ganlab.generation.inversion import invert
 from ganlab.generation.latent import (
@@ -25,7 +26,7 @@ from ganlab.generation.latent import (
     truncated,
     walk,
 )
-from ganlab.generation.networks import NetworkConfig, make_networks, noise
+from ganlab.generation.networks import make_networks, noise
 
 CONFIG = NetworkConfig(size=16, z=16, width=4, small_start=False)
 T = torch.linspace(0, 1, 9)

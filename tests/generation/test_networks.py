@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 from ganlab.errors import InputError
+from ganlab.generation.config import NORMS, SIZES, NetworkConfig
 from ganlab.generation.layers import Spread, in_parts, symmetric
-from ganlab.generation.networks import NORMS, SIZES, NetworkConfig, levels, make_networks, noise
+from ganlab.generation.networks import levels, make_networks, noise
 
 TINY = NetworkConfig(size=16, z=10, width=4)
 SWITCHES = (

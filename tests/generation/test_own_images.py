@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from ganlab.errors import InputError
-from ganlab.generation.game import GanConfig
+from ganlab.generation.config import GanConfig
 from ganlab.generation.image_kinds import get_kind, load_images
 from ganlab.generation.own_images import held_out, own_kind, read_as, read_files, read_folder, read_image
 from ganlab.generation.presets import get_preset, on_own

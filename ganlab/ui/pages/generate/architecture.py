@@ -6,8 +6,8 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ganlab.generation.config import NetworkConfig
     from ganlab.generation.explorer import Explorer
-    from ganlab.generation.networks import NetworkConfig
 
 GENERATOR, DISCRIMINATOR, INPUT = "#E69F00", "#009E73", "#999999"
 HEIGHT, GAP = 190, 26  # of the drawing; between blocks

@@ -77,9 +77,8 @@ def heard(values: dict) -> dict[str, bool]:
 
 def config_of(values: dict):
     """The game that the controls describe. Raises InputError."""
-    from ganlab.generation.game import GanConfig
+    from ganlab.generation.config import GanConfig, NetworkConfig
     from ganlab.generation.image_kinds import get_kind
-    from ganlab.generation.networks import NetworkConfig
 
     kind = get_kind(values["data"])
     values = values | {name: usual()[name] for name, on in heard(values).items() if not on}

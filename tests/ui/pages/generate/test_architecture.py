@@ -5,8 +5,8 @@ import re
 import pytest
 import torch
 
+from ganlab.generation.config import NetworkConfig
 from ganlab.generation.explorer import get_explorer
-from ganlab.generation.networks import NetworkConfig
 from ganlab.ui.pages.generate import architecture
 
 
