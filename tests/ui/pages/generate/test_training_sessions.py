@@ -298,7 +298,7 @@ def test_every_switch_of_the_recipe_can_be_played():
         ({"batch": 2}, "Batch is 2; give a whole number from 4 to 512"),
         ({"batch": 4.5}, "Batch is 4.5; give a whole number"),
         ({"smoothing": 0.1, "objective": "hinge"}, "no labels to smooth"),
-        ({"beta1": 1.0}, "Beta 1 is 1.0; give a number from 0 to 0.999"),
+        ({"beta1": 1.0}, r"Momentum \(beta 1\) is 1.0; give a number from 0 to 0.999"),
     ],
 )
 def test_controls_that_cannot_be_played_are_said(training, change, words):
