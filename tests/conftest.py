@@ -22,8 +22,13 @@ def pytest_configure(config):
         os.environ["OMP_NUM_THREADS"] = "1"
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items):
-    """Browser tests last: they are the slowest, and leave an event loop running in this thread."""
+    """Mark as quick what is neither slow nor in a browser. Browser tests last: they leave an event loop running in this
+    thread."""
+    for item in items:
+        if "browser" not in item.path.parts and not item.get_closest_marker("slow"):
+            item.add_marker("quick")
     items.sort(key=lambda item: "browser" in item.path.parts)
 
 
