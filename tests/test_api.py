@@ -20,6 +20,7 @@ def test_every_public_name_is_there_and_documented():
         ganlab.transmogrify  # noqa: B018
 
 
+@pytest.mark.slow
 def test_examples_in_the_documentation_run():
     result = doctest.testmod(ganlab.api)
     assert result.failed == 0 and result.attempted > 10
@@ -60,6 +61,7 @@ def test_refuses_a_nibabel_image_that_is_no_volume():
         ganlab.read(nib.Nifti1Image(np.zeros((5, 5, 5), np.float32), np.eye(4)))
 
 
+@pytest.mark.slow
 def test_translates_a_file_and_a_nibabel_image_alike(t1, tmp_path):
     path = tmp_path / "t1.nii.gz"
     ganlab.write(t1, path)
@@ -69,6 +71,7 @@ def test_translates_a_file_and_a_nibabel_image_alike(t1, tmp_path):
     np.testing.assert_array_equal(nib.load(tmp_path / "ct.nii.gz").affine, nib.load(path).affine)
 
 
+@pytest.mark.slow
 def test_registers_a_moved_scan_onto_the_other(t1):
     moved = ganlab.Volume(t1.array, t1.affine + np.outer([5.0, -4.0, 3.0, 0.0], [0, 0, 0, 1]), modality="t1")
     registered, matrix = ganlab.register(moved, t1)
@@ -76,6 +79,7 @@ def test_registers_a_moved_scan_onto_the_other(t1):
     np.testing.assert_allclose(matrix[:3, 3], [5.0, -4.0, 3.0], atol=0.5)
 
 
+@pytest.mark.slow
 def test_trains_on_two_folders_of_volumes(tmp_path):
     patient = ganlab.phantom(seed=7, modality=["t1", "ct"], spacing=8)
     for name, volume in patient.items():

@@ -4,6 +4,7 @@ import re
 import shlex
 from pathlib import Path
 
+import pytest
 import typer
 
 from ganlab.cli.main import app
@@ -37,6 +38,7 @@ def test_links_lead_to_files():
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+@pytest.mark.slow
 def test_the_readme_is_short_and_its_python_runs(tmp_path, monkeypatch, capsys):
     assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= 900
     monkeypatch.chdir(tmp_path)

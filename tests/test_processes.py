@@ -13,6 +13,8 @@ from ganlab.translation.methods import METHODS
 from ganlab.translation.networks import PatchGANConfig, ResNetConfig
 from ganlab.translation.training_config import TrainingConfig
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = """
 import json, torch
 from ganlab import processes

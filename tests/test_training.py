@@ -48,6 +48,7 @@ def start(*words):
     return subprocess.Popen(command, env=environment, text=True, start_new_session=True, **pipes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("preset", "number"), [("tiny", signal.SIGTERM), ("dcgan-digits", signal.SIGINT)])
 def test_a_training_stopped_by_a_signal_resumes_exactly(tmp_path, preset, number):
     def losses(out, first, last, **how):

@@ -6,6 +6,8 @@ import torch
 from ganlab.benchmarks import dcgan as benchmark
 from ganlab.benchmarks.dcgan import benchmark_dcgan, format_benchmark
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("tiles", [False, True])
 def test_ours_is_also_measured_in_float32_if_trainings_use_less(monkeypatch, tiles):

@@ -20,6 +20,8 @@ from ganlab.errors import InputError
 from ganlab.translation.networks import PatchGAN, PatchGANConfig, UNet, UNetConfig
 from ganlab.translation.presets import get_preset
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def one_thread():

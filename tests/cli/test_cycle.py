@@ -4,6 +4,7 @@ import nibabel as nib
 import pytest
 
 
+@pytest.mark.slow
 def test_cycle_follows_a_lesion_and_maps_the_discriminator(run, tmp_path):
     words = ("cycle", "--task", "ct2mr", "--planes", "axial", "--judge", "--lesion", "26,-30,32,12,40")
     code, out, err = run(*words, "--seed", 9002, "--spacing", 4, "--out", tmp_path / "cycle", "--json")

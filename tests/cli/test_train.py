@@ -17,6 +17,7 @@ def test_trains_a_translator_and_resumes(run, tmp_path):
     assert code == 2 and "--resume" in err
 
 
+@pytest.mark.slow
 def test_trains_on_two_folders_of_volumes(run, tmp_path):
     for kind, folder in (("t1", "mr"), ("ct", "ct")):
         code, _, err = run("phantom", "--modality", kind, "--spacing", 8, "--out", tmp_path / folder, "--device", "cpu")

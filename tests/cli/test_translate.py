@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 
+@pytest.mark.slow
 def test_a_phantom_is_translated_and_evaluated(run, tmp_path):
     code, out, _ = run("phantom", "--seed", 9002, "--out", tmp_path, "--spacing", 2, "--json")
     assert code == 0 and json.loads(out)["shape"] == [96, 120, 120]

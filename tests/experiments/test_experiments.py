@@ -14,6 +14,8 @@ from ganlab.phantoms import make_patient
 from ganlab.translation.cycle.cycle import Cycle
 from ganlab.translation.networks import PatchGANConfig, UNetConfig
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def tiny(monkeypatch):

@@ -7,6 +7,8 @@ from ganlab.errors import InputError
 from ganlab.imaging.registration import _match_doubts, _motion_doubts, register_rigid
 from ganlab.imaging.volume import Volume
 
+pytestmark = pytest.mark.slow
+
 CT = {"air": -1000, "skin": 30, "bone": 900, "brain": 35, "fluid": 5, "eye": 10, "lesion": 70}
 MR = {"air": 5, "skin": 700, "bone": 60, "brain": 600, "fluid": 150, "eye": 180, "lesion": 300}
 

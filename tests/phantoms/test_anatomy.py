@@ -9,6 +9,8 @@ from ganlab.phantoms.build import Build
 from ganlab.phantoms.patient import Patient, make_head
 from ganlab.phantoms.tissues import INDEX, NAMES, table
 
+pytestmark = pytest.mark.slow
+
 PLACES = {  # MNI mm on the right side or in the midline -> tissue
     "globe": ((34, 58, -41), "vitreous"),
     "lens": ((34, 69.6, -41), "lens"),

@@ -12,6 +12,8 @@ from ganlab.phantoms.head.spine import FIRST_DISC, LEVEL, axis, levels, spine
 from ganlab.phantoms.patient import Patient, make_head
 from ganlab.phantoms.tissues import INDEX, table
 
+pytestmark = pytest.mark.slow
+
 SEEDS = (9000, 9001, 9002, 9003)
 
 PLACES = {  # template mm on the right side or in the midline -> tissue

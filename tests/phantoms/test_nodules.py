@@ -85,6 +85,7 @@ def test_seeds_and_places_of_large_numbers_stay_apart():
     assert len({image.tobytes() for image in images}) == 4
 
 
+@pytest.mark.slow
 def test_bytes_do_not_depend_on_the_number_of_threads():
     code = "from ganlab.phantoms.lungs.nodules import *; import sys; sys.stdout.buffer.write(make_nodules(9, 6).images)"
     seen = {

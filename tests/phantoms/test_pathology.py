@@ -9,6 +9,8 @@ from ganlab.phantoms import LESIONS, Lesion, Spot, make_patient
 from ganlab.phantoms.lesions import draw_lesion, pushed
 from ganlab.phantoms.tissues import INDEX
 
+pytestmark = pytest.mark.slow
+
 MM = 4.0
 
 

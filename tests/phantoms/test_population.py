@@ -15,6 +15,8 @@ from ganlab.phantoms.tissues import INDEX, NAMES, table
 from ganlab.phantoms.tracts import TRACTS, load_tracts, tract_means
 from ganlab.phantoms.volumes import brain_fa
 
+pytestmark = pytest.mark.slow
+
 SEEDS = range(100)
 BONE = [INDEX[t] for t in ("cortical bone", "cancellous bone", "petrous bone")]
 CENTRE = (0.0, -15.0, 12.0)  # patient mm, in the middle of the brain

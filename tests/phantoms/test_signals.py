@@ -239,6 +239,7 @@ def acquisitions(seed, name):
     yield acquire_pet(ball(), 1.0, rng(seed))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(SCANNERS))
 def test_same_seed_same_bytes(name):
     for a, b, c in zip(acquisitions(3, name), acquisitions(3, name), acquisitions(4, name), strict=True):
@@ -246,6 +247,7 @@ def test_same_seed_same_bytes(name):
         assert a.tobytes() == b.tobytes() != c.tobytes()
 
 
+@pytest.mark.slow
 def test_inputs_are_left_as_they_were():
     for name in SCANNERS:
         volume, metal = ball(), ball(inside=0.5)

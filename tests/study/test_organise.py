@@ -20,6 +20,8 @@ from ganlab.study.reading import archive, database
 from ganlab.study.readings import read_readings
 from tests.study.conftest import anything, made_stimuli
 
+pytestmark = pytest.mark.slow
+
 SMALL = {"practice": 2, "catch": 1, "repeats": 0.1, "readers": 3}
 
 

@@ -36,6 +36,7 @@ def eventful():
     return session
 
 
+@pytest.mark.slow
 def test_the_script_runs_alone_and_repeats_the_run(tmp_path):
     session = eventful()
     script = tmp_path / "gan.py"

@@ -199,6 +199,7 @@ def test_edited_links_end_in_a_sentence_or_open(junk, at):
         from_link(text).advance(1)
 
 
+@pytest.mark.slow
 def test_the_ring_is_learned_by_default():
     session = Session((Config(runs=8),))
     ruler, reached = Ruler(session.games[0].data), [False] * 8

@@ -302,6 +302,7 @@ def test_slices_are_reproducible_and_pairs_stay_aligned(data, tmp_path):
         assert (source > 0.12).any()
 
 
+@pytest.mark.slow
 def test_unpaired_slices_are_drawn_independently(data, tmp_path):
     (data.target / "p2.nii.gz").rename(data.target / "someone.nii.gz")
     prepared = ready(data, tmp_path / "out", paired=False)

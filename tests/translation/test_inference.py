@@ -10,6 +10,8 @@ from ganlab.phantoms import make_patient
 from ganlab.translation.inference import fuse, head_box, load_network, translate
 from ganlab.translation.tasks import TASKS, cards_of
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def patient():

@@ -138,6 +138,7 @@ def test_the_command_compares_the_models_after_their_own_tables(monkeypatch, cap
     assert set(json.loads(capsys.readouterr().out)) == {"one", "two"}
 
 
+@pytest.mark.slow
 def test_a_lesion_is_kept_as_far_as_its_contrast_is(monkeypatch):
     """Translators that fade all that is brighter than brain to a share."""
     patient = {"seed": measure.WITH_LESION[0], "spacing": 2.0, "lesion": "bleed"}

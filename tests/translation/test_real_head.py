@@ -8,6 +8,8 @@ from ganlab.imaging.grid import canonical
 from ganlab.imaging.reading.files import read_volume
 from ganlab.translation.inference import translate
 
+pytestmark = pytest.mark.slow
+
 # mm in this scan's world
 SPHENOID, AIRWAY = (-3.0, 55.0, -29.0), (1.0, 49.0, -70.0)
 VERTEBRAE = ((-8, 4), (24, 34), (-135, -100))

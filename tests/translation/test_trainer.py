@@ -27,6 +27,8 @@ from ganlab.translation.trainer import freeze_statistics, train
 from ganlab.translation.training_config import TrainingConfig
 from ganlab.translation.warm_start import FILES, start_from
 
+pytestmark = pytest.mark.slow
+
 TINY = TrainingConfig(network=UNetConfig(widths=(4, 6)), steps=4, batch=2, size=32, epoch=2)
 
 

@@ -34,6 +34,7 @@ def test_a_setting_that_is_no_number_is_refused(name, value):
         Settings.from_environment({name: value})
 
 
+@pytest.mark.slow
 def test_building_the_app_loads_neither_torch_nor_a_reader_and_names_no_other_host():
     script = """
 import json, sys

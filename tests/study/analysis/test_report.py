@@ -145,6 +145,7 @@ def test_bids_has_every_reading_in_its_order(readings, tmp_path):
         write_exports(twins, tmp_path / "c")
 
 
+@pytest.mark.slow
 def test_a_small_study_is_told_that_it_can_support_no_equivalence():
     small = plan(SimulatedStudy(2, 20, dprime=0.0), 0.1, 100)
     assert small["verdicts"]["equivalent"] < 0.1 and "too small to claim equivalence" in format_plan(small)

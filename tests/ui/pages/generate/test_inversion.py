@@ -21,6 +21,7 @@ def upload(folder, height=80, width=100):
     return str(path)
 
 
+@pytest.mark.slow
 def test_the_ball_stays_in_the_residual():
     html = inversion.result_html(MODEL, 1, None, True)
     inside, outside = map(float, re.search(r"in the ball ([\d.]+), outside ([\d.]+)", html).groups())

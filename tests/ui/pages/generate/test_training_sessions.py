@@ -152,6 +152,7 @@ def weights(training):
     return torch.cat([v.flatten().float() for part in training.game.state().values() for v in part.values()])
 
 
+@pytest.mark.slow
 def test_one_looks_back_and_goes_on_from_there_as_it_went_on_then(training):
     training.advance(0.0, 50)
     then, sheet = weights(training), training.history.sheets[-1][1]

@@ -19,6 +19,8 @@ from ganlab.errors import InputError
 from ganlab.study.reading import archive, database
 from ganlab.ui.pages.turing.study_server import StudyDatabase, routes
 
+pytestmark = pytest.mark.slow
+
 POSTGRES = "GANLAB_TEST_POSTGRES"
 HOST = "the host's secret"
 ODD = '{"do": "progress", "study": "\\ud800", "secret": "\\ud800", "code": "\\ud800"}'
