@@ -16,18 +16,19 @@ from ganlab.errors import InputError
 from ganlab.paths import shipped
 
 PRETRAINED = shipped("pretrained")
-DISCRIMINATOR = "discriminator.safetensors"  # beside model.safetensors, of a model that had one
+DISCRIMINATOR = "discriminator.safetensors"  # beside model.safetensors, if the model was trained with one
 SUMS = PRETRAINED / "SHA256SUMS"
 PIPELINES = {"generate": "unconditional-image-generation", "features": "image-feature-extraction"}  # the Hub's names
 TAGS = ["gan", "medical-imaging"]
+HUB = ("library_name", "pipeline_tag", "tags")  # of a card's front matter, for the Hub alone
 PICKLED = (".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A file to write in place of `path`, which takes its name when all is written: a crash leaves the old file whole.
+    """A temporary file to write to, which replaces `path` at the end of the block: a crash leaves the old file intact.
 
-    Raises InputError if it cannot be written, for want of space or permission; nothing of it is left then.
+    Raises InputError if it cannot be written, for lack of space or permission; the temporary file is removed.
     """
     from safetensors import SafetensorError
 
@@ -37,7 +38,7 @@ def replacing(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
         with open(partial, "rb+") as file:
-            os.fsync(file.fileno())  # on the disk before it takes the old one's name
+            os.fsync(file.fileno())  # on the disk before it replaces the old one
         os.replace(partial, path)
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error
@@ -46,12 +47,12 @@ def replacing(path: Path) -> Iterator[Path]:
             "another folder."
         ) from error
     finally:
-        with contextlib.suppress(OSError):  # its folder may be what is wrong
+        with contextlib.suppress(OSError):  # the folder itself may be the problem
             partial.unlink()
 
 
 def save_tensors(path: Path, tensors: dict, config: dict) -> None:
-    """Write a safetensors file whose metadata holds the configuration as JSON; a crash leaves the old file whole.
+    """Write a safetensors file with the configuration as JSON in its metadata; a crash leaves the old file intact.
 
     Raises InputError if it cannot be written.
     """
@@ -63,44 +64,43 @@ def save_tensors(path: Path, tensors: dict, config: dict) -> None:
 
 
 def metadata(tensors: dict, config: dict) -> dict[str, str]:
-    """What a file of these tensors says of itself."""
+    """The metadata of a file of these tensors: the configuration and a digest."""
     return {"config": json.dumps(config), "sha256": digest(tensors)}
 
 
 def digest(tensors: dict) -> str:
-    """SHA-256, in hexadecimal, of tensors with their names, types and shapes."""
+    """SHA-256 (hexadecimal) of tensors with their names, types and shapes."""
     import torch
 
-    found = hashlib.sha256()
+    sha256 = hashlib.sha256()
     for name, values in sorted(tensors.items()):
-        found.update(f"{name} {values.dtype} {tuple(values.shape)}\n".encode())
-        found.update(values.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-    return found.hexdigest()
+        sha256.update(f"{name} {values.dtype} {tuple(values.shape)}\n".encode())
+        sha256.update(values.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return sha256.hexdigest()
 
 
 @lru_cache(maxsize=1)
 def shipped_digests() -> dict[str, str]:
-    """Name -> SHA-256 of the files of weights that came with the repository, as `sha256sum` writes them; those carry
-    none inside."""
+    """Name -> SHA-256 of the weight files shipped with the repository, which carry no digest inside; from a file in the
+    format of `sha256sum`."""
     lines = SUMS.read_text(encoding="utf-8").splitlines() if SUMS.is_file() else []
-    return {name: told for told, name in (line.split(maxsplit=1) for line in lines)}
+    return {name: digest for digest, name in (line.split(maxsplit=1) for line in lines)}
 
 
-def check_unchanged(path: Path, told: str | None, tensors: dict) -> None:
-    """Raise InputError for a file whose tensors are not those of the digest that it carries, or that carries none and
-    is no shipped one."""
-    remedy = "so it is not used; copy it again from where it came, or train it anew"
-    if told is None:
+def check_unchanged(path: Path, expected: str | None, tensors: dict) -> None:
+    """Raise InputError for a file whose tensors do not match its digest, or that has none and is not a shipped one."""
+    remedy = "so it is not used; copy it again from where it came, or train it again"
+    if expected is None:
         with open(path, "rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() not in shipped_digests().values():
-                raise InputError(f'"{path}" carries no SHA-256 and is no file of the repository as it was, {remedy}.')
-    elif told != digest(tensors):
-        raise InputError(f'"{path}" was changed since it was written, for its SHA-256 is another, {remedy}.')
+                raise InputError(f'"{path}" has no SHA-256 inside and is not a file of the repository, {remedy}.')
+    elif expected != digest(tensors):
+        raise InputError(f'"{path}" was changed after it was written (its SHA-256 does not match), {remedy}.')
 
 
 def load_tensors(path: Path, device: str = "cpu") -> tuple[dict, dict]:
-    """(tensors, configuration) of a file that save_tensors wrote. Raises InputError for any other, and for one that was
-    changed since."""
+    """(tensors, configuration) of a file that `save_tensors` wrote. Raises InputError for any other file, and for one
+    that was changed since."""
     from safetensors import SafetensorError, safe_open
 
     path = Path(path)
@@ -112,74 +112,71 @@ def load_tensors(path: Path, device: str = "cpu") -> tuple[dict, dict]:
             tensors = {k: f.get_tensor(k) for k in f.keys()}  # noqa: SIM118 - not a dict
     except (OSError, SafetensorError, json.JSONDecodeError, RecursionError) as error:
         raise InputError(
-            f'"{path}" is not a readable safetensors checkpoint; copy it again or train it anew.'
+            f'"{path}" is not a readable safetensors checkpoint; copy it again or train it again.'
         ) from error
     if not isinstance(config, dict):
-        raise InputError(f'"{path}" holds no configuration, so it was not written by ganlab; train it anew.')
+        raise InputError(f'"{path}" holds no configuration, so ganlab did not write it; train it again.')
     check_unchanged(path, written.get("sha256"), tensors)
     return tensors, config
 
 
 def fill(net, tensors: dict, path: Path, assign: bool = False) -> None:
-    """Give a torch module its weights. Raises InputError if they are those of another architecture, or not finite."""
+    """Load weights into a torch module. Raises InputError if they are of another architecture, or not finite."""
     check_finite(tensors, path)
     try:
         net.load_state_dict(tensors, assign=assign)
     except (RuntimeError, TypeError) as error:
         raise InputError(
-            f'"{path}" holds weights of another architecture than is wanted here; copy it again or train it anew.'
+            f'"{path}" holds weights of another architecture than expected; copy it again or train it again.'
         ) from error
 
 
 def check_finite(tensors: dict, path: Path) -> None:
-    """Raise InputError for weights that hold NaN or infinity: all that they make would be black, without a word."""
+    """Raise InputError for weights that are NaN or infinite, which would make black images without any error."""
     for name, values in tensors.items():
         if values.is_floating_point() and not values.float().isfinite().all():
             raise InputError(
-                f'"{path}" holds values that are no finite numbers, in the tensor "{name}": it is damaged, or was '
-                "written by a training that had come apart; copy it again or train it anew."
+                f'"{path}" holds NaN or infinite values in the tensor "{name}": it is damaged, or was written by a '
+                "training that diverged; copy it again or train it again."
             )
 
 
 def refuse_pickled(path: Path) -> None:
-    """Raise InputError for a name that only pickled files have."""
+    """Raise InputError for a file name that only pickled files have."""
     path = Path(path)
     if path.suffix.lower() in PICKLED:
         raise InputError(
-            f'"{path}" is a pickled file ({path.suffix}), which can run any code when it is opened, so it is not; '
-            "give weights as safetensors and volumes as NIfTI."
+            f'"{path}" is a pickled file ({path.suffix}), which can run any code when it is opened, so ganlab does '
+            "not open it; give weights as safetensors and volumes as NIfTI."
         )
 
 
 def read_card(folder: Path) -> dict:
-    """The front matter of a model card, the figures of its model under "metrics"."""
+    """The front matter of a model card, as `write_card` was given it."""
     front = deepcopy(_parsed((folder / "card.md").read_text(encoding="utf-8").split("---\n", 2)[1]))
-    return front | {"metrics": front.pop("figures")} if "figures" in front else front
+    figures = front.pop("figures", front["metrics"])
+    return {key: value for key, value in front.items() if key not in HUB} | {"metrics": figures}
 
 
 @lru_cache(maxsize=64)
 def _parsed(front: str) -> dict:
-    """Pages ask for all cards many times while they are built, and YAML is slow to read."""
+    """Cached: pages read all cards many times while they are built, and parsing YAML is slow."""
     import yaml
 
     return yaml.safe_load(front)
 
 
 def write_card(folder: Path, front: dict, text: str) -> None:
-    """Write folder/card.md: front matter, as `read_card` gives it back, and Markdown. Raises InputError.
+    """Write folder/card.md: front matter and Markdown. Raises InputError if it cannot be written.
 
     The front matter is valid for the Hugging Face Hub, where `metrics` are a list of names: the figures themselves are
     written as `figures`.
     """
     from huggingface_hub import ModelCardData
 
-    front = {
-        "library_name": "ganlab",
-        "pipeline_tag": PIPELINES.get(front["task"], "image-to-image"),
-        "tags": TAGS,
-    } | front
-    figures = front["metrics"]
-    card = ModelCardData(**front | {"metrics": list(figures.get("mean", figures)), "figures": figures})
+    pipeline, figures = PIPELINES.get(front["task"], "image-to-image"), front["metrics"]
+    named = front | {"metrics": list(figures.get("mean", figures)), "figures": figures}
+    card = ModelCardData(library_name="ganlab", pipeline_tag=pipeline, tags=TAGS, **named)
     with replacing(folder / "card.md") as partial:
         partial.write_text(f"---\n{card.to_yaml()}\n---\n{text}", encoding="utf-8")
 
@@ -191,21 +188,22 @@ def list_models(task: str | None = None) -> list[dict]:
 
 
 def model_folder(name: str) -> Path:
-    """pretrained/NAME, or a folder that a training wrote."""
+    """pretrained/NAME, or the folder of a training. Raises InputError if there is no model."""
     refuse_pickled(Path(name))
     for folder in (PRETRAINED / name, Path(name)):
         if (folder / "model.safetensors").is_file():
             return folder
     for path in sorted(Path(name).glob("*")):
-        refuse_pickled(path)  # there may be a model, but in a file that is never opened
+        refuse_pickled(path)  # say so if there is a model, but in a file that is never opened
     known = ", ".join(m["name"] for m in list_models()) or "none"
     raise InputError(f'There is no model "{name}"; known models: {known}, or give the folder of a training.')
 
 
 def has_discriminator(name: str) -> bool:
-    """Whether a model's discriminator lies beside it."""
+    """Whether a model comes with its discriminator."""
     return (model_folder(name) / DISCRIMINATOR).is_file()
 
 
 def as_config(dataclass) -> dict:
+    """A configuration as JSON values."""
     return json.loads(json.dumps(asdict(dataclass)))

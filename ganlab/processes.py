@@ -1,5 +1,5 @@
-"""Several processes that train one model: what `accelerate launch` starts, on one machine or many. One alone is a team
-of one, for which all of this does nothing and loads nothing."""
+"""Several processes that train one model, started by `accelerate launch` on one machine or many. For a single process
+all of these functions do nothing, and Accelerate is not imported."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 @cache
-def _team() -> Any:
-    """Accelerate's view of the processes; None for one alone."""
+def _state() -> Any:
+    """Accelerate's view of the processes; None for a single process."""
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
         return None
     import torch
@@ -25,50 +25,50 @@ def _team() -> Any:
 
 
 def rank() -> int:
-    """Which of the processes this is, from 0 on. Only 0 writes files."""
-    return _team().process_index if _team() else 0
+    """The number of this process, from 0. Only process 0 writes files."""
+    return _state().process_index if _state() else 0
 
 
 def count() -> int:
-    """How many processes there are."""
-    return _team().num_processes if _team() else 1
+    """The number of processes."""
+    return _state().num_processes if _state() else 1
 
 
 @contextmanager
 def first_alone() -> Iterator[None]:
-    """Process 0 goes through the block before all others."""
-    if not _team():
+    """Process 0 runs the block before all others."""
+    if not _state():
         yield
         return
-    with _team().main_process_first():
+    with _state().main_process_first():
         yield
 
 
 def wait() -> None:
-    """Until every process has come here."""
-    if _team():
-        _team().wait_for_everyone()
+    """Wait until every process is here."""
+    if _state():
+        _state().wait_for_everyone()
 
 
 def largest(value: int) -> int:
-    """The largest of all processes' numbers."""
-    if not _team():
+    """The largest value of all processes."""
+    if not _state():
         return value
     import torch
     from accelerate.utils import gather
 
-    return int(gather(torch.tensor([value], device=_team().device)).max())
+    return int(gather(torch.tensor([value], device=_state().device)).max())
 
 
 def average(tensors: list[Tensor]) -> None:
-    """Replace floating-point tensors by their means over the processes, in one exchange per type."""
-    if not _team():
+    """Replace floating-point tensors by their means over the processes, in one exchange per dtype."""
+    if not _state():
         return
     import torch
     from accelerate.utils import reduce
 
-    for kind in {t.dtype for t in tensors}:
-        same = [t for t in tensors if t.dtype == kind]
+    for dtype in {t.dtype for t in tensors}:
+        same = [t for t in tensors if t.dtype == dtype]
         flat = reduce(torch.cat([t.reshape(-1) for t in same]), "mean")
         for t, mean in zip(same, flat.split([t.numel() for t in same]), strict=True):
             t.copy_(mean.view(t.shape))

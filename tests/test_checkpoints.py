@@ -35,7 +35,7 @@ def test_refuses_weights_with_one_changed_bit(tmp_path):
     path = tmp_path / "a.safetensors"
     save_tensors(path, TENSORS, {})
     flipped(path)
-    with pytest.raises(InputError, match=r"was changed since it was written, .* copy it again"):
+    with pytest.raises(InputError, match=r"was changed after it was written .*copy it again"):
         load_tensors(path)
 
 
@@ -53,7 +53,7 @@ def test_refuses_a_file_without_a_digest_unless_it_is_shipped(tmp_path, monkeypa
     monkeypatch.setattr(checkpoints, "shipped_digests", lambda: {"one/model.safetensors": told})
     assert torch.equal(load_tensors(path)[0]["weight"], TENSORS["weight"])
     flipped(path)
-    with pytest.raises(InputError, match="no file of the repository as it was"):
+    with pytest.raises(InputError, match="not a file of the repository"):
         load_tensors(path)
 
 
@@ -68,7 +68,7 @@ def test_a_card_is_valid_for_the_hub_and_read_back(tmp_path):
 
     front = {"name": "mine", "task": "mr2ct", "steps": 3, "metrics": {"mean": {"mae": 1.5, "ssim": 0.9}, "sd": {}}}
     write_card(tmp_path, front, "\n# Mine\n")
-    assert front.items() <= read_card(tmp_path).items()
+    assert read_card(tmp_path) == front
     card = ModelCard.load(tmp_path / "card.md")
     assert card.data.metrics == ["mae", "ssim"] and card.data.pipeline_tag == "image-to-image"
     assert card.data.tags == ["gan", "medical-imaging"] and card.text.strip() == "# Mine"

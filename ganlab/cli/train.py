@@ -135,7 +135,8 @@ def _begin_generator(config, images, out: Path, device: str, resume: bool, silen
 
 
 def _train_features(preset: str, out: Path, device: str, steps: int | None, source: Path | None, silent: bool) -> dict:
-    from ganlab.generation.features import FEATURES, train_features
+    from ganlab.generation.feature_training import train_features
+    from ganlab.generation.features import FEATURES
     from ganlab.generation.image_kinds import OWN, get_kind
     from ganlab.generation.own_images import own_kind
 

@@ -19,7 +19,8 @@ from ganlab.checkpoints import model_folder, read_card, write_card
 from ganlab.errors import InputError
 from ganlab.generation.config import GanConfig
 from ganlab.generation.feature_distances import frechet, kid, prdc
-from ganlab.generation.features import classifier_test, embed, load_features, own_features
+from ganlab.generation.feature_training import classifier_test
+from ganlab.generation.features import embed, load_features, own_features
 from ganlab.generation.image_kinds import HELD_OUT, ImageKind, Images, Progress, load_images
 from ganlab.generation.image_similarity import memorisation, ms_ssim_diversity
 from ganlab.generation.loading import load_generator

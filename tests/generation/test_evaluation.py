@@ -9,7 +9,7 @@ from ganlab.errors import InputError
 from ganlab.generation import evaluation, features
 from ganlab.generation.config import GanConfig, NetworkConfig
 from ganlab.generation.evaluation import evaluate_generator, format_quality
-from ganlab.generation.features import classifier_test, train_features
+from ganlab.generation.feature_training import classifier_test, train_features
 from ganlab.generation.image_kinds import get_kind, load_images
 from ganlab.generation.trainer import train
 

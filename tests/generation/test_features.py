@@ -11,17 +11,8 @@ from ganlab.errors import InputError
 from ganlab.generation import features
 from ganlab.generation.brain_slices import PER_PATIENT
 from ganlab.generation.feature_distances import frechet, kid
-from ganlab.generation.features import (
-    SEED,
-    FeatureNet,
-    classifier_test,
-    embed,
-    feature_config,
-    fit,
-    known_images,
-    load_features,
-    train_features,
-)
+from ganlab.generation.feature_training import SEED, classifier_test, feature_config, fit, known_images, train_features
+from ganlab.generation.features import FeatureNet, embed, load_features
 from ganlab.generation.image_kinds import Images, get_kind, load_images
 from ganlab.phantoms.lungs.nodules import make_nodules
 
