@@ -11,9 +11,13 @@ from copy import deepcopy
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ganlab.errors import InputError
 from ganlab.paths import shipped
+
+if TYPE_CHECKING:
+    from torch import nn
 
 PRETRAINED = shipped("pretrained")
 DISCRIMINATOR = "discriminator.safetensors"  # beside model.safetensors, if the model was trained with one
@@ -120,7 +124,7 @@ def load_tensors(path: Path, device: str = "cpu") -> tuple[dict, dict]:
     return tensors, config
 
 
-def fill(net, tensors: dict, path: Path, assign: bool = False) -> None:
+def fill(net: nn.Module, tensors: dict, path: Path, assign: bool = False) -> None:
     """Load weights into a torch module. Raises InputError if they are of another architecture, or not finite."""
     check_finite(tensors, path)
     try:
@@ -204,6 +208,6 @@ def has_discriminator(name: str) -> bool:
     return (model_folder(name) / DISCRIMINATOR).is_file()
 
 
-def as_config(dataclass) -> dict:
+def as_config(dataclass: Any) -> dict:
     """A configuration as JSON values."""
     return json.loads(json.dumps(asdict(dataclass)))

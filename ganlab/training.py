@@ -180,7 +180,7 @@ def averaged(net: nn.Module, horizon: float = 100) -> AveragedModel:
     return average.eval().requires_grad_(False)
 
 
-def ema(horizon: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
+def ema(horizon: float) -> Callable[[Any, Any, Any], None]:
     """The update of an AveragedModel: average += (value - average) / min(horizon, 1 + n / 5), n updates so far. The
     horizon grows, so that the first weights are soon forgotten. Integers (counts of batches) are copied."""
 
@@ -232,7 +232,7 @@ def stopping(minutes: float | None = None) -> Iterator[Stop]:
         for number, handler in usual.items():
             signal.signal(number, handler)
 
-    def receive(number: int, frame) -> None:
+    def receive(number: int, frame: Any) -> None:
         received.append(number)
         restore_handlers()
 
@@ -270,7 +270,7 @@ def tensorboard(folder: Path) -> Callable[[Event], None]:
     def log(event: Event) -> None:
         for name, value in event.numbers.items():
             writer.add_scalar(name, value, event.step)
-        if event.kind == "preview":
+        if event.kind == "preview" and event.path:
             writer.add_image("progress", imread(event.path), event.step, dataformats="HWC")
         if event.kind != "step":
             writer.flush()

@@ -6,12 +6,17 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ganlab.cli.console import Device, Json, Settings, narrate, progress_bar, say
 from ganlab.errors import InputError
+
+if TYPE_CHECKING:
+    from ganlab.generation.config import GanConfig
+    from ganlab.generation.image_kinds import Images
+    from ganlab.translation.training_config import TrainingConfig
 
 
 def train(
@@ -44,14 +49,14 @@ def train(
 ) -> None:
     """Train a model on nothing but the phantoms, or on your own volumes.
 
-    SIGINT (Ctrl-C) and SIGTERM save and stop it after the current step; --resume continues from there.
-
-    Several GPUs or machines: accelerate launch -m ganlab train ...
+    SIGINT (Ctrl-C) and SIGTERM save and stop it after the current step; --resume continues from there. Several GPUs or
+    machines: accelerate launch -m ganlab train ...
     """
     from ganlab.device import resolve
     from ganlab.generation.features import FEATURES
     from ganlab.generation.presets import PRESETS as GENERATORS
     from ganlab.processes import rank
+    from ganlab.settings import parse_settings
     from ganlab.translation.presets import PRESETS as TRANSLATORS
     from ganlab.translation.presets import get_preset
     from ganlab.translation.tasks import get_task
@@ -66,19 +71,15 @@ def train(
         if start or target:
             raise InputError(f"{preset} makes images from noise: leave --start and --target out.")
         config, images = _generator(preset, setting, steps, seed, source, silent)
-        begin = _begin_generator(config, images, out, resolve(device), resume, silent)
+        begin, last = _begin_generator(config, images, out, resolve(device), resume, silent), config.steps
     elif preset in TRANSLATORS:
-        from ganlab.settings import parse_settings
-
-        config = get_preset(preset, parse_settings(setting), steps=steps, seed=seed, start=start)
-        unit = get_task(config.task).unit
-        begin = _begin_translator(config, out, resolve(device), resume, workers, source, target, silent)
+        chosen = get_preset(preset, parse_settings(setting), steps=steps, seed=seed, start=start)
+        unit, last = get_task(chosen.task).unit, chosen.steps
+        begin = _begin_translator(chosen, out, resolve(device), resume, workers, source, target, silent)
     else:
-        raise InputError(
-            f'Preset "{preset}" is not known; choose from {", ".join(GENERATORS)} (images from noise) or '
-            f"{', '.join(TRANSLATORS)} (translation)."
-        )
-    _run(begin, out, config.steps, minutes, unit, board, as_json)
+        known = f"{', '.join(GENERATORS)} (images from noise) or {', '.join(TRANSLATORS)} (translation)"
+        raise InputError(f'Preset "{preset}" is not known; choose from {known}.')
+    _run(begin, out, last, minutes, unit, board, as_json)
 
 
 def _run(begin: Callable, out: Path, steps: int, minutes: float | None, unit: str, board: bool, as_json: bool) -> None:
@@ -98,11 +99,18 @@ def _run(begin: Callable, out: Path, steps: int, minutes: float | None, unit: st
     result = {"out": str(out), "steps": reached} | {k: v for k, v in average.items() if k != "rate"}
     say(result, as_json, f"{out}: done, {reached} steps" if done else f"Stopped at step {reached}; --resume goes on.")
     if not done:
-        raise typer.Exit(code)
+        raise typer.Exit(code or 0)
 
 
 def _begin_translator(
-    config, out: Path, device: str, resume: bool, workers: int, source: Path | None, target: Path | None, silent: bool
+    config: TrainingConfig,
+    out: Path,
+    device: str,
+    resume: bool,
+    workers: int,
+    source: Path | None,
+    target: Path | None,
+    silent: bool,
 ) -> Callable:
     from ganlab.translation.dataset.folders import Folders
     from ganlab.translation.trainer import train
@@ -113,7 +121,9 @@ def _begin_translator(
     return partial(train, config, out, device, resume, workers, data, progress_bar("volumes", silent))
 
 
-def _generator(preset: str, setting: list[str], steps: int | None, seed: int | None, source: Path | None, silent: bool):
+def _generator(
+    preset: str, setting: list[str], steps: int | None, seed: int | None, source: Path | None, silent: bool
+) -> tuple[GanConfig, Images | None]:
     """(config, images): the user's own images if there is a folder of them, else None."""
     from ganlab.generation.own_images import read_folder
     from ganlab.generation.presets import get_preset, on_own
@@ -128,7 +138,9 @@ def _generator(preset: str, setting: list[str], steps: int | None, seed: int | N
     return on_own(config, images), images
 
 
-def _begin_generator(config, images, out: Path, device: str, resume: bool, silent: bool) -> Callable:
+def _begin_generator(
+    config: GanConfig, images: Images | None, out: Path, device: str, resume: bool, silent: bool
+) -> Callable:
     from ganlab.generation.trainer import train
 
     return partial(train, config, out, device, resume, images, progress_bar("images", silent))
