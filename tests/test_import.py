@@ -41,7 +41,7 @@ CIRCLES = {("ganlab.translation.preview", "ganlab.translation.dataset")}
 LONG = {
     "ganlab/ui/case.py", "tests/study/design/test_stimuli.py",
 }  # fmt: skip
-SAME_NAMES = {"Finding"}
+SAME_NAMES: set[str] = set()
 
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
 

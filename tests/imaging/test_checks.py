@@ -23,7 +23,7 @@ def drawn_head(spacing=2.0, half=(72.0, 90.0, 80.0), cut=None):
 
 
 @pytest.mark.parametrize("half", [(72, 90, 80), (60, 75, 66)])
-def test_a_drawn_head_and_its_brain(half):
+def test_tells_a_synthetic_head_from_its_brain(half):
     head, brain = drawn_head(half=half)
     assert not looks_skull_stripped(head)
     background_zero = Volume(np.where(head.array < 4, 0, head.array), head.affine)
@@ -40,14 +40,14 @@ def test_a_slab_of_a_head_is_not_a_brain():
     assert not looks_skull_stripped(Volume(head.array[:, :, 20:], head.affine))
 
 
-def test_nothing_bright_is_no_brain():
+def test_an_empty_image_is_not_a_brain():
     assert not looks_skull_stripped(Volume(np.zeros((20, 20, 20), np.float32), np.eye(4)))
     noise = np.random.default_rng(0).normal(size=(60, 60, 60)).astype(np.float32)
     assert not looks_skull_stripped(Volume(noise, np.diag([3, 3, 3, 1])))
 
 
 @pytest.mark.parametrize("spacing", [1, 2])
-def test_the_mni_template_is_stripped(spacing):
+def test_recognises_the_stripped_mni_template(spacing):
     nilearn = pytest.importorskip("nilearn.datasets")
     template = nilearn.load_mni152_template(resolution=spacing)
     volume = Volume(np.asarray(template.dataobj, dtype=np.float32), template.affine)
@@ -70,12 +70,12 @@ def brain(real):
     return resample(placed, real.affine, real.shape, order=0).array > 0
 
 
-def test_the_real_head_is_whole(real):
+def test_accepts_a_real_head(real):
     assert not looks_skull_stripped(real) and not looks_like_ct(real)
 
 
 @pytest.mark.parametrize("threshold", [3, 8, 15])
-def test_the_real_head_with_a_background_of_zero_is_whole(real, threshold):
+def test_accepts_a_real_head_with_a_zeroed_background(real, threshold):
     array = np.where(real.array < threshold, 0, real.array)
     assert not looks_skull_stripped(Volume(array, real.affine))
     child = np.diag([0.7, 0.7, 0.7, 1])  # a brain's volume in all
@@ -83,13 +83,13 @@ def test_the_real_head_with_a_background_of_zero_is_whole(real, threshold):
 
 
 @pytest.mark.parametrize("grow", [-4, 0, 4])
-def test_the_real_head_without_its_skull_is_stripped(real, brain, grow):
+def test_recognises_a_real_head_without_skull(real, brain, grow):
     change = ndimage.binary_dilation if grow > 0 else ndimage.binary_erosion
     mask = change(brain, iterations=abs(grow)) if grow else brain
     assert looks_skull_stripped(Volume(real.array * mask, real.affine))
 
 
-def test_hounsfield_units_are_known_by_their_air():
+def test_recognises_hounsfield_units_by_air():
     head, brain = drawn_head()
     rng = np.random.default_rng(1)
     ct = np.select([brain, head.array < 30, head.array >= 30], [35.0, 900.0, -50.0])

@@ -68,7 +68,7 @@ def test_every_order_of_axes_becomes_ras_and_returns_exactly(orientation, degree
 
 @settings(max_examples=40)
 @given(degrees=st.tuples(*[st.floats(-180, 180)] * 3), spacing=spacings)
-def test_canonical_keeps_every_value_at_its_place(degrees, spacing):
+def test_canonical_order_keeps_every_value_at_its_position(degrees, spacing):
     volume = placed(noise(), spacing, degrees)
     ordered = canonical(volume)
     for _ in range(2):
@@ -101,7 +101,7 @@ def test_a_blob_on_the_left_stays_on_the_left(orientation):
 
 @settings(max_examples=12)
 @given(degrees=angles, spacing=spacings)
-def test_to_the_model_grid_and_back_is_interpolation_error(degrees, spacing):
+def test_resampling_there_and_back_leaves_only_interpolation_error(degrees, spacing):
     volume = blob(spacing, degrees)
     affine, shape = model_grid(volume)
     on_model = resample(volume, affine, shape)
@@ -119,7 +119,7 @@ def placed_ones(volume):
     return Volume(np.ones_like(volume.array), volume.affine)
 
 
-def test_ten_orders_of_one_scan_give_one_answer():
+def test_model_grid_does_not_depend_on_axis_order():
     first = blob((0.9, 1.1, 1.4), (12, -7, 20))
     answers = []
     for orientation in ORIENTATIONS[::5]:
@@ -133,7 +133,7 @@ def test_ten_orders_of_one_scan_give_one_answer():
 
 @settings(max_examples=25)
 @given(degrees=angles, spacing=spacings)
-def test_model_grid_reaches_every_voxel_and_no_further_than_it_must(degrees, spacing):
+def test_model_grid_is_the_smallest_that_covers_every_voxel(degrees, spacing):
     volume = placed(noise(), spacing, degrees)
     affine, shape = model_grid(volume, 1.5)
     np.testing.assert_array_equal(affine[:3, :3], np.diag([1.5] * 3))
@@ -153,7 +153,7 @@ def test_model_grid_of_an_aligned_millimetre_scan_is_its_own():
     assert np.array_equal(resample(volume, affine, shape).array, volume.array)
 
 
-def test_beyond_the_outermost_voxels_is_fill():
+def test_voxels_outside_the_volume_get_the_fill_value():
     volume = placed(np.full((6, 6, 6), 5.0, np.float32))
     shifted = volume.affine @ np.array([[1, 0, 0, -2.0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
     for part in (0.0, 0.3):  # whole voxels, and between voxels

@@ -52,7 +52,7 @@ def camera_pair():
     return clean, np.clip(clean + noise, 0, 255).astype(np.uint8)
 
 
-def test_camera_has_its_known_ssim_and_psnr():
+def test_ssim_and_psnr_match_published_values():
     clean, dirty = camera_pair()
     assert round(ssim_synthrad(clean, dirty, limits=(0, 255)), 5) == 0.36745
     assert round(psnr(clean, dirty, data_range=255), 4) == 22.4094
@@ -82,7 +82,7 @@ def test_only_the_synthrad_psnr_clips():
     assert result["psnr_synthrad"] == pytest.approx(20 * math.log10(4024 / 2960 * math.sqrt(array.size)))
 
 
-def test_tissues_are_cut_at_200_below_and_250_above_by_the_reference():
+def test_tissues_are_split_by_the_reference_at_minus_200_and_250_hu():
     array = np.full((8, 8, 8), -1000.0)
     array[0, 0, :6] = [-200.5, -200, 0, 250, 250.5, 2000]
     errors = np.zeros(array.shape)
@@ -95,7 +95,7 @@ def test_tissues_are_cut_at_200_below_and_250_above_by_the_reference():
     assert tissues["bone"] == {"range": "> 250 HU", "voxels": 2, "mae": 200.0, "mean_error": -100.0}
 
 
-def test_dice_of_bone_by_hand():
+def test_dice_of_bone_matches_a_manual_count():
     array = np.zeros((8, 8, 8))
     array[0, 0, :4] = 1000
     prediction = np.zeros((8, 8, 8))
@@ -104,7 +104,7 @@ def test_dice_of_bone_by_hand():
     assert result["dice"] == {"bone": pytest.approx(2 * 3 / (4 + 6))}
 
 
-def test_identity_is_perfect_and_its_infinite_psnr_is_null():
+def test_identical_volumes_have_no_error_and_null_psnr():
     array, _ = head()
     result = evaluate(ct(array), ct(array))
     assert (result["mae"], result["mse"], result["mean_error"]) == (0, 0, 0)
@@ -180,7 +180,7 @@ def ssim_by_definition(reference, prediction, mask, low, high):
 
 
 @pytest.mark.parametrize("masked", [slice(None), slice(5, 12), slice(0, 9)], ids=["all", "inside", "at the border"])
-def test_ssim_is_its_definition_window_by_window(masked):
+def test_ssim_follows_its_definition_in_every_window(masked):
     array, _ = head((14, 13, 12))
     reference, prediction = noisy(array * 3, 50, 1), noisy(array * 3, 300, 2)
     mask = np.zeros(array.shape, bool)
@@ -220,7 +220,7 @@ masks = hnp.arrays(bool, (6, 7), elements=st.booleans())
 
 
 @given(images, st.integers(0, 2**32 - 1), st.permutations(range(3)), st.integers(0, 2))
-def test_axes_do_not_matter(array, seed, order, flipped):
+def test_metrics_do_not_depend_on_axis_order(array, seed, order, flipped):
     rng = np.random.default_rng(seed)
     array[4, 4, 4:6] = [0, 1]  # not constant
     prediction = array + rng.normal(0, 100, array.shape).astype(np.float32)
@@ -257,7 +257,7 @@ def test_dice_is_symmetric_and_between_0_and_1(a, b):
 
 
 @given(st.floats(0.5, 50), st.floats(1.1, 4))
-def test_more_noise_is_fewer_decibels_by_the_log_of_its_ratio(sigma, times):
+def test_psnr_falls_with_the_logarithm_of_noise(sigma, times):
     clean = np.zeros((8, 8, 8))
     noise = np.random.default_rng(0).normal(0, sigma, clean.shape)
     lost = psnr(clean, noise) - psnr(clean, times * noise)
@@ -267,7 +267,7 @@ def test_more_noise_is_fewer_decibels_by_the_log_of_its_ratio(sigma, times):
 # --- the head mask
 
 
-def test_head_mask_takes_sinuses_and_airways_for_head_and_leaves_the_table_out():
+def test_head_mask_includes_sinuses_and_airways_but_not_the_table():
     shape = (60, 60, 60)
     i, j, k = np.indices(shape)
     array = np.full(shape, -1000.0)
@@ -307,7 +307,7 @@ def test_head_mask_fills_a_head_that_touches_every_face():
 # --- what a user can get wrong
 
 
-def test_every_mistake_is_a_sentence():
+def test_every_mistake_gives_one_sentence():
     array, _ = head()
     good = ct(array)
     shifted = np.eye(4)
@@ -336,7 +336,7 @@ def test_every_mistake_is_a_sentence():
         assert "\n" not in str(caught.value)
 
 
-def test_suspicious_input_is_measured_and_said():
+def test_suspicious_input_is_measured_with_a_notice():
     array, _ = head()
     no_air = evaluate(ct(array.clip(min=0)), ct(noisy(array)))
     assert any("no air" in notice for notice in no_air["notices"])

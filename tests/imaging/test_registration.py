@@ -109,7 +109,7 @@ def axial(spacing, left_first=False):
         ),
     ],
 )
-def test_a_moved_head_comes_back(mr, pose, shape, axes):
+def test_registers_a_moved_head(mr, pose, shape, axes):
     ct = scan(CT, shape, grid(shape, axes, pose[:3, 3]), pose, noise=15, seed=2)
     registered, matrix = register_rigid(ct, mr)
     degrees, mm = error(matrix, pose)
@@ -129,7 +129,7 @@ def test_a_moved_head_comes_back(mr, pose, shape, axes):
     assert (registered.array[far_outside] == -1000).all()
 
 
-def test_a_registered_head_stays_and_a_second_call_gives_the_same_bits(mr):
+def test_an_aligned_head_stays_and_results_repeat_exactly(mr):
     ct = scan(CT, MR_SHAPE, MR_AFFINE, np.eye(4), noise=15, seed=2)
     registered, matrix = register_rigid(ct, mr)
     degrees, mm = error(matrix, np.eye(4))
@@ -140,7 +140,7 @@ def test_a_registered_head_stays_and_a_second_call_gives_the_same_bits(mr):
     assert np.array_equal(registered.array, again.array)
 
 
-def test_what_is_no_head_is_registered_with_a_doubt(mr):
+def test_warns_when_an_image_is_not_a_head(mr):
     shape = (60, 60, 60)
     affine = grid(shape, np.diag([3.0, 3.0, 3.0]))
     ball = np.where(np.linalg.norm(points(shape, affine), axis=-1) < 30, 40, -1000)
@@ -148,14 +148,14 @@ def test_what_is_no_head_is_registered_with_a_doubt(mr):
     assert any("the bodies overlap by a Dice of 0." in notice for notice in registered.notices)
 
 
-def test_a_head_without_its_likeness_is_registered_with_a_doubt(mr):
+def test_warns_when_two_heads_do_not_match(mr):
     ct = scan(CT, MR_SHAPE, MR_AFFINE, np.eye(4), noise=15, seed=2)
     blurred = ndimage.gaussian_filter(np.where(ct.array > -500, 0, -1000).astype(np.float32), 12)
     registered, _ = register_rigid(Volume(blurred, MR_AFFINE, "HU", "ct"), mr)
     assert any("of the mutual information, expected at least 25%" in notice for notice in registered.notices)
 
 
-def test_doubts_begin_where_the_limits_say(mr):
+def test_warnings_start_at_the_limits(mr):
     assert _match_doubts(overlap=0.81, loss=0.26) == []
     assert "Dice of 0.79, expected at least 0.8" in _match_doubts(overlap=0.79, loss=0.4)[0]
     assert "12 mm costs 24% of" in _match_doubts(overlap=0.9, loss=0.24)[0]
@@ -166,7 +166,7 @@ def test_doubts_begin_where_the_limits_say(mr):
 
 
 @pytest.mark.parametrize("shape", [(30, 30, 30), (30, 30, 1)], ids=["constant", "one slice"])
-def test_an_image_that_cannot_be_registered_is_refused_in_a_sentence(mr, shape):
+def test_refuses_an_image_that_cannot_be_registered(mr, shape):
     array = np.zeros(shape, np.float32)
     if shape[2] == 1:
         array[10:20, 10:20] = 1000

@@ -62,7 +62,7 @@ def test_sharpness_is_the_ratio_of_slopes_whatever_the_spacing_and_offset():
     assert sharpness(ct(ramp, (0.5, 2, 3)), ct(across, (0.5, 2, 3)), EVERYWHERE) == pytest.approx(0.25)
 
 
-def test_only_the_mask_counts():
+def test_only_voxels_in_the_mask_count():
     clean, mask = texture(), np.zeros(SHAPE, bool)
     mask[5:15, 6:20, 4:14] = True
     changed = np.where(ndimage.binary_dilation(mask), clean, 0)  # one voxel more, for the differences at its border
@@ -71,7 +71,7 @@ def test_only_the_mask_counts():
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
-def test_a_flickering_stack_shows_along_its_axis_alone(axis):
+def test_flicker_shows_only_along_its_axis(axis):
     clean = texture()
     offsets = 60.0 * (np.arange(SHAPE[axis]) % 2)
     stack = clean + np.moveaxis(np.broadcast_to(offsets, np.moveaxis(clean, axis, 2).shape), 2, axis)
@@ -105,7 +105,7 @@ def test_a_plate_shifted_by_2_mm_is_2_mm_away_and_a_ball_half_of_it():
     assert skull_shift(ball(9), ball(9, shift=2.0), EVERYWHERE) == pytest.approx(1, abs=0.2)
 
 
-def test_without_bone_there_is_no_distance():
+def test_skull_shift_is_nan_without_bone():
     soft = ct(np.full(SHAPE, 40.0))
     assert math.isnan(skull_shift(ball(8), soft, EVERYWHERE))
     assert math.isnan(skull_shift(soft, ball(8), EVERYWHERE))
@@ -115,7 +115,7 @@ def test_without_bone_there_is_no_distance():
 
 
 @pytest.mark.parametrize("measure", [sharpness, discontinuity, flicker, skull_shift])
-def test_what_cannot_be_compared_is_refused(measure):
+def test_refuses_volumes_that_cannot_be_compared(measure):
     volume = ct(texture())
     with pytest.raises(InputError, match="different grids"):
         measure(volume, ct(texture()[1:]), EVERYWHERE)
@@ -127,7 +127,7 @@ def test_what_cannot_be_compared_is_refused(measure):
         measure(volume, volume, EVERYWHERE[1:])
 
 
-def test_a_ratio_to_nothing_is_refused():
+def test_refuses_a_flat_reference():
     flat = ct(np.full(SHAPE, 40.0))
     for measure in (sharpness, discontinuity):
         with pytest.raises(InputError, match="flat"):

@@ -1,4 +1,4 @@
-"""Named parts lie where the atlas has them, in the mean head without a warp; passages are open; blocks do not show."""
+"""Anatomy of the mean head: parts at their atlas positions, open airways, results independent of blocks."""
 
 import numpy as np
 import pytest
@@ -59,7 +59,7 @@ def shares_at(head, points):
 
 
 @pytest.mark.parametrize("name", PLACES)
-def test_parts_lie_where_the_atlas_has_them(mean_head, name):
+def test_parts_lie_at_their_atlas_positions(mean_head, name):
     place, tissue = PLACES[name]
     near = torch.tensor(place)[:, None, None, None] + torch.stack(
         torch.meshgrid(*[torch.arange(-3.0, 3.5, 1.0)] * 3, indexing="ij")
@@ -67,7 +67,7 @@ def test_parts_lie_where_the_atlas_has_them(mean_head, name):
     assert (shares_at(mean_head, near)[INDEX[tissue]] > 0.5).any(), name
 
 
-def test_paired_parts_are_on_both_sides(mean_head):
+def test_paired_parts_exist_on_both_sides(mean_head):
     for name in ("globe", "maxillary sinus", "ramus", "parotid", "masseter"):
         (x, y, z), tissue = PLACES[name]
         for side in (-x, x):
@@ -109,7 +109,7 @@ def test_the_cord_runs_from_the_medulla_downwards(seed):
     assert len(bottom) == 1 and bottom & top
 
 
-def test_bone_and_disc_of_the_spine_have_their_ct_numbers(mean_head):
+def test_vertebrae_and_discs_have_their_ct_numbers(mean_head):
     axes = [torch.arange(-6.0, 7.0), torch.arange(-30.0, -19.0), torch.arange(-156.0, -118.0)]
     shares = shares_at(mean_head, torch.stack(torch.meshgrid(*axes, indexing="ij")))
     hu = torch.tensordot(table("hu"), shares, 1)
@@ -120,7 +120,7 @@ def test_bone_and_disc_of_the_spine_have_their_ct_numbers(mean_head):
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_a_point_is_the_same_in_any_block(seed):
+def test_tissue_at_a_point_does_not_depend_on_its_block(seed):
     head = make_head(torch.Generator().manual_seed(seed))
     random = torch.Generator().manual_seed(0)
     for _ in range(12):
@@ -131,7 +131,7 @@ def test_a_point_is_the_same_in_any_block(seed):
         assert (whole - pieces).abs().max() < 0.05
 
 
-def test_tissues_of_the_head_are_all_painted(mean_head):
+def test_every_tissue_of_the_head_occurs(mean_head):
     axes = [torch.arange(-90.0, 90, 3), torch.arange(-118.0, 118, 3), torch.arange(-155.0, 95, 3)]
     shares = shares_at(mean_head, torch.stack(torch.meshgrid(*axes, indexing="ij")))
     found = {NAMES[k] for k in range(len(NAMES)) if shares[k].max() > 0.3}

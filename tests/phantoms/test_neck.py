@@ -1,4 +1,4 @@
-"""The neck: named parts at their places, passages without a break, bone and disc on CT, sizes as measured in adults."""
+"""The neck: parts at their atlas positions, open airway, bone and disc on CT, sizes of adults."""
 
 import math
 
@@ -78,7 +78,7 @@ def shares_in_template(patient, points):
 
 
 @pytest.mark.parametrize("name", PLACES)
-def test_parts_lie_where_the_atlas_has_them(mean_head, name):
+def test_parts_lie_at_their_atlas_positions(mean_head, name):
     (x, y, z), tissue = PLACES[name]
     for side in {x, -x}:
         around = box((-1, 2), (-1, 2), (-1, 2)) + torch.tensor([side, y, z])[:, None, None, None]
@@ -94,7 +94,7 @@ def nervous_area(patient):
     return ((shares[INDEX["white matter"]] + shares[INDEX["grey matter"]]) * near).sum((0, 1)).flip(0)
 
 
-def test_the_medulla_passes_into_the_cord_without_a_step(mean_head):
+def test_medulla_continues_smoothly_into_the_cord(mean_head):
     area = nervous_area(mean_head)
     assert area[60:].min() > 60 and area[60:].max() < 125  # cord: 13 by 8 mm in life
     assert (area[1:] / area[:-1] - 1).abs().max() < 0.08
@@ -133,7 +133,7 @@ def test_bodies_are_bone_and_discs_are_not(lean):
         assert hu[between & ((height - disc + LEVEL / 2).abs() < 5)].mean() > 250
 
 
-def test_the_neck_leans_and_the_skull_does_not():
+def test_lean_moves_the_neck_but_not_the_skull():
     z = torch.tensor([-60.0, -140.0])
     points = torch.stack([torch.zeros(2), torch.zeros(2), z])
     skull, neck = axis(mean_patient(lean=20.0).head(points)) - axis(mean_patient().head(points))
@@ -141,7 +141,7 @@ def test_the_neck_leans_and_the_skull_does_not():
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_girth_is_an_adults(seed):
+def test_neck_girth_is_that_of_adults(seed):
     patient = make_head(torch.Generator().manual_seed(seed))
     points = box((-90, 90), (-120, 75), (-132, -130), 1.0)  # below chin and jaw
     inside = 1 - shares_at(patient, points)[INDEX["background"]]
@@ -149,13 +149,13 @@ def test_girth_is_an_adults(seed):
     assert 290 < girth < 480  # mm
 
 
-def test_muscles_lie_in_layers_with_fat_between(mean_head):
+def test_neck_muscles_lie_in_layers_separated_by_fat(mean_head):
     line = box((14, 15), (-92, -60), (-120, -119), 0.5)
     muscle = shares_at(mean_head, line)[INDEX["muscle"]][0, :, 0] > 0.6
     assert (muscle[1:] & ~muscle[:-1]).sum() >= 2
 
 
-def test_shares_add_up_and_any_block_gives_the_same():
+def test_shares_sum_to_one_and_do_not_depend_on_blocks():
     patient = make_head(torch.Generator().manual_seed(1))
     random = torch.Generator().manual_seed(0)
     for _ in range(10):

@@ -1,4 +1,4 @@
-"""Nodules: reproducible, plausible in HU and form, apart by class as documented, and true to their parameters."""
+"""Nodules: reproducible, with plausible HU and shapes, classes as documented, and true to their parameters."""
 
 import os
 import subprocess
@@ -62,14 +62,14 @@ def eroded(mask, pixels=3):
 
 @settings(max_examples=8)
 @given(seed=st.integers(0, LAST), start=st.integers(0, LAST - 3), kind=st.sampled_from([None, *KINDS]))
-def test_a_patch_depends_on_its_seed_and_place_only(seed, start, kind):
+def test_a_patch_depends_only_on_its_seed_and_index(seed, start, kind):
     several, one = make_nodules(seed, 3, kind, start), make_nodules(seed, 1, kind, start + 2)
     for name in NAMES:
         assert getattr(several, name)[2:].tobytes() == getattr(one, name).tobytes(), name
     assert (several.images[0] != several.images[1]).mean() > 0.8
 
 
-def test_asked_for_by_kind_a_patch_is_what_the_coin_gave():
+def test_a_patch_of_a_kind_equals_the_randomly_drawn_one():
     tossed = make_nodules(3, 16)
     assert set(tossed.labels) == {0, 1}
     for label, kind in enumerate(KINDS):
@@ -80,7 +80,7 @@ def test_asked_for_by_kind_a_patch_is_what_the_coin_gave():
             assert np.array_equal(getattr(wanted, name)[where], getattr(tossed, name)[where]), name
 
 
-def test_seeds_and_places_of_large_numbers_stay_apart():
+def test_large_seeds_and_indices_give_different_patches():
     images = [make_nodules(seed, 1, start=start).images[0] for seed, start in ((0, 5), (5, 0), (LAST, 5), (5, LAST))]
     assert len({image.tobytes() for image in images}) == 4
 
@@ -123,7 +123,7 @@ def test_arrays_are_as_documented(nodules):
         assert len(np.unique(values)) > (2 if name == "solidity" else 10), name
 
 
-def test_lung_is_as_dark_as_lung_and_different_every_time(nodules):
+def test_lung_has_realistic_hu_and_varies(nodules):
     free = np.flatnonzero(~nodules.pleural)
     around = [nodules.images[i][~ndimage.binary_dilation(nodules.masks[i], iterations=6)] for i in free]
     medians = np.array([np.median(a) for a in around])
@@ -167,7 +167,7 @@ def test_part_solid_nodules_have_a_core_and_a_halo(malignant):
     assert -720 < np.median([np.quantile(x, 0.25) for x in inside]) < -350
 
 
-def test_classes_are_apart_and_overlap(benign, malignant):
+def test_classes_differ_and_overlap(benign, malignant):
     for name, least in (("diameter_mm", 4), ("spiculation", 0.2), ("lobulation", 0.2)):
         b, m = getattr(benign, name), getattr(malignant, name)
         assert m.mean() - b.mean() > least, name
@@ -243,7 +243,7 @@ def test_noise_has_the_kernels_strength_and_spectrum(kernel):
     assert expected[0, 1] > (0.4 if kernel.width > 1.4 else 0.02)  # never white
 
 
-def test_noise_is_as_large_as_documented_in_every_patch():
+def test_noise_has_its_documented_strength_in_every_patch():
     kernels = [draw_kernel(np.random.default_rng(k)) for k in range(200)]
     assert all(8 <= k.noise <= 40 and 0.8 <= k.width <= 1.45 and 0 <= k.edge < 0.5 for k in kernels)
     assert np.corrcoef([k.width for k in kernels], [k.noise for k in kernels])[0, 1] < -0.3  # sharp kernels are noisy
@@ -338,7 +338,7 @@ def test_smooth_fields_are_standard_and_smooth_at_their_scale():
         ({"kind": "odd"}, 'Nodules of kind "odd" are not known; choose from benign, malignant, or leave it out.'),
     ],
 )
-def test_wrong_wishes_get_one_sentence(wrong, sentence):
+def test_wrong_arguments_give_one_sentence(wrong, sentence):
     with pytest.raises(InputError) as caught:
         make_nodules(**{"seed": 0, "count": 1} | wrong)
     assert str(caught.value) == sentence

@@ -26,7 +26,7 @@ def test_a_seed_alone_has_no_title_file_name_command_or_notice():
     assert PhantomOptions().command() == [] and PhantomOptions().notices(("t1", "ct")) == ()
 
 
-def test_chosen_options_are_told_in_title_file_name_command_and_notices():
+def test_chosen_options_appear_in_title_file_name_command_and_notices():
     options = PhantomOptions(lesion="bleed", fillings=True, misalign=2.5, fat=4.0, scanner="noisy")
     title, stem = options.words()
     assert title == ": bleed, dental fillings, misaligned by 2.5 mm, scalp fat 4 mm, noisy scanner"
@@ -38,7 +38,7 @@ def test_chosen_options_are_told_in_title_file_name_command_and_notices():
     assert options.notices(("t1", "fa")) == (lesion,), "neither T1 nor FA moves"
 
 
-def test_every_option_has_words_of_its_own():
+def test_every_option_has_its_own_words():
     values = {"lesion": "plaques", "lesion_at": "1,2,3,4", "scanner": "clinical", "field": 1.5}
     said = set()
     for each in OPTIONS:
@@ -75,7 +75,7 @@ def test_options_and_their_keywords_make_the_same_patient():
         ({"shoe": 43}, "Setting shoe is not known; choose from lesion"),
     ],
 )
-def test_a_refused_option_ends_in_its_own_sentence(wrong, sentence):
+def test_a_refused_option_names_its_value_and_limits(wrong, sentence):
     with pytest.raises(InputError) as raised:
         make_patient(1, ("labels",), 8.0, **wrong)
     assert sentence in str(raised.value)

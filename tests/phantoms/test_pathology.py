@@ -20,7 +20,7 @@ def labels(seed=3, **wishes):
 
 @pytest.mark.parametrize(("kind", "tissue"), [("tumour", "tumour"), ("plaques", "plaque"), ("bleed", "blood")])
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_a_lesion_is_there_when_asked_for_and_only_then(kind, tissue, seed):
+def test_lesions_appear_only_on_request(kind, tissue, seed):
     with_, without = labels(seed, lesion=kind), labels(seed)
     assert (with_.array == INDEX[tissue]).any() or kind == "plaques"  # small plaques may not fill a 4 mm voxel
     assert not np.isin(without.array, [INDEX[t] for t in ("tumour", "necrosis", "oedema", "plaque", "blood")]).any()
@@ -45,7 +45,7 @@ def test_a_lesion_on_the_right_lies_at_positive_x_in_every_modality(side):
         assert (right > 2 * left) if side > 0 else (left > 2 * right), m
 
 
-def test_lesions_look_as_they_do_on_each_modality():
+def test_lesions_have_their_typical_contrast_in_each_modality():
     spot = (Spot(30.0, -5.0, 24.0, 15.0),)
     for kind, tissue, bright, dark in (
         ("tumour", "oedema", ("t2", "flair"), ("t1", "ct")),
@@ -62,7 +62,7 @@ def test_lesions_look_as_they_do_on_each_modality():
             assert patient[m].array[lesion].mean() < 0.97 * patient[m].array[white].mean(), (kind, m)
 
 
-def test_a_mass_pushes_and_tears_nothing():
+def test_a_mass_displaces_tissue_without_tearing():
     lesion = Lesion("tumour", (Spot(30.0, 0.0, 20.0, 12.0),))
     x = torch.linspace(42.1, 120, 400)
     line = torch.stack([x, torch.zeros_like(x), torch.full_like(x, 20.0)])
@@ -73,12 +73,12 @@ def test_a_mass_pushes_and_tears_nothing():
 
 
 @pytest.mark.parametrize("kind", LESIONS)
-def test_lesions_fall_on_both_sides(kind):
+def test_lesions_occur_on_both_sides(kind):
     sides = {np.sign(draw_lesion(kind, torch.Generator().manual_seed(s)).spots[0].x) for s in range(20)}
     assert sides == {-1, 1}
 
 
-def test_a_bone_flap_cuts_the_vault_and_leaves_the_brain():
+def test_craniotomy_cuts_the_vault_but_not_the_brain():
     cut, whole = (make_patient(6, ("ct", "labels"), 2.0, craniotomy=c) for c in (True, False))
     bone, brain = INDEX["cortical bone"], INDEX["grey matter"]
     lost = (whole["labels"].array == bone) & (cut["labels"].array == INDEX["fibrous tissue"])
@@ -87,7 +87,7 @@ def test_a_bone_flap_cuts_the_vault_and_leaves_the_brain():
     assert cut["ct"].array[lost].mean() < whole["ct"].array[lost].mean() - 300
 
 
-def test_fillings_streak_on_ct_only_near_the_teeth():
+def test_fillings_cause_ct_streaks_only_near_the_teeth():
     wanted = ("t1", "ct", "labels")
     filled, sound = (make_patient(7, wanted, 2.0, fillings=f) for f in (True, False))
     metal = (filled["labels"].array == INDEX["metal"]).any(axis=(0, 1))
@@ -108,7 +108,7 @@ def test_misalignment_moves_the_throat_more_than_the_skull():
     assert change[:, :, low].sum() / edge[:, :, low].sum() > 1.2 * change[:, :, high].sum() / edge[:, :, high].sum()
 
 
-def test_defacing_takes_the_face_and_leaves_the_brain():
+def test_defacing_removes_the_face_but_no_brain():
     whole, cut = (make_patient(9, ("t1", "ct", "labels"), 2.0, defaced=d) for d in (False, True))
     gone = (cut["labels"].array == 0) & (whole["labels"].array != 0)
     front = np.argwhere(gone)[:, 1].mean() * 2 - 128
@@ -118,7 +118,7 @@ def test_defacing_takes_the_face_and_leaves_the_brain():
     assert cut["ct"].array[gone].mean() < -900 and cut["t1"].array[gone].mean() < 60
 
 
-def test_wishes_change_what_they_name_and_keep_the_head():
+def test_an_option_changes_only_what_it_names():
     small, large = (labels(10, ventricles=v) for v in (0.7, 2.0))
     x, y, z = (slice(a, b) for a, b in ((18, 30), (22, 38), (36, 43)))  # around the lateral ventricles
     assert (large.array[x, y, z] == INDEX["fluid"]).sum() > 1.3 * (small.array[x, y, z] == INDEX["fluid"]).sum()
@@ -128,7 +128,7 @@ def test_wishes_change_what_they_name_and_keep_the_head():
     assert fat[1] > 1.2 * fat[0]
 
 
-def test_scanners_and_fields_change_images_and_not_anatomy():
+def test_scanner_and_field_change_images_but_not_anatomy():
     usual = make_patient(11, ("t1", "labels"), MM)
     for wish in ({"scanner": "noisy"}, {"scanner": "clinical"}, {"scanner": "fat-suppressed"}, {"field": 1.5}):
         other = make_patient(11, ("t1", "labels"), MM, **wish)
@@ -153,6 +153,6 @@ def test_scanners_and_fields_change_images_and_not_anatomy():
         {"shoe": 43},
     ],
 )
-def test_impossible_wishes_end_in_a_sentence(wish):
+def test_impossible_options_give_one_sentence(wish):
     with pytest.raises(InputError, match=r"^[A-Z].*\.$"):
         make_patient(1, ("labels",), 8.0, **wish)

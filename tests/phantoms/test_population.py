@@ -1,4 +1,4 @@
-"""A hundred patients against published adult ranges, and none with a hole in the skull."""
+"""A hundred patients compared with published adult ranges; every skull is closed."""
 
 from dataclasses import replace
 
@@ -70,18 +70,18 @@ def people():
         ("occipital", (6.3, 9.0), (2.5, 14.0)),
     ],
 )
-def test_volumes_and_thickness_are_those_of_adults(people, key, mean, extremes):
+def test_volumes_and_thicknesses_match_adults(people, key, mean, extremes):
     assert mean[0] <= people[key].mean() <= mean[1]
     assert people[key].min() >= extremes[0] and people[key].max() <= extremes[1]
 
 
-def test_the_intracranial_space_varies_as_adults_do(people):
+def test_intracranial_volume_varies_as_in_adults(people):
     space = people["grey"] + people["white"] + people["fluid"]
     assert 1.35 <= space.mean() <= 1.6
     assert 0.09 <= space.std() <= 0.18
 
 
-def test_no_skull_has_a_hole_and_no_head_fills_the_view(people):
+def test_every_skull_is_closed_and_every_head_fits_the_field_of_view(people):
     assert people["closed"].min() >= 0.995
     assert people["outside"].max() < -950
 
@@ -113,7 +113,7 @@ def test_fa_of_grey_matter_fluid_and_callosum(diffusion):
         assert 0.7 <= fa[where].mean() <= 0.85, part
 
 
-def test_fa_shows_tracts_and_not_white_matter_alone(diffusion):
+def test_fa_shows_tracts_beyond_white_matter(diffusion):
     points, fa, _ = diffusion
     mean = fa.mean(0)
     grey, white = load_template("cpu").grey_white(points)

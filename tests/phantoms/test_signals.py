@@ -1,4 +1,4 @@
-"""Known answers of the signal equations, of the table of tissues, and of the scanners."""
+"""Signal equations, tissue properties and scanners against known values."""
 
 import math
 from dataclasses import replace
@@ -152,7 +152,7 @@ def test_ct_numbers_lie_in_their_published_range(name):
     assert low <= TISSUES[name].hu <= high
 
 
-def test_every_tissue_can_be_seen_by_every_equation():
+def test_every_tissue_has_a_finite_signal_in_every_equation():
     assert NAMES[0] == "background"
     for column in ("t1_15", "t1_3", "t2_15", "t2_3"):
         assert (table(column) > 0).all()
@@ -188,7 +188,7 @@ def test_contrast_orders_of_the_brain(field):
 
 @pytest.mark.parametrize("field", [1.5, 3])
 @pytest.mark.parametrize("modality", ["t1", "t2", "pd", "flair"])
-def test_air_compact_bone_and_teeth_are_dark_and_no_signal_is_negative(modality, field):
+def test_air_bone_and_teeth_are_dark_and_no_magnitude_is_negative(modality, field):
     s = signals(modality, field)
     assert min(s.values()) >= 0 and all(map(math.isfinite, s.values()))
     for name in ("background", "air", "metal", "cortical bone", "petrous bone", "tooth", "enamel"):
@@ -197,25 +197,25 @@ def test_air_compact_bone_and_teeth_are_dark_and_no_signal_is_negative(modality,
 
 
 @pytest.mark.parametrize("field", [1.5, 3])
-def test_fat_is_brightest_on_t1_unless_it_is_suppressed(field):
+def test_fat_is_brightest_on_t1_unless_suppressed(field):
     seen, suppressed = signals("t1", field), signals("t1", field, fat_suppressed=True)
     assert max(seen, key=seen.get) == "fat" and suppressed["fat"] < 0.15
     assert suppressed["vertebral marrow"] < seen["vertebral marrow"]
     assert all(suppressed[n] == pytest.approx(seen[n]) for n in ("fluid", "grey matter", "white matter", "muscle"))
 
 
-def test_signals_are_float32_on_the_device_asked_for():
+def test_signals_are_float32_on_the_requested_device():
     s = mr_signals("t2", 1.5, "cpu")
     assert s.dtype == torch.float32 and s.shape == (len(NAMES),) and s.device.type == "cpu"
 
 
 @pytest.mark.parametrize("field", [0, 7, -3.0, float("nan"), None])
-def test_another_field_is_refused_in_a_sentence(field):
+def test_refuses_another_field_strength(field):
     with pytest.raises(InputError, match=r"choose 1\.5 or 3\."):
         mr_signals("t1", field)
 
 
-def test_another_modality_is_refused_in_a_sentence():
+def test_refuses_another_modality():
     assert {m for protocol in SEQUENCES.values() for m in protocol} == {"t1", "t2", "pd", "flair"}
     with pytest.raises(InputError, match="choose from t1, t2, pd, flair"):
         mr_signals("ct", 3)
@@ -248,7 +248,7 @@ def test_same_seed_same_bytes(name):
 
 
 @pytest.mark.slow
-def test_inputs_are_left_as_they_were():
+def test_inputs_are_not_modified():
     for name in SCANNERS:
         volume, metal = ball(), ball(inside=0.5)
         for acquire in (acquire_mr, acquire_ct, acquire_fa):
@@ -286,7 +286,7 @@ def test_thick_slices_average_over_their_thickness_and_keep_the_mean(spacing):
     assert np.abs(np.diff(thick, n=2)).mean() < 0.3 * np.abs(np.diff(volume, n=2)).mean()
 
 
-def test_slices_that_do_not_divide_the_volume_or_exceed_it_are_still_means():
+def test_thick_slices_that_do_not_divide_the_volume_are_still_means():
     volume = rng(1).random((4, 5, 11), dtype=np.float32)
     scanner = replace(IDEAL, point_spread=0.01, slice_thickness=4.0)
     thick = acquire_mr(volume, 1.0, scanner, rng()) / WHITE
@@ -295,7 +295,7 @@ def test_slices_that_do_not_divide_the_volume_or_exceed_it_are_still_means():
     np.testing.assert_allclose(whole, np.broadcast_to(volume.mean(2, keepdims=True), whole.shape), rtol=1e-4)
 
 
-def test_the_point_spread_has_its_width_in_millimetres():
+def test_point_spread_has_its_width_in_mm():
     for spacing in (0.5, 1.0):
         point = np.zeros((31, 31, 31), np.float32)
         point[15, 15, 15] = 1
@@ -305,7 +305,7 @@ def test_the_point_spread_has_its_width_in_millimetres():
         assert line[15 + round(1 / spacing)] == pytest.approx(0.5, rel=1e-4)  # half the maximum at half the width
 
 
-def test_bias_is_one_in_the_middle_smooth_and_random():
+def test_bias_field_is_smooth_random_and_one_at_the_centre():
     ones = np.ones((41, 41, 41), np.float32)
     a, b = (acquire_mr(ones, 1.0, replace(IDEAL, bias=0.2), rng(k)) / WHITE for k in (1, 2))
     assert a[20, 20, 20] == pytest.approx(1, rel=1e-3) and not np.allclose(a, b)
@@ -318,7 +318,7 @@ def test_gamma_is_the_exponent_of_the_magnitude():
 
 
 @pytest.mark.parametrize("spacing", [0.7, 1.0, 3.0])
-def test_ct_noise_has_its_deviation_and_values_are_whole_hu(spacing):
+def test_ct_has_its_noise_level_and_integer_hu(spacing):
     image = acquire_ct(np.full((60, 60, 60), 40, np.float32), spacing, replace(IDEAL, ct_noise=9.0), rng())
     middle = image[8:-8, 8:-8, 8:-8]  # reflection at the faces repeats noise
     assert middle.mean() == pytest.approx(40, abs=0.2) and middle.std() == pytest.approx(9, rel=0.03)
@@ -339,7 +339,7 @@ def skull_with_crowns():
     return hu * (1 - metal) + 3071 * metal, metal
 
 
-def test_metal_streaks_its_own_slices_and_leaves_the_others_equal():
+def test_metal_causes_streaks_only_in_its_own_slices():
     hu, metal = skull_with_crowns()
     clean, streaked = acquire_ct(hu, 1.0, IDEAL, rng()), acquire_ct(hu, 1.0, IDEAL, rng(), metal)
     assert (clean[:, :, [0, 1, 4, 5]] == streaked[:, :, [0, 1, 4, 5]]).all()
@@ -365,7 +365,7 @@ def test_metal_seen_at_one_energy_is_restored_at_its_own_attenuation(monkeypatch
     assert abs(added[outside].mean()) < 10 and np.abs(added[outside]).max() < 150
 
 
-def test_fa_is_kept_in_tissue_with_a_noise_floor_and_never_leaves_0_to_1():
+def test_fa_has_a_noise_floor_and_stays_in_0_to_1():
     scanner = SCANNERS["research"]
     fa = acquire_fa(np.full((50, 50, 50), 0.4, np.float32), 1.0, scanner, rng())
     assert fa.mean() == pytest.approx(0.4, abs=0.005) and 0.02 < fa.std() < 0.04
@@ -375,7 +375,7 @@ def test_fa_is_kept_in_tissue_with_a_noise_floor_and_never_leaves_0_to_1():
     assert whole.max() <= 1 and not whole[ball() == 0].any()
 
 
-def test_pet_keeps_uptake_and_its_noise_grows_with_the_root_of_it():
+def test_pet_noise_grows_with_the_square_root_of_uptake():
     low, high = (acquire_pet(np.full((50, 50, 50), u, np.float32), 1.0, rng()) for u in (0.25, 1.0))
     assert low.mean() == pytest.approx(0.25, rel=0.01) and high.mean() == pytest.approx(1, rel=0.01)
     assert high.std() == pytest.approx(2 * low.std(), rel=0.01)

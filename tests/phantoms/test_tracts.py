@@ -62,7 +62,7 @@ def brain(field):
 
 
 @given(arrays(float, (3, 3), elements=st.floats(-3, 3, width=32)))
-def test_fa_is_that_of_the_eigenvalues(root):
+def test_fa_equals_the_eigenvalue_formula(root):
     matrix = root @ root.T + 1e-3 * np.eye(3)  # a diffusion tensor is positive definite
     values = np.linalg.eigvalsh(matrix)
     expected = np.sqrt(1.5 * ((values - values.mean()) ** 2).sum() / (values**2).sum())
@@ -181,7 +181,7 @@ def test_tract_means_lie_in_the_adult_range(field, brain, name, low, high):
     assert low <= tract_means(fa, points, field)[name] <= high
 
 
-def test_every_tract_is_met_and_the_callosum_is_the_brightest(field, brain):
+def test_every_tract_is_found_and_the_callosum_has_the_highest_fa(field, brain):
     points, _, fa = brain
     means = tract_means(fa, points, field)
     assert list(means) == list(TRACTS)
@@ -199,7 +199,7 @@ def test_grey_fluid_and_subcortical_white(field, brain):
     assert not fa[shares.sum(0) == 0].any()
 
 
-def test_what_the_map_calls_grey_in_the_brainstem_has_its_tracts_and_grey_elsewhere_has_none(field):
+def test_brainstem_called_grey_by_the_template_has_tracts(field):
     stem, thalamus = torch.tensor([[6.0], [-24.0], [-28.0]]), torch.tensor([[14.0], [-18.0], [8.0]])
     half = mixture(grey_matter=0.5, white_matter=0.5)
     assert in_brainstem(stem) == 1 and in_brainstem(thalamus) == 0
@@ -218,7 +218,7 @@ def test_fa_is_not_white_matter_probability(brain):
     assert 0.5 < float(np.corrcoef(fa[inside], maps[1][inside])[0, 1]) < 0.8
 
 
-def test_partial_volume_lowers_fa_and_other_tissues_show_their_own(field):
+def test_partial_volume_lowers_fa(field):
     splenium = torch.tensor([[0.0], [-37.5], [14.0]])
     falling = [float(voxel_fa(mixture(white_matter=w, fluid=1 - w), splenium, field)) for w in (1, 0.7, 0.4, 0.1, 0)]
     assert falling == sorted(falling, reverse=True) and falling[0] > 0.8 and falling[-1] < 0.1
@@ -229,7 +229,7 @@ def test_partial_volume_lowers_fa_and_other_tissues_show_their_own(field):
     assert float(voxel_fa(mixture(air=1.0), splenium, field)) == 0
 
 
-def test_centrum_semiovale_is_dark_between_callosum_and_corona(field):
+def test_fa_is_low_in_the_centrum_semiovale(field):
     """Where callosal, projection and association fibres cross, FA falls below what any of them has alone."""
     y = torch.full((41,), -8.0)
     line = torch.stack([torch.arange(0, 41.0), y, 26 + 0.25 * torch.arange(0, 41.0)])

@@ -37,7 +37,7 @@ def test_same_seed_same_bytes_and_another_seed_another_patient():
         assert np.isfinite(a[name].array).all()
 
 
-def test_volumes_lie_on_one_ras_grid_of_the_stated_size():
+def test_volumes_share_one_ras_grid_of_the_documented_size():
     patient = make_patient(1, ("t1", "ct", "labels"), spacing=3.0)
     assert {v.shape for v in patient.values()} == {(64, 80, 80)}
     for volume in patient.values():
@@ -48,7 +48,7 @@ def test_volumes_lie_on_one_ras_grid_of_the_stated_size():
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_the_vault_is_closed_and_brain_and_air_have_their_ct_numbers(seed):
+def test_vault_is_closed_and_brain_and_air_have_their_ct_numbers(seed):
     with torch.inference_mode():
         shares = head(seed).shares(rays())
     hu = torch.tensordot(table("hu"), shares, 1)
@@ -58,7 +58,7 @@ def test_the_vault_is_closed_and_brain_and_air_have_their_ct_numbers(seed):
     assert 20 <= hu[brain].mean() <= 45
 
 
-def test_t1_order_white_grey_fluid():
+def test_t1_intensities_rank_white_grey_fluid():
     patient = make_patient(5, ("t1", "labels"), spacing=2.0)
     t1, labels = patient["t1"].array, patient["labels"].array
     white, grey, fluid = (t1[labels == INDEX[n]].mean() for n in ("white matter", "grey matter", "fluid"))
@@ -67,7 +67,7 @@ def test_t1_order_white_grey_fluid():
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 2**31), st.integers(0, 2**31))
-def test_tissue_shares_are_shares(seed, where):
+def test_tissue_shares_sum_to_one(seed, where):
     points = torch.rand((3, 400), generator=torch.Generator().manual_seed(where)) * 300 - 160
     with torch.inference_mode():
         shares = head(seed).shares(points)
@@ -76,14 +76,14 @@ def test_tissue_shares_are_shares(seed, where):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_warp_folds_nowhere(seed):
+def test_warp_never_folds(seed):
     field = diffeomorphism(torch.Generator().manual_seed(seed), {40.0: 4.0, 18.0: 1.4, 9.0: 0.7})
     gradient = torch.stack(torch.gradient(field, spacing=BOX_SPACING, dim=(1, 2, 3)), 1)
     jacobian = torch.eye(3).reshape(3, 3, 1, 1, 1) + gradient
     assert torch.linalg.det(jacobian.permute(2, 3, 4, 0, 1)).min() > 0
 
 
-def test_smooth_noise_has_the_variance_asked_for():
+def test_smooth_noise_has_the_requested_variance():
     field = smooth_noise(torch.Generator().manual_seed(0), 6, (32, 32, 32), {2.0: 3.0, 1.0: 4.0})
     assert abs(field.std().item() - 5.0) < 0.4
     noise = Noise(torch.Generator().manual_seed(0), "cpu")
@@ -109,7 +109,7 @@ def test_training_pairs_are_seeded_and_in_range():
         assert ct.min() >= -1000.1 and ct.max() < 3100
 
 
-def test_what_lies_outside_the_field_of_view_is_air_in_both_modalities():
+def test_points_outside_the_field_of_view_are_air_in_both_modalities():
     draw = Draw(torch.Generator().manual_seed(2))
     patient = make_head(draw.generator)
     with torch.inference_mode():
@@ -142,6 +142,6 @@ def test_random_contrasts_stay_t1_weighted():
         {"seed": 1, "modalities": ()},
     ],
 )
-def test_bad_requests_end_in_a_sentence(request_):
+def test_bad_requests_give_one_sentence(request_):
     with pytest.raises(InputError, match=r"^[A-Z].*\.$"):
         make_patient(**request_)

@@ -40,14 +40,14 @@ def test_untouched_controls_ask_for_nothing(inputs):
     assert options_of(7, **values) == options_of(7) == PhantomOptions()
 
 
-def test_a_slider_that_was_not_moved_leaves_the_patient_as_the_seed_has_it():
+def test_a_slider_counts_only_when_it_was_moved():
     own = seed_values(9000)
     sliders = {name: own[name] for name in DRAWN}
     assert options_of(9000, own, **sliders) == PhantomOptions()
     assert options_of(9000, own, **{**sliders, "skull": 10.000000001}) == PhantomOptions(skull=10.0)
 
 
-def test_sliders_that_were_set_for_another_seed_or_never_ask_for_nothing():
+def test_sliders_of_another_seed_are_ignored():
     elsewhere = dict.fromkeys(DRAWN, 1.7)
     assert options_of(9001, seed_values(9000), **elsewhere) == PhantomOptions()
     assert options_of(9001, None, **elsewhere) == PhantomOptions()
@@ -93,7 +93,7 @@ def test_a_link_shows_its_options_and_opens_the_sections_they_are_in():
     assert (values["lesion"], values["field"]) == ("none", 1.5) and scanner and not patient
 
 
-def test_a_link_asks_for_the_options_that_it_was_made_from():
+def test_a_link_restores_its_options():
     last = {each.name: list(each.choices)[-1] if each.choices else each.high or True for each in ON_PAGE.values()}
     options = PhantomOptions(**{**last, "field": 1.5})
     assert {*options.texts()} == {*ON_PAGE} and linked_options(options.texts()) == options
@@ -114,5 +114,5 @@ def test_a_link_asks_for_the_options_that_it_was_made_from():
         {"ventricles": "-1"},
     ],
 )
-def test_what_makes_no_sense_in_a_link_is_as_the_seed_has_it(query):
+def test_invalid_values_in_a_link_are_ignored(query):
     assert linked_options(query) == PhantomOptions()
