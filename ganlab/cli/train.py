@@ -57,8 +57,7 @@ def train(
     from ganlab.generation.presets import PRESETS as GENERATORS
     from ganlab.processes import rank
     from ganlab.settings import parse_settings
-    from ganlab.translation.presets import PRESETS as TRANSLATORS
-    from ganlab.translation.presets import get_preset
+    from ganlab.translation import presets as translators
     from ganlab.translation.tasks import get_task
 
     out, silent, unit = out or Path("runs") / preset, as_json or rank() > 0, ""
@@ -72,12 +71,12 @@ def train(
             raise InputError(f"{preset} makes images from noise: leave --start and --target out.")
         config, images = _generator(preset, setting, steps, seed, source, silent)
         begin, last = _begin_generator(config, images, out, resolve(device), resume, silent), config.steps
-    elif preset in TRANSLATORS:
-        chosen = get_preset(preset, parse_settings(setting), steps=steps, seed=seed, start=start)
+    elif preset in translators.PRESETS:
+        chosen = translators.get_preset(preset, parse_settings(setting), steps=steps, seed=seed, start=start)
         unit, last = get_task(chosen.task).unit, chosen.steps
         begin = _begin_translator(chosen, out, resolve(device), resume, workers, source, target, silent)
     else:
-        known = f"{', '.join(GENERATORS)} (images from noise) or {', '.join(TRANSLATORS)} (translation)"
+        known = f"{', '.join(GENERATORS)} (images from noise) or {', '.join(translators.PRESETS)} (translation)"
         raise InputError(f'Preset "{preset}" is not known; choose from {known}.')
     _run(begin, out, last, minutes, unit, board, as_json)
 
