@@ -31,9 +31,9 @@ MARGIN = 0.1
 LEAST = 5  # readings needed for a share: of a third, of a confidence level, of repeats
 SENTENCES = {
     DISTINGUISHABLE: "Readers can tell the images apart: the 95 % interval of their mean area excludes 0.5.",
-    EQUIVALENT: "Equivalent within the prespecified margin: the 90 % interval lies inside it.",
+    EQUIVALENT: "The 90 % interval of the mean area lies inside the prespecified margin.",
     INCONCLUSIVE: (
-        "Inconclusive: the data show neither that readers can tell the images apart nor that they cannot. More readers "
+        "The data show neither that readers can tell the images apart nor that they cannot. More readers "
         "or more images would narrow the interval."
     ),
 }
