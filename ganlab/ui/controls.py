@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gradio as gr
 
-from ganlab.settings import setting
+from ganlab.errors import InputError
+from ganlab.settings import Setting, setting
 
 FEW = 3  # choices that are shown side by side
 
@@ -27,3 +28,11 @@ def control(cls: type, name: str, **more) -> gr.components.Component:
     if declared.step:
         return gr.Slider(**{"minimum": declared.low, "maximum": declared.high, "step": declared.step, **shared})
     return gr.Number(**shared) if declared.kind in (int, float) else gr.Textbox(**shared)
+
+
+def as_declared(declared: Setting, value):
+    """A control's value as its setting wants it: browsers make no difference between 5 and 5.0. Raises InputError for
+    an empty control."""
+    if value is None:
+        raise InputError(f"{declared.title} is empty; give {declared.wanted}.")
+    return int(value) if declared.kind is int and isinstance(value, float) and value.is_integer() else value

@@ -138,13 +138,13 @@ def test_training_learns_stops_and_is_changed(new_page, address):
     page.locator("#training-norm").wait_for(state="hidden")  # these networks do not hear of it
     page.locator("#training").get_by_role("button", name="Step", exact=True).click()
     page.wait_for_function(f"() => {step} === '1'", timeout=READY)
-    page.locator("#training-labels").get_by_label("Both see the class").uncheck()  # other networks: a new start
+    page.locator("#training-labels").get_by_label("Both networks see the class").uncheck()  # other networks: a new start
     page.wait_for_function(f"() => {step} === '0'", timeout=READY)
     page.get_by_role("button", name="Training").locator("visible=true").click()
     rate = page.locator("#training-batch input")
     rate.fill("2")
     rate.press("Tab")
-    page.locator("#training-alert").get_by_text("batch 2 is outside 4 to 512").wait_for()
+    page.locator("#training-alert").get_by_text("Batch is 2; give a whole number from 4 to 512").wait_for()
 
 
 def test_training_learns_from_a_visitors_pictures(new_page, address, tmp_path):
@@ -171,7 +171,7 @@ def test_inversion_opens_on_something_and_finds_what_is_asked(new_page, address)
     page = new_page()
     page.goto(f"{address}/?tab=generate&room=inversion")
     page.locator("#inversion-found").get_by_text("Mean |residual|").wait_for(timeout=READY)
-    page.get_by_label("Paint a bright ball in").check()
+    page.get_by_label("Paint in a bright ball").check()
     page.locator("#inversion-go").click()
     page.locator("#inversion-found").get_by_text("in the ball").wait_for(timeout=READY)
     page.locator("#inversion-source").get_by_label("My image").check()

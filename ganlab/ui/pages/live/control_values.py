@@ -10,6 +10,7 @@ from ganlab.settings import setting
 from ganlab.toy.config import SHAPING, Config, Network
 from ganlab.toy.files import read_own
 from ganlab.toy.session import Session, load
+from ganlab.ui.controls import as_declared
 from ganlab.ui.pages.live.lessons import CHANGES, EIGHT, ONE, TWINS
 from ganlab.ui.pages.live.sessions import Live
 
@@ -55,10 +56,7 @@ def config_of(values: dict) -> Config:
 
 def setting_value(name: str, value):
     """A control's value as its setting wants it: browsers make no difference between 5 and 5.0."""
-    declared = DECLARED[name]
-    if value is None:
-        raise InputError(f"{declared.title} is empty; give {declared.wanted}.")
-    return int(value) if declared.kind is int and isinstance(value, float) and value.is_integer() else value
+    return as_declared(DECLARED[name], value)
 
 
 def configs_of(values: dict) -> tuple[Config, ...]:

@@ -12,20 +12,18 @@ from PIL import Image
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from ganlab.errors import InputError
 from ganlab.generation.loading import load_generator
 from ganlab.generation.presets import PRESETS
 from ganlab.generation.trainer import fixed_noise, train
 from ganlab.packing import unpack
 from ganlab.settings import parse_settings, with_settings
-from ganlab.ui.pages.generate import training as recipe
 from ganlab.ui.pages.generate import training_history
 from ganlab.ui.pages.generate import training_sessions as trainings
+from ganlab.ui.pages.generate.training_controls import USUAL, config_of
 from ganlab.ui.pages.generate.training_sessions import Training
 from ganlab.ui.session_store import SessionStore
 
-VALUES = recipe.usual()
-CONFIG = recipe.config_of(VALUES)
+CONFIG = config_of(USUAL)
 SMALL = replace(CONFIG, batch=8, network=replace(CONFIG.network, width=4))
 
 
@@ -136,18 +134,6 @@ def test_weights_that_are_no_numbers_are_caught_and_the_last_good_state_is_back(
     assert training.game.step == 55 and not training.trouble
 
 
-def test_rates_change_on_the_way_and_networks_from_a_new_start(training):
-    values = VALUES | {"batch": 8}
-    training.game.config = training.config = replace(CONFIG, batch=8)  # what the controls would make
-    training.advance(0.0, 2)
-    recipe.adopt(training, values | {"rate_d": 1e-3, "objective": "hinge", "augment": ["translation"]})
-    assert training.game.step == 2 and training.game.config.objective == "hinge"
-    assert training.game.optimizers["discriminator"].param_groups[0]["lr"] == 1e-3
-    recipe.adopt(training, values | {"switches": []})
-    assert training.game is None and training.fresh
-    assert training.ready() and not training.config.network.strided
-
-
 def weights(training):
     return torch.cat([v.flatten().float() for part in training.game.state().values() for v in part.values()])
 
@@ -229,118 +215,3 @@ def test_settings_that_changed_on_the_way_are_said_until_one_goes_back_before_th
     trainings.back(training, 0)
     head = trainings.frame(training)[0]
     assert head["changed"] == [] and "rate_d=0.002" in head["command"]  # the settings of now, from the start
-
-
-def test_averaging_is_turned_off_and_on_on_the_way(training):
-    values = VALUES | {"batch": 8}
-    training.game.config = training.config = replace(CONFIG, batch=8)  # what the controls would make
-    training.advance(0.0, 20)
-    training.look()
-    averaged = training.history.sheets[-1][1]
-    recipe.adopt(training, values | {"average": False})
-    own = training.history.sheets[-1][1]
-    assert training.game.step == 20 and not np.array_equal(own, averaged)
-    assert all(torch.equal(v, training.game.generator.state_dict()[k]) for k, v in training.game.weights().items())
-    training.advance(0.0, 1)
-    recipe.adopt(training, values)
-    weights = training.game.generator.state_dict()
-    assert all(torch.allclose(v, weights[k]) for k, v in training.game.weights().items())  # it begins with these
-    training.advance(0.0, 1)
-    assert not torch.equal(training.game.weights()["project.0.weight"], weights["project.0.weight"])
-
-
-@pytest.mark.parametrize(
-    ("chosen", "ignored"),
-    [
-        ({"kind": "fc"}, {"switches": [], "norm": "none", "spectral": True, "condition": "projection"}),
-        ({"labels": False}, {"condition": "projection"}),
-        ({"data": recipe.OWN}, {"condition": "projection", "labels": False}),
-    ],
-)
-def test_what_the_chosen_networks_ignore_starts_nothing_again(chosen, ignored):
-    values = VALUES | chosen
-    assert not any(recipe.heard(values)[name] for name in ignored)
-    assert recipe.config_of(values | ignored) == recipe.config_of(values)
-    heard = {"squash": False} if "kind" in chosen else {"norm": "none"}
-    assert recipe.config_of(values | heard) != recipe.config_of(values)
-
-
-def test_a_new_start_is_said(training):
-    training.game.config = training.config = CONFIG  # what the controls would make
-    recipe.adopt(training, VALUES)
-    recipe.adopt(training, VALUES | {"rate_d": 1e-3})
-    assert trainings.frame(training)[0]["notice"] == "" and training.game is not None
-    recipe.adopt(training, VALUES | {"norm": "none"})
-    assert training.game is None
-    recipe.adopt(training, VALUES | {"norm": "none"})  # pages may say it twice
-    assert trainings.frame(training)[0]["notice"].endswith("from step 0: other networks.")
-    recipe.adopt(training, VALUES | {"data": "nodules"})
-    assert training.notice.endswith("other images.")
-    trainings.pause(training)  # pressed before, and late
-    assert training.notice
-    trainings.play(training)
-    assert training.notice == ""
-
-
-def test_every_switch_of_the_recipe_can_be_played():
-    for off in recipe.SWITCHES:
-        config = recipe.config_of(VALUES | {"switches": [name for name in recipe.SWITCHES if name != off]})
-        made = Training(replace(config, batch=8, network=replace(config.network, width=4)))
-        made.images.result()
-        assert made.ready()
-        made.advance(0.0, 1)
-        assert made.game.step == 1, off
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"rate_d": None}, "Rate d is empty"),
-        ({"batch": 2}, "Batch is 2; give a whole number from 4 to 512"),
-        ({"batch": 4.5}, "Batch is 4.5; give a whole number"),
-        ({"smoothing": 0.1, "objective": "hinge"}, "no labels to smooth"),
-        ({"beta1": 1.0}, r"Momentum \(beta 1\) is 1.0; give a number from 0 to 0.999"),
-    ],
-)
-def test_controls_that_cannot_be_played_are_said(training, change, words):
-    with pytest.raises(InputError, match=words):
-        recipe.adopt(training, VALUES | change)
-    assert training.game is not None
-
-
-@pytest.fixture
-def pictures(tmp_path):
-    draw = np.random.default_rng(0)
-    for k in range(20):
-        Image.fromarray(draw.integers(0, 255, (40, 40 + k % 2), np.uint8)).save(tmp_path / f"{k}.png")
-    (tmp_path / "broken.png").write_bytes(b"no picture")
-    return [str(path) for path in sorted(tmp_path.iterdir())]
-
-
-def test_a_visitors_pictures_are_learned_from_and_what_cannot_be_read_is_said(pictures):
-    images, notices = recipe.own_images(pictures)
-    assert images.images.shape == (20, 1, 64, 64)
-    assert any("broken.png" in text for text in notices) and any("augmentation" in text for text in notices)
-    html = recipe.preview_html(images, notices)
-    assert html.startswith("<img src='data:image/png") and "20 images" in html
-    training = Training(SMALL)
-    training.own = images
-    training.start(recipe.config_of(VALUES | {"data": recipe.OWN, "batch": 8}))
-    assert training.ready()
-    training.advance(0.0, 1)
-    assert training.game.step == 1 and trainings.frame(training)[1]["images"].shape == (64, 64, 64)
-    assert training.game.config.network.classes == 0
-
-
-def test_many_of_a_visitors_pictures_are_thinned(pictures, monkeypatch):
-    monkeypatch.setattr(recipe, "MOST", 7)
-    images, notices = recipe.own_images(pictures)
-    assert len(images) == 7 and any("every 3" in text for text in notices)
-
-
-def test_too_few_pictures_are_refused_and_own_images_wait_for_files(pictures):
-    with pytest.raises(InputError, match="The upload holds 3 readable images"):
-        recipe.own_images(pictures[:3])
-    training = Training(SMALL)
-    recipe.adopt(training, VALUES | {"data": recipe.OWN})
-    assert training.config == SMALL
