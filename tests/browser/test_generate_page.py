@@ -138,7 +138,7 @@ def test_training_learns_stops_and_is_changed(new_page, address):
     page.locator("#training-norm").wait_for(state="hidden")  # these networks do not hear of it
     page.locator("#training").get_by_role("button", name="Step", exact=True).click()
     page.wait_for_function(f"() => {step} === '1'", timeout=READY)
-    page.locator("#training-labels").get_by_label("Both networks see the class").uncheck()  # other networks: a new start
+    page.locator("#training-labels").get_by_label("Both networks see the class").uncheck()  # restarts
     page.wait_for_function(f"() => {step} === '0'", timeout=READY)
     page.get_by_role("button", name="Training").locator("visible=true").click()
     rate = page.locator("#training-batch input")
