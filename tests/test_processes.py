@@ -46,7 +46,7 @@ def step_of(method: str, rank: int, count: int) -> dict[str, float]:
     return found
 
 
-def test_two_processes_take_the_steps_of_one_with_both_their_slices():
+def test_two_processes_take_the_step_of_one_with_both_batches():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -79,7 +79,7 @@ def test_two_processes_take_the_steps_of_one_with_both_their_slices():
         assert any(abs(apart[k] - alone[k]) > 1e-2 * abs(alone[k]) for k in alone if "gradients" in k)
 
 
-def test_one_process_is_a_team_of_one():
+def test_a_single_process_does_not_load_accelerate():
     assert (processes.rank(), processes.count()) == (0, 1)
     gradient = torch.ones(3)
     processes.average([gradient])

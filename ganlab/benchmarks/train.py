@@ -1,7 +1,7 @@
-"""Images per second of a training step: our methods against the papers' own, alternating in one run on the same slices.
+"""Training speed in images per second: our methods and the papers', alternating in one run on the same slices.
 
-Two questions, two ratios. Against the papers' networks in a plain loop: how much sooner is a training done here? Most
-of that is the smaller network. Against the same plain loop with our networks at our batch: what is the loop worth?
+Two ratios. Against the papers' networks in a plain loop: how much faster is a training here? Most of that is the
+smaller network. Against the same plain loop with our networks and batch: how much of it is the loop?
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ RATE, BETAS = 2e-4, (0.5, 0.999)  # of both papers
 class UNet256(nn.Module):
     """The U-Net of pix2pix (Isola et al., CVPR 2017, section 6.1.1) as `unet_256` of the authors' PyTorch code has it.
 
-    4x4 convolutions halve the image `halvings` times, to one pixel of 2^halvings, and as many transposed ones double
-    it again, each beside its skip; batch normalisation, and dropout on the widest levels but the innermost.
-    (N, channels, H, W) in and out, within -1..1.
+    4x4 convolutions halve the image `halvings` times, from 2^halvings pixels to one; as many transposed convolutions
+    double it again, each with a skip connection. Batch normalisation, and dropout on the widest levels except the
+    innermost. (N, channels, H, W) in and out, within -1..1.
     """
 
     def __init__(self, channels: int = 3, width: int = 64, halvings: int = 8):
@@ -70,7 +70,7 @@ class UNet256(nn.Module):
 
 
 class PlainPix2Pix:
-    """pix2pix as tutorials write it: eager float32, NCHW, one discriminator call for each kind of image."""
+    """pix2pix as tutorials write it: eager float32, channels first, separate discriminator calls for real and fake."""
 
     def __init__(self, generator: nn.Module, discriminator: nn.Module, rate: float = RATE, pixel: float = 100.0):
         self.g, self.d, self.pixel = generator, discriminator, pixel
@@ -78,52 +78,59 @@ class PlainPix2Pix:
         self.opt_d = torch.optim.Adam(self.d.parameters(), rate, betas=BETAS)
         self.bce, self.l1 = nn.BCEWithLogitsLoss(), nn.L1Loss()
 
-    def step(self, source: Tensor, target: Tensor, number: int) -> None:
+    def step(self, source: Tensor, target: Tensor, step: int) -> None:
+        """Learn from a batch of pairs (N, 1, H, W)."""
         fake = self.g(source)
         self.opt_g.zero_grad()
-        answer = self.d(torch.cat([source, fake], 1))
-        (self.bce(answer, torch.ones_like(answer)) + self.pixel * self.l1(fake, target)).backward()
+        pred_fake = self.d(torch.cat([source, fake], 1))
+        (self.bce(pred_fake, torch.ones_like(pred_fake)) + self.pixel * self.l1(fake, target)).backward()
         self.opt_g.step()
         self.opt_d.zero_grad()
-        real, made = self.d(torch.cat([source, target], 1)), self.d(torch.cat([source, fake.detach()], 1))
-        ((self.bce(real, torch.ones_like(real)) + self.bce(made, torch.zeros_like(made))) / 2).backward()
+        pred_real = self.d(torch.cat([source, target], 1))
+        pred_fake = self.d(torch.cat([source, fake.detach()], 1))
+        loss_real = self.bce(pred_real, torch.ones_like(pred_real))
+        loss_fake = self.bce(pred_fake, torch.zeros_like(pred_fake))
+        ((loss_real + loss_fake) / 2).backward()
         self.opt_d.step()
 
 
 class PlainCycleGAN:
-    """CycleGAN as tutorials write it, without the identity loss, which the paper has for paintings alone; with
-    `structure`, what our preset adds."""
+    """CycleGAN as tutorials write it, without the identity loss, which the paper uses for paintings only; `structure`:
+    weight of the loss that our preset adds."""
 
     def __init__(
         self, generators: list[nn.Module], discriminators: list[nn.Module], rate: float = RATE, structure: float = 0.0
     ):
-        self.forth, self.back = generators
-        self.d_target, self.d_source = discriminators
+        self.G, self.F = generators
+        self.D_y, self.D_x = discriminators
         self.structure, self.pools = structure, (ImagePool(50), ImagePool(50))
         self.opt_g = torch.optim.Adam([p for net in generators for p in net.parameters()], rate, betas=BETAS)
         self.opts_d = [torch.optim.Adam(net.parameters(), rate, betas=BETAS) for net in discriminators]
         self.mse, self.l1 = nn.MSELoss(), nn.L1Loss()
 
-    def step(self, source: Tensor, target: Tensor, number: int) -> None:
-        made, unmade = self.forth(source), self.back(target)
+    def step(self, source: Tensor, target: Tensor, step: int) -> None:
+        """Learn from a batch of unpaired images (N, 1, H, W)."""
+        fake_y, fake_x = self.G(source), self.F(target)
         self.opt_g.zero_grad()
-        answers = self.d_target(made), self.d_source(unmade)
-        loss = sum(self.mse(answer, torch.ones_like(answer)) for answer in answers)
-        loss = loss + 10.0 * (self.l1(self.back(made), source) + self.l1(self.forth(unmade), target))
+        pred_fake_y, pred_fake_x = self.D_y(fake_y), self.D_x(fake_x)
+        loss = self.mse(pred_fake_y, torch.ones_like(pred_fake_y)) + self.mse(pred_fake_x, torch.ones_like(pred_fake_x))
+        loss = loss + 10.0 * (self.l1(self.F(fake_y), source) + self.l1(self.G(fake_x), target))
         if self.structure:
-            loss = loss + self.structure * (structure_loss(source, made) + structure_loss(target, unmade))
+            loss = loss + self.structure * (structure_loss(source, fake_y) + structure_loss(target, fake_x))
         loss.backward()
         self.opt_g.step()
-        games = ((self.d_target, target, made), (self.d_source, source, unmade))
-        for (net, true, fake), optimizer, pool in zip(games, self.opts_d, self.pools, strict=True):
+        games = ((self.D_y, target, fake_y), (self.D_x, source, fake_x))
+        for (d, real, fake), optimizer, pool in zip(games, self.opts_d, self.pools, strict=True):
             optimizer.zero_grad()
-            real, old = net(true), net(pool.exchange(fake.detach(), number))
-            ((self.mse(real, torch.ones_like(real)) + self.mse(old, torch.zeros_like(old))) / 2).backward()
+            pred_real, pred_fake = d(real), d(pool.exchange(fake.detach(), step))
+            loss_real = self.mse(pred_real, torch.ones_like(pred_real))
+            loss_fake = self.mse(pred_fake, torch.zeros_like(pred_fake))
+            ((loss_real + loss_fake) / 2).backward()
             optimizer.step()
 
 
 def papers_method(config: TrainingConfig, device: str, size: int, width: int = 64) -> PlainPix2Pix | PlainCycleGAN:
-    """The papers' networks, of `width` channels in their first layers, in a plain loop."""
+    """The papers' networks in a plain loop; width: channels of their first layers."""
     if config.method == "pix2pix":
         g, d = UNet256(1, width, size.bit_length() - 1), PatchGAN(PatchGANConfig(2, width))
         return PlainPix2Pix(g.to(device).train(), d.to(device).train())
@@ -145,7 +152,7 @@ def plain_method(config: TrainingConfig, device: str) -> PlainPix2Pix | PlainCyc
 
 
 def our_method(config: TrainingConfig, device: str) -> Method:
-    """As the trainer prepares it."""
+    """Our networks as the trainer prepares them."""
     method = METHODS[config.method](config, device)
     for net in method.nets.values():
         net.train()
@@ -154,8 +161,8 @@ def our_method(config: TrainingConfig, device: str) -> Method:
     return method
 
 
-class Way:
-    """One way to train and the batch that it is fed."""
+class Contender:
+    """An implementation and the batch that it trains on."""
 
     def __init__(self, method, images: tuple[Tensor, Tensor], batch: int, device: str, ours: bool):
         self.method, self.batch, self.device, self.count = method, batch, device, 0
@@ -178,27 +185,29 @@ class Way:
 def benchmark_training(
     device: str = "auto", rounds: int = 3, seed: int = 0, seconds: float = 2.0, size: int = 256, width: int = 64
 ) -> dict:
-    """Median images per second of each way to take a training step, for pix2pix and CycleGAN.
+    """Median images per second of training steps of pix2pix and CycleGAN by each implementation.
 
-    ours: the preset's networks, losses and batch, in the precision of trainings; plain: the same in a plain loop in
-    float32; papers: the papers' networks in a plain loop, one image at a time. Each round gives each way `seconds`.
-    size: pixels, a power of two; width: channels of the papers' first layers. Making slices, averaging weights and
-    writing files are not part of it. Raises InputError.
+    ours: the preset's networks, losses and batch, in the precision of trainings; plain: the same in a plain float32
+    loop; papers: the papers' networks in a plain loop, one image at a time. Each implementation runs for `seconds` per
+    round. size: pixels, a power of two; width: channels of the papers' first layers. Making slices, averaging weights
+    and writing files are not measured. Raises InputError for another size.
     """
     if size < 64 or size & (size - 1):
-        raise InputError(f"Images of {size} pixels cannot be halved down to one: choose a power of two from 64 on.")
+        raise InputError(
+            f"Images of {size} pixels cannot be halved to one pixel; choose a power of two of at least 64."
+        )
     device = resolve(device)
     torch.manual_seed(seed)
     results = {}
     for name in PRESETS:
         config = replace(get_preset(name), size=size)
         images = draw_slices(config, seed)
-        ways = {
-            "ours": Way(our_method(config, device), images, config.batch, device, True),
-            "plain": Way(plain_method(config, device), images, config.batch, device, False),
-            "papers": Way(papers_method(config, device, size, width), images, 1, device, False),
+        contenders = {
+            "ours": Contender(our_method(config, device), images, config.batch, device, True),
+            "plain": Contender(plain_method(config, device), images, config.batch, device, False),
+            "papers": Contender(papers_method(config, device, size, width), images, 1, device, False),
         }
-        results[name] = {"batch": config.batch} | measure(ways, rounds, seconds)
+        results[name] = {"batch": config.batch} | measure(contenders, rounds, seconds)
     return {
         "device": device,
         "precision": precision(device),
@@ -217,14 +226,14 @@ def draw_slices(config: TrainingConfig, seed: int) -> tuple[Tensor, Tensor]:
     return source / task.source_scale, target / task.scale
 
 
-def measure(ways: dict[str, Way], rounds: int, seconds: float) -> dict[str, float]:
-    """Median images per second of each way, turn about, and what that makes of ours."""
-    rates: dict[str, list[float]] = {name: [] for name in ways}
+def measure(contenders: dict[str, Contender], rounds: int, seconds: float) -> dict[str, float]:
+    """Median images per second of each implementation, alternating, and the ratios of ours."""
+    rates: dict[str, list[float]] = {name: [] for name in contenders}
     for turn in range(rounds + 1):
-        for name, way in ways.items():
-            found = way.rate(seconds if turn else 0.0)
-            if turn:  # the first pays for memory and kernels
-                rates[name].append(found)
+        for name, contender in contenders.items():
+            rate = contender.rate(seconds if turn else 0.0)
+            if turn:  # the first turn warms up
+                rates[name].append(rate)
     middle = {name: median(r) for name, r in rates.items()}
     return {name: round(rate, 4) for name, rate in middle.items()} | {
         "ratio_papers": round(middle["ours"] / middle["papers"], 2),

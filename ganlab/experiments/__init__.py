@@ -1,4 +1,4 @@
-"""Questions of the lectures, put to images whose truth is known: trainings that differ in one thing."""
+"""Questions of the lectures, answered by trainings that differ in one thing, on images whose truth is known."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ EXPERIMENTS = {"paired-vs-unpaired": "alignment", "hallucination": "hallucinatio
 
 
 def get_experiment(name: str):
-    """The module of an experiment: STEPS, arms(steps, seed), measure(steps, out, device, progress), format_result."""
+    """The module of an experiment, which has STEPS, arms(steps, seed), measure(steps, out, device, progress) and
+    format_result(result). Raises InputError for an unknown name."""
     if name not in EXPERIMENTS:
         raise InputError(f'Experiment "{name}" is not known; choose from {", ".join(EXPERIMENTS)}.')
     return import_module(f"ganlab.experiments.{EXPERIMENTS[name]}")

@@ -1,8 +1,8 @@
 """Does unpaired training beat misaligned pairs, and do aligned pairs beat both? (Wolterink et al. 2017, section 4)
 
-A CT and an MR of one patient are made at different times, with throat and jaw in different places. Wolterink et al.
+CT and MR of a patient are acquired at different times, with throat and jaw in different positions. Wolterink et al.
 found a CycleGAN without pairs better (MAE 73.7 HU) than a network trained on such pairs (89.4 HU), and could not train
-on aligned ones, for there are none. Phantoms can be asked for both.
+on aligned pairs, which do not exist for patients. Phantoms have both.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ganlab.translation.warm_start import BACK_FOLDER
 STEPS = 2000
 MISALIGN = 6.0  # mm in throat and jaw, about 2 mm in the skull
 SHOWN, AT = HELD_OUT[0], 2.0  # the patient and the sagittal slice, mm, of the figure
-LEVEL = 20.0  # mm, of the axial slice through the cycles
+LEVEL = 20.0  # mm, the axial slice in cycles.png
 CT_WINDOW, ERROR_HU = (-500.0, 1500.0), 500.0
 FIGURES = {  # key -> (heading, decimals)
     "mae": ("MAE (HU)", 1),
@@ -41,8 +41,8 @@ FIGURES = {  # key -> (heading, decimals)
 
 
 def arms(steps: int = STEPS, seed: int = 0) -> dict[str, Arm]:
-    """The same generator, slices and number of steps; what differs is what source and target have to do with each
-    other, and the loss that this allows."""
+    """The same generator, slices and number of steps; source and target are aligned, misaligned or unpaired, and the
+    loss is the one that this allows."""
     common = TrainingConfig(
         network=NETWORK,
         steps=steps,
@@ -71,17 +71,18 @@ def arms(steps: int = STEPS, seed: int = 0) -> dict[str, Arm]:
 
 
 def measure(steps: int, out: Path, device: str, progress=lambda share: None) -> dict:
-    """Every arm on the held-out patients, whose T1 and CT are aligned; writes result.json, result.md, figure.png."""
+    """Measure every arm on the held-out patients, whose T1 and CT are aligned; writes result.json, result.md,
+    figure.png, cycles.md and cycles.png."""
     out, models, shown = Path(out), arms(steps), {}
     patients: dict[str, dict[int, dict]] = {name: {} for name in models}
     for k, seed in enumerate(HELD_OUT):
         patient = make_patient(seed, ("t1", "ct"), PIXEL)
-        made = {name: translate(patient["t1"], "mr2ct", str(out / name), device).synthetic for name in models}
-        for name, volume in made.items():
+        synthetic = {name: translate(patient["t1"], "mr2ct", str(out / name), device).synthetic for name in models}
+        for name, volume in synthetic.items():
             figures = measure_volume(patient["ct"], volume, None, "mr2ct")
             patients[name][seed] = {key: round(figures[key], 4) for key in FIGURES if key in figures}
         if seed == SHOWN:
-            shown = {"t1": patient["t1"], "ct": patient["ct"], **made}
+            shown = {"t1": patient["t1"], "ct": patient["ct"], **synthetic}
         progress((k + 1) / len(HELD_OUT))
     result = {
         "experiment": "paired-vs-unpaired",
@@ -110,43 +111,43 @@ def measure(steps: int, out: Path, device: str, progress=lambda share: None) -> 
 
 
 def follow_cycles(result: dict, out: Path, device: str) -> None:
-    """There and back with each CycleGAN on the patient that is shown: cycles.png and cycles.md. A small cycle error
-    beside a large error of the CT is a mapping that is consistent and wrong."""
-    patient, found = make_patient(SHOWN, ("t1", "ct"), PIXEL), {}
+    """The full cycle of each CycleGAN on the patient SHOWN: cycles.png and cycles.md. A small cycle error with a large
+    error of the CT means a mapping that is consistent and wrong."""
+    patient, cycles = make_patient(SHOWN, ("t1", "ct"), PIXEL), {}
     for name in result["arms"]:
-        there, back = out / name, out / name / BACK_FOLDER
-        if not back.is_dir():
+        forward, backward = out / name, out / name / BACK_FOLDER
+        if not backward.is_dir():
             continue
         try:
-            found[name] = run_cycle(patient["t1"], "mr2ct", str(there), str(back), device=device)
-        except InputError:  # after a few steps it makes nothing that could be taken for a CT, and there is no way back
+            cycles[name] = run_cycle(patient["t1"], "mr2ct", str(forward), str(backward), device=device)
+        except InputError:  # after a few steps its output does not look like a CT, which the backward model refuses
             continue
-    write_text(format_cycles(result, found), out / "cycles.md")
-    if found:
-        draw_cycles(patient, result, found, out / "cycles.png")
+    write_text(format_cycles(result, cycles), out / "cycles.md")
+    if cycles:
+        draw_cycles(patient, result, cycles, out / "cycles.png")
 
 
 def compare(patients: dict, result: dict, one: str, other: str) -> dict:
-    """How much lower the MAE of one arm is than another's, patient by patient."""
+    """How much lower one arm's MAE is than another's, patient by patient."""
     gains = {seed: patients[other][seed]["mae"] - patients[one][seed]["mae"] for seed in patients[one]}
-    found = summary([{"gain": gain} for gain in gains.values()])["gain"]
+    gain = summary([{"gain": gain} for gain in gains.values()])["gain"]
     titles = {"one": result["arms"][one]["title"], "other": result["arms"][other]["title"]}
-    return {**titles, "gain_hu": found, "better_in": sum(g > 0 for g in gains.values()), "of": len(gains)}
+    return {**titles, "gain_hu": gain, "better_in": sum(g > 0 for g in gains.values()), "of": len(gains)}
 
 
 def format_result(result: dict) -> str:
-    """Markdown: MAE and PSNR per patient, the summary of each arm, and what the comparisons say."""
-    found = list(result["arms"].values())
-    seeds = list(found[0]["patients"])
-    lines = ["| patient | " + " | ".join(f"{arm['title']}: MAE (HU) | PSNR (dB)" for arm in found) + " |"]
-    lines += ["|---" * (1 + 2 * len(found)) + "|"]
+    """Markdown: MAE and PSNR per patient, the summary of each arm, and the comparisons."""
+    results = list(result["arms"].values())
+    seeds = list(results[0]["patients"])
+    lines = ["| patient | " + " | ".join(f"{arm['title']}: MAE (HU) | PSNR (dB)" for arm in results) + " |"]
+    lines += ["|---" * (1 + 2 * len(results)) + "|"]
     for seed in seeds:
-        cells = [f"{arm['patients'][seed]['mae']:.1f} | {arm['patients'][seed]['psnr']:.1f}" for arm in found]
+        cells = [f"{arm['patients'][seed]['mae']:.1f} | {arm['patients'][seed]['psnr']:.1f}" for arm in results]
         lines.append(f"| {seed} | " + " | ".join(cells) + " |")
-    keys = [key for key in FIGURES if all(key in arm["summary"] for arm in found)]
+    keys = [key for key in FIGURES if all(key in arm["summary"] for arm in results)]
     lines += ["", "| mean ± SD | " + " | ".join(FIGURES[key][0] for key in keys) + " | minutes |"]
     lines += ["|---" * (len(keys) + 2) + "|"]
-    for arm in found:
+    for arm in results:
         cells = [f"{arm['summary'][k][0]:.{FIGURES[k][1]}f} ± {arm['summary'][k][1]:.{FIGURES[k][1]}f}" for k in keys]
         lines.append(f"| {arm['title']} | " + " | ".join(cells) + f" | {arm['minutes']} |")
     lines.append("")
@@ -160,11 +161,11 @@ def format_result(result: dict) -> str:
     return "\n".join(lines)
 
 
-def format_cycles(result: dict, found: dict[str, Cycle]) -> str:
-    """A Markdown table of the shown patient: how well the cycle closes, and how wrong the CT is."""
+def format_cycles(result: dict, cycles: dict[str, Cycle]) -> str:
+    """A Markdown table of the patient SHOWN: cycle error of the T1 and errors of the CT."""
     lines = [f"| patient {SHOWN} | cycle error of the T1 | MAE of the CT (HU) | bone (HU) | skull shift (mm) |"]
     lines += ["|---|---|---|---|---|"]
-    for name, cycle in found.items():
+    for name, cycle in cycles.items():
         arm = result["arms"][name]
         figures, closed = arm["patients"][SHOWN], consistency(cycle)
         shift = f"{figures['skull_shift']:.1f}" if "skull_shift" in figures else "no bone"
@@ -175,15 +176,15 @@ def format_cycles(result: dict, found: dict[str, Cycle]) -> str:
     return "\n".join(lines)
 
 
-def draw_cycles(patient: dict[str, Volume], result: dict, found: dict[str, Cycle], path: Path) -> None:
-    """One row a CycleGAN: T1, synthetic CT with the outline of the true bone, true CT, T1 again."""
+def draw_cycles(patient: dict[str, Volume], result: dict, cycles: dict[str, Cycle], path: Path) -> None:
+    """A row for each CycleGAN: T1, synthetic CT with the outline of the true bone, true CT, T1 again."""
     from matplotlib.figure import Figure
 
     level = round((LEVEL - patient["ct"].affine[2, 3]) / patient["ct"].affine[2, 2])
-    figure = Figure(figsize=(10, 3.3 * len(found)), facecolor="black", layout="constrained")
-    panels = figure.subplots(len(found), 4, squeeze=False)
+    figure = Figure(figsize=(10, 3.3 * len(cycles)), facecolor="black", layout="constrained")
+    panels = figure.subplots(len(cycles), 4, squeeze=False)
     bone = patient["ct"].array[:, :, level]
-    for row, (name, cycle) in zip(panels, found.items(), strict=True):
+    for row, (name, cycle) in zip(panels, cycles.items(), strict=True):
         arm = result["arms"][name]
         images = (cycle.source, cycle.synthetic, patient["ct"], cycle.reconstruction)
         titles = ("T1", f"{arm['title']}\nline: true bone, 250 HU", "true CT", "back to T1")
@@ -198,7 +199,7 @@ def draw_cycles(patient: dict[str, Volume], result: dict, found: dict[str, Cycle
 
 
 def draw(volumes: dict[str, Volume], result: dict, path: Path) -> None:
-    """One sagittal slice: T1, reference and every arm, and the arms' errors on one scale."""
+    """A sagittal slice of T1, reference and every arm, and below the errors of the arms on one scale."""
     from matplotlib.figure import Figure
 
     names = list(result["arms"])
@@ -220,7 +221,7 @@ def draw(volumes: dict[str, Volume], result: dict, path: Path) -> None:
         panels[1, k].set_title(f"error; MAE of the head {mae:.0f} HU", color="white", fontsize=8)
     for panel in panels[1, :2]:
         panel.axis("off")
-    bar = figure.colorbar(image, ax=panels[1, :2], location="left", shrink=0.8, label="synthetic less reference, HU")
+    bar = figure.colorbar(image, ax=panels[1, :2], location="left", shrink=0.8, label="synthetic - reference, HU")
     bar.ax.tick_params(colors="white")
     bar.ax.yaxis.label.set_color("white")
     figure.suptitle(f"Phantom patient {SHOWN}, sagittal, x = {AT:g} mm; CT in W 2000 L 500", color="white", fontsize=9)

@@ -1,4 +1,4 @@
-"""The arms of an experiment: trainings that differ in one thing, one after another, each in a folder of its own."""
+"""The arms of an experiment: trainings that differ in one thing, run one after another, each in its own folder."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from ganlab.translation.presets import BRAIN_WINDOW
 from ganlab.translation.trainer import train
 from ganlab.translation.training_config import TrainingConfig
 
-PIXEL = 2  # mm, so that an arm takes minutes on two cores
+PIXEL = 2  # mm: an arm takes minutes on two cores
 NETWORK = UNetConfig(widths=(16, 32, 64, 96), patch=1, window=BRAIN_WINDOW.window)
 DISCRIMINATOR = PatchGANConfig(width=32, layers=2)  # sees 34 x 34 pixels, 68 mm
 
 
 @dataclass(frozen=True)
 class Arm:
-    """A translation, with make(seed), its stream of (source, target) slices of 1 mm in the network's units; or a
-    generator from noise."""
+    """One training: of a generator from noise, or of a translator, for which make(seed) may give the stream of slices
+    (see `translation.batches`)."""
 
     title: str
     config: TrainingConfig | GanConfig
@@ -34,8 +34,8 @@ class Arm:
 
 
 def trainings(arms: dict[str, Arm], out: Path, device: str, workers: int = 1) -> Iterator[tuple[str, Iterator[Event]]]:
-    """(title, events) of every arm: whoever goes through the events trains it in out/NAME to its last step, from the
-    last checkpoint if there is one."""
+    """(title, events) of every arm: iterating over the events trains it in out/NAME, from its last checkpoint if there
+    is one."""
     for name, arm in arms.items():
         folder = Path(out) / name
         resume = (folder / "state.safetensors").exists()
@@ -46,15 +46,16 @@ def trainings(arms: dict[str, Arm], out: Path, device: str, workers: int = 1) ->
 
 
 def spent(folder: Path) -> dict:
-    """What a training's card says of its cost: steps, minutes, device."""
+    """What a training cost, from its card: steps, minutes, device, parameters."""
     card = read_card(Path(folder))
     return {key: card[key] for key in ("steps", "minutes", "device", "parameters")}
 
 
 def summary(rows: list[dict[str, float]]) -> dict[str, list[float]]:
-    """{figure: [mean, standard deviation]} over patients, of the figures that all have."""
+    """{figure: [mean, standard deviation]} over rows, of the figures that all rows have."""
     keys = [key for key in rows[0] if all(key in row for row in rows)]
-    return {key: [round(f([row[key] for row in rows]), 4) for f in (mean, stdev)] for key in keys}
+    columns = {key: [row[key] for row in rows] for key in keys}
+    return {key: [round(mean(values), 4), round(stdev(values), 4)] for key, values in columns.items()}
 
 
 def write_result(result: dict, text: str, out: Path) -> None:
@@ -64,5 +65,6 @@ def write_result(result: dict, text: str, out: Path) -> None:
 
 
 def write_text(text: str, path: Path) -> None:
+    """Write a text file at once. Raises InputError if it cannot be written."""
     with replacing(path) as partial:
         partial.write_text(f"{text}\n", encoding="utf-8")

@@ -1,8 +1,8 @@
-"""What DCGAN's convolutions and a condition on the class change: three generators of digits, over seeds.
+"""What do DCGAN's convolutions and conditioning on the class change? Three generators of digits, with several seeds.
 
-Goodfellow et al.'s fully connected networks (NeurIPS 2014), the strided convolutions of Radford et al. (ICLR 2016), and
-these with the class shown to both sides (Mirza and Osindero, 2014): the same images, objective, batches and number of
-steps; what differs is the network.
+The fully connected networks of Goodfellow et al. (NeurIPS 2014), the strided convolutions of Radford et al. (ICLR
+2016), and these conditioned on the class (Mirza and Osindero, 2014). Images, objective, batches and number of steps are
+the same; only the network differs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ganlab.generation.sampling import generate
 
 STEPS = 4000
 SEEDS = 3
-COUNT = 2000  # images of each set that is measured
+COUNT = 2000  # images per set in the measurements
 SHOWN = 64  # samples of a sheet
 DCGAN = PRESETS["dcgan-digits"]
 NETWORKS = {
@@ -42,7 +42,7 @@ FIGURES = {  # key -> (heading, decimals)
 
 
 def arms(steps: int = STEPS, seed: int = 0) -> dict[str, Arm]:
-    """Every network, from several seeds on."""
+    """Every network with SEEDS seeds, from `seed` on."""
     return {
         f"{name}-{k}": Arm(
             f"{title}, run {k + 1} of {SEEDS}", replace(DCGAN, network=network, steps=steps, seed=seed + k)
@@ -53,49 +53,49 @@ def arms(steps: int = STEPS, seed: int = 0) -> dict[str, Arm]:
 
 
 def measure(steps: int, out: Path, device: str, progress=lambda share: None) -> dict:
-    """Every generator against digits of other writers; writes result.json, result.md, figure.png."""
+    """Measure every generator against digits of other writers; writes result.json, result.md and figure.png."""
     out, models = Path(out), arms(steps)
-    rows, floors = {}, []
+    rows, real_rows = {}, []
     for k, name in enumerate(models):
-        found = evaluate_generator(str(out / name), device, COUNT)
-        rows[name] = measured(found, "generated")
-        floors.append(measured(found, "real"))
+        evaluation = evaluate_generator(str(out / name), device, COUNT)
+        rows[name] = measured(evaluation, "generated")
+        real_rows.append(measured(evaluation, "real"))
         progress((k + 1) / len(models))
     networks = {}
     for kind, (title, _) in NETWORKS.items():
-        mine = {name: row for name, row in rows.items() if name.rpartition("-")[0] == kind}
-        costs = [spent(out / name) for name in mine]
+        runs = {name: row for name, row in rows.items() if name.rpartition("-")[0] == kind}
+        costs = [spent(out / name) for name in runs]
         networks[kind] = costs[0] | {
             "title": title,
             "minutes": round(mean(cost["minutes"] for cost in costs), 1),
-            "runs": mine,
-            "summary": summary(list(mine.values())),
+            "runs": runs,
+            "summary": summary(list(runs.values())),
         }
     result = {
         "experiment": "generators",
         "question": "What do DCGAN's convolutions change, and what does a condition on the class?",
         "figures": {key: heading for key, (heading, _) in FIGURES.items()},
         "networks": networks,
-        "real": floors[-1],  # of a conditional one, which has all figures
+        "real": real_rows[-1],  # of a conditional generator, for which all figures are defined
     }
     write_result(result, format_result(result), out)
     draw(result, out, device)
     return result
 
 
-def measured(found: dict, side: str) -> dict[str, float]:
-    """FIGURES of what `evaluate_generator` found, for "generated" or "real" images; a generator without labels has no
-    classifier, and its MS-SSIM is of images of all classes, so it stands apart."""
-    row = {key: found[side][key] for key in ("fid", "kid", "precision", "recall")}
-    row["memorisation"] = found["memorisation"]["ratio"] if side == "generated" else 1.0
-    if found["classifier"]:
-        row["ms_ssim"] = found[side]["ms_ssim"]
-        row["classifier"] = found["classifier"]["synthetic_on_real" if side == "generated" else "real_on_real"]
+def measured(evaluation: dict, side: str) -> dict[str, float]:
+    """FIGURES of a result of `evaluate_generator`, for "generated" or "real" images. A generator without labels has no
+    classifier figure, and its MS-SSIM, over images of all classes, would not be comparable."""
+    row = {key: evaluation[side][key] for key in ("fid", "kid", "precision", "recall")}
+    row["memorisation"] = evaluation["memorisation"]["ratio"] if side == "generated" else 1.0
+    if evaluation["classifier"]:
+        row["ms_ssim"] = evaluation[side]["ms_ssim"]
+        row["classifier"] = evaluation["classifier"]["synthetic_on_real" if side == "generated" else "real_on_real"]
     return row
 
 
 def format_result(result: dict) -> str:
-    """Markdown: mean and standard deviation over seeds of every figure; other real images in the last row."""
+    """A Markdown table: mean and standard deviation of every figure over seeds, other real images in the last row."""
     heads = [*result["figures"].values(), "weights", "minutes"]
     lines = ["| mean ± SD | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
     for network in result["networks"].values():
@@ -110,12 +110,12 @@ def format_result(result: dict) -> str:
     return "\n".join(lines)
 
 
-def _cell(found: list[float] | None, digits: int) -> str:
-    return f"{found[0]:.{digits}f} ± {found[1]:.{digits}f}" if found else ""
+def _cell(value: list[float] | None, digits: int) -> str:
+    return f"{value[0]:.{digits}f} ± {value[1]:.{digits}f}" if value else ""
 
 
 def draw(result: dict, out: Path, device: str) -> None:
-    """out/figure.png: real images, and samples of the first run of each network, drawn from one seed, none chosen."""
+    """Write out/figure.png: real images, and samples of the first run of each network, from one seed, not selected."""
     from matplotlib.figure import Figure
 
     kind = get_kind(DCGAN.data)

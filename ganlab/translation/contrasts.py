@@ -1,9 +1,9 @@
-"""Examples for a training that has no pairs, by what is known of contrasts: the signal of every tissue is in textbooks.
+"""Training pairs synthesised from unpaired images by known contrasts: the signal of every tissue is in textbooks.
 
-From a CT alone a T1-weighted MR can be made that lies on it pixel by pixel, as networks learn segmentation from random
-images of labels (Billot et al., SynthSeg, Medical Image Analysis 86:102789, 2023). It is not a scan: what is alike in
-CT is alike in it. From FA alone comes the T1 of a brain, and a head of random shapes around it. Images are
-(N, 1, H, W) in the networks' units.
+From a CT alone a T1-weighted image can be made that matches it pixel by pixel, as SynthSeg learns segmentation from
+random images of labels (Billot et al., Medical Image Analysis 86:102789, 2023). It is not a scan: tissues that look
+alike in CT look alike in it. From FA alone come the T1-weighted image of a brain and a random head around it. Images
+are (N, 1, H, W) in the networks' units.
 """
 
 from __future__ import annotations
@@ -16,26 +16,27 @@ from ganlab.errors import InputError
 from ganlab.filters import binomial, extremes
 from ganlab.translation.networks import outlined
 
-# Thousands of HU and T1 signal at 3 T, white matter 1: air, fat, fluid, white, grey, muscle and skin, marrow, bone.
+# CT in thousands of HU and its T1 signal at 3 T (white matter 1): air, fat, fluid, white and grey matter, muscle and
+# skin, marrow, bone.
 CT = (-1.0, -0.3, -0.11, -0.08, -0.02, 0.0, 0.01, 0.019, 0.028, 0.038, 0.05, 0.11, 0.3, 0.55, 0.9, 1.35, 3.0)
 T1 = (0.0, 0.5, 1.56, 1.56, 0.55, 0.16, 0.15, 0.6, 1.0, 0.68, 0.62, 0.62, 0.9, 0.69, 0.2, 0.0, 0.0)
 FAT = slice(2, 4)
 MARROW = slice(12, 14)
-# FA, and the T1 signal of what has it: beside the brain, fluid, grey matter, white matter.
+# FA and its T1 signal: outside the brain, fluid, grey matter, white matter.
 FA = (0.0, 0.04, 0.06, 0.09, 0.13, 0.18, 0.26, 0.4, 1.0)
 FA_T1 = (0.1, 0.12, 0.16, 0.36, 0.6, 0.74, 0.92, 1.0, 1.0)
-# Around the brain, pixels of 2 mm thick, and their T1 signals: fluid, bone, the scalp's fat, skin.
+# Shells around the brain, (range of thickness in pixels of 2 mm, T1 signal): fluid, bone, scalp fat, skin.
 SHELLS, SCALP = (((0.5, 2.5), 0.16), ((1.0, 5.0), 0.05), ((0.5, 6.0), 1.5), ((0.0, 2.0), 0.6)), 2
 PIECES = (0.02, 1.5, 0.6, 0.15, 0.75, 1.3, 0.05)  # T1 signals of face and neck
-# T1 and FLAIR signals by what a pixel shows alone, forth and back; FLAIR of grey matter is 1.
+# T1 signal to FLAIR signal and back, pixel by pixel; grey matter is 1 in FLAIR.
 T1_FLAIR, FLAIR = (0.0, 0.15, 0.3, 0.68, 0.8, 1.0, 1.56), (0.0, 0.02, 0.4, 1.0, 0.95, 0.77, 1.18)
 FLAIR_T1, BACK = (0.0, 0.02, 0.6, 0.77, 0.95, 1.05, 1.18, 2.0), (0.0, 0.15, 0.9, 1.0, 0.7, 0.68, 1.5, 1.5)
 Example = tuple[str, Tensor, Tensor]
 
 
 def examples(task: str, source: Tensor, target: Tensor, seed: int) -> list[Example]:
-    """(generator, what it is given, what it is to give) from source and target that are no pairs: "generator" goes
-    forth, "back" back. Raises InputError for a task that nothing is known of."""
+    """(generator, input, expected output) from unpaired source and target images; "generator" is the forward direction,
+    "back" the backward one. Raises InputError for a task without known contrasts."""
     if task == "t1fa":
         return [("generator", *synthetic_head(target, seed)), ("back", target, curve(target, FA, FA_T1))]
     if task == "mr2ct":
@@ -43,11 +44,11 @@ def examples(task: str, source: Tensor, target: Tensor, seed: int) -> list[Examp
         return [("generator", synthetic_t1(target, seed), target), ("back", target, t1_of(target, flat))]
     if task == "t1flair":
         return [("generator", source, curve(source, T1_FLAIR, FLAIR)), ("back", target, curve(target, FLAIR_T1, BACK))]
-    raise InputError(f"Nothing is known of the contrasts of {task}: leave prior at 0.")
+    raise InputError(f"There are no known contrasts for {task}; leave prior at 0.")
 
 
 def curve(images: Tensor, places: tuple[float, ...], values: tuple[float, ...] | Tensor) -> Tensor:
-    """Piecewise linear through (place, value), constant beyond both ends; values may be (N, K), of each image."""
+    """Piecewise linear through (place, value), constant beyond both ends. values: K numbers, or (N, K), K per image."""
     at = images.new_tensor(places)
     given = torch.as_tensor(values, dtype=images.dtype, device=images.device).expand(len(images), -1)
     k = torch.bucketize(images.contiguous(), at).clamp(1, len(at) - 1)
@@ -57,10 +58,10 @@ def curve(images: Tensor, places: tuple[float, ...], values: tuple[float, ...] |
 
 
 def t1_of(ct: Tensor, signals: Tensor) -> Tensor:
-    """The T1-weighted image of a CT by `signals` (N, K) at the HU of CT.
+    """The T1-weighted image of a CT with `signals` (N, K) at the HU of CT.
 
-    At an edge a pixel holds two tissues, and its HU is that of a third: there the signal is the mixture of those of
-    the lowest and the highest pixel around it, by as much as its HU is of theirs. Edges of air are wider.
+    A pixel at an edge holds two tissues, and its HU is that of a third. There the signal is a mixture of the signals of
+    the darkest and the brightest pixel around it, in the proportion of its HU. Edges to air are wider.
     """
     low, high = extremes(ct, 3)
     wide_low, wide_high = extremes(ct, 5)
@@ -73,75 +74,75 @@ def t1_of(ct: Tensor, signals: Tensor) -> Tensor:
 
 
 def synthetic_t1(ct: Tensor, seed: int) -> Tensor:
-    """What a T1-weighted scan of these CTs might be: signals, fat suppression and what `scanned` does at random, wider
-    than any one scanner's. The same for the same seed, whatever the device."""
-    chance = Chance(seed, len(ct), ct.device)
-    signals = ct.new_tensor(T1) * torch.exp(0.15 * chance.normal(len(T1)))
-    suppressed = chance.uniform(0, 1)[:, 0, 0] < 0.2
+    """A random T1-weighted scan of these CTs: signals, fat suppression and scanner effects vary more than those of any
+    one scanner. Same seed, same result on every device."""
+    rng = DeviceRandom(seed, len(ct), ct.device)
+    signals = ct.new_tensor(T1) * torch.exp(0.15 * rng.normal(len(T1)))
+    suppressed = rng.uniform(0, 1)[:, 0, 0] < 0.2
     for part in (FAT, MARROW):
-        faint = signals[:, part] * chance.uniform(0.1, 0.5)[:, 0, 0]
+        faint = signals[:, part] * rng.uniform(0.1, 0.5)[:, 0, 0]
         signals[:, part] = torch.where(suppressed, faint, signals[:, part])
-    return scanned(t1_of(ct, signals ** torch.exp(chance.uniform(-0.15, 0.55)[:, 0, 0])), chance)
+    return scanned(t1_of(ct, signals ** torch.exp(rng.uniform(-0.15, 0.55)[:, 0, 0])), rng)
 
 
 def synthetic_head(fa: Tensor, seed: int) -> tuple[Tensor, Tensor]:
-    """(T1, FA): what a T1-weighted scan of the heads around FA maps might be, which show the brain alone, and its FA.
+    """(T1, FA): a random T1-weighted scan of the head around each FA map, which shows the brain alone, and its FA.
 
-    The brain has the signal that its FA tells. Around it, but for three in ten that are stripped, lie shells of fluid,
-    bone and scalp of random thickness, and next to them pieces of random signal in random shapes for face and neck: FA
-    is 0 in all of it, whatever it looks like. One in six shows such pieces in place of the brain, as the neck does, and
-    has no FA at all. The same for the same seed, whatever the device.
+    The signal of the brain follows from its FA. Around it lie shells of fluid, bone and scalp of random thickness, and
+    pieces of random shape and signal for face and neck; FA is 0 in all of them. Three in ten heads are skull-stripped.
+    One in six shows such pieces in place of the brain, like the neck, and has no FA at all. Same seed, same result on
+    every device.
     """
-    chance = Chance(seed, len(fa), fa.device)
-    tissues = curve(fa, FA, fa.new_tensor(FA_T1) * torch.exp(0.1 * chance.normal(len(FA))))
+    rng = DeviceRandom(seed, len(fa), fa.device)
+    tissues = curve(fa, FA, fa.new_tensor(FA_T1) * torch.exp(0.1 * rng.normal(len(FA))))
     brain = outlined(fa, FA[1] / 2)
-    place, pieces = scattered(chance, fa.shape[2:])
-    thickness = [chance.uniform(*limits) for limits, _ in SHELLS]
-    signals = [signal * torch.exp(0.3 * chance.normal(1, 1, 1)) for _, signal in SHELLS]
-    signals[SCALP] = torch.where(chance.uniform(0, 1) < 0.25, 0.3 * signals[SCALP], signals[SCALP])  # fat suppression
+    smooth, pieces = scattered(rng, fa.shape[2:])
+    thickness = [rng.uniform(*limits) for limits, _ in SHELLS]
+    signals = [signal * torch.exp(0.3 * rng.normal(1, 1, 1)) for _, signal in SHELLS]
+    signals[SCALP] = torch.where(rng.uniform(0, 1) < 0.25, 0.3 * signals[SCALP], signals[SCALP])  # fat suppression
     inside, around = brain, torch.zeros_like(fa)
-    for thick, signal in zip(thickness, signals, strict=True):
-        wider = grown(inside, thick)
+    for pixels, signal in zip(thickness, signals, strict=True):
+        wider = grown(inside, pixels)
         around, inside = around + (wider - inside) * signal, wider
-    around = around + (1 - inside) * (place > chance.uniform(-1, 1.5)) * pieces
-    neck = chance.uniform(0, 1) < 1 / 6
-    stripped = (chance.uniform(0, 1) < 0.3) & ~neck
+    around = around + (1 - inside) * (smooth > rng.uniform(-1, 1.5)) * pieces
+    neck = rng.uniform(0, 1) < 1 / 6
+    stripped = (rng.uniform(0, 1) < 0.3) & ~neck
     image = brain * torch.where(neck, pieces, tissues) + torch.where(stripped, 0.0, around)
-    return scanned(image ** torch.exp(chance.uniform(-0.25, 0.25)), chance), torch.where(neck, 0.0, fa)
+    return scanned(image ** torch.exp(rng.uniform(-0.25, 0.25)), rng), torch.where(neck, 0.0, fa)
 
 
 def grown(mask: Tensor, pixels: Tensor) -> Tensor:
-    """Masks (N, 1, H, W) in 0..1 with all that lies within so many pixels (N, 1, 1, 1) of them."""
+    """Masks (N, 1, H, W) in 0..1, dilated by this many pixels (N, 1, 1, 1)."""
     for k in range(int(pixels.max().ceil())):
         wider = F.max_pool2d(mask, 3, 1, 1)
-        if k % 2:  # squares and diamonds in turn: an octagon
+        if k % 2:  # squares and diamonds alternate: an octagon
             wider = torch.maximum(F.max_pool2d(mask, (3, 1), 1, (1, 0)), F.max_pool2d(mask, (1, 3), 1, (0, 1)))
         mask = torch.lerp(mask, wider, (pixels - k).clamp(0, 1))
     return mask
 
 
-def scattered(chance: Chance, shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Two fields (N, 1, H, W): a smooth one of either sign, and pieces of the signals of tissues."""
+def scattered(rng: DeviceRandom, shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Two random fields (N, 1, H, W): a smooth one of either sign, and pieces with the signals PIECES."""
     cells = [max(2, side // 12) for side in shape]
     coarse, fine = (
-        F.interpolate(chance.normal(1, *(max(2, n // k) for n in cells)), size=shape, mode="bicubic") for k in (3, 1)
+        F.interpolate(rng.normal(1, *(max(2, n // k) for n in cells)), size=shape, mode="bicubic") for k in (3, 1)
     )
     signals = fine.new_tensor(PIECES)
     return coarse, signals[((fine + 2) / 4 * len(signals)).long().clamp(0, len(signals) - 1)]
 
 
-def scanned(image: Tensor, chance: Chance) -> Tensor:
-    """An image as a scanner might show it: a field of its coils, texture, blur, Rician noise, gain."""
+def scanned(image: Tensor, rng: DeviceRandom) -> Tensor:
+    """An image with random scanner effects: bias field, texture, blur, Rician noise, gain."""
     size = image.shape[2:]
-    field = F.interpolate(0.12 * chance.normal(1, 3, 3), size=size, mode="bicubic", align_corners=True)
-    image = image * torch.exp(field) * (1 + chance.uniform(0, 0.05) * chance.normal(1, *size))
-    image = torch.lerp(image, binomial(image), chance.uniform(0, 0.9))
-    std = chance.uniform(0, 0.03)
-    image = torch.hypot(image + std * chance.normal(1, *size), std * chance.normal(1, *size))
-    return image * torch.exp(chance.uniform(-0.2, 0.1))
+    field = F.interpolate(0.12 * rng.normal(1, 3, 3), size=size, mode="bicubic", align_corners=True)
+    image = image * torch.exp(field) * (1 + rng.uniform(0, 0.05) * rng.normal(1, *size))
+    image = torch.lerp(image, binomial(image), rng.uniform(0, 0.9))
+    std = rng.uniform(0, 0.03)
+    image = torch.hypot(image + std * rng.normal(1, *size), std * rng.normal(1, *size))
+    return image * torch.exp(rng.uniform(-0.2, 0.1))
 
 
-class Chance:
+class DeviceRandom:
     """Random numbers for n images, the same on every device."""
 
     def __init__(self, seed: int, n: int, device: torch.device):
@@ -152,5 +153,5 @@ class Chance:
         return torch.randn((self.n, *shape), generator=self.host).to(self.device)
 
     def uniform(self, low: float, high: float) -> Tensor:
-        """(n, 1, 1, 1), a number for each image."""
+        """(n, 1, 1, 1), uniform in low..high, one number per image."""
         return (low + (high - low) * torch.rand((self.n, 1, 1, 1), generator=self.host)).to(self.device)

@@ -32,13 +32,13 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-def test_the_papers_unet_has_its_parameters():
+def test_the_papers_unet_has_the_published_number_of_parameters():
     net = UNet256()
     assert sum(p.numel() for p in net.parameters()) == 54_413_955
     assert sum(isinstance(m, torch.nn.Dropout) for m in net.modules()) == 3
 
 
-def test_the_papers_unet_gives_images_of_its_inputs_size():
+def test_the_papers_unet_keeps_the_image_size():
     out = UNet256(1, 4, 6)(torch.rand(2, 1, 64, 64))
     assert out.shape == (2, 1, 64, 64)
     assert out.abs().max() <= 1
@@ -51,7 +51,7 @@ def light(networks=1):
 
 
 @pytest.mark.parametrize("kind", ["pix2pix", "cyclegan"])
-def test_a_step_of_the_plain_loop_moves_every_network(kind):
+def test_a_step_of_the_plain_loop_updates_every_network(kind):
     nets, discriminators = light(1 if kind == "pix2pix" else 2)
     if kind == "pix2pix":
         method = PlainPix2Pix(*nets, *discriminators)
@@ -63,7 +63,7 @@ def test_a_step_of_the_plain_loop_moves_every_network(kind):
         assert any(not torch.equal(a, b) for a, b in zip(old.parameters(), new.parameters(), strict=True))
 
 
-def test_the_plain_loops_take_our_step():
+def test_the_plain_loops_take_the_same_step_as_ours():
     """Adam's first step does not see the scale of a loss, so that our halved ones and our clipping do not count."""
     images = torch.rand(2, 1, 32, 32), torch.rand(2, 1, 32, 32)
     for name, preset in zip(("pix2pix", "cyclegan"), PRESETS, strict=True):
@@ -91,10 +91,10 @@ def nets_of(method):
     """In the order of our methods: generators, discriminators."""
     if isinstance(method, PlainPix2Pix):
         return method.g, method.d
-    return method.forth, method.back, method.d_target, method.d_source
+    return method.G, method.F, method.D_y, method.D_x
 
 
-def test_the_benchmark_has_every_way_and_its_ratios():
+def test_the_benchmark_reports_every_implementation_and_its_ratios():
     result = benchmark_training("cpu", rounds=1, seconds=0.0, size=64, width=8)
     assert set(result["images_per_second"]) == set(PRESETS)
     for name, figures in result["images_per_second"].items():
@@ -104,6 +104,6 @@ def test_the_benchmark_has_every_way_and_its_ratios():
 
 
 @pytest.mark.parametrize("size", [32, 100, 192])
-def test_a_size_that_cannot_be_halved_down_is_refused(size):
+def test_refuses_a_size_that_is_not_a_power_of_two(size):
     with pytest.raises(InputError, match="power of two"):
         benchmark_training("cpu", size=size)

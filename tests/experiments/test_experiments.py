@@ -49,7 +49,7 @@ def run(module, out, steps=2):
 
 
 @pytest.mark.parametrize("name", ["paired-vs-unpaired", "hallucination"])
-def test_an_experiment_trains_all_arms_measures_and_goes_on_where_it_was(name, tmp_path, tiny, monkeypatch):
+def test_an_experiment_trains_and_measures_all_arms_and_resumes(name, tmp_path, tiny, monkeypatch):
     module = experiments.get_experiment(name)
     if module is alignment:  # volumes of 4 mm are enough to see that it runs
         monkeypatch.setattr(module, "make_patient", lambda seed, kinds, spacing: make_patient(seed, kinds, 4.0))
@@ -68,7 +68,7 @@ def test_an_experiment_trains_all_arms_measures_and_goes_on_where_it_was(name, t
     assert not any(e.kind == "step" for _, of in run(module, tmp_path) for e in of)
 
 
-def test_arms_differ_in_what_they_are_asked():
+def test_arms_differ_in_one_thing():
     found = alignment.arms(7)
     assert found["aligned"].config == found["misaligned"].config
     assert dataclasses.replace(found["unpaired"].config, structure=5.0) == found["unpaired-structure"].config
@@ -112,12 +112,12 @@ def test_generators_are_compared_over_seeds(tmp_path, monkeypatch):
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_an_unknown_experiment_is_refused():
+def test_refuses_an_unknown_experiment():
     with pytest.raises(InputError, match="hallucination"):
         experiments.get_experiment("turing")
 
 
-def test_tumours_are_where_they_were_asked_for():
+def test_tumours_appear_in_the_chosen_share_of_slices():
     """Bright on FLAIR beyond anything of the brain, on every slice or on none; scalp is brighter, so look inside."""
 
     def brightest(ill):
@@ -127,7 +127,7 @@ def test_tumours_are_where_they_were_asked_for():
     assert min(brightest((0.0, 1.0))) > 1.2 > max(brightest((1.0, 0.0)))
 
 
-def test_lesions_are_counted():
+def test_vanished_and_added_lesions_are_counted():
     true, brain = np.full((40, 40), 1.0, np.float32), np.ones((40, 40), bool)
     lesion = np.zeros_like(brain)
     lesion[10:20, 10:20] = True
@@ -152,7 +152,7 @@ def test_misaligned_slices_differ_in_the_neck_more_than_in_the_vault():
     assert still.shape == moved.shape and not torch.equal(still, moved)
 
 
-def test_cycles_are_drawn_and_told(tmp_path, monkeypatch):
+def test_cycles_are_drawn_and_tabulated(tmp_path, monkeypatch):
     """A translator that is right, but for 50 HU, and a way back that undoes it."""
     patient = make_patient(9001, ("t1", "ct"), 4.0)
     mask = patient["ct"].array > -500

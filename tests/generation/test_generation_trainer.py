@@ -1,4 +1,4 @@
-"""A training writes what it says, resumes bit for bit, survives its own trouble, and loads as what it is."""
+"""Training a generator: what it writes, exact resuming, NaN losses, and loading what was trained."""
 
 import dataclasses
 import json
@@ -40,7 +40,7 @@ def tensors(folder, file):
     return load_tensors(folder / f"{file}.safetensors")[0]
 
 
-def test_a_resumed_training_is_that_without_a_break(tmp_path, images):
+def test_a_resumed_training_has_the_losses_of_an_uninterrupted_one(tmp_path, images):
     whole = losses(TINY, tmp_path / "whole", images)
     assert len(whole) == 4 and all(math.isfinite(v) for numbers in whole for v in numbers.values())
     events = train(TINY, tmp_path / "cut", "cpu", images=images)
@@ -56,7 +56,7 @@ def test_a_resumed_training_is_that_without_a_break(tmp_path, images):
     assert len(losses(dataclasses.replace(TINY, steps=5), tmp_path / "cut", images, resume=True)) == 1
 
 
-def test_what_a_training_leaves(tmp_path, images):
+def test_a_training_writes_models_card_and_samples(tmp_path, images):
     events = list(train(TINY, tmp_path / "mine", "cpu", images=images))
     assert [(e.kind, e.step, e.steps) for e in events if e.kind != "step"] == [
         (kind, step, 4) for step in (2, 4) for kind in ("checkpoint", "preview")
@@ -86,14 +86,14 @@ def test_what_a_training_leaves(tmp_path, images):
 @pytest.mark.parametrize(
     ("classes", "wide", "row"), [(0, 8, [0] * 8), (3, 8, [0, 1, 2] * 2 + [0, 1]), (10, 10, [*range(10)])]
 )
-def test_a_sheet_shows_every_class_in_columns_of_its_own(classes, wide, row):
+def test_a_sheet_shows_every_class_in_its_own_column(classes, wide, row):
     config = dataclasses.replace(TINY, network=dataclasses.replace(TINY.network, classes=classes))
     z, labels = fixed_noise(config)
     assert columns(config) == wide and len(z) == len(labels) == 64 // wide * wide
     assert all(labels[at : at + wide].tolist() == row for at in range(0, len(labels), wide))
 
 
-def test_starting_over_a_training_or_changing_it_is_refused(tmp_path, images):
+def test_refuses_to_overwrite_a_training_or_to_resume_it_with_other_settings(tmp_path, images):
     losses(dataclasses.replace(TINY, steps=2), tmp_path, images)
     with pytest.raises(InputError, match="add --resume"):
         losses(TINY, tmp_path, images)
@@ -107,7 +107,7 @@ def test_starting_over_a_training_or_changing_it_is_refused(tmp_path, images):
         losses(TINY, tmp_path, images, resume=True)
 
 
-def test_a_loss_that_is_no_number_is_said_and_the_last_checkpoint_stays(tmp_path, images, monkeypatch):
+def test_a_nan_loss_stops_the_training_and_keeps_the_last_checkpoint(tmp_path, images, monkeypatch):
     class Spoiled(ImageGame):
         def take_step(self):
             if self.step == 3:
@@ -137,7 +137,7 @@ def spoil(path, part=""):
     return re.escape(name)
 
 
-def test_weights_that_are_no_finite_numbers_are_refused_by_name(tmp_path, images):
+def test_refuses_weights_that_are_nan_or_infinite(tmp_path, images):
     losses(dataclasses.replace(TINY, steps=2), tmp_path, images)
     for file, load in (("model", load_generator), ("discriminator", load_discriminator)):
         name = spoil(tmp_path / f"{file}.safetensors")
@@ -154,19 +154,19 @@ def test_weights_that_are_no_finite_numbers_are_refused_by_name(tmp_path, images
 
 
 @pytest.mark.parametrize(("field", "value"), [("size", 64), ("classes", 2)])
-def test_networks_that_do_not_fit_the_images_are_refused_before_these_are_made(tmp_path, field, value):
+def test_refuses_networks_that_do_not_fit_before_making_the_images(tmp_path, field, value):
     config = dataclasses.replace(TINY, network=dataclasses.replace(TINY.network, **{field: value}))
     with pytest.raises(InputError, match=f"network.{field} is {value}, which does not fit"):
         next(train(config, tmp_path, "cpu"))
 
 
 @pytest.mark.skipif(not (PRETRAINED / "mr2ct-unet").is_dir(), reason="no translation model here")
-def test_a_translation_model_is_no_generator_from_noise():
+def test_refuses_a_translation_model_as_a_generator():
     with pytest.raises(InputError, match='"mr2ct-unet" is not a generator from noise'):
         load_generator("mr2ct-unet")
 
 
-def test_what_is_no_generator_is_refused(tmp_path):
+def test_refuses_files_that_are_not_generators(tmp_path):
     for name in ("weights.pt", "weights.ckpt", "/tmp/model.PKL"):
         with pytest.raises(InputError, match="pickled"):
             load_generator(name)

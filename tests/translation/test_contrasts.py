@@ -35,12 +35,12 @@ def block(value, around=-1.0, side=24):
     ("hu", "signal"),
     [(-1000, 0.0), (-95, 1.56), (28, 1.0), (38, 0.68), (10, 0.15), (1350, 0.0), (2000, 0.0), (3071, 0.0)],
 )
-def test_every_tissue_has_its_signal(hu, signal):
+def test_every_tissue_has_its_textbook_signal(hu, signal):
     made = t1_of(torch.full((1, 1, 8, 8), hu / 1000), FLAT)
     torch.testing.assert_close(made, torch.full_like(made, signal), atol=1e-5, rtol=0)
 
 
-def test_an_edge_is_a_mixture_of_its_two_sides_and_no_third_tissue():
+def test_an_edge_is_a_mixture_of_its_two_sides_not_a_third_tissue():
     """Between brain and bone HU pass through those of marrow, between air and skin through those of fat."""
     for low, high in ((0.038, 1.35), (-1.0, 0.05), (-1.0, -0.095)):
         ct = block(high, low)
@@ -51,7 +51,7 @@ def test_an_edge_is_a_mixture_of_its_two_sides_and_no_third_tissue():
 
 
 @given(st.lists(st.floats(-2, 4), min_size=1, max_size=20))
-def test_a_curve_passes_its_points_and_stays_between_them(values):
+def test_curve_interpolates_linearly_like_numpy(values):
     x = torch.tensor(values).view(1, 1, 1, -1)
     torch.testing.assert_close(
         curve(x, CT, T1).flatten().numpy(), np.interp(values, CT, T1).astype("f4"), atol=1e-5, rtol=0
@@ -60,7 +60,7 @@ def test_a_curve_passes_its_points_and_stays_between_them(values):
     torch.testing.assert_close(curve(at, CT, T1).flatten(), torch.tensor(T1))
 
 
-def test_a_synthetic_scan_is_one_of_the_seed_and_none_like_another():
+def test_synthetic_scans_are_reproducible_and_all_different():
     ct = block(0.03).expand(3, -1, -1, -1).contiguous()
     made = synthetic_t1(ct, 5)
     assert made.shape == ct.shape and made.isfinite().all() and made.min() >= 0
@@ -68,14 +68,14 @@ def test_a_synthetic_scan_is_one_of_the_seed_and_none_like_another():
     assert not made[0].equal(made[1])
 
 
-def test_the_t1_of_a_ct_is_like_the_scan_of_the_same_patient():
+def test_t1_of_a_ct_correlates_with_the_patients_own_t1():
     t1, ct = next(pairs(9, size=128, wild=False))
     made, head = t1_of(ct[None] / 1000, FLAT)[0], ct > -300
     assert head.float().mean() > 0.2
     assert torch.corrcoef(torch.stack([made[head], t1[head]]))[0, 1] > 0.6
 
 
-def test_a_synthetic_head_shows_the_brain_by_its_fa_and_things_of_every_signal_around_it():
+def test_a_synthetic_head_shows_its_fa_in_the_brain_and_random_tissue_around_it():
     _, fa = next(pairs(9, size=224, task="t1fa", wild=False))
     fa = F.avg_pool2d(fa, 2)[None].expand(12, -1, -1, -1).contiguous()
     (made, wanted), brain = synthetic_head(fa, 5), fa[0] > 0.05
@@ -89,7 +89,7 @@ def test_a_synthetic_head_shows_the_brain_by_its_fa_and_things_of_every_signal_a
     for image, target, neck in zip(made, wanted, necks, strict=True):
         assert neck or target.equal(fa[0])
         like = torch.corrcoef(torch.stack([image[brain], tissues[brain]]))[0, 1]
-        assert abs(like) < 0.4 if neck else like > 0.8  # where FA is 0 things look otherwise
+        assert abs(like) < 0.4 if neck else like > 0.8  # other signals where FA is 0
     away = outlined(fa[:1], 0.01)[0] == 0
     bright = torch.stack([image[away].quantile(0.98) for image in made])
     assert bright.min() < 0.2 and bright.max() > 1.0  # some are stripped
@@ -97,7 +97,7 @@ def test_a_synthetic_head_shows_the_brain_by_its_fa_and_things_of_every_signal_a
 
 
 @pytest.mark.parametrize("pixels", [0.0, 1.0, 2.5, 6.0])
-def test_a_mask_grows_by_so_many_pixels(pixels):
+def test_a_mask_is_dilated_to_an_octagon(pixels):
     point = torch.zeros(1, 1, 33, 33)
     point[..., 16, 16] = 1
     wide = grown(point, torch.full((1, 1, 1, 1), pixels))[0, 0]
@@ -106,7 +106,7 @@ def test_a_mask_grows_by_so_many_pixels(pixels):
     assert 0.5 * int(pixels) <= corner <= max(1, 0.8 * pixels)  # an octagon, neither square nor diamond
 
 
-def test_examples_lie_on_what_they_are_made_of():
+def test_examples_match_their_inputs_pixel_by_pixel():
     mr, ct = torch.rand(2, 1, 16, 16) * 1.5, torch.rand(2, 1, 16, 16) - 0.5
     (forth, given_mr, wanted), (back, given_ct, _) = examples("mr2ct", mr, ct, 1)
     assert (forth, back) == ("generator", "back") and wanted is ct and given_ct is ct and not given_mr.equal(mr)

@@ -40,7 +40,7 @@ def measured(monkeypatch):
     return run
 
 
-def test_a_perfect_model_is_as_sharp_as_the_reference(measured):
+def test_a_perfect_model_has_the_best_figures(measured):
     result = measured(lambda array: array)
     assert list(result["patients"]) == list(measure.HELD_OUT)
     for figures in result["patients"].values():
@@ -57,7 +57,7 @@ def test_a_model_that_blurs_is_less_sharp(measured):
     assert mean["skull_shift"] > 0.1
 
 
-def test_a_figure_that_one_patient_lacks_is_in_no_mean(measured):
+def test_a_figure_undefined_for_one_patient_has_no_mean(measured):
     first = head(measure.HELD_OUT[0]).array
     result = measured(lambda array: np.minimum(array, 200) if np.array_equal(array, first) else array + 1)
     assert "skull_shift" not in result["patients"][measure.HELD_OUT[0]]
@@ -66,7 +66,7 @@ def test_a_figure_that_one_patient_lacks_is_in_no_mean(measured):
     assert "skull shift" not in measure.format_patients(result)
 
 
-def test_what_cannot_be_measured_is_said_before_anything_is(monkeypatch):
+def test_refuses_models_and_tasks_before_measuring(monkeypatch):
     assert measure.models_to_measure(None, "t1fa") == ["t1fa-unet", "t1fa-pix2pix", "t1fa-cyclegan"]
     for names, task, said in (
         (None, "t1pet", 'Task "t1pet" is not known; choose from mr2ct'),
@@ -83,7 +83,7 @@ def test_what_cannot_be_measured_is_said_before_anything_is(monkeypatch):
         measure.models_to_measure(None, "mr2ct")
 
 
-def test_other_tasks_have_no_skull(measured):
+def test_only_synthetic_ct_has_a_skull_shift(measured):
     mean = measured(lambda array: np.clip(array / 1000, 0.01, 1), "t1fa")["mean"]
     assert {"sharpness", "flicker"} <= set(mean)
     assert "skull_shift" not in mean
@@ -97,7 +97,7 @@ def fake(**changes):
     return {"patients": {9000: figures, 9001: figures}, "mean": figures, "sd": {k: v / 10 for k, v in figures.items()}}
 
 
-def test_a_models_table_has_a_row_per_patient():
+def test_the_table_of_a_model_has_a_row_per_patient():
     assert measure.format_patients(fake()).splitlines() == [
         "| patient | MAE (HU) | SSIM | sharpness | flicker | skull shift (mm) |",
         "|---|---|---|---|---|---|",
@@ -108,7 +108,7 @@ def test_a_models_table_has_a_row_per_patient():
     ]
 
 
-def test_the_comparison_has_a_column_per_model_and_a_dash_for_what_is_undefined():
+def test_the_comparison_has_a_column_per_model_and_a_dash_for_undefined_figures():
     boneless = {k: v for k, v in FIGURES.items() if k != "skull_shift"}
     blurred = {"patients": {}, "mean": boneless, "sd": dict.fromkeys(boneless, 0.0)}
     assert measure.format_comparison({"unet": fake(), "pix2pix": fake(mae=50.0), "blurred": blurred}).splitlines() == [
@@ -122,7 +122,7 @@ def test_the_comparison_has_a_column_per_model_and_a_dash_for_what_is_undefined(
     ]
 
 
-def test_the_command_compares_the_models_after_their_own_tables(monkeypatch, capsys):
+def test_evaluate_models_compares_models_after_their_own_tables(monkeypatch, capsys):
     import json
 
     from ganlab.cli.translate import evaluate_models
@@ -139,7 +139,7 @@ def test_the_command_compares_the_models_after_their_own_tables(monkeypatch, cap
 
 
 @pytest.mark.slow
-def test_a_lesion_is_kept_as_far_as_its_contrast_is(monkeypatch):
+def test_lesion_kept_is_the_share_of_its_contrast(monkeypatch):
     """Translators that fade all that is brighter than brain to a share."""
     patient = {"seed": measure.WITH_LESION[0], "spacing": 2.0, "lesion": "bleed"}
     pair = measure.phantom_pair(measure.get_task("mr2ct"), **patient)

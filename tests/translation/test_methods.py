@@ -20,7 +20,7 @@ def images(seed=0):
     return torch.rand(2, 1, 32, 32), torch.rand(2, 1, 32, 32)
 
 
-def test_pix2pix_learns_its_pairs_and_its_discriminator_tells_them():
+def test_pix2pix_learns_its_pairs_and_its_discriminator_recognises_them():
     torch.manual_seed(0)
     method, (source, target) = Pix2Pix(PIX2PIX, "cpu"), images()
     numbers = [method.step(source, target, k) for k in range(60)]
@@ -31,7 +31,7 @@ def test_pix2pix_learns_its_pairs_and_its_discriminator_tells_them():
     assert real > other  # the condition counts: the same images, not paired so
 
 
-def test_no_gradient_of_the_generators_loss_reaches_a_discriminator():
+def test_the_generator_loss_gives_no_gradient_to_the_discriminator():
     method, (source, target) = CycleGAN(CYCLEGAN, "cpu"), images()
     method.step(source, target, 0)
     for p in method.nets["discriminator"].parameters():
@@ -41,14 +41,14 @@ def test_no_gradient_of_the_generators_loss_reaches_a_discriminator():
     assert all(p.grad is not None for p in method.nets["generator"].parameters())
 
 
-def test_a_cyclegan_closes_its_cycle():
+def test_cyclegan_reduces_its_cycle_loss():
     torch.manual_seed(0)
     method, (source, target) = CycleGAN(CYCLEGAN, "cpu"), images()
     numbers = [method.step(source, target, k)["cycle"] for k in range(60)]
     assert numbers[-1] < 0.7 * numbers[0]
 
 
-def test_a_pool_shows_old_images_half_of_the_time_and_loses_none():
+def test_the_image_pool_shows_old_images_half_of_the_time():
     pool, given = ImagePool(5), [torch.full((1, 1, 2, 2), float(k)) for k in range(200)]
     shown = [float(pool.exchange(image, k).mean()) for k, image in enumerate(given)]
     assert shown[:5] == [0, 1, 2, 3, 4]  # while it fills
@@ -58,7 +58,7 @@ def test_a_pool_shows_old_images_half_of_the_time_and_loses_none():
     assert [float(ImagePool(0).exchange(image, k).mean()) for k, image in enumerate(given)] == list(range(200))
 
 
-def test_mind_sees_edges_and_not_contrast():
+def test_mind_sees_edges_not_contrast():
     torch.manual_seed(1)
     image = torch.zeros(1, 1, 48, 48)
     image[..., 12:30, 16:36] = 1.0
@@ -74,7 +74,7 @@ def test_mind_of_a_flat_image_is_one(distance):
     torch.testing.assert_close(mind(torch.full((1, 1, 16, 16), 3.0), distance), torch.ones(1, 4, 16, 16))
 
 
-def test_what_a_head_encloses_is_inside():
+def test_outlined_fills_the_holes_of_a_head():
     ring = torch.zeros(1, 1, 24, 24)
     ring[..., 4:20, 4:20] = 1
     ring[..., 6:18, 6:18] = 0  # dark within, as bone and fluid are on T1
@@ -84,7 +84,7 @@ def test_what_a_head_encloses_is_inside():
     assert outlined(ring.flip(2, 3), 0.5).equal(inside.flip(2, 3))
 
 
-def test_discriminators_see_outline_and_windows_of_their_own_kind():
+def test_discriminators_see_outline_and_windows_of_their_own_modality():
     seen = PatchGANConfig(width=4, layers=1, windows=((0.035, 0.08),), outline=-0.5, depths=(3, 9))
     method = CycleGAN(TrainingConfig(method="cyclegan", network=UNetConfig(widths=(4, 6)), discriminator=seen), "cpu")
     of_ct, of_mr = method.nets["discriminator"], method.nets["back_discriminator"]
@@ -101,7 +101,7 @@ def test_discriminators_see_outline_and_windows_of_their_own_kind():
     assert not of_ct(shifted).equal(of_ct(image))
 
 
-def test_a_cyclegan_learns_what_is_known_before_the_game_begins():
+def test_cyclegan_learns_from_known_contrasts_before_the_game():
     torch.manual_seed(0)
     config = TrainingConfig(method="cyclegan", network=UNetConfig(widths=(4, 6)), prior=8, known=2.0, rate=1e-3,
                             discriminator=PatchGANConfig(width=4, layers=1))  # fmt: skip
@@ -120,7 +120,7 @@ def test_a_cyclegan_learns_what_is_known_before_the_game_begins():
 
 
 @pytest.mark.parametrize("task", ["mr2ct", "t1fa", "t1flair"])
-def test_what_is_known_and_what_is_seen_of_structure_are_made_in_float32_within_a_step_in_bfloat16(task):
+def test_structure_and_known_losses_are_computed_in_float32(task):
     config = replace(CYCLEGAN, task=task, method="cyclegan", prior=1, known=1.0, structure=1.0, spacing=2)
     (source, target), found = images(), []
     for precise in (True, False):
@@ -134,7 +134,7 @@ def test_what_is_known_and_what_is_seen_of_structure_are_made_in_float32_within_
         assert all(float(near[k]) == pytest.approx(float(v), rel=0.15, abs=0.05) for k, v in exact.items())
 
 
-def test_the_prior_learns_faster_than_the_game():
+def test_the_prior_steps_have_a_higher_learning_rate():
     config = replace(CYCLEGAN, prior=2, method="cyclegan")
     mr, ct = torch.rand(2, 1, 32, 32), torch.rand(2, 1, 32, 32) - 0.5
     rates = []
@@ -145,7 +145,7 @@ def test_the_prior_learns_faster_than_the_game():
     assert rates == [pytest.approx(4 * config.rate), pytest.approx(config.rate)]
 
 
-def test_the_cycle_from_the_source_may_weigh_less():
+def test_the_source_cycle_may_have_another_weight():
     config = TrainingConfig(method="cyclegan", network=UNetConfig(widths=(4, 6)),
                             discriminator=PatchGANConfig(width=4, layers=1))  # fmt: skip
     mr, ct, found = torch.rand(2, 1, 32, 32), torch.rand(2, 1, 32, 32), []

@@ -32,7 +32,7 @@ def test_the_patchgan_has_the_published_number_of_parameters(channels, count):
     assert parameters(PatchGAN(PatchGANConfig(channels))) == count
 
 
-def test_each_output_of_the_patchgan_sees_70_by_70_pixels():
+def test_each_patchgan_output_sees_70_by_70_pixels():
     net = PatchGAN(PatchGANConfig(width=4)).eval()
     for layer in net.body:
         if isinstance(layer, torch.nn.InstanceNorm2d):
@@ -45,7 +45,7 @@ def test_each_output_of_the_patchgan_sees_70_by_70_pixels():
     assert seen.any(0).sum() == seen.any(1).sum() == 70
 
 
-def test_the_resnet_gives_the_range_it_is_told_and_travels_as_json():
+def test_a_resnet_covers_its_range_and_its_config_survives_json():
     torch.manual_seed(0)
     net = ResNet(ResNetConfig(width=4, blocks=1, low=-0.6, high=1.4))
     y = net(1000 * torch.randn(1, 1, 32, 40))
@@ -81,7 +81,7 @@ def test_unet_is_translation_equivariant_by_its_stride():
     torch.testing.assert_close(moved[..., inner, inner], rolled[..., inner, inner], atol=1e-5, rtol=1e-5)
 
 
-def test_a_window_shows_a_range_of_the_input_once_more():
+def test_a_window_adds_a_clipped_range_of_the_input():
     torch.manual_seed(0)
     config = UNetConfig(widths=(4, 6), window=(0.035, 0.08))
     net = make_generator(config).eval()
@@ -89,7 +89,7 @@ def test_a_window_shows_a_range_of_the_input_once_more():
     assert first.in_channels == 2 * 4
     assert generator_config(as_config(config)) == config
     with torch.no_grad():
-        first.weight[:, :4] = 0  # it sees the window alone, beyond which there is nothing
+        first.weight[:, :4] = 0  # it sees only the window, beyond which all is clipped
         x = torch.full((1, 1, 16, 16), 0.5)
         assert torch.equal(net(x), net(2 * x)) and not torch.equal(net(0.1 * x), net(0.2 * x))
         assert torch.allclose(folded(net)(0.1 * x), net(0.1 * x), atol=1e-6)
