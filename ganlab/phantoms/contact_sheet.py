@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 from ganlab.phantoms.volumes import make_patient
 
@@ -17,14 +18,15 @@ WINDOWS = (  # title, modality, black and white
 )
 
 
-def contact_sheet(path: str, seeds=SEEDS, spacing: float = 1.0) -> None:
+def contact_sheet(path: str, seeds: Sequence[int] = SEEDS, spacing: float = 1.0) -> None:
     """Save a figure with one column per patient and rows of planes and windows, in radiological convention."""
     import numpy as np
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     rows = [(*cut, *window) for cut in CUTS for window in WINDOWS]
-    figure = Figure(figsize=(1.72 * len(seeds), 1.95 * len(rows)), facecolor="black", layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0.0, hspace=0.0)
+    figure = Figure(figsize=(1.72 * len(seeds), 1.95 * len(rows)), facecolor="black")
+    figure.set_layout_engine(ConstrainedLayoutEngine(w_pad=0.01, h_pad=0.01, wspace=0.0, hspace=0.0))
     axes = figure.subplots(len(rows), len(seeds), squeeze=False)
     for column, seed in enumerate(seeds):
         patient = make_patient(seed, ("t1", "t2", "ct", "fa"), spacing)
@@ -48,4 +50,4 @@ def contact_sheet(path: str, seeds=SEEDS, spacing: float = 1.0) -> None:
 
 
 if __name__ == "__main__":
-    contact_sheet(*sys.argv[1:2])
+    contact_sheet(sys.argv[1])

@@ -6,13 +6,16 @@ Points are (3, ...) tensors of millimetres. A shape is a signed distance, negati
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from collections.abc import Sequence
+from functools import lru_cache, reduce
 from itertools import pairwise
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+Point = Sequence[float]  # x, y, z in mm
 
 
 def sample_grid(grid: Tensor, points: Tensor, origin: Tensor, spacing: float, padding: str = "border") -> Tensor:
@@ -27,10 +30,10 @@ def sample_grid(grid: Tensor, points: Tensor, origin: Tensor, spacing: float, pa
 
 def length(v: Tensor) -> Tensor:
     """Euclidean norm over the first axis; on a CPU several times faster than torch's norm over a strided axis."""
-    return sum(c * c for c in v).sqrt()
+    return reduce(torch.add, (c * c for c in v)).sqrt()
 
 
-def smooth_noise(generator: torch.Generator, channels: int, size, scales: dict[float, float]) -> Tensor:
+def smooth_noise(generator: torch.Generator, channels: int, size: Sequence[int], scales: dict[float, float]) -> Tensor:
     """Periodic Gaussian noise (channels, *size): the sum of independent fields {smoothing sigma in cells: std}.
 
     Drawn in one transform: white noise times the root of the summed power spectra.
@@ -43,7 +46,7 @@ def smooth_noise(generator: torch.Generator, channels: int, size, scales: dict[f
     return _coloured(generator, channels, power)
 
 
-def banded_noise(generator: torch.Generator, channels: int, size, wavelength: float) -> Tensor:
+def banded_noise(generator: torch.Generator, channels: int, size: Sequence[int], wavelength: float) -> Tensor:
     """Periodic Gaussian noise (channels, *size), std 1, with waves of about this length in cells.
 
     Its positive parts are winding ridges of even width, like gyri.
@@ -52,9 +55,9 @@ def banded_noise(generator: torch.Generator, channels: int, size, wavelength: fl
     return _coloured(generator, channels, power / power.mean())
 
 
-def _frequency(size) -> Tensor:
+def _frequency(size: Sequence[int]) -> Tensor:
     axes = [torch.fft.fftfreq(n) for n in size]
-    return sum(f**2 for f in torch.meshgrid(*axes, indexing="ij")).sqrt()
+    return reduce(torch.add, (f**2 for f in torch.meshgrid(*axes, indexing="ij"))).sqrt()
 
 
 def _coloured(generator: torch.Generator, channels: int, power: Tensor) -> Tensor:
@@ -73,7 +76,7 @@ class Noise:
     SIGMA = 1.3  # cells; a full swing then takes about six cells
     FOLDS = 4
 
-    def __init__(self, generator: torch.Generator, device):
+    def __init__(self, generator: torch.Generator, device: str | torch.device):
         size = (self.SIZE,) * 3
         grid = torch.cat(
             [smooth_noise(generator, 4, size, {self.SIGMA: 1.0}), banded_noise(generator, 2, size, 40 / 7)]
@@ -91,7 +94,9 @@ BOX_SPACING = 10.0
 BOX_SIZE = (28, 36, 42)
 
 
-def diffeomorphism(generator: torch.Generator, scales: dict[float, float], device="cpu") -> Tensor:
+def diffeomorphism(
+    generator: torch.Generator, scales: dict[float, float], device: str | torch.device = "cpu"
+) -> Tensor:
     """A smooth invertible displacement (3, X, Y, Z) in mm on the coarse box.
 
     A stationary velocity field, the sum of Gaussian fields {smoothing sigma mm: standard deviation mm}, is
@@ -110,11 +115,13 @@ def diffeomorphism(generator: torch.Generator, scales: dict[float, float], devic
 
 
 def displaced(points: Tensor, displacement: Tensor) -> Tensor:
+    """Points (3, ...) mm moved by a displacement on the coarse box."""
+    """Points (3, ...) mm moved by a displacement on the coarse box."""
     origin = torch.tensor(BOX_ORIGIN, device=points.device)
     return points + sample_grid(displacement, points, origin, BOX_SPACING)
 
 
-def ellipsoid(p: Tensor, centre, radii) -> Tensor:
+def ellipsoid(p: Tensor, centre: Sequence[float], radii: Sequence[float | Tensor]) -> Tensor:
     """Signed distance, exact on the surface and to first order around it."""
     r = p.new_tensor(radii).reshape(3, *[1] * (p.ndim - 1))
     q = (p - p.new_tensor(centre).reshape(r.shape)) / r
@@ -122,16 +129,16 @@ def ellipsoid(p: Tensor, centre, radii) -> Tensor:
     return k0 * (k0 - 1) / k1
 
 
-def capsule(p: Tensor, a, b, radius: float) -> Tensor:
-    """Signed distance to the tube of a radius around the segment from a to b."""
+def capsule(p: Tensor, start: Point, end: Point, radius: float) -> Tensor:
+    """Signed distance of the tube of a radius around the segment from start to end."""
     shape = (3, *[1] * (p.ndim - 1))
-    a, b = p.new_tensor(a).reshape(shape), p.new_tensor(b).reshape(shape)
+    a, b = p.new_tensor(start).reshape(shape), p.new_tensor(end).reshape(shape)
     axis = b - a
     t = (((p - a) * axis).sum(0) / (axis * axis).sum()).clamp(0, 1)
     return length(p - a - t * axis) - radius
 
 
-def tube(p: Tensor, nodes, radius: float) -> Tensor:
+def tube(p: Tensor, nodes: Sequence[Point], radius: float) -> Tensor:
     """Union of the capsules along a polyline."""
     pieces = [capsule(p, a, b, radius) for a, b in pairwise(nodes)]
     return torch.stack(pieces).amin(0)

@@ -8,6 +8,7 @@ fingers); a hypertensive bleed in the putamen with a rim of oedema.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -55,7 +56,7 @@ def draw_lesion(kind: str, generator: torch.Generator) -> Lesion:
     raise InputError(f'Lesion "{kind}" is not known; choose from {", ".join(LESIONS)}.')
 
 
-def plaque(side: int, between) -> Spot:
+def plaque(side: int, between: Callable[[float, float], float]) -> Spot:
     """A plaque beside the body or a horn of the lateral ventricle, or farther out below the cortex."""
     if between(0, 1) < 0.7:
         return Spot(side * between(20, 28), between(-48, 36), between(14, 26), between(2.0, 4.5))

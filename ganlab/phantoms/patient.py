@@ -41,7 +41,7 @@ class Patient:
         return shares.reshape(len(shares), *points.shape[1:])
 
 
-def make_head(generator: torch.Generator, device="cpu") -> Patient:
+def make_head(generator: torch.Generator, device: str | torch.device = "cpu") -> Patient:
     """Draw a patient of adult size (a little below the template's, which is large), rotated by a few degrees."""
     build = sample_build(generator)
     size = 1.125 + 0.018 * torch.randn((), generator=generator) + 0.018 * torch.randn(3, generator=generator)

@@ -9,10 +9,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ganlab.phantoms.tissues import TISSUES
+
+if TYPE_CHECKING:  # scipy.sparse is loaded for metal only
+    from scipy.sparse import csr_array
+
+if TYPE_CHECKING:  # scipy.sparse is loaded for metal only
+    from scipy.sparse import csr_array
 
 WHITE = 800.0  # stored value of an MR signal of 1 (white matter on T1), arbitrary units
 HU_RANGE = (-1024, 3071)  # 12 bits
@@ -219,7 +226,7 @@ def metal_streaks(hu: np.ndarray, metal: np.ndarray, spacing: float, rng: np.ran
     return image.reshape(shape)
 
 
-def parallel_rays(shape: tuple[int, int], angle: float, bins: int):
+def parallel_rays(shape: tuple[int, int], angle: float, bins: int) -> csr_array:
     """(pixels, bins) sparse: each pixel's share in the two rays nearest it, one pixel apart, seen at an angle.
 
     Its transpose projects; the matrix itself back-projects.

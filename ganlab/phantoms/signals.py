@@ -8,6 +8,7 @@ takes the magnitude after tissues are mixed in a voxel.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -85,7 +86,9 @@ def magnetisation_prepared(
 
 
 FIELDS = {1.5: "15", 3.0: "3"}  # tesla -> suffix of the table's columns
-SEQUENCES = {  # ms and degrees, as in head protocols
+SEQUENCES: dict[
+    float, dict[str, tuple[Callable[..., Tensor], dict[str, float]]]
+] = {  # ms and degrees, as in head protocols
     1.5: {  # t1: the spoiled gradient echo of the MNI and ICBM scans (Mazziotta et al., Phil Trans B 356:1293, 2001)
         "t1": (spoiled_gradient_echo, {"tr": 18.0, "te": 10.0, "flip": 30.0}),
         "t2": (spin_echo, {"tr": 5000.0, "te": 100.0}),
@@ -105,7 +108,9 @@ SEQUENCES = {  # ms and degrees, as in head protocols
 HEALTHY_BRAIN = [INDEX[name] for name in ("fluid", "grey matter", "white matter")]
 
 
-def mr_signals(modality: str, field: float = 3.0, device="cpu", fat_suppressed: bool = False) -> Tensor:
+def mr_signals(
+    modality: str, field: float = 3.0, device: str | torch.device = "cpu", fat_suppressed: bool = False
+) -> Tensor:
     """(tissues,) float32 signals of "t1", "t2", "pd" or "flair" at 1.5 or 3 T.
 
     The brightest of fluid, grey and white matter is 1: white matter for t1, grey for flair, fluid for t2 and pd.

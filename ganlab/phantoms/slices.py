@@ -59,7 +59,9 @@ class Draw:
         return float(torch.rand((), generator=self.generator)) < p
 
 
-def slice_points(draw: Draw, plane: str, size: int, device="cpu", view: View = VIEWS["ct"]) -> Tensor:
+def slice_points(
+    draw: Draw, plane: str, size: int, device: str | torch.device = "cpu", view: View = VIEWS["ct"]
+) -> Tensor:
     """Points (3, size, size) in patient mm of a 1 mm slice at a random place in the view, tilted by some degrees."""
     step = torch.arange(size) - size / 2
     a, b = torch.meshgrid(step, step, indexing="ij")
@@ -72,7 +74,7 @@ def slice_points(draw: Draw, plane: str, size: int, device="cpu", view: View = V
     return torch.tensordot(tilt, torch.stack(axes), 1).to(device)
 
 
-def random_patient(draw: Draw, device="cpu") -> Patient:
+def random_patient(draw: Draw, device: str | torch.device = "cpu") -> Patient:
     """A patient, with a lesion (15 %), a bone flap (3 %) or dental fillings (8 %)."""
     patient = make_head(draw.generator, device)
     extras: dict[str, Any] = {}
@@ -100,7 +102,7 @@ def random_slice(
     draw: Draw,
     patients: list[Patient],
     size: int,
-    device="cpu",
+    device: str | torch.device = "cpu",
     view: View = VIEWS["ct"],
     planes: Sequence[str] = tuple(PLANES),
 ) -> tuple[tuple[Tensor, ...], Tensor]:

@@ -40,8 +40,11 @@ class Template(NamedTuple):
 
 def _packaged(name: str) -> tuple[np.ndarray, np.ndarray]:
     """(probability map, affine) of a file inside nilearn's package; importing nilearn itself would take seconds."""
-    package = Path(importlib.util.find_spec("nilearn").submodule_search_locations[0])
-    image = nib.load(package / "datasets" / "data" / f"mni_icbm152_{name}_tal_nlin_sym_09a_converted.nii.gz")
+    spec = importlib.util.find_spec("nilearn")
+    if spec is None or not spec.submodule_search_locations:
+        raise ImportError("The phantoms need the MNI152 maps in nilearn's package: pip install nilearn.")
+    data = Path(spec.submodule_search_locations[0]) / "datasets" / "data"
+    image = nib.Nifti1Image.from_filename(data / f"mni_icbm152_{name}_tal_nlin_sym_09a_converted.nii.gz")
     return np.asarray(image.dataobj, dtype=np.float32) / 255, image.affine
 
 

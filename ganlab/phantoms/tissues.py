@@ -83,6 +83,6 @@ INDEX = {name: i for i, name in enumerate(NAMES)}
 LABELS = dict(enumerate(NAMES))
 
 
-def table(column: str, device="cpu") -> torch.Tensor:
+def table(column: str, device: str | torch.device = "cpu") -> torch.Tensor:
     """One column of the table as (tissues,) float32."""
     return torch.tensor([getattr(t, column) for t in TISSUES.values()], dtype=torch.float32, device=device)

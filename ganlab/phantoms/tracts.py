@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from scipy import ndimage
-from scipy.interpolate import make_interp_spline
+from scipy.interpolate import BSpline, make_interp_spline
 from scipy.spatial import cKDTree
 from torch import Tensor
 
@@ -153,7 +153,8 @@ def _arrays() -> tuple[np.ndarray, np.ndarray]:
         if _crosses(tract):
             weight[axes[0][cell[0]] == 0] /= 2  # the mirror image adds the other half
         density[cell] += weight
-        orientation[(slice(None), *cell)] += weight * _outer(tangent)
+        x, y, z = cell
+        orientation[:, x, y, z] += weight * _outer(tangent)
         closer = distance < nearest[cell]
         cell = tuple(c[closer] for c in cell)
         nearest[cell], core[cell] = distance[closer], index
@@ -168,7 +169,7 @@ def _outer(v: np.ndarray) -> np.ndarray:
     return np.stack([v[i] * v[j] for i, j in COMPONENTS])
 
 
-def _around(tract: Tract, axes) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray]:
+def _around(tract: Tract, axes: list[np.ndarray]) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray]:
     """Indices of the grid's cells within reach, their distances (n,) in radii, and the nearest tangents (3, n)."""
     points, tangents = fibres(tract)
     reach = REACH * tract.radius
@@ -205,7 +206,7 @@ def fibres(tract: Tract) -> tuple[np.ndarray, np.ndarray]:
     return points.reshape(-1, 3), tangents.reshape(-1, 3)
 
 
-def _spline(at: np.ndarray, values: np.ndarray, axis: int):
+def _spline(at: np.ndarray, values: np.ndarray, axis: int) -> BSpline:
     return make_interp_spline(at, values, k=min(3, len(at) - 1), axis=axis)
 
 
@@ -213,7 +214,7 @@ def _crosses(tract: Tract) -> bool:
     return all(strand[0][0] == 0 for strand in tract.strands)
 
 
-def _short_fibres(axes) -> np.ndarray:
+def _short_fibres(axes: list[np.ndarray]) -> np.ndarray:
     """Directions (3, X, Y, Z) of unnamed fibres: towards the surface, along the white matter of a gyrus.
 
     In crowns and below sulci, where the wall of the white matter faces the surface, they fan out or turn into U-fibres,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import gradio as gr
 
@@ -23,7 +23,7 @@ def is_seed(seed: float | None) -> bool:
     return seed is not None and seed == int(seed) and 0 <= seed < SEED_LIMIT
 
 
-def options_of(seed: int, own: dict | None = None, **values) -> PhantomOptions:
+def options_of(seed: int, own: dict | None = None, **values: Any) -> PhantomOptions:
     """The options that the controls describe; a control that is missing stands at its default.
 
     own: what `seed_values` last set the drawn sliders to. A slider that was not moved since, or was set for another
@@ -36,7 +36,8 @@ def options_of(seed: int, own: dict | None = None, **values) -> PhantomOptions:
     return PhantomOptions(**chosen)
 
 
-def _from_control(setting: Setting, value):
+def _from_control(setting: Setting, value: Any) -> Any:
+    """The value of a control as the option takes it."""
     if setting.optional and value == NONE:
         return None
     return float(value) if setting.kind is float else value
@@ -54,7 +55,7 @@ def linked_options(query: dict[str, str]) -> PhantomOptions:
     return PhantomOptions(**found)
 
 
-def _from_link(setting: Setting, text: str):
+def _from_link(setting: Setting, text: str) -> Any:
     """A value as PhantomOptions.texts writes it. Raises KeyError or ValueError."""
     if setting.kind is bool:
         return {"1": True}[text]
@@ -71,7 +72,7 @@ def seed_values(seed: int) -> dict[str, float]:
     return {"seed": seed, **{name: round(getattr(build, name), 1) for name in DRAWN}}
 
 
-def set_sliders(seed: float | None, own: dict | None, wanted: dict[str, float] | None = None) -> list:
+def set_sliders(seed: float | None, own: dict | None, wanted: dict[str, Any] | None = None) -> list:
     """Show the drawn sliders at the wanted values, else at the seed's, unless they were already set for this seed."""
     if seed is None or not is_seed(seed) or (own and own["seed"] == seed):
         return [gr.skip()] * (2 + len(DRAWN))

@@ -6,7 +6,7 @@ and an anatomy atlas (Gray's Anatomy, 41st ed.); sizes are adult means, varied b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from torch import Tensor
@@ -58,7 +58,8 @@ def head(h: Head) -> Iterator[Part]:
     yield from painted((*FACE, *COVER) if low else COVER, h)
 
 
-def painted(parts, h: Head) -> Iterator[Part]:
+def painted(parts: Iterable[Callable[[Head], Iterator[Part]]], h: Head) -> Iterator[Part]:
+    """The parts of a list, front to back."""
     for part in parts:
         yield from part(h)
 
@@ -68,7 +69,8 @@ def paint(parts: Iterator[Part], shares: Tensor, where: Tensor) -> None:
 
     The remainder is background.
     """
-    mixed, transparency = {"background": 0.0}, 1.0  # transparency of the parts in front
+    mixed: dict[str, Tensor | float] = {"background": 0.0}
+    transparency: Tensor | float = 1.0  # of the parts in front
     for tissue, alpha in parts:
         alpha = alpha * transparency
         mixed[tissue] = mixed.get(tissue, 0.0) + alpha

@@ -22,7 +22,7 @@ TEETH = ((0.0, 0), (0.15, 1), (0.265, 2), (0.4, 3), (0.52, 4), (0.645, 5), (0.82
 HALF_DEPTH = ((0, 3.2), (2, 3.4), (3, 4.2), (5, 5.0), (7, 5.4))  # mm, by tooth
 
 
-def arch(h: Head) -> tuple[Tensor, Tensor]:
+def arch(h: Head) -> Tensor:
     """(2, N): mm outside the dental arch, an ellipse in axial view, and position along it in teeth, 0 to 7."""
     x, y = h.m[0] / 29, (h.y - 40) / 44
     outwards = ((x**2 + y**2 + 1e-6).sqrt() - 1) * 34

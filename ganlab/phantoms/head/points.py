@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ganlab.phantoms.build import Build
 
 Part = tuple[str, Tensor]
+Range = tuple[float, float]
 
 
 @dataclass
@@ -31,9 +32,9 @@ class Head:
     noise: Noise
     template: Template
     width: float = 1.0
-    _known: dict = field(default_factory=dict)
+    _known: dict[Callable[[Head], Tensor], Tensor] = field(default_factory=dict)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.x, self.y, self.z = self.p
         self.m = torch.stack([self.x.abs(), self.y, self.z])  # mirrored: paired parts are defined once, on the right
         low, high = self.m.amin(1).tolist(), self.m.amax(1).tolist()
@@ -59,7 +60,7 @@ class Head:
             self._known[f] = f(self)
         return self._known[f]
 
-    def near(self, x=(0.0, 999.0), y=(-999.0, 999.0), z=(-999.0, 999.0)) -> bool:
+    def near(self, x: Range = (0.0, 999.0), y: Range = (-999.0, 999.0), z: Range = (-999.0, 999.0)) -> bool:
         """Whether a point may lie in a box; x is the range of |x|. Parts skip blocks that they cannot reach."""
         return all(low <= b and a <= high for (a, b), (low, high) in zip(self.extent, (x, y, z), strict=True))
 

@@ -42,7 +42,9 @@ def parenchyma(rng: np.random.Generator) -> np.ndarray:
     return hu
 
 
-def grow(rng: np.random.Generator, start: np.ndarray, heading: np.ndarray, radius: np.ndarray, steps: int):
+def grow(
+    rng: np.random.Generator, start: np.ndarray, heading: np.ndarray, radius: np.ndarray, steps: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Vessels from start (K, 3) mm along heading (K, 3) with radius (K,) mm, and the starts of their branches.
 
     They wind, taper, and fork by Murray's law (PNAS 12:207, 1926): the cubes of the branches' radii add up to that of
@@ -101,7 +103,9 @@ def bundle(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray
     return polyline(path, outer), polyline(path, inner), polyline(beside, artery)
 
 
-def paint_vessels(rng: np.random.Generator, hu: np.ndarray, slab: Slab, wall: Wall | None, blood: float, more: list):
+def paint_vessels(
+    rng: np.random.Generator, hu: np.ndarray, slab: Slab, wall: Wall | None, blood: float, more: list[np.ndarray]
+) -> np.ndarray:
     """HU (P, P) with vessels of this HU, and in a quarter of the patches a bronchus with its artery.
 
     more: further vessels as segments (K, 8). Vessels fade out in the last millimetres below the pleura, and there are

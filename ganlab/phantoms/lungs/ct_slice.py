@@ -31,7 +31,7 @@ class Slab:
         sheets = (np.arange(LEVELS) + 0.5) / LEVELS - 0.5
         self.z = (sheets * thickness).astype(np.float32)[:, None, None]
 
-    def window(self, low, high) -> tuple[slice, slice]:
+    def window(self, low: np.ndarray, high: np.ndarray) -> tuple[slice, slice]:
         """Rows and columns of the points between two corners (x, y) in mm, one point beyond each."""
         columns, rows = (slice(_point(a) - 1, _point(b) + 2) for a, b in zip(low, high, strict=True))
         return rows, columns
@@ -53,7 +53,7 @@ def mean_sheet(coverage: np.ndarray) -> np.ndarray:
     return sum(coverage) * np.float32(1 / LEVELS)
 
 
-def blended(hu: np.ndarray, value, coverage: np.ndarray) -> np.ndarray:
+def blended(hu: np.ndarray, value: np.ndarray | float, coverage: np.ndarray) -> np.ndarray:
     """HU with a shape of this value painted over."""
     return hu + coverage * (value - hu)
 

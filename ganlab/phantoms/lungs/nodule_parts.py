@@ -153,12 +153,14 @@ def draw_parts(
     )
 
 
-def _glass_hu(rng, nodule: NoduleDescription) -> np.ndarray:
+def _glass_hu(rng: np.random.Generator, nodule: NoduleDescription) -> np.ndarray:
     """HU (P, P) of ground glass: unevenly filled or thickened alveoli."""
     return nodule.glass_hu + 45 * smooth_field(rng, 2.5) + 45 * smooth_field(rng, 1.1)
 
 
-def _solid(rng, nodule: NoduleDescription, body: Shape, whole: np.ndarray, slab: Slab) -> np.ndarray:
+def _solid(
+    rng: np.random.Generator, nodule: NoduleDescription, body: Shape, whole: np.ndarray, slab: Slab
+) -> np.ndarray:
     """Coverage (P, P) of the solid part: all, nothing, or one to three cores within ground glass."""
     if not nodule.subsolid:
         return whole
@@ -172,7 +174,9 @@ def _solid(rng, nodule: NoduleDescription, body: Shape, whole: np.ndarray, slab:
     return core * whole
 
 
-def _solid_hu(rng, nodule: NoduleDescription, body: Shape, whole: np.ndarray, slab: Slab) -> np.ndarray:
+def _solid_hu(
+    rng: np.random.Generator, nodule: NoduleDescription, body: Shape, whole: np.ndarray, slab: Slab
+) -> np.ndarray:
     """HU (P, P) of the solid part: soft tissue, with fat (hamartoma) or calcium (granuloma)."""
     hu = nodule.solid_hu + rng.uniform(2, 8) * smooth_field(rng, 2.5)
     if nodule.solidity == "fat-containing":
@@ -184,13 +188,15 @@ def _solid_hu(rng, nodule: NoduleDescription, body: Shape, whole: np.ndarray, sl
     return hu
 
 
-def _clumps(rng, whole: np.ndarray, scale: float, share: float) -> np.ndarray:
+def _clumps(rng: np.random.Generator, whole: np.ndarray, scale: float, share: float) -> np.ndarray:
     """Coverage (P, P) of random clumps, `scale` mm in size, that fill about this share of the nodule."""
     field = smooth_field(rng, scale) + 0.6 * smooth_field(rng, 0.6 * scale)
     return covered(np.quantile(field[whole > 0.5], 1 - share) - field, 0.6)
 
 
-def _calcium(rng, nodule: NoduleDescription, body: Shape, whole: np.ndarray, slab: Slab) -> np.ndarray:
+def _calcium(
+    rng: np.random.Generator, nodule: NoduleDescription, body: Shape, whole: np.ndarray, slab: Slab
+) -> np.ndarray:
     """Coverage (P, P) of calcium in the nodule's pattern."""
     pattern, radius = nodule.calcification, nodule.diameter / 2
     if pattern == "popcorn":
@@ -210,7 +216,7 @@ def _calcium(rng, nodule: NoduleDescription, body: Shape, whole: np.ndarray, sla
     return calcium
 
 
-def _air(rng, nodule: NoduleDescription, body: Shape, slab: Slab) -> np.ndarray:
+def _air(rng: np.random.Generator, nodule: NoduleDescription, body: Shape, slab: Slab) -> np.ndarray:
     """Coverage (P, P) of air within the nodule: a cavity, bubble lucencies, or a bronchus that enters it."""
     air = np.zeros((POINTS, POINTS), np.float32)
     middle = np.append(body.centre, 0)
@@ -240,7 +246,7 @@ def feeder(rng: np.random.Generator, body: Shape) -> np.ndarray:
     return polyline(path, np.linspace(rng.uniform(0.2, 1.2), rng.uniform(0.2, 0.8), 9))
 
 
-def _tags(rng, body: Shape, wall: Wall) -> np.ndarray:
+def _tags(rng: np.random.Generator, body: Shape, wall: Wall) -> np.ndarray:
     """Segments (K, 8) of one to three strands from the nodule to the pleura, thickest at the pleura."""
     count = rng.integers(1, 4)
     turn = math.atan2(wall.heading[1], wall.heading[0]) + rng.normal(0, 0.4, count)

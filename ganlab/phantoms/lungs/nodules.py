@@ -8,6 +8,7 @@ by one, so that no patch depends on another.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -52,7 +53,7 @@ def make_nodules(seed: int, count: int, kind: str | None = None, start: int = 0)
     return Nodules(**{f.name: np.stack([row[f.name] for row in rows]) for f in fields(Nodules)})
 
 
-def _check(seed, count, kind, start) -> None:
+def _check(seed: Any, count: Any, kind: str | None, start: Any) -> None:
     for name, value, example in (("seed", seed, 0), ("count", count, 64), ("start", start, 0)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer):
             raise InputError(f"The {name} {value!r} is not a whole number; give one such as {example}.")
@@ -83,7 +84,7 @@ def _make_one(seed: int, index: int, kind: str | None) -> dict:
     hu = parts.under(lung.parenchyma(rng))
     hu = lung.paint_vessels(rng, hu, slab, wall, blood, [feeder(rng, body) for _ in range(nodule.feeders)])
     hu = parts.over(lung.paint_fissure(rng, hu, slab))
-    inside = 1.0
+    inside: np.ndarray | float = 1.0  # coverage by lung and nodule
     if wall is not None:
         hu = lung.paint_wall(rng, hu, wall, blood)
         inside = 1 - wall.coverage

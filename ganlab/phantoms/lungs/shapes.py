@@ -21,7 +21,15 @@ class Shape:
     disc with the same area; roundness is 4 area / (pi longest diameter^2), 1 for a disc.
     """
 
-    def __init__(self, rng, centre, diameter: float, lobulation: float, irregular: float, aspect: float):
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        centre: np.ndarray,
+        diameter: float,
+        lobulation: float,
+        irregular: float,
+        aspect: float,
+    ):
         self.centre = np.asarray(centre, np.float32)
         self.diameter = diameter
         axes = unit(rng.standard_normal((2, 3)))
@@ -37,7 +45,7 @@ class Shape:
         self.wave = (unit(rng.standard_normal((4, 3))) * wave[:, None]).astype(np.float32)
         self.phase = rng.uniform(0, 2 * math.pi, (4, 1)).astype(np.float32)
         self.height = np.float32(irregular / math.sqrt(2))
-        self.scale = 1.0
+        self.scale = np.float32(1.0)
         outline = self._reach(EQUATOR)
         self.scale = np.float32(diameter / 2 / math.sqrt(np.mean(outline**2)))
         self.outline = outline * self.scale  # mm, (256,)
