@@ -95,12 +95,20 @@ def translate(
 
 
 def evaluate(
-    reference: Scan, prediction: Scan, task: str = "mr2ct", mask: Scan | np.ndarray | None = None
+    reference: Scan,
+    prediction: Scan,
+    task: str = "mr2ct",
+    mask: Scan | np.ndarray | None = None,
+    *,
+    source: Scan | None = None,
+    white_matter: float | None = None,
 ) -> dict[str, Any]:
-    """Compare a synthetic volume with the real one on the same grid, inside a mask.
+    """Compare a synthetic volume with the real one on the same grid, both on the scale of the task, inside a mask.
 
-    mask: voxels above 0; by default the head (mr2ct, ct2mr) or the brain (t1fa). Returns mae, mse, psnr, ssim, Dice and
-    the errors per tissue, with the definition of each, ready for JSON. Raises InputError.
+    mask: voxels above 0; by default the head of the reference CT (mr2ct), the head of the source CT (ct2mr, which needs
+    `source` or a mask) or the brain (t1fa). white_matter: the intensity of white matter on a T1 reference, estimated
+    unless given. Returns mae, mse, psnr, ssim, Dice and the errors per tissue, with the definition of each, ready for
+    JSON. Raises InputError, also for units that make no sense for the task.
 
     >>> import ganlab
     >>> ct = ganlab.phantom(seed=9000, modality=["ct"], spacing=4)["ct"]
@@ -109,12 +117,14 @@ def evaluate(
     """
     import numpy as np
 
-    from ganlab.imaging.metrics import evaluate
+    from ganlab.translation.compare import compare
     from ganlab.translation.tasks import get_task
 
-    target = get_task(task).target
+    kind = get_task(task)
     inside = mask if mask is None or isinstance(mask, np.ndarray) else read(mask, "labels")
-    return evaluate(read(reference, target), read(prediction, target), inside, task)
+    scan = read(source, kind.source) if source is not None else None
+    evaluation = compare(read(reference, kind.target), read(prediction, kind.target), task, scan, inside, white_matter)
+    return evaluation.metrics
 
 
 def register(moving: Scan, fixed: Scan) -> tuple[Volume, np.ndarray]:

@@ -10,7 +10,7 @@ import torch
 
 from ganlab.device import resolve
 from ganlab.errors import InputError
-from ganlab.translation.inference import load_network, predict
+from ganlab.translation.inference import load_model, predict
 from ganlab.translation.networks import ResNet, ResNetConfig
 from ganlab.translation.tasks import get_task
 
@@ -21,7 +21,7 @@ VOLUME = 183  # slices, as a sagittal volume of Wolterink et al. 2017
 def benchmark_translate(device: str = "auto", slices: int = 8, rounds: int = 3, seed: int = 0) -> dict:
     """Median milliseconds per 256x256 slice of both, and what that makes per volume of 183 slices."""
     device = resolve(device)
-    ours = load_network(get_task("mr2ct").default_model, device)
+    ours = load_model(get_task("mr2ct").default_model, device).network
     torch.manual_seed(seed)
     textbook = ResNet(ResNetConfig()).to(device).eval()  # eager, one slice at a time
     array = np.random.default_rng(seed).random((slices, SIDE, SIDE), dtype=np.float32)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ganlab.cli.console import Device, Json, Seed, progress_bar, say
+from ganlab.errors import InputError
 
 
 def translate(
@@ -20,53 +21,89 @@ def translate(
         str | None,
         typer.Option(help="Slice directions whose mean is taken; the model's unless given: axial,coronal,..."),
     ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(help="A real scan of the target: registered onto the input, and the result is measured on it."),
+    ] = None,
+    registered: Annotated[
+        Path | None, typer.Option(help="Where to write the registered reference, on the scale it was measured on.")
+    ] = None,
     as_json: Json = False,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
     """Translate a volume; the result lies on the input's own grid."""
-    from ganlab.imaging.reading.files import read_volume
+    from ganlab.imaging.metrics import format_table
     from ganlab.imaging.writing import check_writable, write_volume
-    from ganlab.translation.inference import translate as run
-    from ganlab.translation.tasks import get_task
+    from ganlab.translation.compare import read_pair, translate_and_compare
 
-    check_writable(out)
-    volume = read_volume(source, modality=get_task(task).source)
-    result = run(volume, task, model, device, planes and planes.split(","), progress_bar("translate", as_json))
-    write_volume(result.synthetic, out)
-    notices = volume.notices + result.notices
-    for notice in notices:
+    if registered and not reference:
+        raise InputError("--registered says where the registered reference goes: add --reference with the scan.")
+    for path in filter(None, (out, registered)):
+        check_writable(path)
+    bar = progress_bar("translate", as_json)
+    comparison = translate_and_compare(
+        read_pair([str(source)], [str(reference)] if reference else [], task),
+        task,
+        [model],
+        planes.split(",") if planes else None,
+        device,
+        **({"progress": lambda done, stage: bar(done)} if bar else {}),
+    )
+    translation = comparison.translations[0]
+    write_volume(translation.synthetic, out)
+    if registered:
+        write_volume(comparison.reference, registered)
+    for notice in comparison.notices:
         print(notice, file=sys.stderr)
     report = {
         "out": str(out),
-        "model": result.model,
-        "shape": list(result.synthetic.shape),
-        "unit": result.synthetic.unit,
-        "seconds": round(result.seconds, 2),
-        "notices": list(notices),
+        "model": translation.model,
+        "shape": list(translation.synthetic.shape),
+        "unit": translation.synthetic.unit,
+        "seconds": round(translation.seconds, 2),
+        "notices": list(comparison.notices),
     }
-    say(report, as_json, f"{out} ({result.model}, {result.seconds:.1f} s)")
+    text = f"{out} ({translation.model}, {translation.seconds:.1f} s)"
+    if comparison.evaluations:
+        report |= {"metrics": comparison.evaluations[0].metrics, "registered": str(registered) if registered else None}
+        text += f"\n\n{format_table(comparison.evaluations[0].metrics)}"
+    say(report, as_json, text)
 
 
 def evaluate(
     reference: Annotated[Path, typer.Argument(help="The real volume.")],
     prediction: Annotated[Path, typer.Argument(help="The synthetic one, on the same grid.")],
     mask: Annotated[Path | None, typer.Option(help="Where to measure; the head, unless given.")] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option(help="ct2mr: the CT that the prediction was made from; its head is where errors are measured."),
+    ] = None,
+    white_matter: Annotated[
+        float | None,
+        typer.Option(help="ct2mr: the intensity of white matter on the reference, which becomes 1; else estimated."),
+    ] = None,
     task: Annotated[str, typer.Option(help="mr2ct, ct2mr or t1fa.")] = "mr2ct",
     as_json: Json = False,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
-    """MAE, MSE, PSNR, SSIM and the errors per tissue."""
-    from ganlab.imaging.metrics import evaluate as measure
+    """MAE, MSE, PSNR, SSIM and the errors per tissue, both volumes on the scale of the task."""
     from ganlab.imaging.metrics import format_table
     from ganlab.imaging.reading.files import read_volume
+    from ganlab.translation.compare import compare
     from ganlab.translation.tasks import get_task
 
-    inside = read_volume(mask, modality="labels") if mask else None
-    target = get_task(task).target
-    result = measure(read_volume(reference, target), read_volume(prediction, target), inside, task)
-    say(result, as_json, format_table(result))
+    kind = get_task(task)
+    metrics = compare(
+        read_volume(reference, kind.target),
+        read_volume(prediction, kind.target),
+        task,
+        source=read_volume(source, kind.source) if source else None,
+        mask=read_volume(mask, "labels") if mask else None,
+        white_matter=white_matter,
+    ).metrics
+    say(metrics, as_json, format_table(metrics))
 
 
 def evaluate_models(

@@ -96,9 +96,9 @@ def evaluate(
     if task not in SCALES:
         raise InputError(f"There are no metrics for the task {task!r}: choose one of {', '.join(SCALES)}.")
     scale = SCALES[task]
-    _require_same_grid("prediction", prediction, reference)
+    check_same_grid("prediction", prediction, reference)
     for name, volume in (("reference", reference), ("prediction", prediction)):
-        _require_finite(name, volume.array)
+        check_finite(name, volume.array)
     if reference.array.min() == reference.array.max():
         raise InputError(
             f"The reference is {reference.array.flat[0]:g} everywhere: choose a volume with an image in it."
@@ -248,20 +248,28 @@ def _mask(mask: Volume | np.ndarray | None, reference: Volume, task: str) -> tup
     if mask is None and task == "mr2ct":
         return head_mask(reference), "head mask of the reference (largest body above -200 HU, filled)"
     if mask is None:
-        inside, source = reference.array > 0, f"reference {SCALES[task].unit} > 0"
-    else:
-        if isinstance(mask, Volume):
-            _require_same_grid("mask", mask, reference)
-            mask = mask.array
-        if mask.shape != reference.shape:
-            raise InputError(
-                f"The mask has shape {_shape(mask)} and the reference {_shape(reference)}: give a mask on "
-                "the reference's grid."
-            )
-        inside, source = mask > 0, "given"
+        inside, made = reference.array > 0, f"reference {SCALES[task].unit} > 0"
+        if not inside.any():
+            raise InputError(f"The mask ({made}) is empty: give one with at least one voxel above 0.")
+        return inside, made
+    return mask_array(mask, reference), "given"
+
+
+def mask_array(mask: Volume | np.ndarray, reference: Volume) -> np.ndarray:
+    """A given mask as booleans of the reference's shape, True where it is > 0. Raises InputError for a volume on
+    another grid, an array of another shape, and a mask without a voxel."""
+    if isinstance(mask, Volume):
+        check_same_grid("mask", mask, reference)
+        mask = mask.array
+    if mask.shape != reference.shape:
+        raise InputError(
+            f"The mask has shape {_shape(mask)} and the reference {_shape(reference)}: give a mask on "
+            "the reference's grid."
+        )
+    inside = mask > 0
     if not inside.any():
-        raise InputError(f"The mask ({source}) is empty: give one with at least one voxel above 0.")
-    return inside, source
+        raise InputError("The mask (given) is empty: give one with at least one voxel above 0.")
+    return inside
 
 
 def _extent(mask: np.ndarray, axis: int) -> tuple[int, int]:
@@ -315,7 +323,8 @@ def _notices(reference: Volume, prediction: Volume, scale: Scale) -> list[str]:
     return notices
 
 
-def _require_same_grid(name: str, volume: Volume, reference: Volume) -> None:
+def check_same_grid(name: str, volume: Volume, reference: Volume) -> None:
+    """Raise InputError unless a volume lies on the reference's grid."""
     if same_grid(volume, reference):
         return
     raise InputError(
@@ -324,7 +333,8 @@ def _require_same_grid(name: str, volume: Volume, reference: Volume) -> None:
     )
 
 
-def _require_finite(name: str, array: np.ndarray) -> None:
+def check_finite(name: str, array: np.ndarray) -> None:
+    """Raise InputError if an array holds NaN or infinity."""
     bad = array.size - np.count_nonzero(np.isfinite(array))
     if bad:
         raise InputError(f"The {name} has {bad} voxels that are NaN or infinite: replace them with numbers first.")

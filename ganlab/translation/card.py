@@ -8,7 +8,7 @@ from pathlib import Path
 from ganlab.checkpoints import as_config, model_folder, read_card, write_card
 from ganlab.translation.measure import HELD_OUT, format_patients, lesion_note
 from ganlab.translation.networks import ResNetConfig
-from ganlab.translation.tasks import REVERSE, get_task, short
+from ganlab.translation.tasks import REVERSE, get_task, method_of
 from ganlab.translation.training_config import TrainingConfig
 
 
@@ -30,7 +30,7 @@ def write_new_card(folder: Path, trained: Trained, parameters: int, back: bool =
     """
     config, training = trained.config, (folder.parent if back else folder).name
     task = REVERSE[config.task] if back else config.task
-    name = f"{task}-{short(training)}" if back else training
+    name = f"{task}-{method_of(training)}" if back else training
     network = "ResNet" if isinstance(config.network, ResNetConfig) else "U-Net"
     source = (
         f"own data: {trained.volumes} volumes" if trained.volumes else "phantom patients, sampler streams from 10^9 on"

@@ -10,13 +10,12 @@ import numpy as np
 from scipy import ndimage
 
 from ganlab.errors import InputError
-from ganlab.imaging.metrics import evaluate, head_mask
 from ganlab.imaging.sharpness import flicker, sharpness, skull_shift
-from ganlab.imaging.volume import Volume
 from ganlab.phantoms import make_patient
 from ganlab.phantoms.tissues import INDEX
-from ganlab.translation.inference import load_network, translate
-from ganlab.translation.tasks import cards_of, get_task, phantom_pair
+from ganlab.translation.compare import Evaluation, measure, phantom_pair, prepare_reference
+from ganlab.translation.inference import load_model, translate
+from ganlab.translation.tasks import cards_of, get_task
 
 HELD_OUT = tuple(range(9000, 9006))  # seeds from 9000 on are never trained on
 WITH_LESION = tuple(range(9006, 9009))
@@ -77,7 +76,7 @@ def models_to_measure(names: list[str] | None, task: str) -> list[str]:
     if not names:
         raise InputError(f'There is no pretrained model of the task "{task}"; give the folder of a training.')
     for name in names:
-        load_network(name, "cpu", kind)
+        load_model(name, "cpu", kind)
     return names
 
 
@@ -91,15 +90,15 @@ def measure_model(
     """{"patients": {seed: figures}, "mean": figures, "sd": figures} inside the head mask of each held-out patient; mean
     and sd include "lesion", of other patients (see `lesion_kept`). Raises InputError like `models_to_measure`, and
     Cancelled."""
-    kind = get_task(task)
     models_to_measure([name], task)  # refuse a wrong model before patients are made
     patients, total = {}, len(HELD_OUT) + len(WITH_LESION)
     for k, seed in enumerate(HELD_OUT):
-        source, reference, mask = phantom_pair(kind, seed=seed)
-        synthetic = translate(source, task, name, device, cancelled=cancelled).synthetic
-        single = translate(source, task, name, device, ("axial",), cancelled=cancelled).synthetic
-        figures = measure_volume(reference, synthetic, mask, task)
-        figures["flicker_axial"] = flicker(reference, single, default_mask(reference, mask, task))
+        pair = phantom_pair(task, seed=seed)
+        reference = prepare_reference(pair.reference, task, pair.source, white_matter=pair.white_matter)
+        synthetic = translate(pair.source, task, name, device, cancelled=cancelled).synthetic
+        axial = translate(pair.source, task, name, device, ("axial",), cancelled=cancelled).synthetic
+        figures = figures_of(measure(reference, synthetic, task), task)
+        figures["flicker_axial"] = flicker(reference.volume, axial, reference.mask)
         patients[seed] = {key: round(value, 4) for key, value in figures.items()}
         if progress:
             progress((k + 1) / total)
@@ -121,9 +120,10 @@ def lesion_kept(name: str, task: str, seed: int, device: str = "auto") -> float:
     """How much of a lesion's contrast to the surrounding brain a model keeps: 1 all, 0 none. On a phantom patient of
     2 mm with a lesion of LESIONS, axial slices."""
     lesion, tissue = LESIONS[task]
-    source, reference, _ = phantom_pair(get_task(task), seed=seed, spacing=2.0, lesion=lesion)
+    pair = phantom_pair(task, seed=seed, spacing=2.0, lesion=lesion)
+    reference = prepare_reference(pair.reference, task, pair.source, white_matter=pair.white_matter).volume
     labels = make_patient(seed, ("labels",), 2.0, lesion=lesion)["labels"]
-    synthetic = translate(source, task, name, device, planes=("axial",)).synthetic
+    synthetic = translate(pair.source, task, name, device, planes=("axial",)).synthetic
     inside = labels.array == INDEX[tissue]
     away = ndimage.distance_transform_edt(~inside, sampling=labels.spacing)
     brain = np.isin(labels.array, [INDEX["grey matter"], INDEX["white matter"]])
@@ -132,22 +132,14 @@ def lesion_kept(name: str, task: str, seed: int, device: str = "auto") -> float:
     return float(found / true)
 
 
-def default_mask(reference: Volume, mask: np.ndarray | None, task: str) -> np.ndarray:
-    """The given mask, else the one that `evaluate` uses."""
-    if mask is not None:
-        return mask
-    return head_mask(reference) if task == "mr2ct" else reference.array > 0
-
-
-def measure_volume(reference: Volume, synthetic: Volume, mask: np.ndarray | None, task: str) -> dict[str, float]:
-    """The figures of COLUMNS, without those that are undefined. mask None: the one that `evaluate` uses."""
-    mask = default_mask(reference, mask, task)
-    result = evaluate(reference, synthetic, mask, task)
+def figures_of(evaluation: Evaluation, task: str) -> dict[str, float]:
+    """The figures of COLUMNS, without those that are undefined."""
+    result, volumes = evaluation.metrics, (evaluation.reference, evaluation.prediction, evaluation.mask)
     flat = {**result, **{t: v["mae"] for t, v in result["tissues"].items()}}
     flat |= {f"dice_{t}": v for t, v in result["dice"].items()}
-    flat |= {"sharpness": sharpness(reference, synthetic, mask), "flicker": flicker(reference, synthetic, mask)}
+    flat |= {"sharpness": sharpness(*volumes), "flicker": flicker(*volumes)}
     if task == "mr2ct":
-        flat["skull_shift"] = skull_shift(reference, synthetic, mask)
+        flat["skull_shift"] = skull_shift(*volumes)
     wanted = {key: flat[key] for key, *_ in COLUMNS[task].values() if key in flat}
     return {key: value for key, value in wanted.items() if value is not None and math.isfinite(value)}
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Annotated
 
 from ganlab.errors import InputError
+from ganlab.imaging.planes import PLANES
 from ganlab.objectives import OBJECTIVES
 from ganlab.settings import Field, OneOf, frozen_config
-from ganlab.translation.inference import PLANES
 from ganlab.translation.networks import PatchGANConfig, ResNetConfig, UNetConfig, stride_of
 from ganlab.translation.tasks import get_task
 

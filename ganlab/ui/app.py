@@ -43,7 +43,11 @@ def build(store: Store, settings: Settings) -> gr.Blocks:
             wanted = request.query_params.get("tab")
             return gr.Tabs(selected=wanted) if wanted in {page.SLUG for page in pages} else gr.skip()
 
+        def close(request: gr.Request) -> None:
+            store.close(request.session_hash)
+
         demo.load(open_tab, None, tabs, queue=False, show_progress="hidden", api_visibility="private")
+        demo.unload(close)
     return demo
 
 

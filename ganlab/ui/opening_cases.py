@@ -1,9 +1,9 @@
-"""Make the opening cases anew: `python -m ganlab.ui.opening_cases [translate] [cycle] [--seed N]`, after models or the
+"""Make the opening cases again: `python -m ganlab.ui.opening_cases [translate] [cycle] [--seed N]`, after models or the
 phantom have changed.
 
-The patient is translated and measured at full resolution. What is kept, so that a page opens on something without
-waiting and the repository stays small, is the box around the head at 1.6 mm, T1 in 128 steps and CT in steps of 4 HU,
-half of a CT scanner's noise; of a cycle, which has more layers, T1 in 50 steps and CT in steps of 8 HU.
+The patient is translated and measured at full resolution. To open a page without waiting, and to keep the repository
+small, what is stored is the box around the head at 1.6 mm, T1 in 128 steps and CT in steps of 4 HU, half of a CT
+scanner's noise; for a cycle, which has more layers, T1 in 50 steps and CT in steps of 8 HU.
 """
 
 from __future__ import annotations
@@ -18,23 +18,25 @@ from pathlib import Path
 import numpy as np
 
 from ganlab.imaging.volume import Volume
-from ganlab.ui.case import Case, Job, load_layer, save_case, solve
-from ganlab.ui.pages.cycle import page as cycle
-from ganlab.ui.pages.cycle.page import CONTRASTS, PLACE, CycleJob, solve_cycle
-from ganlab.ui.pages.translate import page as translate
-from ganlab.ui.pages.translate.page import NEW_SEEDS
+from ganlab.ui.pages.cycle import job as cycle_job
+from ganlab.ui.pages.cycle import page as cycle_page
+from ganlab.ui.pages.translate import job as translate_job
+from ganlab.ui.pages.translate import page as translate_page
+from ganlab.ui.saved_case import Encoding, SavedCase, load_layer, save_case
+from ganlab.ui.volume_controls import NEW_SEEDS
 
 SPACING = 1.6  # mm
-OF_THE_GRID = {"shape", "affine", "source_affine", "crosshair", "layers"}  # what a case does not keep at SPACING
+OF_THE_GRID = {"shape", "affine", "source_affine", "crosshair", "layers"}  # fields that differ at SPACING
 MARGIN = 4.0  # mm
 LIMITS = {"translate": 4_000_000, "cycle": 3_000_000}  # bytes of all files together
-FINE = {"steps": 127, "hu_step": 4.0}
-COARSE = {"steps": 50, "hu_step": 8.0, "judged_steps": 12}  # of five layers
+FINE = Encoding(steps=127, hu_step=4.0, compresslevel=9)
+COARSE = Encoding(steps=50, hu_step=8.0, judged_steps=12, compresslevel=9)  # of five layers
 
 
 def make_opening(seed: int, folder: Path) -> None:
     """Replace the folder by the opening case of the Translate page, a phantom patient."""
-    keep_small(lambda full: solve(Job(seed=seed), full), folder, "reference", "Translate", LIMITS["translate"], **FINE)
+    job = translate_job.TranslationJob(seed=seed)
+    keep_small(lambda full: translate_job.solve(job, full), folder, "reference", "Translate", LIMITS["translate"], FINE)
 
 
 def make_cycle(seed: int, folder: Path) -> None:
@@ -42,16 +44,19 @@ def make_cycle(seed: int, folder: Path) -> None:
     from ganlab.translation.cycle.pairing import pair_of
 
     task = "mr2ct"
-    lesion = (*PLACE, CONTRASTS[task][1])
-    job = CycleJob(task, *pair_of(task), seed=seed, probe=True, judge=True, lesion=lesion)
-    keep_small(lambda full: solve_cycle(job, full), folder, "synthetic", "There and back", LIMITS["cycle"], **COARSE)
+    lesion = cycle_page.default_lesion(task)
+    job = cycle_job.CycleJob(task, *pair_of(task), seed=seed, probe=True, judge=True, lesion=lesion)
+    solve = cycle_job.solve
+    keep_small(lambda full: solve(job, full), folder, "synthetic", "Run the cycle", LIMITS["cycle"], COARSE)
 
 
-def keep_small(make: Callable[[Path], Case], folder: Path, ct: str, press: str, limit: int, **coarse) -> None:
-    """Make a case, and replace the folder by what is kept of it. ct: the layer that tells where the head is; coarse: as
-    of `save_case`.
+def keep_small(
+    make: Callable[[Path], SavedCase], folder: Path, ct: str, button: str, limit: int, encoding: Encoding
+) -> None:
+    """Make a case, and replace the folder by a small copy of it.
 
-    Raises ValueError, and leaves the folder as it was, if the case came out larger than the limit.
+    ct: the layer that tells where the head is. button: which computes it at full resolution. limit: bytes. Raises
+    ValueError, and leaves the folder as it was, if the copy is larger than the limit.
     """
     from ganlab.imaging.grid import resample
 
@@ -68,14 +73,14 @@ def keep_small(make: Callable[[Path], Case], folder: Path, ct: str, press: str, 
         volumes = {n: resample(volume, affine, shape, fill=float(volume.array.min())) for n, volume in volumes.items()}
         words = {field.name: getattr(case, field.name) for field in fields(case) if field.name not in OF_THE_GRID}
         words["notices"] += (
-            f"Shown at {SPACING:g} mm in steps of {coarse['hu_step']:g} HU, measured at 1 mm; press {press} to see it "
+            f"Shown at {SPACING:g} mm in steps of {encoding.hu_step:g} HU, measured at 1 mm; press {button} to see it "
             "at 1 mm.",
         )
         place = None
         if case.cycle:
             words["cycle"] = case.cycle | {"consistency": at_slices(case, affine, shape)}
             place = case.cycle["lesion"]["put"][:3]
-        save_case(small, volumes, compresslevel=9, place=place, **coarse, **words)
+        save_case(small, volumes, encoding, place, downloads=False, **words)
         size = sum(file.stat().st_size for file in small.iterdir())
         if size > limit:
             raise ValueError(f"The opening case has {size} bytes, more than {limit}: use a coarser SPACING.")
@@ -83,8 +88,8 @@ def keep_small(make: Callable[[Path], Case], folder: Path, ct: str, press: str, 
         shutil.copytree(small, folder)
 
 
-def at_slices(case: Case, affine: np.ndarray, shape: tuple[int, ...]) -> dict:
-    """A cycle's consistency with the errors of those slices, of the case's own, that are nearest to a grid's."""
+def at_slices(case: SavedCase, affine: np.ndarray, shape: tuple[int, ...]) -> dict:
+    """A cycle's consistency with the errors of the slices nearest to those of another grid."""
     found, own = case.cycle["consistency"], np.array(case.affine)
     heights = affine[2, 3] + affine[2, 2] * np.arange(shape[2])
     nearest = np.rint((heights - own[2, 3]) / own[2, 2]).astype(int).clip(0, case.shape[2] - 1)
@@ -105,7 +110,7 @@ def head_grid(ct: Volume) -> tuple[np.ndarray, tuple[int, ...]]:
 
 
 def main() -> None:
-    makers = {"translate": (make_opening, translate.OPENING), "cycle": (make_cycle, cycle.OPENING)}
+    makers = {"translate": (make_opening, translate_page.OPENING), "cycle": (make_cycle, cycle_page.OPENING)}
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pages", nargs="*", default=list(makers), help="translate, cycle; both unless given")
     parser.add_argument("--seed", type=int, default=NEW_SEEDS[0])

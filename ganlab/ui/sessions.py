@@ -12,9 +12,10 @@ import tempfile
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
 
+from ganlab.errors import Cancelled
 from ganlab.ui.session_store import Limits, SessionStore
 
 CACHE = object()  # holds the results that several browser sessions share
@@ -100,6 +101,35 @@ class Store:
             if key in self._shared:
                 self._shared.move_to_end(key)
             return self._shared.get(key)
+
+    def result(
+        self, holder: Hashable, make: Callable[[Path, Callable[[], bool]], object], key: Hashable | None = None
+    ) -> str:
+        """Do a holder's job and make its result the only one that the holder keeps; returns the token.
+
+        make(folder, cancelled) fills an empty folder. key: of a public result, which is shared with everyone who asks
+        for the same key. Raises Cancelled and whatever `make` raises; the holder then keeps what it had.
+        """
+        event = self.start(holder)
+        token = self.shared(key) if key is not None else None
+        if token is None:
+            token, folder = self.new_result(event)  # the job's own until it is done, whatever becomes of the holder
+        else:
+            folder = self.folder(token)
+            self.hold(event, folder)
+        try:
+            if not any(folder.iterdir()):
+                make(folder, event.is_set)
+                if key is not None:
+                    self.share(key, token)
+            if not event.is_set():
+                self.keep(holder, token)
+            if event.is_set():  # perhaps since just now, and the holder may be gone
+                self.release(holder, [folder])
+                raise Cancelled
+            return token
+        finally:
+            self.release(event)
 
     def start(self, holder: Hashable) -> threading.Event:
         """The event that tells a new job of the holder that it was cancelled; cancels the holder's earlier job."""

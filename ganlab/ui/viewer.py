@@ -6,8 +6,9 @@ import csv
 import io
 import json
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import gradio as gr
 import numpy as np
@@ -15,11 +16,14 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from ganlab.translation.tasks import get_task
-from ganlab.ui.case import ERROR_RANGES, NAMES, Case, load_case, load_layer
+from ganlab.translation.tasks import NAMES, get_task
 from ganlab.ui.components import canvas
 from ganlab.ui.live_protocol import PRIVATE
+from ganlab.ui.saved_case import ERROR_RANGES, SavedCase, difference, load_case, load_volume
 from ganlab.ui.sessions import Store
+
+if TYPE_CHECKING:
+    from ganlab.imaging.volume import Volume
 
 SCRIPTS = (
     "shared/colour.js",
@@ -40,9 +44,9 @@ def volume_viewer(value: dict, elem_id: str) -> gr.HTML:
     return canvas(elem_id, SCRIPTS, "volumeViewer(element.firstElementChild, props, watch)", value)
 
 
-def manifest(case: Case, token: str) -> dict:
-    """What viewer.js needs to show a case: grid, layers with their addresses, words for the picture's caption; of a
-    cycle the range that errors are a share of, and the error of each axial slice."""
+def manifest(case: SavedCase, token: str) -> dict:
+    """What viewer.js needs to show a case: grid, layers with their addresses, words for the picture's caption; for a
+    cycle also the range that relative errors refer to, and the error of each axial slice."""
     whole = case.cycle["consistency"] if case.cycle else None
     layers = [{**asdict(layer), "url": f"{VOLUMES}/{token}/{layer.name}.i16"} for layer in case.layers]
     return {
@@ -64,23 +68,11 @@ def manifest(case: Case, token: str) -> dict:
     }
 
 
-def unit_of(case: Case) -> str:
-    """Of an error: HU, or nothing where it is a share."""
-    return "HU" if case.measured == "ct" else ""
-
-
-def relative_to(case: Case) -> float:
-    """What the errors of a cycle are a share of. Raises KeyError for any other case."""
-    if not case.cycle:
-        raise KeyError("relative")
-    return case.cycle["consistency"]["range"]
-
-
 def routes(store: Store) -> list[Route]:
     """One address a file of a case: /gradio_api/ganlab/volumes/TOKEN/NAME. A wrong token or name is a 404.
 
-    NAME: LAYER.i16 (gzip on the wire), input|synthetic|reference|error.nii.gz (on the input's own grid),
-    of a cycle also reconstruction|relative|judged|judged-real.nii.gz; metrics.json, metrics.csv.
+    NAME: LAYER.i16 (gzip on the wire), LAYER.nii.gz and error.nii.gz (on the input's own grid), relative.nii.gz of a
+    cycle, metrics.json, metrics.csv.
     """
 
     def serve(request: Request) -> Response:
@@ -96,55 +88,63 @@ def routes(store: Store) -> list[Route]:
     return [Route(f"/{VOLUMES}/{{token}}/{{name}}", serve)]
 
 
-def _layer(folder: Path, case: Case, name: str) -> Response:
-    if name not in {layer.name for layer in case.layers}:
-        raise KeyError(name)
+def _layer(folder: Path, case: SavedCase, name: str) -> Response:
     headers = {**PRIVATE, "Content-Encoding": "gzip"}
-    return Response((folder / f"{name}.i16.gz").read_bytes(), media_type="application/octet-stream", headers=headers)
+    content = (folder / f"{case.layer(name).name}.i16.gz").read_bytes()
+    return Response(content, media_type="application/octet-stream", headers=headers)
 
 
-def _nifti(folder: Path, case: Case, name: str) -> Response:
-    from nibabel.orientations import apply_orientation, io_orientation, ornt_transform
-
-    from ganlab.imaging.volume import Volume
+def _nifti(folder: Path, case: SavedCase, name: str) -> Response:
     from ganlab.imaging.writing import write_volume
 
-    if name in ("error", "relative"):
-        made, true = case.compared[0]
-        array = load_layer(folder, case, made) - load_layer(folder, case, true)
-        unit = unit_of(case) or "arbitrary"
-        if name == "relative":
-            array, unit = 100 * np.abs(array) / relative_to(case), "arbitrary"
-    else:
-        array = load_layer(folder, case, name)
-        unit = next(layer.unit for layer in case.layers if layer.name == name) or "arbitrary"
-    source_affine = np.array(case.source_affine)
-    back = ornt_transform(io_orientation(np.array(case.affine)), io_orientation(source_affine))
-    volume = Volume(apply_orientation(array, back), source_affine, unit)
-    with tempfile.TemporaryDirectory(prefix="ganlab-") as scratch:
-        path = Path(scratch, "volume.nii.gz")
-        write_volume(volume, path)
+    path = folder / f"{name}.nii.gz"
+    if name not in ("error", "relative") and case.layer(name) and path.is_file():
         content = path.read_bytes()
-    target = case.target
-    names = {"input": get_task(case.task).source, "synthetic": f"synthetic-{target}", "rival": f"rival-{target}"}
-    names |= {"reference": f"reference-{target}", "reconstruction": f"reconstructed-{names['input']}", "error": "error"}
-    names |= {"relative": "relative-error-percent"}
-    names |= {"judged": f"discriminator-synthetic-{target}", "judged-real": f"discriminator-real-{target}"}
+    else:
+        with tempfile.TemporaryDirectory(prefix="ganlab-") as scratch:
+            path = Path(scratch, "volume.nii.gz")
+            write_volume(_shown_volume(folder, case, name), path)
+            content = path.read_bytes()
+    source, target = get_task(case.task).source, case.target
+    names = {
+        "input": source,
+        "synthetic": f"synthetic-{target}",
+        "rival": f"rival-{target}",
+        "reference": f"reference-{target}",
+        "reconstruction": f"reconstructed-{source}",
+        "error": "error",
+        "relative": "relative-error-percent",
+        "judged": f"discriminator-synthetic-{target}",
+        "judged-real": f"discriminator-real-{target}",
+    }
     return _attachment(content, f"{case.stem}-{names[name]}.nii.gz", "application/gzip")
 
 
-def _json(folder: Path, case: Case, name: str) -> Response:
-    if name != "metrics" or not case.metrics:
+def _shown_volume(folder: Path, case: SavedCase, name: str) -> Volume:
+    """A layer, the signed error, or a cycle's absolute error as a percentage of the range of its input."""
+    if name == "error":
+        return difference(folder, case)
+    if name != "relative":
+        return load_volume(folder, case, name)
+    if not case.cycle:
         raise KeyError(name)
-    words = {"patient": case.title, "model": case.model, "seconds": case.seconds, **case.metrics}
-    words |= {"rival": case.rival} if case.rival else {}
-    return _attachment(json.dumps(words, indent=2), f"{case.stem}-metrics.json", "application/json")
+    error = difference(folder, case)
+    percent = 100 * np.abs(error.array) / case.cycle["consistency"]["range"]
+    return replace(error, array=percent.astype(np.float32), unit="arbitrary")
 
 
-def _csv(folder: Path, case: Case, name: str) -> Response:
+def _json(folder: Path, case: SavedCase, name: str) -> Response:
     if name != "metrics" or not case.metrics:
         raise KeyError(name)
-    table, unit = io.StringIO(), unit_of(case)
+    content = {"patient": case.title, "model": case.model, "seconds": case.seconds, **case.metrics}
+    content |= {"rival": case.rival} if case.rival else {}
+    return _attachment(json.dumps(content, indent=2), f"{case.stem}-metrics.json", "application/json")
+
+
+def _csv(folder: Path, case: SavedCase, name: str) -> Response:
+    if name != "metrics" or not case.metrics:
+        raise KeyError(name)
+    table, unit = io.StringIO(), case.unit
     region = "brain" if case.target == "fa" else "head"
     models = {case.model: case.metrics} | ({case.rival["model"]: case.rival["metrics"]} if case.rival else {})
     writer = csv.writer(table)

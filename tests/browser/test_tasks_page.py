@@ -83,13 +83,13 @@ def test_the_cycle_page_opens_on_a_finished_cycle(viewer):
     assert page.get_by_label("HU more").input_value() == "30"
     page.locator("#back input").click()
     page.get_by_role("option", name="mr2ct-unet").click()
-    page.locator("#cycle-mixed").get_by_text("not the halves of one training").wait_for()
+    page.locator("#cycle-mixed").get_by_text("were not trained together").wait_for()
 
 
 @needs["ct2mr-unet"]
 @needs["mr2ct-pix2pix"]
-def test_there_and_back_with_a_lesion(viewer, tmp_path):
-    """A link asks for another patient, the other way round, by a mixed pair; what it shows can be linked to again."""
+def test_a_link_runs_a_cycle_with_a_lesion(viewer, tmp_path):
+    """A link asks for another patient, the other direction and a mixed pair; what it shows can be linked to again."""
     page = viewer.page
     asked = "tab=cycle&task=ct2mr&seed=9123&model=ct2mr-pix2pix&back=mr2ct-unet&spacing=4&planes=axial"
     more = "&lesion=26,-30,32,12,30&judge=1"
@@ -97,8 +97,8 @@ def test_there_and_back_with_a_lesion(viewer, tmp_path):
     page.locator("#cycle-title").get_by_text("Phantom patient 9123").wait_for(timeout=PATIENCE)
     ready(page).get_by_text("Phantom patient 9123").wait_for()
     figures = page.inner_text("#cycle-figures")
-    assert "+30.0 HU" in figures and "takes for real" in figures
-    assert "not the halves of one training" in page.inner_text("#cycle-notices")
+    assert "+30.0 HU" in figures and "1 is real" in figures
+    assert "were not trained together" in page.inner_text("#cycle-notices")
     page.locator("#cycle-viewer label").get_by_text("D of the real T1", exact=True).click()
     page.locator("#cycle-viewer [role=status]").get_by_text("D of the real T1").wait_for()
     assert page.locator("#cycle-chart svg polyline").count() == 1

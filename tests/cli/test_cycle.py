@@ -25,7 +25,7 @@ def test_cycle_follows_a_lesion_and_maps_the_discriminator(run, tmp_path):
     [
         ((), "either a scan, or --seed"),
         (("scan.nii", "--seed", 7), "either a scan, or --seed"),
-        (("--seed", 7, "--task", "t1fa"), "no way back"),
+        (("--seed", 7, "--task", "t1fa"), "no reverse"),
         (("--seed", 7, "--lesion", "1,2,3"), "is not X,Y,Z,RADIUS,CONTRAST"),
     ],
 )

@@ -7,7 +7,7 @@ from ganlab.checkpoints import list_models, load_tensors, model_folder, save_ten
 from ganlab.errors import Cancelled, InputError
 from ganlab.imaging.volume import Volume
 from ganlab.phantoms import make_patient
-from ganlab.translation.inference import fuse, head_box, load_network, translate
+from ganlab.translation.inference import fuse, head_box, load_model, translate
 from ganlab.translation.tasks import TASKS, cards_of
 
 pytestmark = pytest.mark.slow
@@ -107,10 +107,10 @@ def test_what_the_task_cannot_take_is_refused_in_a_sentence(patient):
 def test_a_model_serves_its_own_task_alone(made, wanted):
     name, task = TASKS[made].default_model, TASKS[wanted]
     if made == wanted:
-        assert load_network(name, "cpu", task).task == made
+        assert load_model(name, "cpu", task).task == made
         return
     with pytest.raises(InputError, match=f'"{name}" makes .* from .*, not {task.target.upper()}; choose {wanted}-'):
-        load_network(name, "cpu", task)
+        load_model(name, "cpu", task)
 
 
 def test_only_models_of_the_task_are_proposed(patient):
@@ -130,7 +130,7 @@ def test_a_model_that_does_not_say_its_task_serves_none(tmp_path):
     del config["task"]
     save_tensors(tmp_path / "model.safetensors", tensors, config)
     with pytest.raises(InputError, match="does not say which task"):
-        load_network(str(tmp_path), "cpu", TASKS["mr2ct"])
+        load_model(str(tmp_path), "cpu", TASKS["mr2ct"])
 
 
 def test_empty_slices_are_empty_and_only_the_head_is_computed():
@@ -138,7 +138,7 @@ def test_empty_slices_are_empty_and_only_the_head_is_computed():
     array[16:24, 16:32, 20:36] = 1
     box = head_box(array, margin=4)
     assert all(s.start <= a and s.stop >= b for s, a, b in zip(box, (16, 16, 20), (24, 32, 36), strict=True))
-    out = fuse(load_network("mr2ct-unet", "cpu"), array, ["axial"], "cpu", empty=-1.0)
+    out = fuse(load_model("mr2ct-unet", "cpu"), array, ["axial"], "cpu", empty=-1.0)
     assert (out[:, :, :20] == -1).all() and (out[:, :, 36:] == -1).all()
 
 

@@ -8,6 +8,7 @@ import pytest
 from ganlab.errors import InputError
 from ganlab.imaging.volume import Volume
 from ganlab.translation import measure
+from ganlab.translation.compare import ScanPair
 from ganlab.translation.inference import Translation
 
 SHAPE = (24, 24, 24)
@@ -26,8 +27,14 @@ def head(seed):
 @pytest.fixture
 def measured(monkeypatch):
     """measure_model with heads in place of phantoms; the model blurs, or does what `change` says."""
-    monkeypatch.setattr(measure, "load_network", lambda name, device, task: None)
-    monkeypatch.setattr(measure, "phantom_pair", lambda task, seed: (head(seed), head(seed), None))
+    monkeypatch.setattr(measure, "load_model", lambda name, device, task: None)
+
+    def phantom_pair(task, seed):
+        scan = head(seed)
+        fa = replace(scan, array=np.clip(scan.array / 1000, 0.01, 1), unit="FA", modality="fa")
+        return ScanPair(scan, fa if task == "t1fa" else scan, aligned=True)
+
+    monkeypatch.setattr(measure, "phantom_pair", phantom_pair)
     monkeypatch.setattr(measure, "lesion_kept", lambda name, task, seed, device: 0.5)
 
     def run(change=lambda array: (array + np.roll(array, 1, 0)) / 2, task="mr2ct"):
@@ -142,11 +149,11 @@ def test_evaluate_models_compares_models_after_their_own_tables(monkeypatch, cap
 def test_lesion_kept_is_the_share_of_its_contrast(monkeypatch):
     """Translators that fade all that is brighter than brain to a share."""
     patient = {"seed": measure.WITH_LESION[0], "spacing": 2.0, "lesion": "bleed"}
-    pair = measure.phantom_pair(measure.get_task("mr2ct"), **patient)
+    pair = measure.phantom_pair("mr2ct", **patient)
     labels = measure.make_patient(patient["seed"], ("labels",), 2.0, lesion="bleed")
     monkeypatch.setattr(measure, "phantom_pair", lambda task, **asked: pair if asked == patient else None)
     monkeypatch.setattr(measure, "make_patient", lambda *asked, lesion: labels)
-    brain, ct = 33.0, pair[1]
+    brain, ct = 33.0, pair.reference
     for left in (1.0, 0.4, 0.0):
         faded = np.where(ct.array > 45, brain + left * (ct.array - brain), ct.array).astype(np.float32)
         made = Translation(replace(ct, array=faded), "some-model", 0.0)

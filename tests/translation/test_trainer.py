@@ -19,7 +19,7 @@ from ganlab.imaging.writing import write_volume
 from ganlab.phantoms import slices as phantom_slices
 from ganlab.translation.batches import epoch_batches, filled, slice_maker
 from ganlab.translation.dataset.folders import Folders
-from ganlab.translation.inference import fuse, load_network
+from ganlab.translation.inference import fuse, load_model
 from ganlab.translation.methods import METHODS
 from ganlab.translation.networks import PatchGANConfig, ResNetConfig, UNet, UNetConfig
 from ganlab.translation.presets import PRESETS
@@ -199,7 +199,7 @@ def test_refuses_pickled_checkpoints(tmp_path):
         with pytest.raises(InputError, match="which can run any code"):
             load_tensors(tmp_path / f"model{suffix}")
     with pytest.raises(InputError, match="which can run any code"):
-        load_network(str(tmp_path / "model.pt"), "cpu")
+        load_model(str(tmp_path / "model.pt"), "cpu")
 
 
 def small_model(folder, **network):
@@ -215,7 +215,7 @@ def small_model(folder, **network):
 def test_refuses_weights_of_another_architecture(tmp_path, network):
     small_model(tmp_path, **network)
     with pytest.raises(InputError) as raised:
-        load_network(str(tmp_path), "cpu")
+        load_model(str(tmp_path), "cpu")
     assert "\n" not in str(raised.value) and str(raised.value).endswith(".")
 
 
@@ -232,7 +232,7 @@ def test_refuses_a_damaged_model(tmp_path):
         folder.mkdir()
         (folder / "model.safetensors").write_bytes(broken)
         with pytest.raises(InputError) as raised:
-            load_network(str(folder), "cpu")
+            load_model(str(folder), "cpu")
         assert "\n" not in str(raised.value) and str(raised.value).endswith(".")
 
 
@@ -243,7 +243,7 @@ def test_refuses_weights_that_are_nan(tmp_path):
     tensors[name].view(-1)[-1] = math.nan
     save_tensors(path, tensors, config)
     with pytest.raises(InputError, match=f'model.safetensors" holds NaN or infinite values in the tensor "{name}"'):
-        load_network(str(tmp_path), "cpu")
+        load_model(str(tmp_path), "cpu")
 
 
 def test_refuses_to_resume_from_a_foreign_state(tmp_path):
@@ -293,7 +293,7 @@ def test_coarse_pixels_are_means_of_fine_ones(tmp_path):
     assert source.shape == target.shape == (2, 1, 32, 32)
     assert source[0, 0, 0, 0] == fine[0, 0, :2, :2].mean() and target[1, 0, 31, 31] == fine[1, 0, 62:, 62:].mean()
     losses(config, tmp_path / "coarse")
-    assert load_network(str(tmp_path / "coarse"), "cpu").spacing == 2
+    assert load_model(str(tmp_path / "coarse"), "cpu").spacing == 2
 
 
 RANGED = dataclasses.replace(
@@ -332,7 +332,7 @@ def test_phantom_slices_are_of_the_chosen_planes(monkeypatch, paired):
 def test_checkpoints_of_both_directions_keep_ranges_and_planes(tmp_path, monkeypatch):
     losses(RANGED, tmp_path / "own")
     for folder, seen, made in (("own", (0, 2.5), (-0.6, 1.4)), ("own/back", (-0.6, 1.4), (0, 2.5))):
-        net = load_network(str(tmp_path / folder), "cpu")
+        net = load_model(str(tmp_path / folder), "cpu")
         assert net.sees == seen and (net.config.low, net.config.high) == made and net.planes == ("sagittal",)
     monkeypatch.setattr("ganlab.translation.inference.predict", lambda net, slices, device: slices)
     array = np.linspace(-1, 3, 16**3, dtype=np.float32).reshape(16, 16, 16)

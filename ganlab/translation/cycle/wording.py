@@ -1,4 +1,4 @@
-"""What was found of a cycle, in words: for the page and the terminal, without torch."""
+"""The results of a cycle in words, for the page and the terminal; without torch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ganlab.translation.tasks import get_task
 
 
 def lesion_rows(task: str, lesion: dict) -> list[tuple[str, str, str, str]]:
-    """(volume's name, contrast, contrast to noise, share kept) in words, of what `examine` found of a lesion."""
+    """(volume's name, contrast, contrast to noise, share kept) as text, from the results of `analyse_cycle`."""
     kind = get_task(task)
     units = {"input": kind.source, "synthetic": kind.target, "reconstruction": kind.source}
     rows = []
@@ -25,36 +25,36 @@ def lesion_rows(task: str, lesion: dict) -> list[tuple[str, str, str, str]]:
 
 
 def contrast_words(without: float, lesion: float, modality: str) -> str:
-    """A lesion's contrast to the same place without it: in HU, or of an MR how many times as bright."""
+    """A lesion's contrast to the same voxels without it: in HU, or for MR how many times as bright."""
     if modality == "ct":
         return f"{signed(lesion - without, 1)} HU"
     return f"{lesion / without:.2f} times" if without > 0.01 else f"{signed(lesion - without, 2)} of white matter"
 
 
 def signed(value: float, digits: int, plus: bool = True) -> str:
-    """A number with its sign, a true minus, and no sign on what rounds to zero."""
+    """A number with its sign, a true minus, and no sign on zero."""
     text = f"{value:{'+' if plus else ''}.{digits}f}"
     return f"{0:.{digits}f}" if float(text) == 0 else text.replace("-", "\N{MINUS SIGN}")
 
 
-def format_cycle(task: str, found: dict) -> str:
-    """What `examine` found, as lines of text."""
+def format_cycle(task: str, results: dict) -> str:
+    """The results of `analyse_cycle` as lines of text."""
     kind = get_task(task)
     unit, digits = ("HU", 1) if kind.source == "ct" else ("of white matter", 3)
-    whole = found["consistency"]
+    whole = results["consistency"]
     lines = [
-        f"{kind.source} to {kind.target} and back, by {' and '.join(found['models'])}",
+        f"{kind.source} to {kind.target} and back, by {' and '.join(results['models'])}",
         f"Cycle error in the head: {whole['mae']:.{digits}f} {unit}, {100 * whole['relative']:.1f} % of the range",
     ]
-    if "lesion" in found:
-        lines.append("Lesion, against the same voxels without it: contrast, over their noise, share kept")
-        lines += [f"  {name:<16}{c:>22}{n:>8}{k:>8}" for name, c, n, k in lesion_rows(task, found["lesion"])]
-    if "hidden" in found:
-        lines.append("Hidden message: change of the synthetic volume, cycle error, times")
-        for name, one in found["hidden"].items():
+    if "lesion" in results:
+        lines.append("Lesion, against the same voxels without it: contrast, contrast to noise, share kept")
+        lines += [f"  {name:<16}{c:>22}{n:>8}{k:>8}" for name, c, n, k in lesion_rows(task, results["lesion"])]
+    if "hidden" in results:
+        lines.append("Hidden message: change of the synthetic volume, cycle error, ratio")
+        for name, one in results["hidden"].items():
             times = one["mae"] / max(whole["mae"], 1e-9)
             lines.append(f"  {name:<16}{one['mae']:>12.{digits}f} {unit}{times:>8.2f}")
-    if "judged" in found:
+    if "judged" in results:
         words = {"judged": "the synthetic volume", "judged-real": "the real volume"}
-        lines += [f"The discriminator takes {words[n]} for real: {v:.2f}" for n, v in found["judged"].items()]
+        lines += [f"The discriminator takes {words[n]} for real: {v:.2f}" for n, v in results["judged"].items()]
     return "\n".join(lines)

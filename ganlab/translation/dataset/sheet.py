@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from ganlab.checkpoints import replacing
+from ganlab.imaging.planes import PLANES
 from ganlab.imaging.wording import shown
 from ganlab.translation.dataset.volumes import PreparedDataset
-from ganlab.translation.inference import PLANES
 from ganlab.translation.preview import WINDOWS, show_slice
 from ganlab.translation.tasks import get_task
 

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from ganlab.errors import InputError
+from ganlab.imaging.planes import PLANES
 from ganlab.imaging.wording import shown
 from ganlab.translation.dataset.volumes import PreparedDataset, PreparedVolume
-from ganlab.translation.inference import PLANES, air_of
+from ganlab.translation.inference import air_of
 from ganlab.translation.tasks import get_task
 
 

@@ -1,4 +1,4 @@
-"""Cycles of translators whose answers are known: what is kept, hidden and lost is then known too."""
+"""Cycles of translators whose answers are known, so that what is kept, hidden and lost is known too."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -8,21 +8,20 @@ import pytest
 
 from ganlab.errors import InputError
 from ganlab.imaging.volume import Volume
-from ganlab.translation.cycle import cycle as cycles
-from ganlab.translation.cycle.cycle import (
-    blurred,
-    consistency,
+from ganlab.translation.cycle import cycle as cycle_module
+from ganlab.translation.cycle import hidden_message as hidden_module
+from ganlab.translation.cycle.cycle import consistency, run_cycle, scale_between
+from ganlab.translation.cycle.hidden_message import blurred, hidden_message, quantised, with_noise
+from ganlab.translation.cycle.lesion import (
+    InsertedLesion,
     distance_to,
-    hidden_message,
-    lesion_kept,
-    put_lesion,
-    quantised,
-    run_cycle,
-    with_noise,
+    insert_lesion,
+    lesion_contrasts,
+    parse_lesion,
 )
 
 AFFINE = np.array([[-2.0, 0, 0, 40], [0, 0, 2.0, -40], [0, 2.0, 0, -40], [0, 0, 0, 1]])  # voxels run L, S, A
-MODELS = ("there", "back")
+MODELS = ("forward", "back")
 
 
 @pytest.fixture
@@ -47,8 +46,11 @@ def translators(monkeypatch):
             made = replace(volume, array=(message / 100).astype(np.float32), unit="", modality="t1")
         return SimpleNamespace(synthetic=made, model=model, notices=(), seconds=1.0)
 
-    monkeypatch.setattr(cycles, "translate", translate)
-    monkeypatch.setattr(cycles, "source_units", lambda array, task: array / (100 if task.source == "t1" else 1000))
+    monkeypatch.setattr(cycle_module, "translate", translate)
+    monkeypatch.setattr(hidden_module, "translate", translate)
+    monkeypatch.setattr(
+        cycle_module, "source_units", lambda array, task: array / (100 if task.source == "t1" else 1000)
+    )
 
 
 def test_a_cycle_that_closes_has_no_error_although_it_knows_nothing(mr, translators):
@@ -79,7 +81,7 @@ def test_the_gain_of_a_scanner_is_no_error(mr, translators):
     bright = replace(mr, array=2 * mr.array)
     assert consistency(run_cycle(bright, "mr2ct", *MODELS))["mae"] < 0.02
     ct = replace(mr, array=np.where(mr.array > 20, 1.5, 1.0), unit="HU")
-    assert cycles.scale_between(ct, mr, mr.array > 20) == 1.0
+    assert scale_between(ct, mr, mr.array > 20) == 1.0
 
 
 def test_a_hidden_message_does_not_survive_what_no_reader_minds(mr, translators):
@@ -94,50 +96,56 @@ def test_a_hidden_message_does_not_survive_what_no_reader_minds(mr, translators)
 
 
 def test_a_lesion_is_lost_in_the_middle_and_back_at_the_end_where_a_message_carries_it(mr, translators):
-    place, radius = (10.0, -6.0, 8.0), 7.0
-    cycle, healthy = (run_cycle(v, "mr2ct", *MODELS) for v in (put_lesion(mr, place, radius, 1.6), mr))
-    found = lesion_kept(cycle, healthy, place, radius)
+    lesion = InsertedLesion(10.0, -6.0, 8.0, 7.0, 1.6)
+    cycle, healthy = (run_cycle(v, "mr2ct", *MODELS) for v in (insert_lesion(mr, lesion), mr))
+    found = lesion_contrasts(cycle, healthy, lesion)
     scan, middle, end = found["input"], found["synthetic"], found["reconstruction"]
     assert scan["with"] / scan["without"] == pytest.approx(1.6, abs=1e-3) and scan["kept"] == 1.0
     assert middle["with"] - middle["without"] == pytest.approx(0.006, abs=0.001)  # a CT of 40 HU everywhere
     assert middle["kept"] is None  # HU are no share of an MR's signal
     assert end["kept"] == pytest.approx(1.0, abs=0.02)  # it was hidden in the decimals
     assert scan["noise"] == pytest.approx(0.6 * 100 / 5, rel=0.15)  # a texture of 5
-    assert put_lesion(mr, place, radius, 1.0).array == pytest.approx(mr.array, abs=1e-4)
+    invisible = InsertedLesion(*lesion.centre, lesion.radius, 1.0)
+    assert insert_lesion(mr, invisible).array == pytest.approx(mr.array, abs=1e-4)
 
 
 def test_tissue_around_a_lesion_does_not_change_its_contrast(mr, translators):
-    """A bright ring around the place: what was put in is read as it was put in."""
-    place, radius = (10.0, -6.0, 8.0), 7.0
-    away = distance_to(mr, place)
+    """A bright ring around the place: the contrast is read as it was inserted."""
+    lesion = InsertedLesion(10.0, -6.0, 8.0, 7.0, 1.4)
+    away = distance_to(mr, lesion.centre)
     ringed = replace(mr, array=np.where((away > 8) & (away < 20) & (mr.array > 0), 170, mr.array).astype(np.float32))
-    cycle, healthy = (run_cycle(v, "mr2ct", *MODELS) for v in (put_lesion(ringed, place, radius, 1.4), ringed))
-    found = lesion_kept(cycle, healthy, place, radius)["input"]
+    cycle, healthy = (run_cycle(v, "mr2ct", *MODELS) for v in (insert_lesion(ringed, lesion), ringed))
+    found = lesion_contrasts(cycle, healthy, lesion)["input"]
     assert found["with"] / found["without"] == pytest.approx(1.4, abs=1e-3)
 
 
 def test_a_lesion_of_a_ct_is_a_difference_in_hu():
     ct = Volume(np.full((30, 30, 30), 40.0, np.float32), np.eye(4), "HU", "ct")
-    array = put_lesion(ct, (15, 15, 15), 4, 30.0).array
+    array = insert_lesion(ct, parse_lesion("15,15,15,4,30")).array
     assert array[15, 15, 15] == 70 and array[0, 0, 0] == 40 and array.dtype == np.float32
-    with pytest.raises(InputError, match="-500 to 2000 HU"):
-        put_lesion(ct, (15, 15, 15), 4, 5000)
 
 
 @pytest.mark.parametrize(
-    ("place", "radius", "contrast", "words"),
+    ("text", "message"),
     [
-        ((0, 0, 0), 1, 2, "1 mm radius"),
-        ((0, 0, 0), 5, 9, "contrast of 9"),
-        ((500, 0, 0), 5, 2, "not in the scan"),
-        ((float("nan"), 0, 0), 5, 2, "not in the scan"),
+        ("0,0,0,1,2", "Radius is 1.0; give a number from 2 to 40 mm"),
+        ("0,0,0,5,9", "Contrast is 9; give a number from 0 to 5 times as bright"),
+        ("0,0,0,5,-600", "Contrast is -600.0; give a number from -500 to 2000"),
+        ("500,0,0,5,2", "500, 0, 0 mm is not in the scan"),
+        ("nan,0,0,5,2", "Right is NaN"),
+        ("0,0,0,5", "is not X,Y,Z,RADIUS,CONTRAST"),
     ],
 )
-def test_a_lesion_that_cannot_be_is_a_sentence(mr, place, radius, contrast, words):
-    with pytest.raises(InputError, match=words):
-        put_lesion(mr, place, radius, contrast)
+def test_refuses_in_a_sentence_a_lesion_that_cannot_be(mr, text, message):
+    with pytest.raises(InputError, match=message):
+        insert_lesion(mr, parse_lesion(text))
 
 
-def test_only_tasks_with_a_way_back_have_cycles(mr):
-    with pytest.raises(InputError, match="no way back"):
+def test_the_text_of_a_lesion_is_read_back():
+    lesion = InsertedLesion(26.0, -30.5, 32.0, 8.0, 1.4)
+    assert lesion.text == "26,-30.5,32,8,1.4" and parse_lesion(lesion.text) == lesion
+
+
+def test_only_tasks_with_a_reverse_have_cycles(mr):
+    with pytest.raises(InputError, match="no reverse"):
         run_cycle(mr, "t1fa")

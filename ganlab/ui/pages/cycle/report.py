@@ -1,4 +1,4 @@
-"""A cycle in words, tables and figures: HTML and SVG that follow the page's light or dark colours."""
+"""The report of a cycle: its error, a lesion, a hidden message, the discriminator, and the error of every slice."""
 
 from __future__ import annotations
 
@@ -6,46 +6,49 @@ from html import escape
 from math import log10
 from urllib.parse import urlencode
 
+from ganlab.translation.cycle.lesion import InsertedLesion
 from ganlab.translation.cycle.wording import lesion_rows
-from ganlab.translation.tasks import get_task
+from ganlab.translation.tasks import NAMES, get_task
 from ganlab.ui import report
-from ganlab.ui.case import NAMES, PLANES, Case
 from ganlab.ui.components import data_table
+from ganlab.ui.saved_case import ALL_PLANES, SavedCase
 from ganlab.ui.viewer import manifest
 
 ROUTES = {"mr2ct": "T1 \u2192 CT \u2192 T1", "ct2mr": "CT \u2192 T1 \u2192 CT"}
-SCALED = "MR has no unit: what came back is brought to the scan's scale by one factor."
+SCALED = "MR has no unit: the reconstruction is brought to the scan's scale by one factor."
 KEPT = (
-    "Each volume is compared with itself, made again without the lesion, in the lesion's own voxels: nothing around it "
-    "counts. Kept is the share of that difference which came back; the synthetic volume has another unit, so read "
-    "there how far the lesion stands out of these voxels' own spread (contrast to noise)."
+    "Each volume is compared with the same volume made without the lesion, in the lesion's own voxels: nothing around "
+    "it counts. Kept is the share of the input's contrast that came back. The synthetic volume has another unit; read "
+    "there how far the lesion stands out from the spread of its voxels (contrast to noise)."
 )
 
 
-def show(case: Case, token: str) -> list:
-    """What the page shows of a cycle: title, viewer, notices, figures, chart, downloads, how it was made."""
+def show(case: SavedCase, token: str) -> list:
+    """What the page shows of a cycle: title, viewer, notices, figures, chart, downloads, how to reproduce it."""
     return [
-        headline(case), manifest(case, token), report.notices(case), figures(case), slices_chart(case),
-        downloads(case, token), made(case),
-    ]  # fmt: skip
+        headline(case),
+        manifest(case, token),
+        report.notices(case),
+        figures(case),
+        slices_chart(case),
+        downloads(case, token),
+        report.provenance(case, link(case), "Link to this cycle"),
+    ]
 
 
-def headline(case: Case) -> str:
-    there, back = case.cycle["models"]
-    return (
-        f"<div class='gl-headline'><h2>{escape(case.title)}</h2><span>{ROUTES[case.task]} by {escape(there)} and "
-        f"{escape(back)}, {case.seconds:.0f} s</span><strong>Not a medical device</strong></div>"
-    )
+def headline(case: SavedCase) -> str:
+    """One line: who, by which models, how fast."""
+    return report.headline(case, f"{ROUTES[case.task]} by {' and '.join(case.cycle['models'])}, {case.seconds:.0f} s")
 
 
-def figures(case: Case) -> str:
-    """The cycle's error, a lesion on its way, what a changed synthetic volume does, what the discriminator says."""
-    found = case.cycle
-    parts = [("lesion", lesion_table), ("hidden", hidden_table), ("judged", verdicts)]
-    return consistency(case) + "".join(draw(case) for name, draw in parts if name in found)
+def figures(case: SavedCase) -> str:
+    """The cycle error, and the answers to the questions that were asked."""
+    parts = [("lesion", lesion_table), ("hidden", hidden_table), ("judged", discriminator_figures)]
+    return consistency(case) + "".join(draw(case) for name, draw in parts if name in case.cycle)
 
 
-def consistency(case: Case) -> str:
+def consistency(case: SavedCase) -> str:
+    """The cycle error in the head, and as a share of the input's range."""
     found, hu = case.cycle["consistency"], case.measured == "ct"
     scaled = "" if hu else f"<p class='gl-note'>{SCALED}</p>"
     return (
@@ -55,11 +58,12 @@ def consistency(case: Case) -> str:
 
 
 def error_words(value: float, hu: bool) -> str:
+    """An error with its unit."""
     return f"{value:.1f} HU" if hu else f"{value:.3f} of white matter"
 
 
-def lesion_table(case: Case) -> str:
-    """Does it survive? Contrast in the input, in the synthetic volume and in what came back."""
+def lesion_table(case: SavedCase) -> str:
+    """Does it survive? The contrast in input, synthetic volume and reconstruction."""
     names = volume_names(case)
     rows = "".join(
         f"<tr><th scope='row'>{names[name]}</th><td>{contrast}</td><td>{noise}</td><td>{kept}</td></tr>"
@@ -69,8 +73,8 @@ def lesion_table(case: Case) -> str:
     return f"{data_table('Does the lesion survive?', f'<tr>{heads}</tr>', rows)}<p class='gl-note'>{KEPT}</p>"
 
 
-def hidden_table(case: Case) -> str:
-    """What a change of the synthetic volume, which no reader would mind, does to the way back."""
+def hidden_table(case: SavedCase) -> str:
+    """How much worse the reconstruction gets when the synthetic volume is changed unnoticeably."""
     found, hu, target_hu = case.cycle["consistency"], case.measured == "ct", case.target == "ct"
     rows = "".join(
         f"<tr><th scope='row'>{escape(name)}</th><td>{one['change']:.{1 if target_hu else 3}f}</td>"
@@ -79,22 +83,23 @@ def hidden_table(case: Case) -> str:
     )
     head = (
         f"<tr><th scope='col'>Change</th><th scope='col'>Mean change{', HU' if target_hu else ''}</th>"
-        f"<th scope='col'>Cycle error, {'HU' if hu else 'of white matter'}</th><th scope='col'>Times</th></tr>"
+        f"<th scope='col'>Cycle error, {'HU' if hu else 'of white matter'}</th><th scope='col'>Ratio</th></tr>"
     )
-    return data_table(f"Hidden message: the synthetic {NAMES[case.target]}, changed on its way back", head, rows)
+    return data_table(f"Hidden message: the synthetic {NAMES[case.target]}, changed before the way back", head, rows)
 
 
-def verdicts(case: Case) -> str:
+def discriminator_figures(case: SavedCase) -> str:
     """The means of the discriminator's maps."""
     names = {"judged": f"Synthetic {NAMES[case.target]}", "judged-real": f"Real {NAMES[case.target]}"}
     cells = "".join(f"<div><dt>{names[k]}</dt><dd>{v:.2f}</dd></div>" for k, v in case.cycle["judged"].items())
     return (
-        "<p class='gl-note'>What the discriminator takes for real, mean of its patches in the head: 1 is real, "
+        "<p class='gl-note'>How real the discriminator takes it to be, mean of its patches in the head: 1 is real, "
         f"0 generated. Its maps are among the layers.</p><dl class='gl-numbers'>{cells}</dl>"
     )
 
 
-def volume_names(case: Case) -> dict[str, str]:
+def volume_names(case: SavedCase) -> dict[str, str]:
+    """What the volumes of a cycle are called."""
     source = NAMES[get_task(case.task).source]
     return {
         "input": source,
@@ -110,74 +115,63 @@ def ticks(most: float, count: int) -> list[float]:
     return [k * step for k in range(int(most / step) + 1)]
 
 
-def slices_chart(case: Case) -> str:
-    """The cycle's error of every axial slice, as SVG, feet to head; assets/cycle/slices.js moves the mark."""
-    found, hu = case.cycle["consistency"], case.measured == "ct"
-    values = found["slices"]
-    there = [v for v in values if v is not None]
-    if len(there) < 2:
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, FLOOR = 440, 170, 40, 8, 22, 136  # of the chart, pixels
+
+
+def slices_chart(case: SavedCase) -> str:
+    """The cycle error of every axial slice, feet to head, as SVG; assets/cycle/slices.js moves the mark."""
+    values = case.cycle["consistency"]["slices"]
+    errors = [value for value in values if value is not None]
+    if len(errors) < 2:
         return ""
-    unit = "HU" if hu else "of white matter"
-    width, height, left, right, top, floor = 440, 170, 40, 8, 22, 136
-    most = max(max(there), 1e-6) * 1.05
-    step = (width - left - right) / (len(values) - 1)
+    unit = "HU" if case.measured == "ct" else "of white matter"
+    most = max(*errors, 1e-6) * 1.05
+    step = (WIDTH - LEFT - RIGHT) / (len(values) - 1)
 
-    def y(v: float) -> float:
-        return floor - v / most * (floor - top)
+    def y(error: float) -> float:
+        return FLOOR - error / most * (FLOOR - TOP)
 
-    steps = ticks(most, 4)
-    digits = max(0, -int(log10(steps[1]) // 1))
+    marks = ticks(most, 4)
+    digits = max(0, -int(log10(marks[1]) // 1))
     grid = "".join(
-        f"<line class='gl-axis' x1='{left}' x2='{width - right}' y1='{y(v):.1f}' y2='{y(v):.1f}'/>"
-        f"<text x='{left - 6}' y='{y(v) + 4:.1f}' class='gl-muted' text-anchor='end'>{v:.{digits}f}</text>"
-        for v in steps
+        f"<line class='gl-axis' x1='{LEFT}' x2='{WIDTH - RIGHT}' y1='{y(v):.1f}' y2='{y(v):.1f}'/>"
+        f"<text x='{LEFT - 6}' y='{y(v) + 4:.1f}' class='gl-muted' text-anchor='end'>{v:.{digits}f}</text>"
+        for v in marks
     )
     numbers = "".join(
-        f"<text x='{left + (max(k, 1) - 1) * step:.1f}' y='{floor + 14}' class='gl-muted' text-anchor='middle'>"
+        f"<text x='{LEFT + (max(k, 1) - 1) * step:.1f}' y='{FLOOR + 14}' class='gl-muted' text-anchor='middle'>"
         f"{max(int(k), 1)}</text>"
         for k in ticks(len(values), 5)
     )
-    line = " ".join(f"{left + k * step:.1f},{y(v):.1f}" for k, v in enumerate(values) if v is not None)
+    line = " ".join(f"{LEFT + k * step:.1f},{y(v):.1f}" for k, v in enumerate(values) if v is not None)
     return (
-        f"<figure class='gl-figure gl-slices'><svg viewBox='0 0 {width} {height}' role='img' aria-label='Cycle error "
-        f"of every axial slice, {unit}' data-left='{left}' data-step='{step}'>{grid}{numbers}"
+        f"<figure class='gl-figure gl-slices'><svg viewBox='0 0 {WIDTH} {HEIGHT}' role='img' aria-label='Cycle error "
+        f"of every axial slice, {unit}' data-left='{LEFT}' data-step='{step}'>{grid}{numbers}"
         f"<polyline fill='none' stroke='currentColor' stroke-width='1.5' points='{line}'/>"
-        f"<line class='gl-here' x1='{left}' x2='{left}' y1='{top}' y2='{floor}' "
+        f"<line class='gl-here' x1='{LEFT}' x2='{LEFT}' y1='{TOP}' y2='{FLOOR}' "
         f"transform='translate({case.crosshair[2] * step:.1f} 0)'/>"
-        f"<text class='gl-here' x='{width - right}' y='12' text-anchor='end'></text>"
-        f"<text x='{left}' y='12' class='gl-muted'>{unit}</text>"
-        f"<text x='{(left + width - right) / 2}' y='{height - 4}' text-anchor='middle'>axial slice, from below</text>"
-        f"</svg><figcaption>Cycle error of every axial slice inside the head; the line is the one in view</figcaption>"
-        "</figure>"
+        f"<text class='gl-here' x='{WIDTH - RIGHT}' y='12' text-anchor='end'></text>"
+        f"<text x='{LEFT}' y='12' class='gl-muted'>{unit}</text>"
+        f"<text x='{(LEFT + WIDTH - RIGHT) / 2}' y='{HEIGHT - 4}' text-anchor='middle'>axial slice, from below</text>"
+        "</svg><figcaption>Cycle error of every axial slice inside the head; the line marks the slice in view"
+        "</figcaption></figure>"
     )
 
 
-def downloads(case: Case, token: str) -> str:
-    names = {layer.name: layer.label for layer in case.layers} | {"error": "Error map", "relative": "Relative error, %"}
-    return report.download_links([(label, f"{name}.nii.gz") for name, label in names.items()], token)
+def downloads(case: SavedCase, token: str) -> str:
+    """Links to everything the case holds, on the input's own grid."""
+    labels = {layer.name: layer.label for layer in case.layers}
+    labels |= {"error": "Error map", "relative": "Relative error, %"}
+    return report.download_links([(label, f"{name}.nii.gz") for name, label in labels.items()], token)
 
 
-def made(case: Case) -> str:
-    """How to make the same again: a command, and a link where the patient is not the visitor's own."""
-    if case.seed is None:
-        again = "<p class='gl-note'>An uploaded scan has no link: it is deleted when this page is closed.</p>"
-    else:
-        again = f"<p><a href='{link(case)}'>Link to this cycle</a></p>"
-    return report.commands_block(case) + again
-
-
-def link(case: Case) -> str:
-    """The address that reopens a phantom patient's cycle, with all that was asked of it."""
-    found = case.cycle
-    there, back = found["models"]
-    words = {"tab": "cycle", "task": case.task, "seed": case.seed, "model": there, "back": back}
-    words["spacing"] = f"{case.spacing:g}"
-    words |= {"planes": case.planes[0]} if case.planes != PLANES else {}
-    words |= {"lesion": ball_words(found["lesion"]["put"])} if "lesion" in found else {}
-    words |= {name: 1 for name, key in (("probe", "hidden"), ("judge", "judged")) if key in found}
-    return escape(f"?{urlencode(words, safe=',')}")
-
-
-def ball_words(lesion) -> str:
-    """x,y,z,radius,contrast, as links and the command have it."""
-    return ",".join(f"{number:g}" for number in lesion)
+def link(case: SavedCase) -> str:
+    """The address that reopens a phantom patient's cycle, with everything that was asked."""
+    results = case.cycle
+    model, reverse_model = results["models"]
+    query = {"tab": "cycle", "task": case.task, "seed": case.seed, "model": model, "back": reverse_model}
+    query["spacing"] = f"{case.spacing:g}"
+    query |= {"planes": case.planes[0]} if case.planes != ALL_PLANES else {}
+    query |= {"lesion": InsertedLesion(*map(float, results["lesion"]["put"])).text} if "lesion" in results else {}
+    query |= {name: 1 for name, key in (("probe", "hidden"), ("judge", "judged")) if key in results}
+    return escape(f"?{urlencode(query, safe=',')}")

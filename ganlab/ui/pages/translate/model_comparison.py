@@ -1,8 +1,9 @@
-"""Is it worth being adversarial? A task's models on the held-out patients: from their cards, or measured here again."""
+"""Is it worth being adversarial? A task's models on the held-out patients: from their cards, or measured again."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import gradio as gr
 
@@ -11,10 +12,17 @@ from ganlab.translation.tasks import cards_of
 from ganlab.ui.components import QUIET
 from ganlab.ui.report import alert
 from ganlab.ui.sessions import Store
+from ganlab.ui.volume_controls import PROGRESS
 
-PROGRESS = gr.Progress()  # as a parameter's default, gradio gives each run its own
 MEASURED = "Measured here, just now."
-STOPPED = "Cancelled. What was measured until then is shown."
+STOPPED = "Cancelled. The results so far are shown."
+EXPLANATION = (
+    "The same phantom patients for every model, none of them trained on. *unet* and *pix2pix* are one generator under "
+    "two losses; a CycleGAN sees no pairs, and its card describes its generator. Mean ± standard deviation over "
+    "patients. Sharpness is the mean gradient relative to the reference: below 1 is blurred. Flicker is the step "
+    "between neighbouring slices relative to the reference, in the worst of three directions: slices translated one by "
+    "one do not fit each other, which the mean of three planes mends."
+)
 
 
 def compared(task: str) -> str:
@@ -23,22 +31,17 @@ def compared(task: str) -> str:
 
 
 def table(task: str, results: dict[str, dict]) -> str:
-    """What `measure_model` found of each model, with what the numbers mean, in Markdown."""
+    """The results of `measure_model` by model, and what the numbers mean, in Markdown."""
     from ganlab.translation.measure import format_comparison, lesion_note
 
     return (
-        "The same phantom patients, none of them trained on. *unet* and *pix2pix* are one generator under two losses; "
-        "a CycleGAN sees no pairs, and its card says what its generator is. Mean ± standard deviation over patients. "
-        "Sharpness is the mean gradient relative to the reference: 1 is as sharp, below 1 is blurred. Flicker is the "
-        "step between neighbouring slices relative to the reference, in the worst of three directions: slices that are "
-        "translated one by one do not fit each other, and the mean of three "
-        f"planes mends that. {lesion_note(task)}\n\n{format_comparison(results, task)}\n\nThe same on the command "
-        f"line: `python -m ganlab evaluate-models --task {task}`."
+        f"{EXPLANATION} {lesion_note(task)}\n\n{format_comparison(results, task)}\n\n"
+        f"The same on the command line: `python -m ganlab evaluate-models --task {task}`."
     )
 
 
 def measure(store: Store, holder: str, task: str, progress: Callable[[float, str], None]) -> Iterator[tuple]:
-    """(what is said, the table) after each model; what was measured before a Cancel stays."""
+    """Measure every model of a task; yields (message, table) after each. What was measured before a Cancel stays."""
     from ganlab.translation.measure import measure_model
 
     event, results = store.start(holder), {}
@@ -63,36 +66,53 @@ def buttons_while(running: bool) -> tuple[gr.Button, gr.Button]:
     return gr.Button(interactive=not running), gr.Button(interactive=running)
 
 
+@dataclass(frozen=True)
+class MeasuringHandlers:
+    """Run, cancel and end the measurement of a browser session."""
+
+    store: Store
+
+    def holder(self, request: gr.Request) -> str:
+        """Apart from what the session holds of other pages."""
+        return f"{request.session_hash} model comparison"
+
+    def start(self) -> tuple[gr.Button, gr.Button]:
+        return buttons_while(True)
+
+    def run(self, task: str, request: gr.Request, bar=PROGRESS) -> Iterator[tuple]:
+        yield from measure(self.store, self.holder(request), task, lambda done, model: bar(done, desc=model))
+
+    def end(self) -> tuple[gr.Button, gr.Button]:
+        return buttons_while(False)
+
+    def cancel(self, request: gr.Request) -> tuple:
+        self.store.cancel(self.holder(request))
+        return alert(STOPPED), *buttons_while(False)
+
+    def close(self, request: gr.Request) -> None:
+        self.store.close(self.holder(request))
+
+
 def build(store: Store, task: gr.Radio, demo: gr.Blocks) -> None:
     """Add the section for what `task` is set to."""
     with gr.Accordion("Is it worth being adversarial?", open=False, elem_id="worth") as section:
-        said = gr.HTML("", elem_id="worth-said", apply_default_css=False)
+        message = gr.HTML("", elem_id="worth-said", apply_default_css=False)
         comparison = gr.Markdown(elem_id="comparison")
         with gr.Row():
             again = gr.Button("Measure all again (minutes per model)", size="md", elem_id="measure")
             stop = gr.Button("Cancel", interactive=False, size="md", elem_id="measure-stop")
-
-    def mine(request: gr.Request) -> str:
-        return f"{request.session_hash} worth"  # beside what the session holds of other pages
-
-    def run(name: str, request: gr.Request, bar=PROGRESS):
-        yield from measure(store, mine(request), name, lambda done, what: bar(done, desc=what))
-
-    def cancel(request: gr.Request):
-        store.cancel(mine(request))
-        return alert(STOPPED), *buttons_while(False)
-
-    def close(request: gr.Request):
-        store.close(mine(request))
-
+    handlers, buttons = MeasuringHandlers(store), [again, stop]
     for event in (section.expand, task.input):
         event(compared, task, comparison, **QUIET)
-    buttons = [again, stop]
-    started = again.click(lambda: buttons_while(True), None, buttons, **QUIET)
-    running = started.then(
-        run, task, [said, comparison], show_progress_on=said, concurrency_id="translation", concurrency_limit=1,
+    running = again.click(handlers.start, None, buttons, **QUIET).then(
+        handlers.run,
+        task,
+        [message, comparison],
+        show_progress_on=message,
+        concurrency_id="translation",
+        concurrency_limit=1,
         api_visibility="private",
-    )  # fmt: skip
-    running.then(lambda: buttons_while(False), None, buttons, **QUIET)
-    stop.click(cancel, None, [said, *buttons], cancels=[running], **QUIET)
-    demo.unload(close)
+    )
+    running.then(handlers.end, None, buttons, **QUIET)
+    stop.click(handlers.cancel, None, [message, *buttons], cancels=[running], **QUIET)
+    demo.unload(handlers.close)

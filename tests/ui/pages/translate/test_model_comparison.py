@@ -4,7 +4,7 @@ import pytest
 
 from ganlab.errors import Cancelled
 from ganlab.translation import measure
-from ganlab.ui.pages.translate import model_comparison as worth
+from ganlab.ui.pages.translate import model_comparison
 from ganlab.ui.sessions import Store
 
 MEASURED = {"mean": {"mae": 45.5, "sharpness": 0.949}, "sd": {"mae": 2.6, "sharpness": 0.009}}
@@ -13,11 +13,11 @@ MEASURED = {"mean": {"mae": 45.5, "sharpness": 0.949}, "sd": {"mae": 2.6, "sharp
 @pytest.fixture(autouse=True)
 def models(monkeypatch):
     known = [{"name": "mr2ct-unet", "metrics": MEASURED}, {"name": "mr2ct-new", "metrics": {}}]
-    monkeypatch.setattr(worth, "cards_of", lambda task: known)
+    monkeypatch.setattr(model_comparison, "cards_of", lambda task: known)
 
 
 def test_models_are_compared_by_what_their_cards_say():
-    text = worth.compared("mr2ct")
+    text = model_comparison.compared("mr2ct")
     assert "| figure | mr2ct-unet |\n" in text and "| sharpness | 0.949 ± 0.009 |" in text
     assert "evaluate-models --task mr2ct" in text
 
@@ -29,11 +29,11 @@ def test_measuring_again_shows_each_model_as_it_is_done(monkeypatch):
 
     monkeypatch.setattr(measure, "measure_model", measure_model)
     heard = []
-    steps = list(worth.measure(Store(), "me", "mr2ct", lambda done, what: heard.append((done, what))))
+    steps = list(model_comparison.measure(Store(), "me", "mr2ct", lambda done, what: heard.append((done, what))))
     assert heard == [(0.25, "mr2ct-unet"), (0.75, "mr2ct-new")]
     assert "| figure | mr2ct-unet |\n" in steps[0][1]
     assert "| figure | mr2ct-unet | mr2ct-new |\n" in steps[1][1] and "| 60.0 ± 1.0 | 60.0 ± 1.0 |" in steps[1][1]
-    assert worth.MEASURED in steps[-1][0]
+    assert model_comparison.MEASURED in steps[-1][0]
 
 
 def test_what_was_measured_before_a_cancel_stays(monkeypatch):
@@ -45,8 +45,8 @@ def test_what_was_measured_before_a_cancel_stays(monkeypatch):
         return {"mean": {"mae": 60.0}, "sd": {"mae": 1.0}}
 
     monkeypatch.setattr(measure, "measure_model", measure_model)
-    steps = worth.measure(store, "me", "mr2ct", lambda done, what: None)
+    steps = model_comparison.measure(store, "me", "mr2ct", lambda done, what: None)
     next(steps)
     store.cancel("me")
     said, text = list(steps)[-1]
-    assert worth.STOPPED in said and "| figure | mr2ct-unet |\n" in text and "| 60.0 ± 1.0 |" in text
+    assert model_comparison.STOPPED in said and "| figure | mr2ct-unet |\n" in text and "| 60.0 ± 1.0 |" in text

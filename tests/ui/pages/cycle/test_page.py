@@ -1,4 +1,4 @@
-"""The Cycle page without a browser: what its controls ask for, and what is said of what was found."""
+"""The Cycle page without a browser: what its controls ask for, and what it says about the results."""
 
 import json
 from dataclasses import replace
@@ -10,28 +10,32 @@ import numpy as np
 import pytest
 
 from ganlab.errors import InputError
-from ganlab.translation import patch_map as judge
-from ganlab.translation.cycle import cycle as cycles
-from ganlab.translation.cycle import pairing as halves
-from ganlab.ui import opening_cases as opening
-from ganlab.ui import viewer
-from ganlab.ui.case import PLANES, load_case
-from ganlab.ui.pages.cycle import page as cycle
-from ganlab.ui.pages.cycle import report as cycle_report
-from ganlab.ui.pages.cycle.page import CycleJob, job_of, job_shown, linked_job, solve_cycle
-from ganlab.ui.pages.translate.page import PHANTOM, UPLOAD
+from ganlab.translation import patch_map
+from ganlab.translation.cycle import cycle as cycle_module
+from ganlab.translation.cycle import hidden_message
+from ganlab.translation.cycle.lesion import InsertedLesion
+from ganlab.translation.cycle.pairing import pair_of
+from ganlab.ui import opening_cases, viewer
+from ganlab.ui.pages.cycle import job as job_module
+from ganlab.ui.pages.cycle import page, report
+from ganlab.ui.pages.cycle.job import CycleJob, command, job_of, linked_job, saved_job, solve
+from ganlab.ui.saved_case import ALL_PLANES, load_case
 from ganlab.ui.server_settings import Settings
+from ganlab.ui.volume_controls import PHANTOM, UPLOAD
 
 ASKED = {
-    "task": "mr2ct", "source": PHANTOM, "seed": 7.0, "spacing": 4.0, "files": None, "there": "a", "back": "b",
+    "task": "mr2ct", "source": PHANTOM, "seed": 7.0, "spacing": 4.0, "files": None, "model": "a", "reverse_model": "b",
     "planes": "axial", "probe": False, "judge": False, "lesion": False, "x": 20.0, "y": -25.0,
     "z": 25.0, "radius": 8.0, "contrast": 1.5,
 }  # fmt: skip
 
 
+LESION = InsertedLesion(20.0, -25.0, 25.0, 8.0, 1.5)
+
+
 @pytest.fixture(autouse=True)
 def translators(monkeypatch):
-    """There: a CT of 40 HU wherever the T1 is bright. Back: white matter wherever the CT is no air."""
+    """Forward: a CT of 40 HU wherever the T1 is bright. Back: white matter wherever the CT is not air."""
 
     def translate(volume, task, model, progress=lambda done: None, **_):
         progress(1.0)
@@ -42,33 +46,38 @@ def translators(monkeypatch):
             made = replace(volume, array=(volume.array > -500).astype(np.float32), unit="", modality="t1")
         return SimpleNamespace(synthetic=made, model=model, notices=(), seconds=1.5)
 
-    monkeypatch.setattr(cycles, "translate", translate)
-    monkeypatch.setattr(cycle, "mixed", lambda there, back: f"{there} and {back} are mixed.")
+    monkeypatch.setattr(cycle_module, "translate", translate)
+    monkeypatch.setattr(hidden_message, "translate", translate)
+    monkeypatch.setattr(job_module, "mixed_notice", lambda model, reverse: f"{model} and {reverse} are mixed.")
 
 
 def test_controls_become_a_job():
     assert job_of(**ASKED) == CycleJob("mr2ct", "a", "b", seed=7, spacing=4.0, planes=("axial",))
     own = job_of(**{**ASKED, "source": UPLOAD, "files": ["s.nii"], "lesion": True, "probe": True})
-    assert own == CycleJob(
-        "mr2ct", "a", "b", files=("s.nii",), planes=("axial",), probe=True, lesion=(20, -25, 25, 8, 1.5)
-    )
+    assert own == CycleJob("mr2ct", "a", "b", files=("s.nii",), planes=("axial",), probe=True, lesion=LESION)
 
 
 @pytest.mark.parametrize(
-    ("what", "words"), [({"seed": -1}, "no seed"), ({"lesion": True, "x": None}, "no place or size")]
+    ("what", "words"),
+    [
+        ({"seed": -1}, "Seed is -1; give a whole number"),
+        ({"lesion": True, "radius": 1}, "Radius is 1"),
+        ({"lesion": True, "x": None}, "no place or size"),
+        ({"source": UPLOAD}, "No scan was chosen"),
+    ],
 )
-def test_what_makes_no_job_is_a_sentence(what, words):
+def test_refuses_in_a_sentence_what_makes_no_job(what, words):
     with pytest.raises(InputError, match=words):
         job_of(**{**ASKED, **what})
 
 
 @pytest.mark.parametrize("task", ["mr2ct", "ct2mr"])
-def test_a_phantom_goes_there_and_back(tmp_path, task):
+def test_a_phantom_is_translated_and_back(tmp_path, task):
     contrast = {"mr2ct": 1.5, "ct2mr": 30.0}[task]
     job = job_of(**{**ASKED, "task": task, "lesion": True, "probe": True, "contrast": contrast})
     said = []
-    case = solve_cycle(job, tmp_path, lambda done, words: said.append(done))
-    assert load_case(tmp_path) == case and said == sorted(said) and job_shown(case) == job
+    case = solve(job, tmp_path, lambda done, words: said.append(done))
+    assert load_case(tmp_path) == case and said == sorted(said) and saved_job(case) == job
     assert [layer.name for layer in case.layers] == ["input", "synthetic", "reconstruction"]
     assert case.seconds == 3.0 and case.cycle["models"] == ["a", "b"]
     found = case.cycle
@@ -76,11 +85,11 @@ def test_a_phantom_goes_there_and_back(tmp_path, task):
     put, kept = found["lesion"]["input"], found["lesion"]["reconstruction"]["kept"]
     grown = put["with"] / put["without"] if task == "mr2ct" else put["with"] - put["without"]
     assert grown == pytest.approx(contrast, rel=0.02) and kept == pytest.approx(0, abs=0.1)  # this pair takes it away
-    page = "".join(part for part in cycle.show(case, "token") if isinstance(part, str))
+    html = "".join(part for part in report.show(case, "token") if isinstance(part, str))
     target = {"mr2ct": "CT", "ct2mr": "T1"}[task]
-    assert cycle.ROUTES[task] in page and "Hidden message" in page and f"Synthetic {target}" in page
-    assert {"mr2ct": "1.50 times", "ct2mr": "+30.0 HU"}[task] in page and "a and b are mixed." in page
-    assert "/token/reconstruction.nii.gz'" in page and "/token/relative.nii.gz'" in page
+    assert report.ROUTES[task] in html and "Hidden message" in html and f"Synthetic {target}" in html
+    assert {"mr2ct": "1.50 times", "ct2mr": "+30.0 HU"}[task] in html and "a and b are mixed." in html
+    assert "/token/reconstruction.nii.gz'" in html and "/token/relative.nii.gz'" in html
     shown = viewer.manifest(case, "token")
     assert shown["compared"] == (("reconstruction", "input"),)
     assert shown["errorRange"] == {"mr2ct": 0.5, "ct2mr": 300.0}[task]
@@ -90,24 +99,24 @@ def test_a_phantom_goes_there_and_back(tmp_path, task):
 
 @pytest.mark.parametrize("task", ["mr2ct", "ct2mr"])
 def test_the_discriminator_judges_the_synthetic_and_a_phantoms_real_volume(tmp_path, monkeypatch, task):
-    def patch_map(volume, source, model, cancelled):
+    def constant(volume, source, model, cancelled):
         assert model == "a" and volume.shape == source.shape
         return replace(volume, array=np.full(volume.shape, 0.25 + 0.5 * (volume.modality != "t1")), unit="D")
 
-    monkeypatch.setattr(judge, "patch_map", patch_map)
-    case = solve_cycle(job_of(**{**ASKED, "task": task, "judge": True}), tmp_path)
+    monkeypatch.setattr(patch_map, "patch_map", constant)
+    case = solve(job_of(**{**ASKED, "task": task, "judge": True}), tmp_path)
     layers = {layer.name: layer for layer in case.layers}
     assert list(layers) == ["input", "synthetic", "reconstruction", "judged", "judged-real"]
     assert layers["judged"].window == (0, 1) and layers["judged"].unit == "D"
     target = {"mr2ct": "CT", "ct2mr": "T1"}[task]
     assert layers["judged-real"].label == f"D of the real {target}"
     assert case.cycle["judged"]["judged"] == pytest.approx({"mr2ct": 0.75, "ct2mr": 0.25}[task])
-    assert f"Real {target}" in cycle_report.figures(case)
+    assert f"Real {target}" in report.figures(case)
 
 
 def test_a_lesion_outside_the_scan_is_refused(tmp_path):
     with pytest.raises(InputError, match="not in the scan"):
-        solve_cycle(job_of(**{**ASKED, "lesion": True, "x": 900.0}), tmp_path)
+        solve(job_of(**{**ASKED, "lesion": True, "x": 900.0}), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -124,8 +133,8 @@ def test_a_lesion_outside_the_scan_is_refused(tmp_path):
         ),
     ],
 )
-def test_one_command_makes_the_same(more, words):
-    assert cycle.command(job_of(**{**ASKED, **more}), "my scan.nii") == f"python -m ganlab cycle {words} --out cycle"
+def test_one_command_reproduces_the_case(more, words):
+    assert command(job_of(**{**ASKED, **more})) == f"python -m ganlab cycle {words} --out cycle"
 
 
 MODELS = {"mr2ct": ["mr2ct-unet", "mr2ct-cyclegan"], "ct2mr": ["ct2mr-unet", "ct2mr-cyclegan"]}
@@ -133,17 +142,17 @@ MODELS = {"mr2ct": ["mr2ct-unet", "mr2ct-cyclegan"], "ct2mr": ["ct2mr-unet", "ct
 
 @pytest.fixture
 def first():
-    return load_case(cycle.OPENING)
+    return load_case(page.OPENING)
 
 
 def test_the_link_of_a_case_asks_for_the_same_cycle(first):
-    query = dict(parse_qsl(unescape(cycle_report.link(first)).removeprefix("?")))
-    assert linked_job(query, MODELS, first, Settings(phantom_mm=4.0)) == job_shown(first)
+    query = dict(parse_qsl(unescape(report.link(first)).removeprefix("?")))
+    assert linked_job(query, MODELS, first, Settings(phantom_mm=4.0)) == saved_job(first)
     plain = replace(first, seed=9123, task="ct2mr", planes=("axial",), spacing=2.0, cycle={
         **{k: first.cycle[k] for k in ("consistency",)}, "models": ["ct2mr-unet", "mr2ct-unet"]
     })  # fmt: skip
-    query = dict(parse_qsl(unescape(cycle_report.link(plain)).removeprefix("?")))
-    assert linked_job(query, MODELS, first, Settings()) == job_shown(plain) == CycleJob(
+    query = dict(parse_qsl(unescape(report.link(plain)).removeprefix("?")))
+    assert linked_job(query, MODELS, first, Settings()) == saved_job(plain) == CycleJob(
         "ct2mr", "ct2mr-unet", "mr2ct-unet", seed=9123, spacing=2.0, planes=("axial",)
     )  # fmt: skip
 
@@ -156,32 +165,32 @@ def test_a_link_of_another_page_or_without_a_patient_asks_for_nothing(query, fir
     assert linked_job(query, MODELS, first, Settings()) is None
 
 
-def test_what_makes_no_sense_in_a_link_is_as_a_patient_is_without_it(first):
+def test_invalid_parts_of_a_link_are_left_out(first):
     query = {"tab": "cycle", "seed": "7", "task": "t1fa", "model": "x", "lesion": "1,2,nan,4,5", "judge": "yes"}
     assert linked_job(query, MODELS, first, Settings(phantom_mm=1.5)) == CycleJob(
-        "mr2ct", "mr2ct-cyclegan", "ct2mr-cyclegan", seed=7, spacing=1.5, planes=PLANES
+        "mr2ct", "mr2ct-cyclegan", "ct2mr-cyclegan", seed=7, spacing=1.5, planes=ALL_PLANES
     )
 
 
 def test_a_link_with_half_of_a_pair_finds_the_other(first):
     query = {"tab": "cycle", "seed": "9123", "task": "ct2mr", "model": "ct2mr-cyclegan", "judge": "1"}
     job = linked_job(query, MODELS, first, Settings())
-    assert (job.there, job.back, job.judge) == ("ct2mr-cyclegan", "mr2ct-cyclegan", True)
+    assert (job.model, job.reverse_model, job.judge) == ("ct2mr-cyclegan", "mr2ct-cyclegan", True)
     job = linked_job({**query, "model": "ct2mr-unet"}, MODELS, first, Settings())
-    assert (job.there, job.judge) == ("ct2mr-unet", False), "it has no discriminator to ask"
+    assert (job.model, job.judge) == ("ct2mr-unet", False), "it has no discriminator to ask"
 
 
 def test_the_page_opens_on_a_stored_cycle_of_one_training(first):
-    assert tuple(first.cycle["models"]) == halves.pair_of("mr2ct")
+    assert tuple(first.cycle["models"]) == pair_of("mr2ct")
     assert {"lesion", "hidden", "judged"} <= first.cycle.keys() and first.spacing == 1.0
     assert [layer.name for layer in first.layers] == ["input", "synthetic", "reconstruction", "judged", "judged-real"]
     assert len(first.cycle["consistency"]["slices"]) == first.shape[2]
-    size = sum(file.stat().st_size for file in cycle.OPENING.iterdir())
-    assert size < opening.LIMITS["cycle"] and json.loads((cycle.OPENING / "case.json").read_text())
+    size = sum(file.stat().st_size for file in page.OPENING.iterdir())
+    assert size < opening_cases.LIMITS["cycle"] and json.loads((page.OPENING / "case.json").read_text())
 
 
 def test_the_chart_has_round_ticks_and_marks_the_slice_in_view(first):
-    assert cycle_report.ticks(0.29, 4) == pytest.approx([0, 0.1, 0.2])
-    assert cycle_report.ticks(430, 4) == [0, 200, 400]
-    chart = cycle_report.slices_chart(first)
+    assert report.ticks(0.29, 4) == pytest.approx([0, 0.1, 0.2])
+    assert report.ticks(430, 4) == [0, 200, 400]
+    chart = report.slices_chart(first)
     assert chart.count("class='gl-here'") == 2 and ">0.1<" in chart

@@ -1,4 +1,4 @@
-"""What page and command share: which models belong together, and what a cycle with every question answers."""
+"""Which models belong together, and the answers to every question about a cycle."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -8,19 +8,21 @@ import pytest
 
 from ganlab.errors import Cancelled
 from ganlab.imaging.volume import Volume
-from ganlab.translation.cycle import cycle as cycles
-from ganlab.translation.cycle import examine, wording
-from ganlab.translation.cycle import pairing as halves
+from ganlab.translation.cycle import cycle as cycle_module
+from ganlab.translation.cycle import hidden_message, wording
+from ganlab.translation.cycle.analysis import analyse_cycle
+from ganlab.translation.cycle.lesion import InsertedLesion, distance_to
+from ganlab.translation.cycle.pairing import mixed_notice, pair_of
 
 AFFINE = np.diag([2.0, 2.0, 2.0, 1.0])
-LESION = (30.0, 30.0, 30.0, 8.0, 60.0)
+LESION = InsertedLesion(30.0, 30.0, 30.0, 8.0, 60.0)
 
 
 @pytest.fixture
 def ct():
     """A head of 100 HU in air."""
     volume = Volume(np.full((30, 30, 30), -1000.0, np.float32), AFFINE, "HU", "ct")
-    inside = cycles.distance_to(volume, (29, 29, 29)) < 24
+    inside = distance_to(volume, (29, 29, 29)) < 24
     texture = 100 + np.random.default_rng(0).normal(0, 5, volume.shape)
     return replace(volume, array=np.where(inside, texture, -1000).astype(np.float32))
 
@@ -39,28 +41,29 @@ def translators(monkeypatch):
             made = replace(volume, array=hu.astype(np.float32), unit="HU", modality="ct")
         return SimpleNamespace(synthetic=made, model=model, notices=(), seconds=1.0)
 
-    monkeypatch.setattr(cycles, "translate", translate)
+    monkeypatch.setattr(cycle_module, "translate", translate)
+    monkeypatch.setattr(hidden_message, "translate", translate)
 
 
 def test_the_pretrained_cyclegans_are_the_pair_to_start_with():
-    assert halves.pair_of("mr2ct") == ("mr2ct-cyclegan", "ct2mr-cyclegan")
-    assert halves.pair_of("ct2mr") == ("ct2mr-cyclegan", "mr2ct-cyclegan")
-    assert halves.pair_of("mr2ct", back="ct2mr-cyclegan")[0] == "mr2ct-cyclegan"
-    assert halves.pair_of("mr2ct", there="mr2ct-unet") == ("mr2ct-unet", "ct2mr-unet")
-    assert halves.mixed("mr2ct-cyclegan", "ct2mr-cyclegan") == ""
-    assert "not the halves" in halves.mixed("mr2ct-cyclegan", "ct2mr-unet")
-    assert "not the halves" in halves.mixed("mr2ct-unet", "ct2mr-unet")  # each trained by itself
+    assert pair_of("mr2ct") == ("mr2ct-cyclegan", "ct2mr-cyclegan")
+    assert pair_of("ct2mr") == ("ct2mr-cyclegan", "mr2ct-cyclegan")
+    assert pair_of("mr2ct", reverse_model="ct2mr-cyclegan")[0] == "mr2ct-cyclegan"
+    assert pair_of("mr2ct", model="mr2ct-unet") == ("mr2ct-unet", "ct2mr-unet")
+    assert mixed_notice("mr2ct-cyclegan", "ct2mr-cyclegan") == ""
+    assert "not trained together" in mixed_notice("mr2ct-cyclegan", "ct2mr-unet")
+    assert "not trained together" in mixed_notice("mr2ct-unet", "ct2mr-unet")  # each trained by itself
 
 
 def test_half_of_a_lesion_is_kept_and_said_so(ct):
     said = []
-    cycle, volumes, found = examine.examine(
+    cycle, volumes, found = analyse_cycle(
         ct, "ct2mr", "a", "b", LESION, probe=True, progress=lambda done, words: said.append(done)
     )
     assert said == sorted(said) and said[-1] == 1.0
     assert list(volumes) == ["input", "synthetic", "reconstruction"] and cycle.source.unit == "HU"
     lesion = found["lesion"]
-    assert lesion["put"] == list(LESION)
+    assert lesion["put"] == LESION.values
     assert lesion["input"]["with"] - lesion["input"]["without"] == pytest.approx(60, abs=0.1)
     assert lesion["reconstruction"]["kept"] == pytest.approx(0.5, abs=0.01)
     rows = {name: rest for name, *rest in wording.lesion_rows("ct2mr", lesion)}
@@ -73,7 +76,7 @@ def test_half_of_a_lesion_is_kept_and_said_so(ct):
 def test_a_cancelled_cycle_stops_between_its_parts(ct):
     done = []
     with pytest.raises(Cancelled):
-        examine.examine(
+        analyse_cycle(
             ct, "ct2mr", "a", "b", LESION, cancelled=lambda: len(done) > 2, progress=lambda share, words: done.append(1)
         )
 
