@@ -1,7 +1,7 @@
-"""Distributions to learn, each with samples, labels and, wherever one exists, its exact density.
+"""Distributions to learn: samples, labels and, where one exists, the exact density.
 
-Curves are mixtures of many small Gaussians along them, so that the density drawn from is the density stated. Pictures
-and boxes are uniform in cells. Points of a user have no density. All lie about within [-1.5, 1.5] in both axes.
+Curves are mixtures of many small Gaussians, so that their density is exact. Pictures and boxes are uniform within
+cells. A user's points have no density. All lie roughly within [-1.5, 1.5] on both axes.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ MAX_CELLS = 256  # of a picture, along an edge
 
 
 class Distribution(Protocol):
-    """dim: 1 or 2. classes: number of labels. modes: (M, dim) with their spread, or None where there are none."""
+    """Something to draw samples from."""
 
-    dim: int
-    classes: int
-    modes: Tensor | None
-    spread: float
+    dim: int  # 1 or 2
+    classes: int  # number of labels
+    modes: Tensor | None  # (M, dim)
+    spread: float  # standard deviation of a mode
 
     def sample(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Points (n, dim) float32 and labels (n,) int64."""
@@ -41,14 +41,14 @@ class Distribution(Protocol):
 
 @dataclass(frozen=True)
 class Mixture:
-    """Gaussians of one std around means (M, dim), weighted; optionally swirled: turned about 0 by swirl * radius."""
+    """Weighted Gaussians with the same std; optionally swirled: rotated about 0 by swirl * radius."""
 
-    means: Tensor
+    means: Tensor  # (M, dim)
     std: Tensor  # (dim,)
     weights: Tensor  # (M,), sum 1
     labels: Tensor  # (M,) int64
-    modal: bool = True  # each mean is a mode to be covered
-    turns: Tensor | None = None  # (M,) angle by which each component's axes are turned
+    modal: bool = True  # whether each mean is a mode to cover
+    turns: Tensor | None = None  # (M,) angle by which each component's axes are rotated
     swirl: float = 0.0
 
     @property
@@ -74,19 +74,19 @@ class Mixture:
             which = torch.multinomial(self.weights, n, replacement=True, generator=generator)
         points = torch.randn((n, self.dim), generator=generator) * self.std
         if self.turns is not None:
-            points = turned(points, self.turns[which])
+            points = rotated(points, self.turns[which])
         points = points + self.means[which]
         if self.swirl:
-            points = turned(points, self.swirl * points.norm(dim=-1))
+            points = rotated(points, self.swirl * points.norm(dim=-1))
         return points, self.labels[which]
 
     def log_prob(self, points: Tensor) -> Tensor:
-        if self.swirl:  # a rotation by a function of the radius alone preserves area
-            points = turned(points, -self.swirl * points.norm(dim=-1))
-        away = points[..., None, :] - self.means
+        if self.swirl:  # a rotation that depends on the radius alone preserves area
+            points = rotated(points, -self.swirl * points.norm(dim=-1))
+        offset = points[..., None, :] - self.means
         if self.turns is not None:
-            away = turned(away, -self.turns.expand(away.shape[:-1]))
-        exponent = -0.5 * (away / self.std).square().sum(-1)
+            offset = rotated(offset, -self.turns.expand(offset.shape[:-1]))
+        exponent = -0.5 * (offset / self.std).square().sum(-1)
         norm = self.std.log().sum() + self.dim / 2 * math.log(2 * math.pi)
         return torch.logsumexp(exponent + self.weights.log(), -1) - norm
 
@@ -98,8 +98,8 @@ class Mixture:
         )
 
 
-def turned(points: Tensor, angle: Tensor) -> Tensor:
-    """Points (..., 2) turned counter-clockwise by angles (...)."""
+def rotated(points: Tensor, angle: Tensor) -> Tensor:
+    """Points (..., 2) rotated counter-clockwise by angles (...)."""
     c, s = angle.cos(), angle.sin()
     x, y = points[..., 0], points[..., 1]
     return torch.stack([c * x - s * y, s * x + c * y], -1)
@@ -107,12 +107,12 @@ def turned(points: Tensor, angle: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Cells:
-    """Uniform within each box low..high (M, dim), weighted. Boxes do not overlap."""
+    """Weighted boxes, each uniform; they do not overlap."""
 
-    low: Tensor
-    high: Tensor
-    weights: Tensor
-    labels: Tensor
+    low: Tensor  # (M, dim)
+    high: Tensor  # (M, dim)
+    weights: Tensor  # (M,)
+    labels: Tensor  # (M,)
     modes = None
     spread = 0.0
 
@@ -143,9 +143,9 @@ class Cells:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture's brightness as density: uniform within each pixel of weights (H, W), row 0 at the top."""
+    """A picture's brightness as a density, uniform within each pixel; row 0 is at the top."""
 
-    weights: Tensor
+    weights: Tensor  # (H, W)
     dim = 2
     classes = 1
     modes = None
@@ -181,10 +181,10 @@ class Picture:
 
 @dataclass(frozen=True)
 class Points:
-    """The user's own points (N, 2), drawn with replacement: what they are samples of is not known."""
+    """A user's points, drawn with replacement; the density they come from is not known."""
 
-    points: Tensor
-    labels: Tensor
+    points: Tensor  # (N, 2)
+    labels: Tensor  # (N,)
     modes = None
     spread = 0.0
     log_prob = None
@@ -223,21 +223,21 @@ def boxes(low, high, labels=None) -> Cells:
 
 
 def along_curve(curves: list[Tensor], std: float) -> Mixture:
-    """Equal mass per length along curves (N, 2) that are fine polylines; one label per curve."""
+    """Equal mass per length along curves, given as fine polylines (N, 2); one label per curve."""
     means, labels = [], []
     for k, curve in enumerate(curves):
         length = torch.cat([torch.zeros(1), (curve[1:] - curve[:-1]).norm(dim=-1).cumsum(0)])
-        n = max(2, math.ceil(float(length[-1]) / (0.5 * std)))  # half a std apart: ripples below one in 10^8
-        at = torch.linspace(0, float(length[-1]), n)
-        right = torch.searchsorted(length, at).clamp(1, len(curve) - 1)
-        share = ((at - length[right - 1]) / (length[right] - length[right - 1]))[:, None]
+        n = max(2, math.ceil(float(length[-1]) / (0.5 * std)))  # half a std apart: ripples below 1e-8
+        place = torch.linspace(0, float(length[-1]), n)
+        right = torch.searchsorted(length, place).clamp(1, len(curve) - 1)
+        share = ((place - length[right - 1]) / (length[right] - length[right - 1]))[:, None]
         means.append(curve[right - 1] + share * (curve[right] - curve[right - 1]))
         labels += [k] * n
     return mixture(torch.cat(means), std, modal=False, labels=labels)
 
 
 def gaussians_1d() -> Mixture:
-    """The lectures' figure: one dimension, two humps of unequal height."""
+    """Two humps of unequal height in one dimension, the usual lecture figure."""
     return mixture([-0.7, 0.6], 0.2, weights=[0.35, 0.65])
 
 
@@ -253,8 +253,8 @@ def ring() -> Mixture:
 
 def grid() -> Mixture:
     """25 Gaussians on a 5 x 5 grid."""
-    at = torch.linspace(-1.2, 1.2, 5)
-    return mixture(torch.cartesian_prod(at, at), 0.03)
+    axis = torch.linspace(-1.2, 1.2, 5)
+    return mixture(torch.cartesian_prod(axis, axis), 0.03)
 
 
 def spiral() -> Mixture:
@@ -285,7 +285,7 @@ def checkerboard() -> Cells:
 
 
 def disjoint_pair() -> Cells:
-    """Two parallel strips that a generator cannot meet by chance (Arjovsky et al., WGAN, example 1, in breadth)."""
+    """Two thin parallel strips, which a generator hardly hits by chance (after Arjovsky et al., WGAN, example 1)."""
     return boxes([[-1.1, -1.0], [1.0, -1.0]], [[-1.0, 1.0], [1.1, 1.0]], labels=[0, 1])
 
 
@@ -310,13 +310,14 @@ def get_distribution(name: str) -> Distribution:
 
 
 def from_drawing(points: Tensor) -> Points:
-    """Points (N, 2) as drawn, in the plane's own coordinates."""
+    """Points (N, 2) drawn by a user, in plane coordinates. Raises InputError."""
     points = _checked(points, "The drawing")
     return Points(points.clamp(-VIEW, VIEW), torch.zeros(len(points), dtype=torch.int64))
 
 
 def from_points(points: Tensor, labels: Tensor | None = None) -> Points:
-    """Points (N, 2) of any range, moved and scaled, the same in both axes, to fill most of the plane."""
+    """Points (N, 2) of any range, shifted and scaled equally on both axes to fill most of the plane. Raises
+    InputError."""
     points = _checked(points, "The file")
     low, high = points.amin(0), points.amax(0)
     size = float((high - low).max())
@@ -328,16 +329,17 @@ def from_points(points: Tensor, labels: Tensor | None = None) -> Points:
 
 
 def from_picture(brightness: Tensor) -> Picture:
-    """A picture (H, W), 0 to 1; bright is dense. At most MAX_CELLS along an edge: larger ones are averaged."""
+    """A picture (H, W) of brightness 0 to 1; bright is dense. Pictures with more than MAX_CELLS along an edge are
+    averaged down. Raises InputError."""
     if brightness.ndim != 2 or min(brightness.shape) < 2:
         raise InputError(f"A picture of shape {tuple(brightness.shape)} gives no density; give one of 2 x 2 or more.")
     factor = math.ceil(max(brightness.shape) / MAX_CELLS)
     if factor > 1:
         brightness = torch.nn.functional.avg_pool2d(brightness[None].float(), factor, ceil_mode=True)[0]
     if not torch.isfinite(brightness).all() or float(brightness.min()) < 0:
-        raise InputError("The picture has pixels below 0 or that are not numbers; give brightness from 0 to 1.")
+        raise InputError("The picture has pixels that are negative or not finite; give brightness from 0 to 1.")
     if not float(brightness.sum()) > 0:
-        raise InputError("The picture is all black, so it has no density; give one with something bright on it.")
+        raise InputError("The picture is all black, so it has no density; give one with bright pixels.")
     return Picture(brightness.float() / brightness.sum())
 
 
@@ -348,5 +350,5 @@ def _checked(points: Tensor, what: str) -> Tensor:
         raise InputError(f"{what} has {len(points):,} points; give {MIN_POINTS} to {MAX_POINTS:,}.")
     if not torch.isfinite(points).all():
         bad = int((~torch.isfinite(points).all(1)).nonzero()[0, 0]) + 1
-        raise InputError(f"{what} has a value that is not a number, first in point {bad}; remove it.")
+        raise InputError(f"{what} has a value that is not finite, first in point {bad}; remove it.")
     return points.float()

@@ -123,15 +123,15 @@ def export_script(session: Session, name: str = "gan.py") -> str:
         outside, body = _split((ROOT / f"{module}.py").read_text(encoding="utf-8"))
         imports |= outside
         bodies.append(f"\n\n# {'-' * 100}\n# {module}.py\n\n{body.strip()}\n")
-    score, first = session.written(), session.configs[0]
+    values, first = session.as_values(), session.configs[0]
     head = HEAD.format(
         title=f"A GAN on {first.data}, objective {first.objective}, seed {first.seed}.",
         name=name,
         imports="\n".join(sorted(imports)),
         configs="\n\n\n".join(_plain_dataclass(cls) for cls in (Network, Config)),
         games=pprint.pformat(list(session.configs), width=110),
-        notes=pprint.pformat([note for note in score["notes"] if note[0] < session.steps], width=110),
-        drawn=pprint.pformat(score.get("drawn"), width=110, compact=True),
+        notes=pprint.pformat([note for note in values["notes"] if note[0] < session.steps], width=110),
+        drawn=pprint.pformat(values.get("drawn"), width=110, compact=True),
         steps=session.steps,
     )
     return head + "".join(bodies) + TAIL.format(stem=Path(name).stem)

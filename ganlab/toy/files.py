@@ -1,4 +1,4 @@
-"""The user's own data from files: points from text, a density from a picture."""
+"""A user's data from files: points from a table, a density from a picture."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_TABLE_BYTES = 64 * 2**20
 
 
 def read_own(path: Path) -> Distribution:
-    """Points from a table, a density from a picture, by the file's ending. Raises InputError."""
+    """Points from a table or a density from a picture, by the file's ending. Raises InputError."""
     ending = path.suffix.lower()
     if ending in PICTURES:
         return read_picture(path)
@@ -30,8 +30,8 @@ def read_own(path: Path) -> Distribution:
 
 
 def read_points(path: Path) -> Distribution:
-    """Two numbers a line, x and y, separated by comma, semicolon, tab or space; a third is the class, a whole number
-    from 0 to 99. A first line of words is a heading. Raises InputError, which names the line."""
+    """Points from lines of x and y, separated by comma, semicolon, tab or space. A third number is the class, 0 to 99.
+    The first line may be a heading. Raises InputError, which names the line."""
     if path.stat().st_size > MAX_TABLE_BYTES:
         raise InputError(
             f'"{path.name}" has {path.stat().st_size / 2**20:.0f} MB, more than {MAX_TABLE_BYTES // 2**20}; '
@@ -58,7 +58,7 @@ def read_points(path: Path) -> Distribution:
                         f"and the class on every line."
                     )
                 if len(rows) > MAX_POINTS:
-                    raise InputError(f'"{path.name}" has more than {MAX_POINTS:,} points; give at most so many.')
+                    raise InputError(f'"{path.name}" has more than {MAX_POINTS:,} points; give fewer.')
         except csv.Error as error:
             raise InputError(f'"{path.name}" is not a table of numbers; give two numbers a line.') from error
     if not rows:
@@ -74,7 +74,7 @@ def read_points(path: Path) -> Distribution:
 
 
 def read_picture(path: Path) -> Distribution:
-    """Bright pixels are dense, transparent ones are empty. Raises InputError."""
+    """A density from a picture: bright pixels are dense, transparent ones empty. Raises InputError."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -84,7 +84,7 @@ def read_picture(path: Path) -> Distribution:
                         f'"{path.name}" has {picture.width:,} x {picture.height:,} pixels, more than {MAX_PIXELS:,}; '
                         "give a smaller one."
                     )
-                seen = np.asarray(picture.convert("LA"), np.float32) / 255
+                pixels = np.asarray(picture.convert("LA"), np.float32) / 255
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise InputError(f'"{path.name}" is not a picture that can be read; give a PNG or a JPEG.') from error
-    return from_picture(torch.from_numpy(seen[..., 0] * seen[..., 1]))
+    return from_picture(torch.from_numpy(pixels[..., 0] * pixels[..., 1]))

@@ -13,14 +13,14 @@ from ganlab.toy.frames import HEAT, game_arrays
 from ganlab.toy.game import Game
 from ganlab.toy.session import Session
 
-SIDE, GAP = 300, 8  # px of one run, and between two
+SIDE, GAP = 300, 8  # px of one run's picture, and between pictures
 MOMENTS = 60
-FAKE, UNDECIDED, REAL_SIDE = (213, 94, 0), (255, 255, 255), (0, 158, 115)  # D's answers
+FAKE, UNDECIDED, REAL_SIDE = (213, 94, 0), (255, 255, 255), (0, 158, 115)  # D's output
 REAL, SYNTHETIC, INK = (0, 114, 178), (230, 159, 0), (31, 35, 40)
 
 
 def film(session: Session, milliseconds: int = 90) -> bytes:
-    """A GIF of at most MOMENTS frames from the session's snapshots: D's map, real and generated points, the step."""
+    """A GIF of at most MOMENTS of the session's snapshots: D's map, real and generated points, the step."""
     last = len(session.moments) - 1
     chosen = sorted({round(i) for i in np.linspace(0, last, min(MOMENTS, last + 1))})
     frames = [_frame(session.recall(k)) for k in chosen]
@@ -51,12 +51,12 @@ def _panels(game: Game) -> list[Image.Image]:
 
 
 def _panel(heat: np.ndarray, fake: np.ndarray, real: np.ndarray) -> Image.Image:
-    """heat: (n, n) or (n,) int16, x slowest; fake and real: points (N, 2) or (N, 1), the latter drawn as histograms."""
+    """heat: (n, n) or (n,) int16, x first. fake, real: points (N, 2), or (N, 1), which are drawn as histograms."""
     share = heat[..., None].astype(np.float32) / 32767
     low, middle, high = (np.array(c, np.float32) for c in (FAKE, UNDECIDED, REAL_SIDE))
     shade = np.where(share < 0.5, low + (middle - low) * share * 2, middle + (high - middle) * (share * 2 - 1))
     shade = shade * 0.6 + 255 * 0.4
-    rows = shade.transpose(1, 0, 2)[::-1] if heat.ndim == 2 else shade[None]  # first row on top is the largest y
+    rows = shade.transpose(1, 0, 2)[::-1] if heat.ndim == 2 else shade[None]  # the first row has the largest y
     picture = Image.fromarray(rows.round().astype(np.uint8)).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
     pen = ImageDraw.Draw(picture)
     for points, colour in ((real, REAL), (fake, SYNTHETIC)):

@@ -1,4 +1,4 @@
-"""What a game has learned, in numbers: against the exact density where there is one, each with its floor."""
+"""How well a game has learned its data: divergences from the exact density, with their floors, and modes covered."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ganlab.toy.game import Game
 
 CELLS = {1: 200, 2: 50}  # of the measuring grid along an axis, by dimension
 SAMPLES = 4000
-NEAR = 500  # samples of each side that the quadratic MMD takes
+NEAR = 500  # samples of each side for the MMD, whose cost is quadratic
 
 
 @dataclass(frozen=True)
 class Ruler:
-    """What a distribution is measured with, made once: cell masses, floors for samples of n, points to compare with."""
+    """What n samples are compared with: cell masses, floors and points of the data, each computed once."""
 
     data: Distribution
     n: int = SAMPLES
@@ -35,7 +35,7 @@ class Ruler:
 
     @cached_property
     def floors(self) -> dict[str, float]:
-        """Of js, kl, reverse_kl and tv; what does not exceed its floor cannot be told from 0."""
+        """Of js, kl, reverse_kl and tv; a measure at or below its floor cannot be told from 0."""
         return floors(self.masses, self.n)
 
     @cached_property
@@ -43,8 +43,8 @@ class Ruler:
         return self.data.sample(NEAR, stream(0, 0))[0]
 
     def measure(self, points: Tensor, mmd: bool = True) -> dict[str, list]:
-        """Of samples (runs, n, dim), per run: js, kl, reverse_kl, tv, mmd2 (the slowest: mmd=False leaves it out), and
-        for data with modes modes_covered, high_quality and the share of samples that each mode got."""
+        """Measures of samples (runs, n, dim), per run: js, kl, reverse_kl, tv and mmd2 (slow; mmd=False leaves it out).
+        For data with modes also modes_covered, high_quality and the share of samples near each mode."""
         points = points.cpu()
         found = {name: values.tolist() for name, values in estimates(self.grid.counts(points), self.masses).items()}
         if mmd:
@@ -68,8 +68,8 @@ def value_and_bound(game: Game, ruler: Ruler) -> tuple[Tensor, Tensor]:
     2014, theorem 1). For games whose D gives a probability; nan for the others."""
     probability = game.objective.probability
     if probability is None:
-        nothing = torch.full((game.config.runs,), math.nan)
-        return nothing, nothing
+        unknown = torch.full((game.config.runs,), math.nan)
+        return unknown, unknown
     real, labels = game.data.sample(ruler.n, stream(game.config.seed, 99))
     runs = game.config.runs
     real, labels = real.expand(runs, *real.shape).to(game.device), labels.expand(runs, -1).to(game.device)

@@ -1,7 +1,5 @@
-"""Optimisers on flat parameter tensors (K, P): each turns a gradient into a step, to be subtracted.
-
-Functions of (gradient, state, hyper-parameters) that return the step and the new state. They do not write to what they
-are given, so that a training may also be differentiated through them.
+"""Optimisers on flat parameter tensors (K, P), as pure functions: (gradient, state, hyper-parameters) -> (step to
+subtract, new state). They write to none of their arguments, so that unrolling can differentiate through them.
 """
 
 from __future__ import annotations

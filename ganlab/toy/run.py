@@ -1,4 +1,4 @@
-"""One training from settings to numbers, for the command line."""
+"""One training, from settings to measures, for the command line."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ganlab.toy.config import from_dict
 from ganlab.toy.game import Game
 from ganlab.toy.measure import Ruler, measure, value_and_bound
 
-OFTEN = 50  # steps between looks at whether it still has numbers
+CHECK_EVERY = 50  # steps between checks for divergence and reports of progress
 
 
 def run(values: dict, steps: int, device: str = "cpu", progress: Callable[[float], None] | None = None) -> dict:
-    """Train for so many steps and measure; numbers of one run, lists for several.
+    """Train for so many steps and measure: a number per measure for one run, a list for several.
 
-    Raises InputError for settings that are wrong, and for a training that diverged, with the step.
+    Raises InputError for wrong settings and for a training that diverged.
     """
     device = resolve(device)
     one_thread()
@@ -27,10 +27,10 @@ def run(values: dict, steps: int, device: str = "cpu", progress: Callable[[float
     start = time.perf_counter()
     while game.steps < steps:
         game.step()
-        if game.steps % OFTEN == 0 or game.steps == steps:
+        if game.steps % CHECK_EVERY == 0 or game.steps == steps:
             if not game.finite():
                 raise InputError(
-                    f"The training diverged by step {game.steps}: some weights are no longer numbers. "
+                    f"The training diverged by step {game.steps}: some weights are nan or infinite. "
                     f"Lower the learning rates ({config.rate_g:g} and {config.rate_d:g})."
                 )
             if progress:
@@ -57,7 +57,7 @@ def run(values: dict, steps: int, device: str = "cpu", progress: Callable[[float
 
 
 def format_run(result: dict) -> str:
-    """For people: one line per measure, floors beside what has one."""
+    """Text with one line per measure, and its floor if it has one."""
 
     def shown(x) -> str:
         if isinstance(x, list):

@@ -4,52 +4,63 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from ganlab.errors import InputError
+from ganlab.settings import Field, Setting, frozen_config, settings_of
 
 
-@dataclass(frozen=True)
+def _from(*variables: str) -> dict:
+    """Environment variables of a setting; the first one that is set counts."""
+    return {"variables": variables}
+
+
+@frozen_config
 class Settings:
-    """Each is read from the variable beside it.
+    """Settings of the server; each field is read from the environment variables beside it."""
 
-    host: where the app listens, GANLAB_HOST or gradio's GRADIO_SERVER_NAME.
-    port: GANLAB_PORT or GRADIO_SERVER_PORT; None is the first free one from 7860.
-    max_upload_mb: the largest file a visitor may upload, GANLAB_MAX_UPLOAD_MB.
-    queue: how many may wait for a translation at once, GANLAB_QUEUE.
-    phantom_mm: edge of a phantom's voxels unless the visitor chooses, GANLAB_PHANTOM_MM.
-    host_secret: by which reader studies may be created over the web, GANLAB_HOST_SECRET; nobody may without one.
-    """
-
-    host: str = "127.0.0.1"
-    port: int | None = None
-    max_upload_mb: int = 512
-    queue: int = 64
-    phantom_mm: float = 1.0
-    host_secret: str = ""
+    host: str = Field(
+        "127.0.0.1", extra=_from("GANLAB_HOST", "GRADIO_SERVER_NAME"), description="Address to listen on."
+    )
+    port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        extra=_from("GANLAB_PORT", "GRADIO_SERVER_PORT"),
+        description="Port to listen on; unset, the first free one from 7860.",
+    )
+    max_upload_mb: int = Field(
+        512, ge=1, le=65536, unit="MB", extra=_from("GANLAB_MAX_UPLOAD_MB"), description="Largest upload."
+    )
+    queue: int = Field(64, ge=1, le=10_000, extra=_from("GANLAB_QUEUE"), description="Translations that may wait.")
+    phantom_mm: float = Field(
+        1.0, ge=0.5, le=8.0, unit="mm", extra=_from("GANLAB_PHANTOM_MM"), description="Usual voxel edge of phantoms."
+    )
+    host_secret: str = Field(
+        "",
+        extra=_from("GANLAB_HOST_SECRET"),
+        description="Allows creating reader studies over the web; unset, nobody may.",
+    )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
-        """Raises InputError for a value that is not a number in its range."""
-
-        def number(name: str, default, kind, low, high):
-            text = environment.get(name)
-            if not text:
-                return default
+        """Raises InputError, which names the variable, for a value that its setting cannot hold."""
+        values = {}
+        for declared in settings_of(cls):
+            variable = next((name for name in declared.extra["variables"] if environment.get(name)), None)
+            if variable is None:
+                continue
+            values[declared.name] = _parsed(environment[variable], declared)
             try:
-                value = kind(text)
-            except ValueError:
-                value = None
-            if value is None or not low <= value <= high:
-                raise InputError(f"{name} is {text!r}: set it to a number from {low} to {high}, or not at all.")
-            return value
+                cls(**{declared.name: values[declared.name]})
+            except InputError as error:
+                wanted = declared.wanted.replace(" or null", "")
+                raise InputError(f'{variable} is "{environment[variable]}"; give {wanted}, or unset it.') from error
+        return cls(**values)
 
-        gradio_port = number("GRADIO_SERVER_PORT", cls.port, int, 1, 65535)
-        return cls(
-            host=environment.get("GANLAB_HOST") or environment.get("GRADIO_SERVER_NAME") or cls.host,
-            port=number("GANLAB_PORT", gradio_port, int, 1, 65535),
-            max_upload_mb=number("GANLAB_MAX_UPLOAD_MB", cls.max_upload_mb, int, 1, 65536),
-            queue=number("GANLAB_QUEUE", cls.queue, int, 1, 10_000),
-            phantom_mm=number("GANLAB_PHANTOM_MM", cls.phantom_mm, float, 0.5, 8.0),
-            host_secret=environment.get("GANLAB_HOST_SECRET", cls.host_secret),
-        )
+
+def _parsed(text: str, declared: Setting) -> str | int | float:
+    """The number in a text, if its setting is one; a text that is not a number stays, and is refused later."""
+    try:
+        return declared.kind(text)
+    except ValueError:
+        return text

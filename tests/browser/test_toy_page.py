@@ -63,7 +63,7 @@ def toy(new_toy):
     return new_toy()
 
 
-def test_a_ring_is_learned_on_screen_and_time_can_be_turned_back(toy):
+def test_a_ring_is_learned_and_the_slider_goes_back_in_time(toy):
     toy.open()
     toy.press("Play")
     toy.wait_for("8 of 8 modes", LEARNED)
@@ -125,7 +125,7 @@ def test_a_link_reopens_the_lesson_and_the_run(new_toy):
     assert again.status == first.status
 
 
-def test_a_damaged_link_is_a_sentence_and_the_page_lives(toy):
+def test_a_damaged_link_is_reported_and_the_page_works(toy):
     toy.open("&toy=eJyrVkpPzE0tVrIFAA")
     assert "The link is damaged" in toy.page.inner_text("#toy-alert")
     toy.press("Step")
@@ -183,7 +183,7 @@ def test_own_files(toy, tmp_path):
     toy.page.get_by_text("Data from a file does not fit a link").wait_for()
 
 
-def test_what_diverges_is_said_and_can_go_on(toy):
+def test_divergence_is_reported_and_can_be_undone(toy):
     toy.open()
     toy.page.get_by_role("button", name="Training").click()
     rate = toy.page.locator("#toy-rate_g input")

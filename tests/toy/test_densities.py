@@ -61,7 +61,7 @@ def test_identities_and_bounds(p, q):
     assert all(v == pytest.approx(0, abs=1e-9) for k, v in between(p, p).items() if "entropy" not in k)
 
 
-def test_what_each_place_adds_sums_to_the_divergence():
+def test_integrands_sum_to_the_divergence():
     p, q = Density("two humps", 0, 1).log_masses(), Density("normal", 1, 0.7).log_masses()
     found = compare(p, q)
     for name, curve in terms(p, q).items():

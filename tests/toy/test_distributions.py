@@ -22,7 +22,7 @@ NAMES = [*DISTRIBUTIONS, "picture"]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_density_is_one_in_all_and_is_where_the_samples_are(name):
+def test_the_density_integrates_to_one_and_matches_the_samples(name):
     target = make(name)
     grid = Grid(target.dim, VIEW, 32)
     p = target.masses(grid)
@@ -38,7 +38,7 @@ def test_the_density_is_one_in_all_and_is_where_the_samples_are(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_same_seed_draws_the_same(name):
+def test_the_same_seed_gives_the_same_samples(name):
     target = make(name)
     a, b = (target.sample(100, torch.Generator().manual_seed(3)) for _ in range(2))
     assert torch.equal(a[0], b[0]) and torch.equal(a[1], b[1])
@@ -88,7 +88,7 @@ def test_points_fill_the_plane_and_keep_their_shape():
         (torch.ones(20, 2), "the same"),
     ],
 )
-def test_points_that_are_refused(points, says):
+def test_refuses_points_without_a_shape(points, says):
     with pytest.raises(InputError, match=says):
         from_points(points)
 
@@ -104,7 +104,7 @@ def test_a_drawing_keeps_its_place():
 @pytest.mark.parametrize(
     "picture", [torch.zeros(8, 8), torch.ones(1, 8), torch.full((8, 8), math.nan), -torch.ones(8, 8)]
 )
-def test_pictures_that_are_refused(picture):
+def test_refuses_pictures_without_a_density(picture):
     with pytest.raises(InputError):
         from_picture(picture)
 
@@ -113,6 +113,6 @@ def test_a_large_picture_is_averaged():
     assert max(from_picture(torch.rand(1000, 640)).weights.shape) <= 256
 
 
-def test_unknown_name():
+def test_refuses_an_unknown_distribution():
     with pytest.raises(InputError, match="choose from gaussians-1d"):
         get_distribution("rings")

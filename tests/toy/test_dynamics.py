@@ -13,7 +13,7 @@ RATE = 0.2
 CONVERGES = ("extragradient", "optimistic", "consensus", "negative momentum")
 
 
-def test_the_bilinear_field_only_turns():
+def test_the_bilinear_field_only_rotates():
     states = torch.randn((50, 2), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     v = bilinear().field(states)
     torch.testing.assert_close(v, torch.stack([states[:, 1], -states[:, 0]], 1))
@@ -21,7 +21,7 @@ def test_the_bilinear_field_only_turns():
 
 
 @pytest.mark.parametrize("game", [bilinear(), *(dirac_gan(name, 0.3) for name in OBJECTIVES)])
-def test_the_field_is_the_gradient_of_each_own_loss(game):
+def test_the_field_is_the_gradient_of_each_players_own_loss(game):
     states = torch.randn((20, 2), generator=torch.Generator().manual_seed(0), dtype=torch.float64).requires_grad_()
     losses = game.losses(states)
     wanted = [torch.autograd.grad(losses[:, k].sum(), states, retain_graph=True)[0][:, k] for k in (0, 1)]
@@ -44,7 +44,7 @@ def test_moduli_of_the_bilinear_game_in_closed_form(method, modulus):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_where_it_ends(method):
+def test_methods_converge_circle_or_spiral_out(method):
     path = trajectory(bilinear(), method, RATE, 400)
     distance = path.norm(dim=1)
     assert path.shape == (401, 2) and distance[0] == pytest.approx(math.sqrt(2))
@@ -57,14 +57,14 @@ def test_where_it_ends(method):
         assert float(distance[100:].min()) > 1.0 and float(distance.max()) < 2.0
 
 
-def test_steps_far_out_follow_the_eigenvalue():
+def test_late_steps_shrink_by_the_largest_eigenvalue():
     for method in CONVERGES:
         path = trajectory(bilinear(), method, RATE, 300).norm(dim=1)
         slowest = float(eigenvalues(bilinear(), method, RATE).abs().max())
         assert float((path[300] / path[200]) ** 0.01) == pytest.approx(slowest, rel=0.02)
 
 
-def test_dirac_gan_without_a_penalty_does_not_converge_and_with_one_does():
+def test_dirac_gan_converges_only_with_a_penalty():
     """Mescheder et al. 2018, lemmas 2.3 and 4.1: eigenvalues of the field +-i f'(0); R1 gives them a real part."""
     game = dirac_gan("minimax")
     state = torch.zeros(2, dtype=torch.float64)
@@ -76,7 +76,7 @@ def test_dirac_gan_without_a_penalty_does_not_converge_and_with_one_does():
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
-def test_dirac_gan_has_its_equilibrium_at_zero_or_says_where_it_pushes(objective):
+def test_dirac_gan_has_its_equilibrium_at_zero(objective):
     v = dirac_gan(objective).field(torch.zeros(2, dtype=torch.float64))
     torch.testing.assert_close(v, torch.zeros(2, dtype=torch.float64))
 
@@ -89,6 +89,6 @@ def test_dirac_gan_has_its_equilibrium_at_zero_or_says_where_it_pushes(objective
         (("simultaneous", 0.1, 0), "Steps is 0"),
     ],
 )
-def test_wrong_requests(arguments, says):
+def test_refuses_unknown_methods_rates_and_steps(arguments, says):
     with pytest.raises(InputError, match=says):
         trajectory(bilinear(), *arguments)

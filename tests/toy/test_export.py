@@ -17,7 +17,8 @@ from ganlab.errors import InputError
 from ganlab.toy.config import Config, Network
 from ganlab.toy.distributions import DISTRIBUTIONS, from_picture, from_points
 from ganlab.toy.export import MODULES, ROOT, export_script
-from ganlab.toy.session import Session, load, save
+from ganlab.toy.session import Session
+from ganlab.toy.session_io import link_text, load, save
 
 SMALL = Network(layers=1, units=8)
 TINY = Config(generator=SMALL, discriminator=SMALL, batch=8)
@@ -54,7 +55,7 @@ def test_the_script_runs_alone_and_repeats_the_run(tmp_path):
 
 
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
-def test_scripts_of_all_data_play(name, monkeypatch):
+def test_scripts_repeat_the_run_on_all_data(name, monkeypatch):
     session = Session((replace(TINY, data=name),))
     session.advance(3)
     script = ModuleType("script")
@@ -64,7 +65,7 @@ def test_scripts_of_all_data_play(name, monkeypatch):
     assert torch.equal(torch.cat([games[0].flat_g, games[0].flat_d], 1), parameters(session))
 
 
-def test_no_two_modules_of_the_script_define_the_same_name():
+def test_modules_of_the_script_do_not_redefine_names():
     names = []
     for module in MODULES:
         for node in ast.parse((ROOT / f"{module}.py").read_text()).body:
@@ -77,12 +78,12 @@ def test_no_two_modules_of_the_script_define_the_same_name():
     assert sorted(names) == sorted(set(names))
 
 
-def test_a_saved_session_goes_on_and_back(tmp_path):
+def test_a_saved_session_continues_and_rewinds_exactly(tmp_path):
     session = eventful()
     save(session, tmp_path / "s.safetensors")
     again = load(tmp_path / "s.safetensors")
     assert again.steps == session.steps and torch.equal(parameters(again), parameters(session))
-    assert again.link() == session.link()
+    assert link_text(again) == link_text(session)
     for s in (session, again):
         s.advance(20)
     assert torch.equal(parameters(again), parameters(session))
@@ -111,7 +112,7 @@ def test_data_from_a_file_is_saved_with_the_session(tmp_path, data):
         export_script(session)
 
 
-def test_files_that_are_no_sessions(tmp_path):
+def test_refuses_files_that_are_not_sessions(tmp_path):
     path = tmp_path / "s.safetensors"
     path.write_bytes(b"no")
     with pytest.raises(InputError):

@@ -47,14 +47,14 @@ def test_a_third_column_is_the_class(write):
         ("1,2\nfour,five\n", 'Line 2 .* is "four, five"'),
         ("1,2,3,4\n" * 20, "Line 1 .* has 4 numbers"),
         ("1,2\n" * 20 + "1,2,3\n", "Line 21 .* has 3 numbers"),
-        ("1,2\n" * 20 + "nan,2\n", "not a number, first in point 21"),
-        ("1,2\n" * 20 + "1,inf\n", "not a number"),
+        ("1,2\n" * 20 + "nan,2\n", "not finite, first in point 21"),
+        ("1,2\n" * 20 + "1,inf\n", "not finite"),
         ("1,2\n" * 20, "All 20 points are the same"),
         ("".join(f"{i},{i},{-i}\n" for i in range(20)), "classes that are not whole numbers"),
         ("\x00\x01\x02" * 50, "has no points|is not a table|give two numbers"),
     ],
 )
-def test_what_is_no_table_is_a_sentence(write, text, sentence):
+def test_refuses_tables_and_names_the_line(write, text, sentence):
     with pytest.raises(InputError, match=sentence):
         read_own(write("points.csv", text))
 
@@ -67,7 +67,7 @@ def test_two_million_points_are_refused_without_reading_them_all(write):
         read_own(write("huge.csv", "1.00000001,2.00000001\n" * 3_200_000))
 
 
-def test_pictures_become_densities_with_bright_dense(tmp_path):
+def test_bright_pixels_are_dense(tmp_path):
     seen = np.zeros((40, 60), np.uint8)
     seen[:, :20] = 255
     Image.fromarray(seen).save(tmp_path / "left.png")
@@ -85,7 +85,7 @@ def test_transparent_pixels_are_empty(tmp_path):
     assert float(points[:, 1].max()) < 0.1  # the upper half is empty
 
 
-def test_what_is_no_picture_is_a_sentence(tmp_path, write):
+def test_refuses_files_that_are_not_pictures(tmp_path, write):
     with pytest.raises(InputError, match="not a picture that can be read"):
         read_own(write("words.png", "these are words"))
     Image.new("L", (20, 20)).save(tmp_path / "black.png")

@@ -53,7 +53,7 @@ def test_every_layer_has_the_shape_that_is_drawn(configs):
     assert arrays["real"].shape == (1000, data.dim)
 
 
-def test_positions_cover_the_plane_and_nothing_else():
+def test_positions_outside_the_plane_go_to_its_edge():
     at = positions(torch.tensor([[-1.6, 1.6], [0.0, 0.8], [99.0, float("nan")]]))
     assert at.tolist() == [[-32767, 32767], [0, 16383], [32767, 32767]]
 
@@ -67,7 +67,7 @@ def test_maps_are_drawn_where_the_points_are():
     assert heat[-5:].min() > 30000 > 2000 > heat[:5].max()
 
 
-def test_the_gradient_field_points_where_samples_would_move():
+def test_the_gradient_field_shows_where_samples_would_move():
     """Minimax and non-saturating pull alike in direction; where D is sure, the saturating pull is gone."""
     pulls = {}
     for name in ("minimax", "non-saturating"):
@@ -81,7 +81,7 @@ def test_the_gradient_field_points_where_samples_would_move():
     torch.testing.assert_close(pulls["minimax"][-1, 0, 0] / x[-1, 0] > 10, np.True_)
 
 
-def test_against_a_perfect_generator_the_best_answer_is_one_half():
+def test_the_best_discriminator_of_a_perfect_generator_says_one_half():
     game = Session((Config(),)).games[0]
     n = 20
     masses = game.data.masses(frames.Grid(2, frames.VIEW, n))[:-1][None]
@@ -106,7 +106,7 @@ def test_the_past_is_shown_as_it_was():
     assert session.steps == 6
 
 
-def test_twins_are_called_by_what_they_differ_in():
+def test_twins_are_titled_by_their_differences():
     assert titles(Session((Config(), Config(objective="hinge"))).games) == ["Non-saturating", "Hinge"]
     assert titles(Session((Config(), Config(play="unrolled"))).games) == ["alternating", "unrolled"]
     assert titles(Session((Config(), Config(d_steps=5, minibatch=True))).games) == [

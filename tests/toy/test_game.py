@@ -65,7 +65,7 @@ CASES += [replace(TWO, conditional=True), replace(TWO, data="gaussians-1d", late
 
 
 @pytest.mark.parametrize("config", CASES, ids=lambda c: "-".join(map(str, as_dict(c).values()))[:60])
-def test_the_backward_pass_by_hand_is_autograds(config):
+def test_manual_gradients_equal_autograd(config):
     for mine, reference in zip(gradients(config, True), gradients(config, False), strict=True):
         scale = reference.abs().max()
         assert scale > 0
@@ -82,7 +82,7 @@ def test_the_backward_pass_by_hand_is_autograds(config):
         ("adam", lambda p: torch.optim.Adam([p], 0.01, betas=(0.5, 0.999))),
     ],
 )
-def test_optimisers_step_as_torchs(name, reference):
+def test_optimisers_step_like_torch(name, reference):
     generator = torch.Generator().manual_seed(0)
     mine = torch.randn((1, 50), generator=generator)
     theirs = mine.clone().requires_grad_()
@@ -96,7 +96,7 @@ def test_optimisers_step_as_torchs(name, reference):
     torch.testing.assert_close(mine, theirs.detach(), atol=1e-6, rtol=1e-5)
 
 
-def test_a_run_is_that_of_plain_pytorch():
+def test_a_run_equals_plain_pytorch():
     """The same weights, data and noise through modules, BCE and torch's Adam, step by step."""
     config = replace(TWO, runs=1, d_steps=2)
     game = Game(config)
@@ -131,7 +131,7 @@ def test_a_run_is_that_of_plain_pytorch():
 
 
 @pytest.mark.parametrize("change", [{}, *[{"objective": n} for n in OBJECTIVES], *ADDITIONS], ids=str)
-def test_every_game_trains_and_repeats_itself(change):
+def test_every_game_trains_and_is_reproducible(change):
     config = replace(TWO, **change)
     first, second = Game(config), Game(config)
     start = first.flat_g.clone(), first.flat_d.clone()
@@ -152,7 +152,7 @@ def test_every_game_trains_and_repeats_itself(change):
 @pytest.mark.parametrize(
     "change", [{}, {"discriminator": replace(SMALL, spectral=True)}, {"play": "optimistic"}], ids=str
 )
-def test_restored_it_goes_on_as_before(change):
+def test_a_restored_game_continues_exactly(change):
     game = Game(replace(TWO, **change))
     for _ in range(10):
         game.step()
@@ -221,7 +221,7 @@ def test_spectral_norm_bounds_the_slope():
     torch.testing.assert_close(found[0, 0, 0], torch.linalg.matrix_norm(game.layers_d[1][0][0], 2))
 
 
-def test_the_r1_gradient_is_that_of_the_penalised_loss():
+def test_the_r1_gradient_matches_finite_differences():
     """Against finite differences in double precision."""
     game = Game(replace(TWO, runs=1, r1=2.0, discriminator=replace(SMALL, activation="tanh")))
     turn = game.draws(0)[0]
@@ -235,7 +235,7 @@ def test_the_r1_gradient_is_that_of_the_penalised_loss():
     assert float((gradient * direction).sum()) == pytest.approx(float((up - down) / (2 * h)), rel=1e-5)
 
 
-def test_unrolled_gradients_see_ds_next_steps():
+def test_unrolled_gradients_include_the_next_steps_of_d():
     """Against finite differences of G's loss after D's steps, with plain descent."""
     tanh = replace(SMALL, activation="tanh")
     config = replace(
@@ -261,7 +261,7 @@ def test_unrolled_gradients_see_ds_next_steps():
     assert float((game.grad_g * direction).sum()) == pytest.approx(slope, rel=1e-4)
 
 
-def test_a_rate_that_is_too_high_is_noticed():
+def test_divergence_is_detected():
     game = Game(replace(TWO, optimiser="sgd", rate_g=1.0, rate_d=1.0, objective="pearson"))
     for _ in range(200):
         game.step()

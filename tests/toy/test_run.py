@@ -40,7 +40,7 @@ def test_the_users_own_points_are_measured_against_themselves():
     assert all(found[name][0] <= 1.05 * floor for name, floor in ruler.floors.items())
 
 
-def test_a_generator_of_nothing_but_nan_is_measured_without_one():
+def test_measures_of_nan_samples_are_finite():
     ruler = Ruler(get_distribution("ring"))
     found = ruler.measure(torch.full((1, 4000, 2), math.nan))
     assert found["js"][0] == pytest.approx(math.log(2))
@@ -48,7 +48,7 @@ def test_a_generator_of_nothing_but_nan_is_measured_without_one():
     assert found["modes_covered"] == [0]
 
 
-def test_the_bound_stays_below_the_divergence():
+def test_the_bound_stays_below_the_jensen_shannon_divergence():
     """(V + log 4) / 2 <= JS for any D, up to the samples' own noise."""
     game = Game(replace(TWO, rate_d=3e-3))
     ruler = Ruler(game.data)
@@ -82,13 +82,13 @@ def test_several_runs_give_lists():
     assert len(result["js"]) == 3 and result["value"] == [None] * 3
 
 
-def test_a_diverged_run_says_when_and_what_to_do():
+def test_a_diverged_run_says_when_and_how_to_avoid_it():
     wild = {**QUICK, "optimiser": "sgd", "rate_g": 1.0, "rate_d": 1.0, "objective": "pearson"}
     with pytest.raises(InputError, match=r"diverged by step \d+.*Lower the learning rates"):
         run(wild, 400)
 
 
-def test_the_benchmark_has_both_ways_and_their_ratio():
+def test_the_benchmark_measures_both_loops_and_their_ratio():
     result = benchmark_toy("cpu", seconds=0.01, rounds=1)
     assert [r["units"] for r in result["steps_per_second"]] == [128, 64]
     assert all(r["textbook"] > 0 and r["ours"] > 0 and r["ratio"] > 0 for r in result["steps_per_second"])

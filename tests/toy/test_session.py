@@ -15,7 +15,8 @@ from ganlab.errors import InputError
 from ganlab.toy.config import Config, Network
 from ganlab.toy.distributions import from_points
 from ganlab.toy.measure import Ruler, measure
-from ganlab.toy.session import MAX_SNAPSHOTS, Session, from_link
+from ganlab.toy.session import MAX_SNAPSHOTS, Session
+from ganlab.toy.session_io import from_link, link_text
 
 SMALL = Network(layers=1, units=8)
 TINY = Config(generator=SMALL, discriminator=SMALL, batch=8)
@@ -41,24 +42,24 @@ def test_a_link_reopened_gives_the_same_run_bit_for_bit():
     session.change(objective="hinge", batch=16)
     session.advance(200)
     assert session.steps == 500
-    again = from_link(session.link())
+    again = from_link(link_text(session))
     again.advance(500)
     assert torch.equal(parameters(again), parameters(session))
     assert again.games[0].config == session.games[0].config
-    assert again.link() == session.link()
+    assert link_text(again) == link_text(session)
 
 
-def test_a_drawing_travels():
+def test_a_link_carries_a_drawing():
     drawn = torch.rand((40, 2), generator=torch.Generator().manual_seed(0)).mul(2).round(decimals=3)
     session = Session((TINY,), drawn=drawn)
     session.advance(20)
-    again = from_link(session.link())
+    again = from_link(link_text(session))
     again.advance(20)
     assert torch.equal(parameters(again), parameters(session))
 
 
 @pytest.mark.parametrize("step", [0, 1, 37, 160, 299, 300])
-def test_rewound_it_is_where_it_was(step):
+def test_rewinding_restores_the_exact_state(step):
     session, straight = Session((TINY,)), Session((TINY,))
     for s in (session, straight):
         s.advance(min(step, 150))
@@ -77,10 +78,10 @@ def test_rewound_it_is_where_it_was(step):
     session.advance(30)  # and goes on as if nothing had been
     straight.advance(30)
     assert torch.equal(parameters(session), parameters(straight))
-    assert session.link() == straight.link()
+    assert link_text(session) == link_text(straight)
 
 
-def test_a_fork_is_a_run_of_its_own():
+def test_a_fork_is_reproducible_from_its_link():
     session = Session((TINY,))
     session.advance(80)
     before = parameters(session)
@@ -88,7 +89,7 @@ def test_a_fork_is_a_run_of_its_own():
     session.change(rate_g=0.01)
     session.advance(40)
     assert not torch.equal(parameters(session), before)
-    again = from_link(session.link())
+    again = from_link(link_text(session))
     again.advance(80)
     assert torch.equal(parameters(again), parameters(session))
 
@@ -97,7 +98,7 @@ def test_history_is_bounded_and_reaches_back_to_the_start():
     session = Session((TINY,))
     session.advance(3 * MAX_SNAPSHOTS)
     assert len(session._history) <= MAX_SNAPSHOTS
-    assert session._history[0][2] == 0
+    assert session._history[0].step == 0
 
 
 def test_twins_differ_in_one_thing_only():
@@ -109,18 +110,18 @@ def test_twins_differ_in_one_thing_only():
     session.change(which=1, rate_g=0.005)
     assert (first.config.rate_g, second.config.rate_g) == (2e-3, 5e-3)
     session.advance(5)
-    again = from_link(session.link())
+    again = from_link(link_text(session))
     again.advance(15)
     assert torch.equal(parameters(again), parameters(session))
 
 
-def test_time_is_kept():
+def test_advance_stops_after_the_given_time():
     session = Session((TINY,))
     assert session.advance(seconds=0.02) >= 1
     assert session.steps > 0
 
 
-def test_divergence_is_caught_said_and_undone():
+def test_divergence_is_caught_reported_and_undone():
     session = Session((replace(WILD, rate_g=0.5, rate_d=0.5),))
     session.playing = True
     taken = session.advance(2000)
@@ -131,7 +132,7 @@ def test_divergence_is_caught_said_and_undone():
     session.rewind(max(0, session.steps - 20))
     session.change(rate_g=1e-4, rate_d=1e-4)
     assert session.advance(50) == 50 and not session.trouble
-    again = from_link(session.link())
+    again = from_link(link_text(session))
     again.advance(session.steps)
     assert torch.equal(parameters(again), parameters(session))
 
@@ -144,7 +145,7 @@ def test_wrong_changes_change_nothing():
             session.change(**values)
     with pytest.raises(InputError, match="Latent cannot change"):
         session.change(latent=8)
-    assert session.games[0].config == before and session.score == []
+    assert session.games[0].config == before and session.log == []
     with pytest.raises(InputError, match="not from 0 to 0"):
         session.rewind(5)
 
@@ -152,7 +153,7 @@ def test_wrong_changes_change_nothing():
 def test_data_from_a_file_does_not_fit_a_link():
     points = from_points(torch.randn((100, 2), generator=torch.Generator().manual_seed(0)))
     with pytest.raises(InputError, match="save the session"):
-        Session((TINY,), data=points).link()
+        link_text(Session((TINY,), data=points))
 
 
 GOOD = {"games": [{}], "notes": [[5, "set", {"rate_g": 0.01}]]}

@@ -27,15 +27,22 @@ def test_settings_come_from_the_environment():
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("GANLAB_PORT", "http"), ("GANLAB_PORT", "70000"), ("GANLAB_PHANTOM_MM", "nan")]
+    ("name", "value"),
+    [
+        ("GANLAB_PORT", "http"),
+        ("GANLAB_PORT", "70000"),
+        ("GRADIO_SERVER_PORT", "0"),
+        ("GANLAB_QUEUE", "1.5"),
+        ("GANLAB_PHANTOM_MM", "nan"),
+    ],
 )
-def test_a_setting_that_is_no_number_is_refused(name, value):
-    with pytest.raises(InputError, match=name):
+def test_refuses_wrong_values_and_names_the_variable(name, value):
+    with pytest.raises(InputError, match=f'{name} is "{value}"; give a .*number from .*, or unset it'):
         Settings.from_environment({name: value})
 
 
 @pytest.mark.slow
-def test_building_the_app_loads_neither_torch_nor_a_reader_and_names_no_other_host():
+def test_building_the_app_loads_nothing_heavy_and_names_no_other_host():
     script = """
 import json, sys
 from ganlab.ui import app

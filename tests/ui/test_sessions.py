@@ -34,7 +34,7 @@ def test_closing_a_session_deletes_its_results_and_uploads_only(store, tmp_path)
     assert other.exists() and store.folder(other_token) == other
 
 
-def test_a_file_that_two_sessions_uploaded_stays_until_both_are_gone(store, tmp_path):
+def test_a_file_of_two_sessions_stays_until_both_end(store, tmp_path):
     upload = tmp_path / "scan.nii.gz"
     upload.write_bytes(b"x")
     store.hold("a", upload)
@@ -55,7 +55,7 @@ def test_a_session_keeps_one_result_and_its_uploads(store, tmp_path):
     assert second.exists() and upload.exists() and not first.exists()
 
 
-def test_shared_results_outlive_their_maker_and_the_longest_unused_makes_room(store):
+def test_shared_results_outlive_their_session_until_they_are_the_oldest(store):
     tokens = {}
     for seed in (1, 2):
         tokens[seed], _ = result(store, "a")
@@ -69,7 +69,7 @@ def test_shared_results_outlive_their_maker_and_the_longest_unused_makes_room(st
         store.folder(tokens[2])
 
 
-def test_a_shared_result_that_makes_room_stays_for_those_who_look_at_it(store):
+def test_a_dropped_shared_result_stays_for_its_readers(store):
     token, folder = result(store, "a")
     store.share(1, token)
     store.keep("reader", token)
@@ -82,7 +82,7 @@ def test_a_shared_result_that_makes_room_stays_for_those_who_look_at_it(store):
     assert not folder.exists()
 
 
-def test_what_ships_with_the_app_is_never_deleted(store, tmp_path):
+def test_files_of_the_app_are_never_deleted(store, tmp_path):
     (tmp_path / "case.json").write_text("{}")
     token = store.publish(tmp_path)
     store.keep("a", token)
@@ -90,7 +90,7 @@ def test_what_ships_with_the_app_is_never_deleted(store, tmp_path):
     assert store.folder(token) == tmp_path and (tmp_path / "case.json").exists()
 
 
-def test_cancelling_reaches_the_sessions_own_job_and_a_new_job_stops_the_old(store):
+def test_cancelling_stops_the_sessions_own_job_only(store):
     first, other = store.start("a"), store.start("b")
     second = store.start("a")
     assert first.is_set() and not second.is_set() and not other.is_set()
@@ -101,7 +101,7 @@ def test_cancelling_reaches_the_sessions_own_job_and_a_new_job_stops_the_old(sto
     assert other.is_set()
 
 
-def test_the_store_leaves_nothing_behind():
+def test_the_store_deletes_its_files_at_the_end():
     store = Store()
     _, folder = result(store, "a")
     del store

@@ -15,7 +15,8 @@ from starlette.testclient import TestClient
 from ganlab.errors import InputError
 from ganlab.packing import unpack
 from ganlab.toy.config import Config
-from ganlab.toy.session import Session, save
+from ganlab.toy.session import Session
+from ganlab.toy.session_io import save
 from ganlab.ui.live_protocol import explained
 from ganlab.ui.pages.live import sessions as live_module
 from ganlab.ui.pages.live.control_values import OWN, adopt, configs_of, control_values, start_from_file
@@ -121,14 +122,14 @@ def test_malformed_commands_do_no_harm(frame, pull, token, commands):
     assert frame(token, ["step", "dg"])["steps"] == 1
 
 
-def test_a_lost_session_is_said(games, pull, token):
+def test_a_lost_session_is_reported(games, pull, token):
     assert pull("guess")[0]["gone"] is True
     games.close("tab")
     facts, arrays = pull(token)
     assert facts["gone"] is True and "This game is not on the server" in facts["error"] and not arrays
 
 
-def test_what_a_session_takes_grows_with_its_past(games, frame, token):
+def test_the_reported_size_grows_with_the_history(games, frame, token):
     before = games.nbytes
     frame(token, *[["step", "dg"]] * 16)
     assert games.nbytes > before + 10 * 4 * 4 * games.peek(token).session.games[0].flat_g.numel()
@@ -151,7 +152,7 @@ def test_many_games_share_the_time(games, pool):
     assert load(games) == max(1, 10 / os.cpu_count())
 
 
-def test_over_the_wire(games, token):
+def test_frames_are_served_with_real_points_and_modes(games, token):
     with TestClient(Starlette(routes=routes(games))) as client:
         got = client.post(f"/{live_module.PATH}", json={"token": token, "do": [["step", "dg"]], "static": True})
         facts, arrays = unpack(got.content)
@@ -198,7 +199,7 @@ def test_every_twin_differs_and_is_recognised(change):
         assert torch.equal(session.games[0].flat_g, session.games[1].flat_g)  # the same start
 
 
-def test_what_can_change_on_the_way_does_and_the_rest_starts_anew(games, token):
+def test_rates_change_during_training_and_networks_restart_it(games, token):
     live = games.peek(token)
     live.session.advance(1)
     adopt(live, USUAL | {"rate_g": 1e-4, "objective": "hinge"})
@@ -223,7 +224,7 @@ def test_what_can_change_on_the_way_does_and_the_rest_starts_anew(games, token):
         ({"view": TWINS, "twin": None}, "Choose how the twin"),
     ],
 )
-def test_a_wrong_value_is_a_sentence_and_nothing_changes(games, token, wrong, sentence):
+def test_a_wrong_value_is_reported_and_changes_nothing(games, token, wrong, sentence):
     live = games.peek(token)
     before = live.session
     with pytest.raises(InputError, match=sentence):
@@ -232,7 +233,7 @@ def test_a_wrong_value_is_a_sentence_and_nothing_changes(games, token, wrong, se
     assert before.games[0].config == configs_of(USUAL)[0]
 
 
-def test_own_files_and_what_the_controls_do_to_them(games, token, tmp_path):
+def test_controls_keep_the_visitors_own_data(games, token, tmp_path):
     live = games.peek(token)
     table = tmp_path / "points.csv"
     table.write_text("\n".join(f"{i % 7},{i % 5}" for i in range(40)))
@@ -261,7 +262,7 @@ def test_own_files_and_what_the_controls_do_to_them(games, token, tmp_path):
             start_from_file(live, tmp_path / name)
 
 
-def test_a_run_that_began_with_a_twin_of_a_foreign_link_can_still_be_shown():
+def test_twins_that_differ_in_no_listed_way_can_be_shown():
     config = configs_of(USUAL)[0]
     values = control_values((config, replace(config, batch=32)))
     assert values["view"] == TWINS
@@ -271,7 +272,7 @@ def test_a_run_that_began_with_a_twin_of_a_foreign_link_can_still_be_shown():
 # The side rooms
 
 
-def test_games_as_the_browser_gets_them():
+def test_paths_eigenvalues_and_field_of_a_game():
     answer = paths({"game": "bilinear", "rate": 0.1, "x": 1.0, "y": 0.5})
     assert answer["methods"]["simultaneous"]["modulus"] == pytest.approx(1.00499, abs=1e-5)
     assert [column[0] for column in answer["methods"]["optimistic"]["path"]] == [1.0, 0.5]
@@ -295,12 +296,12 @@ def test_games_as_the_browser_gets_them():
         {"steps": 100_000},
     ],
 )
-def test_a_wrong_game_is_a_sentence(wrong):
+def test_wrong_settings_of_a_game_are_reported(wrong):
     assert paths({"game": "bilinear", "rate": 0.1, "x": 1.0, "y": 0.5} | wrong)["error"].endswith(".")
     assert paths([])["error"].endswith(".")
 
 
-def test_densities_as_the_browser_gets_them():
+def test_measures_of_two_densities():
     p, q = {"shape": "uniform", "centre": 0, "width": 1}, {"shape": "uniform", "centre": 1, "width": 1}
     answer = measures({"p": p, "q": q})
     assert answer["measures"]["kl"] is None

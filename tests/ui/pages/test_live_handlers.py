@@ -7,6 +7,7 @@ import pytest
 
 from ganlab.toy.config import Config
 from ganlab.toy.session import Session
+from ganlab.toy.session_io import link_text
 from ganlab.ui.pages.live import handlers
 from ganlab.ui.pages.live.control_values import USUAL
 from ganlab.ui.pages.live.lessons import LESSONS, TWINS
@@ -48,7 +49,7 @@ def test_the_page_opens_on_the_usual_game(games):
 
 def test_a_link_opens_its_own_run_and_a_damaged_one_is_said(games):
     config = Config(objective="hinge", seed=7)
-    token, *_ = handlers.open_page(games, Request({"toy": Session((config,)).link()}))
+    token, *_ = handlers.open_page(games, Request({"toy": link_text(Session((config,)))}))
     assert games.peek(token).session.games[0].config == config
     token, *outputs = handlers.open_page(games, Request({"toy": "damaged"}))
     assert "The link is damaged" in page_of(outputs)["alert"]

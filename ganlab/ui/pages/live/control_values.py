@@ -9,7 +9,8 @@ from ganlab.errors import InputError
 from ganlab.settings import setting
 from ganlab.toy.config import SHAPING, Config, Network
 from ganlab.toy.files import read_own
-from ganlab.toy.session import Session, load
+from ganlab.toy.session import Session
+from ganlab.toy.session_io import load
 from ganlab.ui.controls import as_declared
 from ganlab.ui.pages.live.lessons import CHANGES, EIGHT, ONE, TWINS
 from ganlab.ui.pages.live.sessions import Live

@@ -10,7 +10,8 @@ import gradio as gr
 
 from ganlab.errors import InputError
 from ganlab.toy.config import Config
-from ganlab.toy.session import Session, from_link
+from ganlab.toy.session import Session
+from ganlab.toy.session_io import from_link
 from ganlab.ui import report
 from ganlab.ui.pages.live.control_values import USUAL, adopt, begin, configs_of, control_values, start_from_file
 from ganlab.ui.pages.live.lessons import LESSONS, TWINS, Lesson

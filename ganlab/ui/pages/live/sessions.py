@@ -24,7 +24,8 @@ from ganlab.toy.export import export_script
 from ganlab.toy.film import film
 from ganlab.toy.frames import frame
 from ganlab.toy.measure import Ruler
-from ganlab.toy.session import Session, save
+from ganlab.toy.session import Session
+from ganlab.toy.session_io import link_text, save
 from ganlab.ui.live_protocol import Answer, live_route, obey
 from ganlab.ui.session_store import Limits, SessionStore
 
@@ -110,7 +111,7 @@ def draw(live: Live, points: list) -> Answer:
 
 
 def link(live: Live) -> Answer:
-    return {"link": live.session.link()}, {}
+    return {"link": link_text(live.session)}, {}
 
 
 def script(live: Live) -> Answer:

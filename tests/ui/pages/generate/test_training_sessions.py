@@ -53,7 +53,7 @@ def training():
     return made
 
 
-def test_plays_only_when_pulled_and_told_to(store):
+def test_trains_only_while_playing_and_pulled(store):
     token = opened(store)
     head, images = pulled(store, token)
     assert head["step"] == 0 and head["fresh"] and images.shape == (60, 16, 16) and head["columns"] == 10
@@ -79,7 +79,7 @@ def test_malformed_commands_do_no_harm(store, command):
     assert pulled(store, token, ["step"])[0]["step"] == 1
 
 
-def test_is_dropped_with_its_visitor_who_is_told_so(store):
+def test_a_training_ends_with_its_visitor(store):
     token = opened(store)
     with TestClient(Starlette(routes=trainings.routes(store))) as client:
 
@@ -94,14 +94,14 @@ def test_is_dropped_with_its_visitor_who_is_told_so(store):
             assert facts["gone"] and "This training is not on the server" in facts["error"] and not arrays
 
 
-def test_what_a_training_takes_grows_with_its_past(training):
+def test_the_reported_size_grows_with_the_history(training):
     before = training.nbytes
     training.advance(0.0, 50)
     state = sum(t.nbytes for part in training.game.state().values() for t in part.values())
     assert training.nbytes > before + state
 
 
-def test_film_and_generator_can_be_taken_away(training, tmp_path):
+def test_film_and_generator_can_be_downloaded(training, tmp_path):
     from safetensors import safe_open
 
     training.advance(0.0, 3)
@@ -117,7 +117,7 @@ def test_film_and_generator_can_be_taken_away(training, tmp_path):
     assert generate(str(tmp_path), 3).images.shape == (3, 16, 16)
 
 
-def test_weights_that_are_no_numbers_are_caught_and_the_last_good_state_is_back(training):
+def test_the_last_finite_state_is_restored_after_nan_weights(training):
     training.advance(0.0, 60)  # kept at 50
     kept = {k: v.clone() for k, v in training.history.states[-1][1]["generator"].items()}
     training.playing = True
@@ -139,7 +139,7 @@ def weights(training):
 
 
 @pytest.mark.slow
-def test_one_looks_back_and_goes_on_from_there_as_it_went_on_then(training):
+def test_going_back_repeats_the_training_exactly(training):
     training.advance(0.0, 50)
     then, sheet = weights(training), training.history.sheets[-1][1]
     training.advance(0.0, 55)
@@ -161,7 +161,7 @@ def test_one_looks_back_and_goes_on_from_there_as_it_went_on_then(training):
     assert first.ready() and torch.equal(weights(training), weights(first))
 
 
-def test_play_goes_on_from_the_end_and_standing_still_shows_where(training):
+def test_play_continues_from_the_end_and_pause_shows_it(training):
     training.advance(0.0, 55)
     trainings.look(training, 0)
     assert trainings.frame(training)[0]["at"] == 0
@@ -186,7 +186,7 @@ def test_states_and_sheets_are_thinned_evenly_and_bounded(training, monkeypatch)
     assert trainings.frame(training)[0]["kept"] == [0, 38]
 
 
-def test_a_sheet_says_what_command_repeats_it(training, tmp_path):
+def test_the_command_of_a_sheet_repeats_it(training, tmp_path):
     training.advance(0.0, 3)
     training.look()
     head, arrays = trainings.frame(training)
@@ -201,7 +201,7 @@ def test_a_sheet_says_what_command_repeats_it(training, tmp_path):
     assert np.abs(again - (arrays["images"] / 32767.5 - 1)).max() < 1e-3
 
 
-def test_settings_that_changed_on_the_way_are_said_until_one_goes_back_before_them(training):
+def test_changed_settings_are_listed_until_the_training_goes_back_before_them(training):
     training.advance(0.0, 50)
     training.change(rate_d=1e-3)
     training.change(rate_d=2e-3)
