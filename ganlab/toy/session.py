@@ -22,7 +22,7 @@ MAX_SNAPSHOTS = 200
 CHECK_EVERY = 25  # steps between checks for divergence
 
 
-class Event(NamedTuple):
+class LogEntry(NamedTuple):
     """What was done before `step`: settings were changed ("set", values), or one player stepped alone ("d" or "g")."""
 
     step: int
@@ -45,7 +45,7 @@ class Session:
     configs: tuple[Config, ...]  # of each game at the start
     data: Distribution | None = None  # the user's, in place of a named distribution
     drawn: torch.Tensor | None = None  # points (N, 2) that the user drew, in place of data
-    log: list[Event] = field(default_factory=list)  # what was done; at first, what is still to be replayed
+    log: list[LogEntry] = field(default_factory=list)  # what was done; at first, what is still to be replayed
 
     def __post_init__(self):
         if not 1 <= len(self.configs) <= 2:
@@ -80,19 +80,19 @@ class Session:
 
     def single(self, player: str) -> None:
         """A step of one player alone, "d" or "g"."""
-        self.pending = [Event(self.steps, player, {})]
+        self.pending = [LogEntry(self.steps, player, {})]
         self._step()
 
     def _step(self) -> None:
-        """One step, after the pending events that are due."""
+        """One step, after the pending entries that are due."""
         players = "dg"
         while players == "dg" and self.pending and self.pending[0].step <= self.steps:
-            event = self.pending.pop(0)
-            self.log.append(event)
-            if event.kind == "set":
-                self.apply(event)
+            entry = self.pending.pop(0)
+            self.log.append(entry)
+            if entry.kind == "set":
+                self.apply(entry)
             else:
-                players = event.kind
+                players = entry.kind
         for game in self.games:
             game.step(players)
         if self.steps % CHECK_EVERY == 0 and not self._finite():
@@ -108,14 +108,14 @@ class Session:
         shaping = sorted(set(values) & set(SHAPING))
         if shaping:
             raise InputError(f"{', '.join(shaping).capitalize()} cannot change during training; start again with it.")
-        event = Event(self.steps, "set", values if which is None else {"which": which, **values})
-        self.apply(event)
-        self.log.append(event)
+        entry = LogEntry(self.steps, "set", values if which is None else {"which": which, **values})
+        self.apply(entry)
+        self.log.append(entry)
         self.pending, self.trouble = [], ""
 
-    def apply(self, event: Event) -> None:
-        """Take the settings of a "set" event."""
-        values = dict(event.values)
+    def apply(self, entry: LogEntry) -> None:
+        """Take the settings of a "set" entry."""
+        values = dict(entry.values)
         which = values.pop("which", None)
         games = self.games if which is None else [self.games[which]]
         configs = [from_dict({**as_dict(game.config), **values}) for game in games]
@@ -141,7 +141,7 @@ class Session:
         self._restore(len(self._history) - 1)
         while len(self._history) > 1 and not self._finite():
             self._restore(len(self._history) - 2)
-        self.log, self.pending = [event for event in self.log if event.step < self.steps], []
+        self.log, self.pending = [entry for entry in self.log if entry.step < self.steps], []
         self.trouble = (
             f"The training diverged before step {diverged}: some weights were nan or infinite. Step {self.steps} was "
             "restored; lower the learning rates, or go further back."
@@ -160,13 +160,13 @@ class Session:
         InputError."""
         if not 0 <= step <= self.steps:
             raise InputError(f"Step {step} is not from 0 to {self.steps}, where the training is.")
-        kept = [event for event in self.log if event.step < step]
+        kept = [entry for entry in self.log if entry.step < step]
         k = max(i for i, moment in enumerate(self._history) if moment.step <= step)
         restored = self._history[k].step
         self._restore(k)
         self.trouble = ""
-        self.log = [event for event in kept if event.step < restored]
-        self.pending = [event for event in kept if event.step >= restored]
+        self.log = [entry for entry in kept if entry.step < restored]
+        self.pending = [entry for entry in kept if entry.step >= restored]
         self.advance(step - self.steps)
         self.pending = []
 

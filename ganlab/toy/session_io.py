@@ -15,7 +15,7 @@ from ganlab.toy.config import SHAPING, as_dict, from_dict
 from ganlab.toy.distributions import Distribution, Picture, Points, from_drawing
 from ganlab.toy.game import KEPT, Game
 from ganlab.toy.optimisers import State
-from ganlab.toy.session import Event, Session
+from ganlab.toy.session import LogEntry, Session
 
 MAX_LINK, MAX_JSON = 100_000, 1_000_000  # characters of a link, and of the JSON inside
 MAX_LABEL = 100
@@ -53,17 +53,17 @@ def session_of(values: dict, wrong: InputError, data: Distribution | None = None
     `wrong`, or a sentence about a setting, for anything else."""
     try:
         games = [dict(game) for game in values["games"]]
-        log = [Event(int(step), str(kind), dict(changed)) for step, kind, changed in values.get("notes", [])]
+        log = [LogEntry(int(step), str(kind), dict(changed)) for step, kind, changed in values.get("notes", [])]
         drawn = torch.tensor(values["drawn"], dtype=torch.float32) if "drawn" in values else None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise wrong from error
-    in_order = log == sorted(log, key=lambda event: event.step)
-    if not in_order or any(event.kind not in ("set", "d", "g") or event.step < 0 for event in log):
+    in_order = log == sorted(log, key=lambda entry: entry.step)
+    if not in_order or any(entry.kind not in ("set", "d", "g") or entry.step < 0 for entry in log):
         raise wrong
     configs = tuple(from_dict(game) for game in games)
-    for event in log:
-        changed = {name: value for name, value in event.values.items() if name != "which"}
-        if event.values.get("which") not in (None, *range(len(configs))) or set(changed) & set(SHAPING):
+    for entry in log:
+        changed = {name: value for name, value in entry.values.items() if name != "which"}
+        if entry.values.get("which") not in (None, *range(len(configs))) or set(changed) & set(SHAPING):
             raise wrong
         for config in configs:
             from_dict({**as_dict(config), **changed})
@@ -95,10 +95,10 @@ def load(path: Path) -> Session:
         session = session_of(meta["score"], wrong, saved_data(tensors, wrong))
         steps = int(meta["steps"])
         while session.pending and session.pending[0].step < steps:
-            event = session.pending.pop(0)
-            session.log.append(event)
-            if event.kind == "set":
-                session.apply(event)
+            entry = session.pending.pop(0)
+            session.log.append(entry)
+            if entry.kind == "set":
+                session.apply(entry)
         for k, game in enumerate(session.games):
             game.restore({**saved_snapshot(tensors, k, game, meta["counts"][k], wrong), "steps": steps})
     except (KeyError, TypeError, ValueError, IndexError) as error:
