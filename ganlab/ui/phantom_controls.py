@@ -10,6 +10,7 @@ import gradio as gr
 from ganlab.phantoms.options import DRAWN_OPTIONS, OPTIONS, PATIENT, SCANNER, PhantomOptions
 from ganlab.settings import Setting, number
 from ganlab.ui.components import QUIET
+from ganlab.ui.controls import control
 
 SECTIONS = {PATIENT: "Patient", SCANNER: "Scanner"}
 ON_PAGE = {each.name: each for each in OPTIONS if each.extra["section"]}
@@ -130,20 +131,12 @@ def sections(seed: gr.Number) -> Sections:
 
 
 def _control(setting: Setting) -> gr.components.Component:
-    """A checkbox, a choice or a slider, as the setting's type asks for."""
-    if setting.kind is bool:
-        return gr.Checkbox(setting.default, label=setting.title)
+    """A checkbox, a choice or a slider; sliders that the seed sets get their help from `set_sliders`."""
     if setting.choices:
         choices = [(label, value) for value, label in setting.choices.items()]
         choices = [("None", NONE), *choices] if setting.optional else choices
         return gr.Radio(choices, value=NONE if setting.default is None else setting.default, label=setting.title)
-    return gr.Slider(
-        setting.low,
-        setting.high,
-        value=setting.default,
-        step=setting.step,
-        label=f"{setting.title}, {setting.unit}" if setting.unit else setting.title,
-        info=setting.help if setting.default is not None else None,
-        buttons=[],
-        elem_id=setting.name,
-    )
+    if setting.kind is bool:
+        return control(PhantomOptions, setting.name, info=None)
+    info = None if setting.default is None else setting.help
+    return control(PhantomOptions, setting.name, info=info, buttons=[], elem_id=setting.name)
