@@ -193,6 +193,5 @@ class PhantomOptions:
 
 
 OPTIONS: list[Setting] = settings_of(PhantomOptions)
-DRAWN_OPTIONS = [
-    each.name for each in OPTIONS if each.kind is float and each.optional
-]  # the seed has a value of its own
+# Options whose value the seed draws, unless they are given.
+DRAWN_OPTIONS = [each.name for each in OPTIONS if each.kind is float and each.optional]
