@@ -11,9 +11,11 @@ import typer
 
 from ganlab.cli.console import Device, Json, Seed, make_folder, progress_bar, say
 from ganlab.cli.options import with_options
-from ganlab.phantoms.options import PhantomOptions
+from ganlab.phantoms.options import MODALITIES, SPACINGS, PhantomOptions
 
-Modality = Annotated[list[str], typer.Option(help="t1, t2, pd, flair, ct, fa, pet or labels; may be repeated.")]
+Modality = Annotated[
+    list[str], typer.Option(help=f"{', '.join(MODALITIES[:-1])} or {MODALITIES[-1]}; may be repeated.")
+]
 
 
 @with_options(PhantomOptions)
@@ -22,7 +24,7 @@ def phantom(
     options: PhantomOptions,
     seed: Seed = 7,
     modality: Modality = ["t1", "ct", "labels"],  # noqa: B006
-    spacing: Annotated[float, typer.Option(help="Voxel edge in mm, 0.5 to 8.")] = 1.0,
+    spacing: Annotated[float, typer.Option(help="Voxel edge in mm, {:g} to {:g}.".format(*SPACINGS))] = 1.0,
     as_json: Json = False,
     device: Device = "auto",
 ) -> None:
@@ -60,17 +62,17 @@ def phantom(
 def nodules(
     out: Annotated[Path, typer.Option(help="Folder for the patches.")],
     count: Annotated[int, typer.Option("--n", help="How many, 1 to 10,000.", min=1, max=10_000)] = 64,
-    kind: Annotated[str | None, typer.Option(help="benign or malignant; a coin's toss unless given.")] = None,
+    kind: Annotated[str | None, typer.Option(help="benign or malignant; either, at random, unless given.")] = None,
     as_json: Json = False,
     seed: Seed = 0,
     device: Device = "cpu",
 ) -> None:
-    """Make CT patches of lung nodules whose truth is known: 56 x 56 pixels of 0.7 mm in HU."""
+    """Make CT patches of lung nodules with known ground truth: 56 x 56 pixels of 0.7 mm in HU."""
     from ganlab.generation.export import write_nodules
     from ganlab.phantoms.lungs.nodules import make_nodules
 
-    made = make_nodules(seed, count, kind)
+    patches = make_nodules(seed, count, kind)
     make_folder(out)
-    files = write_nodules(made, out)
-    result = {"seed": seed, "n": count, "malignant": int(made.labels.sum()), "files": files}
+    files = write_nodules(patches, out)
+    result = {"seed": seed, "n": count, "malignant": int(patches.labels.sum()), "files": files}
     say(result, as_json, "\n".join(files.values()))

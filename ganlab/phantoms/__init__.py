@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ganlab.phantoms.lesions import Lesion, Spot
-    from ganlab.phantoms.options import LESIONS, SCANNERS, PhantomOptions
+    from ganlab.phantoms.options import LESIONS, MODALITIES, SCANNERS, PhantomOptions
     from ganlab.phantoms.tissues import LABELS
-    from ganlab.phantoms.volumes import MODALITIES, make_patient
+    from ganlab.phantoms.volumes import make_patient
 
 __all__ = ["LABELS", "LESIONS", "MODALITIES", "SCANNERS", "Lesion", "PhantomOptions", "Spot", "make_patient"]
 _MODULES = {
@@ -22,7 +22,7 @@ _MODULES = {
     "SCANNERS": "options",
     "PhantomOptions": "options",
     "LABELS": "tissues",
-    "MODALITIES": "volumes",
+    "MODALITIES": "options",
     "make_patient": "volumes",
 }
 

@@ -1,4 +1,4 @@
-"""The options of a phantom patient and of its scanner. Each is declared here, once.
+"""What phantom patients can be made with: modalities, and the options of patient and scanner, each declared once.
 
 The command's options, the page's controls, links, titles, file names, printed commands, notices and error messages
 follow from the declaration; `volumes.make_patient` uses the value. This module loads without torch.
@@ -12,6 +12,8 @@ from typing import Annotated, Any
 from ganlab.errors import InputError
 from ganlab.settings import Field, OneOf, Setting, changes, frozen_config, number, settings_of
 
+MODALITIES = ("t1", "t2", "pd", "flair", "ct", "fa", "pet", "labels")
+SPACINGS = (0.5, 8.0)  # mm, voxel edge
 LESIONS = {"tumour": "Tumour", "plaques": "Plaques", "bleed": "Bleed"}
 SCANNERS = {  # their noise, slices and kernels are in scanner.py
     "research": "Research: 3-D, low noise",

@@ -18,7 +18,7 @@ from ganlab.phantoms.head.anatomy import anatomy
 from ganlab.phantoms.head.brain import ventricular
 from ganlab.phantoms.head.points import Head
 from ganlab.phantoms.lesions import Lesion, Spot, check_lesion, draw_fillings, draw_flap, draw_lesion
-from ganlab.phantoms.options import DRAWN_OPTIONS, PhantomOptions
+from ganlab.phantoms.options import DRAWN_OPTIONS, MODALITIES, SPACINGS, PhantomOptions
 from ganlab.phantoms.patient import Deface, Patient, make_head, misaligned
 from ganlab.phantoms.scanner import SCANNERS, Scanner, acquire_ct, acquire_fa, acquire_mr, acquire_pet
 from ganlab.phantoms.signals import mr_signals
@@ -26,9 +26,7 @@ from ganlab.phantoms.tissues import INDEX, table
 from ganlab.phantoms.tracts import load_tracts, voxel_fa
 
 MR = ("t1", "t2", "pd", "flair")
-MODALITIES = (*MR, "ct", "fa", "pet", "labels")
 FIELD_OF_VIEW = np.array([[-96.0, 96.0], [-128.0, 112.0], [-140.0, 100.0]])  # mm, RAS: the head and upper neck
-SPACINGS = (0.5, 8.0)  # mm
 BRAIN = [INDEX[t] for t in ("grey matter", "white matter", "fluid", "tumour", "necrosis", "oedema", "plaque", "blood")]
 BLOCK = 48  # voxels along each edge of a block; 192 and 240 are multiples
 SEEDS = 2**63
