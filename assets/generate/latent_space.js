@@ -141,29 +141,29 @@ function latentSpace(root, props, watch, trigger) {
   const alert = tag("p", { class: "gl-alert", role: "alert", hidden: true });
   const status = tag("p", { class: "gl-spoken", role: "status", "aria-live": "polite" });
   const canvasOf = (words, more = {}) => tag("canvas", { class: "gl-tiles", role: "img", "aria-label": words, ...more });
-  const gallery = canvasOf("Gallery of generated images; press one to look at it, arrow keys move", { tabindex: 0 });
-  const alike = canvasOf("The training image most like each of the upper row"), verdict = canvasOf("The chosen image and what moves D's score of it");
-  const alikeWords = tag("p", { class: "gl-note" }), verdictWords = tag("p", { class: "gl-note" }), chart = canvasOf("The length of z on both ways");
+  const gallery = canvasOf("Gallery of generated images; select one by click or arrow keys", { tabindex: 0 });
+  const alike = canvasOf("The nearest training image of each image in the upper row"), verdict = canvasOf("The chosen image and what D's score depends on");
+  const alikeWords = tag("p", { class: "gl-note" }), verdictWords = tag("p", { class: "gl-note" }), chart = canvasOf("The length of z on both paths");
   const large = canvasOf("The chosen image"), others = canvasOf("The same noise in every class");
-  const strip = canvasOf("From A to B: on the great circle above, on the straight line below; press one to look at it", { tabindex: 0 });
-  const square = canvasOf("Between A, B, C and D; press one to look at it", { tabindex: 0 }), film = canvasOf("A walk from A to B, C, D and back");
-  const near = canvasOf("The chosen image and the three training images most like it"), nearWords = tag("p", { class: "gl-note" });
+  const strip = canvasOf("From A to B: along the great circle above, along the straight line below; click an image to select it", { tabindex: 0 });
+  const square = canvasOf("Between A, B, C and D; click an image to select it", { tabindex: 0 }), film = canvasOf("A walk from A to B, C, D and back");
+  const near = canvasOf("The chosen image and its three nearest training images"), nearWords = tag("p", { class: "gl-note" });
   const inside = tag("div", { class: "gl-inside" });
-  const sum = canvasOf("A, B, C, and A minus B plus C; press one to look at it", { tabindex: 0 }), four = canvasOf("A, B, C and D");
+  const sum = canvasOf("A, B, C, and A minus B plus C; click an image to select it", { tabindex: 0 }), four = canvasOf("A, B, C and D");
   const about = tag("p", { class: "gl-note" }), norms = tag("p", { class: "gl-note" });
   const sliders = tag("div", { class: "gl-sliders" });
   const still = () => { state.moves = {}; [...sliders.querySelectorAll("input[type=range]"), oneFar].forEach((s) => (s.value = 0)); };
-  const reset = button("Back", "All sliders to 0", () => { still(); move(); });
-  const oneOf = tag("input", { type: "number", min: 1, max: 100, step: 1, value: 1, "aria-label": "Which number of z", onchange: () => { const n = Number(oneOf.value); if (!(n >= 1 && n <= facts().z)) oneOf.value = 1; oneFar.value = state.moves[`z${oneOf.value - 1}`] ?? 0; } });
-  const oneFar = tag("input", { type: "range", min: -5, max: 5, step: 0.1, value: 0, "aria-label": "How far to move this number of z", oninput: () => slide(`z${oneOf.value - 1}`, Number(oneFar.value)) });
-  const single = tag("label", { class: "gl-single" }, tag("span", {}, "Number"), oneOf, tag("span", {}, "of z alone"), oneFar);
+  const reset = button("Back", "Set all sliders to 0", () => { still(); move(); });
+  const oneOf = tag("input", { type: "number", min: 1, max: 100, step: 1, value: 1, "aria-label": "Coordinate of z", onchange: () => { const n = Number(oneOf.value); if (!(n >= 1 && n <= facts().z)) oneOf.value = 1; oneFar.value = state.moves[`z${oneOf.value - 1}`] ?? 0; } });
+  const oneFar = tag("input", { type: "range", min: -5, max: 5, step: 0.1, value: 0, "aria-label": "Change of this coordinate of z", oninput: () => slide(`z${oneOf.value - 1}`, Number(oneFar.value)) });
+  const single = tag("label", { class: "gl-single" }, tag("span", {}, "Coordinate"), oneOf, tag("span", {}, "of z"), oneFar);
   const slide = (name, far) => { if (far) state.moves[name] = far; else delete state.moves[name]; move(); };
   const hold = tag("input", { type: "checkbox", onchange: () => { state.hold = hold.checked; follow(); } });
-  const holding = tag("label", { class: "gl-check" }, hold, tag("span", {}, "Hold the class of A"));
+  const holding = tag("label", { class: "gl-check" }, hold, tag("span", {}, "Keep the class of A"));
   const pictureOf = (canvas, name) => tag("span", { class: "gl-buttons" }, button("PNG", "This picture", () => save(canvas.toDataURL("image/png"), `${facts().model}-${name}.png`)));
   const keep = LETTERS.map((letter, i) => button(letter, `Keep the chosen image as ${letter} (key ${letter.toLowerCase()})`, () => pick(i)));
   const play = button("Play", "Play the walk", () => { state.playing = !state.playing; play.setAttribute("aria-pressed", String(state.playing)); }, { "aria-pressed": "false" });
-  const filmAs = (form, type, words, ending = form) => button(words, `The walk as ${form === "strip" ? "a strip of pictures" : "a moving picture"}, ${ending.toUpperCase()}`, () => ask("film", { what: "walk", points: picked(), frames: FRAMES, film: form, window: state.window }, (_, { film: made }) => saveBytes(made, type, `${facts().model}-walk.${ending}`)));
+  const filmAs = (form, type, words, ending = form) => button(words, `Download the walk as ${form === "strip" ? "a strip of images" : "a film"}, ${ending.toUpperCase()}`, () => ask("film", { what: "walk", points: picked(), frames: FRAMES, film: form, window: state.window }, (_, { film: made }) => saveBytes(made, type, `${facts().model}-walk.${ending}`)));
   const png = button("PNG", "The gallery", () => save(gallery.toDataURL("image/png"), `${facts().model}-seed${state.seed}.png`));
   const copyLink = button("Copy link", "A link that reopens this gallery and this image", () => navigator.clipboard?.writeText(link()).then(() => (status.textContent = "Link copied.")));
   const command = tag("pre", { class: "gl-commands" });
@@ -182,16 +182,16 @@ function latentSpace(root, props, watch, trigger) {
         sliders, single, others)),
     tag("div", { class: "gl-panels" },
       tag("div", { class: "gl-stack" },
-        panel("A, B, C, D", "Press A, B, C or D above to keep the chosen image there.", four, holding),
+        panel("A, B, C, D", "Press A, B, C or D above to store the chosen image there.", four, holding),
         panel("From A to B", "", strip, alike, chart, norms, alikeWords, pictureOf(strip, "a-to-b")),
-        panel("A \u2212 B + C", "Difference of two, added to a third and brought to its length (Radford et al. 2016); classes likewise.", sum)),
+        panel("A \u2212 B + C", "The difference of two images added to a third, scaled to its length (Radford et al. 2016); classes likewise.", sum)),
       tag("div", { class: "gl-stack" },
-        panel("Between the four", "Directions turn evenly along each edge and across, classes blend. Press an image here or between A and B to look at it.", square, pictureOf(square, "between-four")),
-        panel("What moves D's score", "", verdict, verdictWords)),
+        panel("Between the four", "Great circles along each edge and across; classes are blended. Click an image here or between A and B to select it.", square, pictureOf(square, "between-four")),
+        panel("What D's score depends on", "", verdict, verdictWords)),
       tag("div", { class: "gl-stack" },
-        panel("A walk", "A, B, C, D and back on great circles.", film, tag("span", { class: "gl-buttons" }, play, filmAs("gif", "image/gif", "GIF"), filmAs("mp4", "video/mp4", "MP4"), filmAs("strip", "image/png", "Strip", "png"))),
+        panel("A walk", "From A to B, C, D and back along great circles.", film, tag("span", { class: "gl-buttons" }, play, filmAs("gif", "image/gif", "GIF"), filmAs("mp4", "video/mp4", "MP4"), filmAs("strip", "image/png", "Strip", "png"))),
         panel("Nearest in the training set", "", near, nearWords))),
-    panel("Inside G", "Feature maps on the way to the chosen image, at most 16 of a layer, each from its darkest to its brightest. Beside them channels x height x width.", inside),
+    panel("Inside G", "Feature maps for the chosen image, at most 16 per layer, each scaled to its own range. Shapes are channels x height x width.", inside),
     status);
 
   // What is shown
@@ -291,8 +291,8 @@ function latentSpace(root, props, watch, trigger) {
     const point = moved();
     ask("chosen", { what: "points", points: [point] }, (head, found) => {
       state.shown.large = found.images;
-      const says = head.scores ? `, D takes it for real with ${(100 * head.scores[0]).toFixed(0)} %` : "";
-      const which = "seed" in point ? `draw ${point.index} of seed ${point.seed}` : "a point of your own";
+      const says = head.scores ? `, D: ${(100 * head.scores[0]).toFixed(0)} % real` : "";
+      const which = "seed" in point ? `draw ${point.index} of seed ${point.seed}` : "moved point";
       about.textContent = `${classOf(point)}${classOf(point) ? ", " : ""}${which}: |z| ${head.norms[0].toFixed(1)}${says}`;
       drawLarge();
       large.dataset.point = JSON.stringify(point);
@@ -314,7 +314,7 @@ function latentSpace(root, props, watch, trigger) {
     });
     ask("verdict", { what: "verdict", points: [point] }, (head, found) => {
       state.shown.verdict = found.map;
-      verdictWords.textContent = `D's score is ${head.score?.toFixed(2).replace("-", "\u2212")} (above 0: real). Where the map is orange the image speaks for real: smoothed away there, the score falls; where it is blue the image gives itself away. Full colour is \u00b1${head.reach?.toPrecision(2)}.`;
+      verdictWords.textContent = `D's score is ${head.score?.toFixed(2).replace("-", "\u2212")} (above 0: real). Blurring an orange region lowers the score, because it looks real to D; blurring a blue region raises it. Full colour is \u00b1${head.reach?.toPrecision(2)}.`;
       redraw();
     });
     neighbours(point);
@@ -326,14 +326,14 @@ function latentSpace(root, props, watch, trigger) {
     ask("alike", { what: "neighbours", points }, (head, found) => {
       if (!found.images) return;
       state.shown.alike = found.images;
-      alikeWords.textContent = `In the third row the training image most like each of the first; distances ${Math.min(...head.distances).toFixed(3)} to ${Math.max(...head.distances).toFixed(3)}.`;
+      alikeWords.textContent = `Third row: the nearest training image of each image in the first; distances ${Math.min(...head.distances).toFixed(3)} to ${Math.max(...head.distances).toFixed(3)}.`;
       redraw();
     });
   }
   function neighbours(point) {
     ask("near", { what: "neighbours", points: [point] }, (head, found) => {
       if (!found.images) {
-        nearWords.textContent = `The training images are being made: ${Math.round(100 * head.made)} %`;
+        nearWords.textContent = `Making the training images: ${Math.round(100 * head.made)} %`;
         setTimeout(() => root.isConnected && neighbours(moved()), 1500);
         return;
       }
@@ -343,7 +343,7 @@ function latentSpace(root, props, watch, trigger) {
       all.set(shown.large.data);
       all.set(found.images.data, count);
       shown.near = { shape: [4, ...found.images.shape.slice(1)], data: all };
-      nearWords.textContent = `Most like the chosen image among the ${head.count.toLocaleString("en")} it learned from: distance ${head.distances[0].toFixed(3)}; other real images have ${head.usual.toFixed(3)} to their nearest. A copy would have nearly 0.`;
+      nearWords.textContent = `Nearest to the chosen image among ${head.count.toLocaleString("en")} training images: distance ${head.distances[0].toFixed(3)}. For other real images it is ${head.usual.toFixed(3)}, for a copy it would be near 0.`;
       if (!shown.alike) likenesses();
       redraw();
     });
@@ -365,7 +365,7 @@ function latentSpace(root, props, watch, trigger) {
       Object.assign(state.shown, { strip: { shape: [2 * STEPS, ...slerp.shape.slice(1)], data: both }, stripPoints: head.points, norms: head.norms, alike: null });
       likenesses();
       const middle = (STEPS - 1) / 2, { slerp: round, lerp: straight } = head.norms;
-      norms.textContent = `Above on the great circle (slerp): |z| is ${round[middle].toFixed(1)} in the middle. Below on the straight line (lerp): |z| shrinks from ${straight[0].toFixed(1)} to ${straight[middle].toFixed(1)}, where the generator was never trained.`;
+      norms.textContent = `Above, along the great circle (slerp): |z| is ${round[middle].toFixed(1)} in the middle. Below, along the straight line (lerp): |z| falls from ${straight[0].toFixed(1)} to ${straight[middle].toFixed(1)}, where the generator was never trained.`;
       redraw();
     });
     ask("square", { what: "sheet", points, side: SIDE }, (head, found) => { Object.assign(state.shown, { square: found.images, squarePoints: head.points }); redraw(); });

@@ -1,4 +1,4 @@
-// An image GAN that learns: pulls its samples and numbers from the server. Python's side: ganlab/ui/pages/generate/training_sessions.py.
+// An image GAN in training: pulls its samples and losses from the server. Python's side: ganlab/ui/pages/generate/training_sessions.py.
 
 const TRAINING_PATH = "gradio_api/ganlab/training";
 const WAITING_MS = 300; // between questions while the images are being made
@@ -7,23 +7,23 @@ function imageTraining(root, props, watch, trigger) {
   const state = { series: {}, shown: null, images: null, bins: null, again: true, look: null };
   const button = (text, title, onclick, more = {}) => tag("button", { type: "button", title, onclick, ...more }, text);
   const order = (...command) => puller.order(command);
-  const play = button("Play", "Train on and on (space)", () => order(state.shown?.playing ? "pause" : "play"), { "aria-pressed": "false", class: "gl-play" });
+  const play = button("Play", "Train until paused (space)", () => order(state.shown?.playing ? "pause" : "play"), { "aria-pressed": "false", class: "gl-play" });
   const more = [
     button("Step", "One step of D and one of G", () => order("step")),
-    button("GIF", "The samples so far as a moving picture", () => order("film", "gif")),
-    button("MP4", "The same for slides, smaller", () => order("film", "mp4")),
-    button("PNG", "The samples", () => save(sheet.toDataURL("image/png"), "samples.png")),
-    button("Save G", "The generator's weights, as safetensors", () => order("save")),
+    button("GIF", "Download the samples so far as a film", () => order("film", "gif")),
+    button("MP4", "Download the film for slides, smaller", () => order("film", "mp4")),
+    button("PNG", "Download the samples", () => save(sheet.toDataURL("image/png"), "samples.png")),
+    button("Save G", "Download the generator's weights as safetensors", () => order("save")),
   ];
-  const slider = tag("input", { type: "range", min: "0", max: "0", value: "0", list: "training-kept", "aria-label": "The moment that is shown", oninput: look });
+  const slider = tag("input", { type: "range", min: "0", max: "0", value: "0", list: "training-kept", "aria-label": "Step that is shown", oninput: look });
   const kept = tag("datalist", { id: "training-kept" }); // ticks
   const stepText = tag("output", { class: "gl-toy-step" });
-  const back = button("", "Restore the networks of then and train on, under the settings of now", () => order("back", state.shown.at));
+  const back = button("", "Restore the networks of that step and go on with the present settings", () => order("back", state.shown.at));
   const command = tag("pre", { class: "gl-commands" }), origin = tag("p", { class: "gl-note" });
   const past = tag("div", { class: "gl-toy-time" }, slider, kept, stepText, tag("span", { class: "gl-buttons" }, back));
   const alert = tag("p", { class: "gl-alert", role: "alert", hidden: true });
   const status = tag("p", { class: "gl-note", role: "status", "aria-live": "polite" });
-  const sheet = tag("canvas", { class: "gl-tiles", role: "img", "aria-label": "What the same noise gives by now", tabindex: 0 });
+  const sheet = tag("canvas", { class: "gl-tiles", role: "img", "aria-label": "Samples of the same noise at this step", tabindex: 0 });
   const charts = [
     chart("Loss", [["d", "D", "ink"], ["g", "G", SYNTHETIC]]),
     chart("D's output, before the sigmoid", [["real", "real", "real"], ["fake", "generated", SYNTHETIC]], { level: [0, "0"] }),
@@ -71,7 +71,7 @@ function imageTraining(root, props, watch, trigger) {
     Object.assign(state, { shown: head, images: found.images ?? null, bins: head.bins ?? null });
     play.textContent = head.playing ? "Pause" : "Play";
     play.setAttribute("aria-pressed", String(head.playing));
-    const making = head.kind ? "" : `Making the images to learn from: ${Math.round(100 * head.made)} %`;
+    const making = head.kind ? "" : `Making the training images: ${Math.round(100 * head.made)} %`;
     status.textContent = [head.notice, making].filter(Boolean).join(" ");
     root.dataset.step = head.step;
     stage.hidden = !head.kind;
@@ -79,20 +79,20 @@ function imageTraining(root, props, watch, trigger) {
     draw();
     return head.kind ? 0 : WAITING_MS;
   }
-  // Which of the kept sheets this is, how it was made, and from where one can go on.
+  // The step that is shown, the command that repeats it, and the step from which training can go on.
   function showMoment({ step, at, moments, kept: states, command: words, changed }) {
-    const count = (n) => n.toLocaleString("en"), from = states.findLast((k) => k <= at), there = at < moments.at(-1);
+    const count = (n) => n.toLocaleString("en"), from = states.findLast((k) => k <= at), earlier = at < moments.at(-1);
     slider.max = moments.length - 1;
     if (!puller.waiting()) slider.value = moments.lastIndexOf(at);
     slider.setAttribute("aria-valuetext", `step ${at}`);
     const ticks = states.map((k) => moments.indexOf(k)).filter((k) => k >= 0);
     if (ticks.join() !== state.ticks) kept.replaceChildren(...ticks.map((value) => tag("option", { value })));
     state.ticks = ticks.join();
-    stepText.textContent = there ? `step ${count(at)} of ${count(step)}` : `step ${count(step)}`;
+    stepText.textContent = earlier ? `step ${count(at)} of ${count(step)}` : `step ${count(step)}`;
     back.textContent = from === at ? "Go on from here" : `Go on from step ${count(from)}`;
-    back.parentElement.hidden = !there;
+    back.parentElement.hidden = !earlier;
     command.textContent = words;
-    origin.textContent = changed.length ? `The settings changed at step ${changed.map(count).join(", ")}; the command has the last ones from the start.` : "";
+    origin.textContent = changed.length ? `The settings changed at step ${changed.map(count).join(", ")}; the command uses the last ones from the start.` : "";
   }
   function draw() {
     if (!state.shown?.kind || !state.images || !root.clientWidth) return;

@@ -1,4 +1,4 @@
-"""The Generate page: a gallery, a chosen image, ways between images."""
+"""The Generate page: latent space, inversion, quality and training, as a visitor uses them."""
 
 import json
 from urllib.parse import urlencode
@@ -23,7 +23,7 @@ def latent(new_page, address):
 
 
 def wait_for_point(page, wanted):
-    """Until the chosen image that is shown is one that is wanted; its point."""
+    """Wait until the point of the chosen image is as wanted; return it."""
     for _ in range(200):
         text = page.get_attribute(LARGE, "data-point")
         point = json.loads(text or "null")
@@ -31,14 +31,14 @@ def wait_for_point(page, wanted):
             return point
         changed = "([at, was]) => document.querySelector(at).dataset.point !== was"
         page.wait_for_function(changed, arg=[LARGE, text])
-    raise AssertionError("the point never came")
+    raise AssertionError("the point was never shown")
 
 
 LARGE = "#latent canvas[aria-label='The chosen image']"
 PIXELS = "at => [...document.querySelector(at).getContext('2d').getImageData(0, 0, 99, 99).data].join()"
 
 
-def test_slider_moves_the_image_and_back_brings_it_back(latent):
+def test_a_slider_changes_the_image_and_back_restores_it(latent):
     page = latent()
     first = page.evaluate(PIXELS, LARGE)
     page.get_by_label("Principal direction 1", exact=True).fill("4")
@@ -49,7 +49,7 @@ def test_slider_moves_the_image_and_back_brings_it_back(latent):
     assert page.evaluate(PIXELS, LARGE) == first
 
 
-def test_tile_is_chosen_by_pointer_and_keys_and_kept(latent):
+def test_a_tile_is_selected_by_pointer_and_keys_and_stored(latent):
     page = latent()
     gallery = page.get_by_label("Gallery of generated images")
     box = gallery.bounding_box()
@@ -62,7 +62,7 @@ def test_tile_is_chosen_by_pointer_and_keys_and_kept(latent):
     page.wait_for_function(f"was => ({PIXELS})(\"#latent canvas[aria-label='A, B, C and D']\") !== was", arg=before)
 
 
-def test_image_on_the_way_is_looked_at_and_its_link_brings_it_back(latent):
+def test_an_image_between_a_and_b_is_selected_and_its_link_reopens_it(latent):
     page = latent()
     strip = "#latent canvas[aria-label^='From A to B']"
     page.wait_for_function(f'() => document.querySelector("{strip}").width > 100')
@@ -74,13 +74,13 @@ def test_image_on_the_way_is_looked_at_and_its_link_brings_it_back(latent):
     page.locator("#latent p").get_by_text("D's score is").wait_for()
     drawn = "at => document.querySelector(at).toDataURL()"
     blended = page.evaluate(drawn, strip)
-    page.get_by_label("Hold the class of A").check()
+    page.get_by_label("Keep the class of A").check()
     page.wait_for_function(f"([at, was]) => ({drawn})(at) !== was", arg=[strip, blended])
     again = latent("&" + urlencode({"point": json.dumps(point)}))
     assert wait_for_point(again, lambda found: "mix" in found) == point
 
 
-def test_class_seed_and_link(latent):
+def test_class_seed_and_truncation_come_from_the_link(latent):
     page = latent("&seed=5&label=7&psi=0.5")
     command = page.locator("#latent pre")
     assert command.inner_text() == (
@@ -96,7 +96,7 @@ def test_class_seed_and_link(latent):
     assert wait_for_point(page, lambda point: point["seed"] == 6)["label"] == 7
 
 
-def test_walk_plays_and_is_saved(latent):
+def test_a_walk_plays_and_is_downloaded(latent):
     page = latent(viewport={"width": 390, "height": 844}, has_touch=True)
     walk = "#latent canvas[aria-label='A walk from A to B, C, D and back']"
     page.wait_for_function(f'() => document.querySelector("{walk}").width > 100')
@@ -111,12 +111,12 @@ def test_walk_plays_and_is_saved(latent):
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_training_learns_stops_and_is_changed(new_page, address):
+def test_training_runs_pauses_goes_back_and_restarts(new_page, address):
     page = new_page()
     page.goto(f"{address}/?tab=generate&room=training")
     step = "document.querySelector('#training .gl-viewer')?.dataset.step"
     page.wait_for_function(f"() => {step} === '0'", timeout=READY)
-    sheet = "#training canvas[aria-label='What the same noise gives by now']"
+    sheet = "#training canvas[aria-label='Samples of the same noise at this step']"
     page.locator("#training pre").get_by_text("train dcgan-digits").wait_for(timeout=READY)
     first = page.evaluate(PIXELS, sheet)
     play = page.locator("#training .gl-play")
@@ -126,7 +126,7 @@ def test_training_learns_stops_and_is_changed(new_page, address):
     play.click()
     page.locator("#training").get_by_role("button", name="Play", exact=True).wait_for()
     there = int(page.evaluate(step))
-    page.get_by_label("The moment that is shown").press("Home")  # the sheet of step 0, as it was
+    page.get_by_label("Step that is shown", exact=True).press("Home")  # the sheet of step 0, as it was
     page.wait_for_function(f'was => ({PIXELS})("{sheet}") === was', arg=first)
     assert int(page.evaluate(step)) == there and "--steps" not in page.locator("#training pre").inner_text()
     page.get_by_role("button", name="Go on from here").click()
@@ -147,7 +147,7 @@ def test_training_learns_stops_and_is_changed(new_page, address):
     page.locator("#training-alert").get_by_text("Batch is 2; give a whole number from 4 to 512").wait_for()
 
 
-def test_training_learns_from_a_visitors_pictures(new_page, address, tmp_path):
+def test_trains_on_a_visitors_pictures(new_page, address, tmp_path):
     draw = np.random.default_rng(0)
     for k in range(17):
         Image.fromarray(draw.integers(0, 255, (32, 32), np.uint8)).save(tmp_path / f"{k}.png")
@@ -167,7 +167,7 @@ def test_training_learns_from_a_visitors_pictures(new_page, address, tmp_path):
     page.wait_for_function(f"() => Number({step}) > 1", timeout=READY)
 
 
-def test_inversion_opens_on_something_and_finds_what_is_asked(new_page, address):
+def test_inversion_opens_on_a_result_and_searches_for_the_chosen_image(new_page, address):
     page = new_page()
     page.goto(f"{address}/?tab=generate&room=inversion")
     page.locator("#inversion-found").get_by_text("Mean |residual|").wait_for(timeout=READY)
@@ -181,7 +181,7 @@ def test_inversion_opens_on_something_and_finds_what_is_asked(new_page, address)
     page.locator("#quality").get_by_text("dcgan-digits").wait_for()
 
 
-def test_on_a_phone_the_measures_scroll_under_their_first_column(new_page, address):
+def test_on_a_phone_the_table_scrolls_under_its_first_column(new_page, address):
     page = new_page(viewport={"width": 390, "height": 844})
     page.goto(f"{address}/?tab=generate&room=quality")
     table = page.locator("#quality .gl-scroll")

@@ -50,7 +50,7 @@ def test_a_generator_of_nodules_has_its_nodules_measured(tmp_path, monkeypatch):
     assert json.loads(json.dumps(result, allow_nan=False)) == result
     assert result["real"]["measures"]["diameter_mm"]["ks"] < 0.5 < result["held_out_measured"]
     assert result["generated"]["measures"]["diameter_mm"]["measured"] < 0.5
-    (every,) = result["distributions"]["diameter_mm"]["classes"].items()  # it was told no class
+    (every,) = result["distributions"]["diameter_mm"]["classes"].items()  # it is unconditional
     assert every[0] == "all" and sum(map(int, every[1]["held_out"].split())) == round(24 * result["held_out_measured"])
     assert "| diameter_mm, Wasserstein mm (lower) |" in format_quality(result)
     with pytest.raises(InputError, match="too few"):

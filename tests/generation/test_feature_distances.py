@@ -22,7 +22,7 @@ def with_moments(rng, mean, root, count=400):
     return white @ root + mean
 
 
-def test_frechet_of_normal_distributions_is_the_formula(rng):
+def test_frechet_of_normal_distributions_equals_the_formula(rng):
     a, b = rng.standard_normal((2, 5, 5))
     mean = np.arange(5.0)
     x, y = with_moments(rng, mean, a), with_moments(rng, np.zeros(5), b)
@@ -39,7 +39,7 @@ def test_frechet_of_identical_sets_is_zero_whatever_their_rank(rng):
         assert frechet(x, x + 1) == pytest.approx(x.shape[1])
 
 
-def test_kid_is_the_double_loop(rng):
+def test_kid_equals_the_double_loop(rng):
     a, b = rng.standard_normal((7, 3)), rng.standard_normal((5, 3)) + 1
 
     def k(x, y):
@@ -52,7 +52,7 @@ def test_kid_is_the_double_loop(rng):
     assert kid(a, b) == pytest.approx(expected)
 
 
-def test_kid_is_zero_in_the_mean_for_one_distribution(rng):
+def test_kid_of_one_distribution_is_zero_on_average(rng):
     same = np.array([kid(*rng.standard_normal((2, 30, 4))) for _ in range(400)])
     assert abs(same.mean()) < 3 * same.std() / 20
     assert (same < 0).any()
@@ -78,7 +78,7 @@ def literal_prdc(real, fake, k):
 
 
 @pytest.mark.parametrize("k", [1, 3])
-def test_prdc_is_the_literal_version(rng, monkeypatch, k):
+def test_prdc_equals_the_literal_version(rng, monkeypatch, k):
     monkeypatch.setattr(feature_distances, "ROWS", 16)
     real, fake = rng.standard_normal((40, 2)), 0.7 * rng.standard_normal((30, 2)) + 0.5
     assert prdc(real, fake, k) == pytest.approx(literal_prdc(real, fake, k))
@@ -97,7 +97,7 @@ def test_prdc_of_known_cases(rng):
     assert whole["recall"] > 0.8 and abs(dropped["precision"] - whole["precision"]) < 0.1
 
 
-def test_sets_that_cannot_be_compared_are_refused(rng):
+def test_refuses_sets_that_cannot_be_compared(rng):
     x = rng.standard_normal((4, 3))
     for measure in (frechet, kid, prdc):
         with pytest.raises(InputError, match="cannot be compared"):

@@ -23,7 +23,7 @@ def nodules():
     return make_nodules(HELD_OUT + 7, 200)
 
 
-def test_ms_ssim_of_one_scale_is_that_of_scikit_image(nodules):
+def test_ms_ssim_of_one_scale_equals_ssim_of_scikit_image(nodules):
     images = NODULES.to_network(nodules.images[:4])
     for a, b in ((0, 1), (2, 3)):
         expected = structural_similarity(
@@ -54,7 +54,7 @@ def test_diversity_compares_different_images_of_one_class(digits):
     assert ms_ssim_diversity(mixed, 300) < value < 0.9
 
 
-def test_nearest_finds_copies_also_mirrored(digits):
+def test_nearest_finds_copies_and_mirrored_copies(digits):
     wanted = torch.tensor([5, 700, 44])
     copies = digits.images[wanted]
     for images in (copies, copies.flip(3), (copies + 0.02).clamp(-1, 1)):
@@ -65,7 +65,7 @@ def test_nearest_finds_copies_also_mirrored(digits):
     assert nearest(copies, digits.images[:2])[0].shape == (3, 2)
 
 
-def test_nearest_is_the_root_mean_square_after_a_mean_of_nine(digits):
+def test_nearest_distance_is_the_rms_difference_after_a_3x3_mean(digits):
     a, b = digits.images[:1], digits.images[1:2]
 
     def blurred(x):
@@ -78,7 +78,7 @@ def test_nearest_is_the_root_mean_square_after_a_mean_of_nine(digits):
     assert nearest(a, b)[1].item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_copies_are_caught_and_fresh_images_are_not(nodules):
+def test_copies_are_detected_and_new_images_are_not(nodules):
     images = NODULES.to_network(nodules.images)
     training, held_out, fresh = images[:100], images[100:150], images[150:]
     noise = 0.02 * torch.randn((50, 1, 56, 56), generator=torch.Generator().manual_seed(0))

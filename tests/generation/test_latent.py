@@ -1,4 +1,4 @@
-"""Ways through the latent space are exact where they must be; the way back finds what was made, and only that."""
+"""Paths through the latent space, inversion of a generator, films and strips."""
 
 import io
 import itertools
@@ -45,16 +45,16 @@ def made_networks(config=CONFIG):
     return generator, discriminator
 
 
-def test_a_line_loses_its_norm_in_the_middle_and_a_great_circle_does_not():
+def test_a_line_loses_norm_in_the_middle_and_a_great_circle_does_not():
     a, b = z(0, 200), z(1, 200)
-    straight, round_ = (way(a, b, T).norm(dim=2).mean(1) / 10 for way in (lerp, slerp))
+    straight, round_ = (path(a, b, T).norm(dim=2).mean(1) / 10 for path in (lerp, slerp))
     assert straight[[0, -1]] == pytest.approx(1, abs=0.02) and straight[4] == pytest.approx(math.sqrt(0.5), abs=0.02)
     assert round_ == pytest.approx(1, abs=0.02)
 
 
 @settings(max_examples=50)
 @given(seed=st.integers(0, 10**6), dimensions=st.integers(2, 40), length=st.floats(0.1, 10))
-def test_slerp_turns_evenly_in_the_plane_of_its_ends(seed, dimensions, length):
+def test_slerp_turns_at_a_constant_rate_in_the_plane_of_its_ends(seed, dimensions, length):
     a, b = z(seed, 2, dimensions) * torch.tensor([[1.0], [length]])
     way = slerp(a, b, T)
     assert torch.equal(way[0], a) and torch.equal(way[-1], b)
@@ -64,12 +64,12 @@ def test_slerp_turns_evenly_in_the_plane_of_its_ends(seed, dimensions, length):
     assert torch.linalg.svdvals(way / way.norm(dim=1, keepdim=True))[2:].sum() < 1e-4
 
 
-def test_many_are_turned_as_each_alone():
+def test_batches_are_interpolated_like_single_vectors():
     a, b = z(0, 3), z(1, 3)
-    for way in (lerp, slerp):
-        assert way(a, b, T).shape == (9, 3, 100)
+    for path in (lerp, slerp):
+        assert path(a, b, T).shape == (9, 3, 100)
         for k in range(3):
-            assert torch.allclose(way(a, b, T)[:, k], way(a[k], b[k], T), atol=1e-6)
+            assert torch.allclose(path(a, b, T)[:, k], path(a[k], b[k], T), atol=1e-6)
 
 
 @pytest.mark.parametrize("factor", [1.0, 2.0, 1 + 1e-7, -1.0, -2.0])
@@ -82,13 +82,13 @@ def test_parallel_and_opposite_vectors_are_joined(factor, dimensions):
     assert torch.allclose(along, torch.ones(9) if factor > 0 else (math.pi * T).cos(), atol=1e-5)
 
 
-def test_no_way_is_lost_at_zero_or_in_one_dimension():
+def test_slerp_is_finite_at_zero_and_in_one_dimension():
     for a, b in ((torch.zeros(5), z(0, 1, 5)[0]), (torch.zeros(5), torch.zeros(5)), (torch.ones(1), -torch.ones(1))):
         way = slerp(a, b, T)
         assert way.isfinite().all() and torch.equal(way[0], a) and torch.equal(way[-1], b)
 
 
-def test_a_sheet_has_its_corners_and_the_norm_of_draws():
+def test_a_sheet_contains_its_corners_and_keeps_the_norm():
     corners = z(3, 4)
     found = sheet(corners, 5, 7)
     assert found.shape == (5, 7, 100)
@@ -118,7 +118,7 @@ def test_a_walk_is_smooth_and_visits_its_points(count, frames, closed):
         assert torch.equal(way[:: frames // count], points)
 
 
-def test_arithmetic_takes_means_and_keeps_the_norm():
+def test_arithmetic_uses_means_and_keeps_the_norm():
     plus, minus, base = z(5, 3), z(6, 4), z(7, 2)
     found = arithmetic(plus, minus, base)
     assert found.shape == (2, 100) and torch.allclose(found.norm(dim=1), base.norm(dim=1))
@@ -129,7 +129,7 @@ def test_arithmetic_takes_means_and_keeps_the_norm():
 
 @pytest.mark.parametrize("kind", ["dcgan", "fc"])
 @pytest.mark.parametrize("classes", [0, 3])
-def test_principal_directions_are_those_of_the_layer(kind, classes):
+def test_principal_directions_of_a_linear_layer_are_its_singular_vectors(kind, classes):
     config = NetworkConfig(kind=kind, size=16, z=16, width=4, classes=classes, small_start=False)
     generator, _ = made_networks(config)
     directions, share, std = principal_directions(generator, 0, 600)
@@ -152,7 +152,7 @@ def test_principal_directions_are_those_of_the_layer(kind, classes):
 
 @pytest.mark.parametrize("kind", ["dcgan", "fc"])
 @pytest.mark.parametrize("classes", [0, 3])
-def test_the_first_layer_is_that_of_the_generator(kind, classes):
+def test_layer_features_equal_those_of_the_generator(kind, classes):
     generator, _ = made_networks(NetworkConfig(kind=kind, size=16, z=16, width=4, classes=classes))
     draws, labels = z(0, 130, 16), torch.arange(130) % 3
     for layer in (0, 1, -1):
@@ -160,7 +160,7 @@ def test_the_first_layer_is_that_of_the_generator(kind, classes):
         assert torch.allclose(layer_features(generator, draws, labels, layer), wanted, atol=1e-6)
 
 
-def test_truncation_draws_again_only_what_is_beyond():
+def test_truncation_redraws_only_what_exceeds_the_limit():
     plain, found = noise(0, 50, CONFIG), resampled(0, 50, CONFIG, 0.5)
     assert found.abs().max() <= 0.5 and found.std() == pytest.approx(0.283, abs=0.02)  # of a normal cut at 0.5
     assert torch.equal(found[plain.abs() <= 0.5], plain[plain.abs() <= 0.5])
@@ -176,7 +176,7 @@ DISC = (torch.arange(16)[:, None] - 5) ** 2 + (torch.arange(16) - 9) ** 2 < 8
 
 
 @pytest.mark.parametrize("judged", [False, True])
-def test_what_the_generator_made_is_found_and_what_it_cannot_make_is_left(judged):
+def test_inversion_finds_a_generated_image_and_leaves_an_anomaly_in_the_residual(judged):
     generator, discriminator = made_networks()
     own = generator(z(8, 1, 16))
     apart = (own - generator(z(9, 200, 16))).abs().mean()
@@ -191,7 +191,7 @@ def test_what_the_generator_made_is_found_and_what_it_cannot_make_is_left(judged
     assert torch.equal(found.scores[:, 0], found.score) and not found.labels.any()
 
 
-def test_every_class_is_tried_unless_one_is_said():
+def test_inversion_tries_every_class_unless_one_is_given():
     generator, _ = made_networks(NetworkConfig(size=16, z=16, width=4, classes=3, small_start=False))
     generator.label.weight.mul_(20)
     labels = torch.tensor([2, 0])
@@ -208,7 +208,7 @@ def test_every_class_is_tried_unless_one_is_said():
     assert said.scores.isfinite().tolist() == [[False, True, False], [True, False, False]]
 
 
-def test_a_search_can_be_cancelled_and_refuses_other_sizes():
+def test_inversion_can_be_cancelled_and_refuses_other_sizes():
     generator, _ = made_networks()
 
     def stop(share):
@@ -222,8 +222,8 @@ def test_a_search_can_be_cancelled_and_refuses_other_sizes():
         invert(generator, torch.zeros(1, 28, 28))
 
 
-def test_a_film_for_slides_plays_as_it_was_drawn():
-    """H.264 of even sides and the asked speed; greys come back within what the eye does not see."""
+def test_an_mp4_plays_at_its_frame_rate_with_its_greys():
+    """H.264 with even sides; greys are close enough that the eye sees no difference."""
     import av
 
     at = np.linspace(0, 2 * np.pi, 9)
@@ -239,7 +239,7 @@ def test_a_film_for_slides_plays_as_it_was_drawn():
         film(pictures, form="webp")
 
 
-def test_a_film_starts_over_and_a_strip_has_its_columns():
+def test_a_gif_loops_and_a_strip_has_its_columns():
     pictures = np.random.default_rng(0).integers(0, 256, (10, 12, 8), dtype=np.uint8)
     with Image.open(io.BytesIO(film(pictures, fps=20, scale=3))) as shown:
         assert (shown.n_frames, shown.size, shown.info["loop"], shown.info["duration"]) == (10, (24, 36), 0, 50)

@@ -1,4 +1,4 @@
-"""A set for a visual Turing test: two arms that nothing but their pixels tells apart."""
+"""Image sets for a visual Turing test: only the pixels differ between the arms."""
 
 import csv
 
@@ -22,14 +22,14 @@ def made(tmp_path_factory):
     return folder, list(csv.DictReader((folder / "truth.csv").read_text(encoding="utf-8").splitlines()))
 
 
-def test_half_is_real_and_classes_are_as_frequent_in_either_arm(made):
+def test_half_is_real_and_classes_are_equally_frequent_in_both_arms(made):
     folder, rows = made
     assert sorted(row["code"] for row in rows) == sorted(p.stem for p in (folder / "images").iterdir())
     arms = {arm: sorted(row["class"] for row in rows if row["arm"] == arm) for arm in ("real", "synthetic")}
     assert len(arms["real"]) == 30 and arms["real"] == arms["synthetic"]
 
 
-def test_files_differ_in_their_pixels_only(made):
+def test_files_differ_only_in_their_pixels(made):
     folder, rows = made
     files = [(folder / "images" / f"{row['code']}.png").read_bytes() for row in rows]
     assert len({len(data) for data in files}) == 1
@@ -48,7 +48,7 @@ def test_truth_names_the_image_that_the_file_shows(made):
         np.testing.assert_array_equal(shown, grey(source, kind.windows["usual"]))
 
 
-def test_same_seed_same_set_and_another_seed_another(made, tmp_path):
+def test_a_set_follows_from_its_seed(made, tmp_path):
     folder, _ = made
     write_mixed_images(MODEL, 60, tmp_path / "a", seed=4)
     write_mixed_images(MODEL, 60, tmp_path / "b", seed=5)
@@ -57,13 +57,13 @@ def test_same_seed_same_set_and_another_seed_another(made, tmp_path):
 
 
 @pytest.mark.parametrize(("count", "words"), [(7, "even"), (0, "even"), (1000, "held out")])
-def test_sets_that_cannot_be_are_refused(tmp_path, count, words):
+def test_refuses_odd_and_too_large_sets(tmp_path, count, words):
     with pytest.raises(InputError, match=words):
         write_mixed_images(MODEL, count, tmp_path / "set")
     assert not (tmp_path / "set").exists()
 
 
-def test_every_set_has_real_images_of_its_own_where_they_are_made():
+def test_every_set_of_phantoms_has_new_real_images():
     sets = [mix_images("dcgan-nodules", 8, seed=seed) for seed in (0, 1)]
     real = [{image.tobytes() for image in each.images[~each.synthetic]} for each in sets]
     assert len(real[0] | real[1]) == 8

@@ -18,7 +18,7 @@ def nodules():
     return make_nodules(HELD_OUT + 7, 200)
 
 
-def test_nodules_are_measured_as_they_were_made(nodules):
+def test_measures_agree_with_the_truth_of_phantoms(nodules):
     measured = measure_nodules(nodules.images)
     assert all(values.shape == (200,) for values in measured.values())
     solid = (nodules.solidity == 0) & ~nodules.pleural
@@ -35,7 +35,7 @@ def test_nodules_are_measured_as_they_were_made(nodules):
     assert np.median(dice) > 0.95
 
 
-def test_what_is_no_nodule_is_not_measured(rng):
+def test_nothing_is_measured_where_there_is_no_nodule(rng):
     lung = np.full((56, 56), -850.0)
     disc = np.hypot(*(np.indices((56, 56)) - 27.5)) < 8
     beside = np.where(np.roll(disc, 19, 1), 30.0, lung)
@@ -46,7 +46,7 @@ def test_what_is_no_nodule_is_not_measured(rng):
     assert there["mean_hu"][0] == pytest.approx(30) and there["roundness"][0] > 0.88
 
 
-def test_comparison_of_measures_leaves_out_what_was_not_measured():
+def test_comparison_ignores_nodules_that_were_not_measured():
     a = {"mm": np.array([1.0, 2, 3, 4])}
     shifted = {"mm": np.array([3.0, 4, 5, 6, np.nan])}
     assert compare_measures(a, shifted)["mm"] == {"ks": 0.5, "wasserstein": 2.0, "measured": 0.8}
@@ -54,7 +54,7 @@ def test_comparison_of_measures_leaves_out_what_was_not_measured():
     assert np.isnan(nothing["ks"]) and nothing["measured"] == 0
 
 
-def test_distributions_count_each_class_alone_and_what_lies_beyond_the_edges():
+def test_histograms_count_each_class_and_values_beyond_the_edges():
     def measured(*diameters):
         values = np.array(diameters)
         return {"diameter_mm": values, "roundness": np.full(len(values), 0.5), "mean_hu": np.zeros(len(values))}

@@ -1,4 +1,4 @@
-"""What a verdict rests on is found where it was put."""
+"""The occlusion map finds where the discriminator looks."""
 
 import torch
 from torch import nn
@@ -7,13 +7,13 @@ from ganlab.generation.occlusion import occlusion_map
 
 
 class Corner(nn.Module):
-    """Takes an image for real by the texture of its upper left quarter alone."""
+    """Judges an image by the texture of its upper left quarter alone."""
 
     def forward(self, images, labels=None):
         return images[..., :14, :14].square().mean((1, 2, 3)) * (1 if labels is None else labels)
 
 
-def test_the_map_is_high_where_the_verdict_comes_from_and_nothing_elsewhere():
+def test_the_map_is_high_where_the_output_comes_from_and_zero_elsewhere():
     image = torch.randn((1, 1, 28, 28), generator=torch.Generator().manual_seed(0))
     score, moved = occlusion_map(Corner(), image)
     assert score == Corner()(image).item()
