@@ -16,6 +16,7 @@ from ganlab.generation.trainer import train
 DIGITS, NODULES = get_kind("digits"), get_kind("nodules")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [0, 10])
 def test_a_generator_is_evaluated_from_its_folder(tmp_path, monkeypatch, classes):
     train_features(DIGITS, tmp_path / "features-digits", steps=5)
@@ -37,6 +38,7 @@ def test_a_generator_is_evaluated_from_its_folder(tmp_path, monkeypatch, classes
     assert shown.count("\n|") == (11 if classes == 0 else 13)
 
 
+@pytest.mark.slow
 def test_a_generator_of_nodules_has_its_nodules_measured(tmp_path, monkeypatch):
     train_features(NODULES, tmp_path / "features-nodules", steps=2, count=16)
     monkeypatch.setattr(features, "PRETRAINED", tmp_path)
