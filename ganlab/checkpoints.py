@@ -179,7 +179,8 @@ def write_card(folder: Path, front: dict, text: str) -> None:
     from huggingface_hub import ModelCardData
 
     pipeline, figures = PIPELINES.get(front["task"], "image-to-image"), front["metrics"]
-    named = front | {"metrics": list(figures.get("mean", figures)), "figures": figures}
+    measured = figures.get("mean") or figures.get("generated") or figures
+    named = front | {"metrics": [name for name in measured if name != "held_out"], "figures": figures}
     card = ModelCardData(library_name="ganlab", pipeline_tag=pipeline, tags=TAGS, **named)
     with replacing(folder / "card.md") as partial:
         partial.write_text(f"---\n{card.to_yaml()}\n---\n{text}", encoding="utf-8")

@@ -80,7 +80,7 @@ def _text(name: str, task: str, training: str, network: str, trained: Trained, b
 
     config = trained.config
     prior = PRIOR.get(config.task, PRIOR_OF_PIXELS)
-    environment = Environment(undefined=StrictUndefined, trim_blocks=True, autoescape=False)
+    environment = Environment(undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True, autoescape=False)
     environment.filters["g"] = "{:g}".format
     return environment.from_string(CARD).render(
         name=name,

@@ -331,12 +331,13 @@ def test_phantom_slices_are_of_the_chosen_planes(monkeypatch, paired):
 
 def test_checkpoints_of_both_directions_keep_ranges_and_planes(tmp_path, monkeypatch):
     losses(RANGED, tmp_path / "own")
-    for folder, seen, made in (("own", (0, 2.5), (-0.6, 1.4)), ("own/back", (-0.6, 1.4), (0, 2.5))):
-        net = load_model(str(tmp_path / folder), "cpu")
-        assert net.sees == seen and (net.config.low, net.config.high) == made and net.planes == ("sagittal",)
+    for folder, source, target in (("own", (0, 2.5), (-0.6, 1.4)), ("own/back", (-0.6, 1.4), (0, 2.5))):
+        model = load_model(str(tmp_path / folder), "cpu")
+        assert model.source_range == source and model.planes == ("sagittal",)
+        assert (model.network.config.low, model.network.config.high) == target
     monkeypatch.setattr("ganlab.translation.inference.predict", lambda net, slices, device: slices)
     array = np.linspace(-1, 3, 16**3, dtype=np.float32).reshape(16, 16, 16)
-    shown = fuse(net, array, net.planes, "cpu", empty=0.0, air=-1.0)
+    shown = fuse(model, array, model.planes, "cpu", empty=0.0, air=-1.0)
     assert shown.min() >= -0.6 and shown.max() == np.float32(1.4)
     assert "sagittal slices only" in (tmp_path / "own" / "card.md").read_text()
 
