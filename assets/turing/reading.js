@@ -1,8 +1,9 @@
-// An image that is read: drawn through a window, zoomed and moved, a place marked in it. No answer is made here.
+// The image viewer of the readers' page: window, zoom, pan and a marked position. It makes no answers.
 
-const WINDOW = { centre: 127.5, width: 255 }; // of 8-bit greys: all of them
+const WINDOW = { centre: 127.5, width: 255 }; // the full range of 8-bit grey values
 
-// {canvas, view, draw(), place, hide(), reset()} of a picture's data address; act(kind) hears of changes.
+// A viewer {canvas, view, draw(), place, hide(), reset()} for the image at a data URL; act(kind, x, y) is told of
+// touches and clicks.
 async function readable(address, side, label, act) {
   const picture = new Image();
   picture.src = address;
@@ -59,12 +60,12 @@ async function readable(address, side, label, act) {
   shown.level = (dc, dw) => { view.centre = Math.min(255, Math.max(0, view.centre + dc)); view.width = Math.min(510, Math.max(2, view.width + dw)); refresh(); };
   shown.put = (x, y) => { shown.place = [Math.min(w, Math.max(0, x)), Math.min(h, Math.max(0, y))]; shown.draw(); };
 
-  const across = () => canvas.getBoundingClientRect().width / w; // CSS pixels of a pixel, however the page is laid out
+  const across = () => canvas.getBoundingClientRect().width / w; // CSS pixels per image pixel in the current layout
   let drag = null;
   canvas.addEventListener("contextmenu", (event) => event.preventDefault());
   canvas.addEventListener("pointerdown", (event) => {
     act("touched");
-    if (drag) { drag = null; return; } // a second finger is no window
+    if (drag) { drag = null; return; } // a second finger does not change the window
     canvas.setPointerCapture(event.pointerId);
     drag = { x: event.clientX, y: event.clientY, moved: 0, pan: event.button === 1 || event.shiftKey };
   });

@@ -59,6 +59,7 @@ class Detection:
 
     @property
     def sensitivity(self) -> float:
+        """Share of synthetic images called synthetic."""
         return self.hits / self.synthetic
 
     @property
@@ -68,6 +69,7 @@ class Detection:
 
     @property
     def right(self) -> int:
+        """Number of correct answers."""
         return self.hits + self.real - self.false_alarms
 
     @property
@@ -123,6 +125,7 @@ class Detection:
         return math.sqrt(sum(r * (1 - r) / (n * stats.norm.pdf(stats.norm.ppf(r)) ** 2) for r, n in parts))
 
     def dprime_interval(self, level: float = 0.95) -> Interval:
+        """Normal confidence interval of d'."""
         reach = stats.norm.ppf((1 + level) / 2) * self.dprime_se
         return Interval(self.dprime, self.dprime - reach, self.dprime + reach, "normal")
 
@@ -212,6 +215,7 @@ class ReaderAverage:
     cov2: float
 
     def interval(self, level: float = 0.95) -> Interval:
+        """Confidence interval of the mean area, from the t distribution."""
         reach = stats.t.ppf((1 + level) / 2, self.df) * self.se
         return Interval(self.area, self.area - reach, self.area + reach, "Obuchowski-Rockette")
 

@@ -1,1 +1,1 @@
-"""After everybody has read: statistics, reports and exports."""
+"""After all readers have finished: scoring, statistics, reports and exports."""

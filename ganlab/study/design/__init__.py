@@ -1,1 +1,1 @@
-"""Before anybody reads: the protocol, its images, the plan and the audit."""
+"""Before anybody reads: the protocol, the images and their audit, the order of questions, and planning."""

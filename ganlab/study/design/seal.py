@@ -51,6 +51,7 @@ class Sealed:
         return hashlib.sha256(self.text().encode()).hexdigest()
 
     def by_code(self) -> dict[str, StudyCase]:
+        """The cases by their code."""
         return {case.code: case for case in self.cases}
 
 

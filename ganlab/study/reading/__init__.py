@@ -1,1 +1,1 @@
-"""While readers read: invitations, sessions, answers and the database that keeps them."""
+"""While readers read: invitations, sessions, answers and the database that stores them."""

@@ -1,4 +1,4 @@
-"""Alembic's entry: migrations run on the connection that archive.open_archive hands over."""
+"""Entry point of Alembic: migrations run on the connection that database.open_database passes in."""
 
 from alembic import context
 
