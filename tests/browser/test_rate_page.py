@@ -82,7 +82,7 @@ def read_on(page, trials, first=0, last=None):
 
 
 @pytest.mark.parametrize("design", ["yes-no", "2afc", "ordinal", "mosaic", "diagnose"])
-def test_a_whole_session_by_keyboard(new_page, place, design):
+def test_whole_session_works_by_keyboard(new_page, place, design):
     made = place.create(design=design)
     trials = plan(archive.unsealed(organise.open_study(place.engine, made.study, made.secret)["sealed"]), 0)
     page = new_page()
@@ -104,7 +104,7 @@ def test_a_whole_session_by_keyboard(new_page, place, design):
         assert said[-1]["synthetic"] is True and said[-1]["confidence"] == 4
 
 
-def test_a_reload_another_device_and_a_new_server_go_on_at_the_same_question(new_page, place):
+def test_reload_other_device_and_restarted_server_continue_at_the_same_question(new_page, place):
     made = place.create()
     trials = plan(archive.unsealed(organise.open_study(place.engine, made.study, made.secret)["sealed"]), 0)
     page = new_page()
@@ -130,7 +130,7 @@ def test_a_reload_another_device_and_a_new_server_go_on_at_the_same_question(new
     assert [json.loads(row["said"])["confidence"] for row in place.answers(made)][3] == 2
 
 
-def test_an_answer_can_be_taken_back_until_it_is_given(new_page, place):
+def test_answer_can_be_undone_until_it_is_submitted(new_page, place):
     made = place.create()
     page = new_page()
     begin(page, place, made)
@@ -147,7 +147,7 @@ def test_an_answer_can_be_taken_back_until_it_is_given(new_page, place):
     assert (said["synthetic"], said["confidence"], said["changes"]) == (False, 1, 1)
 
 
-def test_a_key_that_is_held_gives_no_answers(new_page, place):
+def test_holding_a_key_gives_no_answers(new_page, place):
     made = place.create(design="mosaic", practice=0)
     page = new_page()
     begin(page, place, made)
@@ -163,7 +163,7 @@ def test_a_key_that_is_held_gives_no_answers(new_page, place):
     assert [json.loads(row["said"])["marked"] for row in place.answers(made)] == [[]]
 
 
-def test_enter_presses_the_button_that_has_the_focus(new_page, place):
+def test_enter_presses_the_focused_button(new_page, place):
     made = place.create()
     page = new_page()
     begin(page, place, made)
@@ -175,7 +175,7 @@ def test_enter_presses_the_button_that_has_the_focus(new_page, place):
     assert place.answers(made) == []
 
 
-def test_another_invitation_in_the_same_tab_is_another_reader(new_page, place):
+def test_second_invitation_in_the_same_tab_is_another_reader(new_page, place):
     made = place.create()
     page = new_page()
     begin(page, place, made)
@@ -183,7 +183,7 @@ def test_another_invitation_in_the_same_tab_is_another_reader(new_page, place):
     page.wait_for_selector("#consent")
 
 
-def test_window_and_zoom_change_what_is_seen_and_go_back(new_page, place):
+def test_window_and_zoom_change_the_view_and_reset(new_page, place):
     made = place.create()
     page = new_page()
     begin(page, place, made)
@@ -204,7 +204,7 @@ def test_window_and_zoom_change_what_is_seen_and_go_back(new_page, place):
     assert page.evaluate(shown) == first
 
 
-def test_an_image_is_hidden_when_its_time_is_over(new_page, place):
+def test_image_is_hidden_after_its_time_limit(new_page, place):
     made = place.create(limit_s=0.3)
     page = new_page()
     begin(page, place, made)
@@ -219,7 +219,7 @@ def test_an_image_is_hidden_when_its_time_is_over(new_page, place):
     assert 250 < said["shown_ms"] < said["ms"]  # a frame's time may lie a little before its limit
 
 
-def test_an_answer_whose_acknowledgement_is_lost_is_sent_again_and_counts_once(browser, place):
+def test_answer_is_sent_again_after_a_lost_acknowledgement_and_counts_once(browser, place):
     made = place.create()
     context = browser.new_context()
     page, cut = context.new_page(), []
@@ -282,7 +282,7 @@ def session(browser, where, made, trials):
     return sorted(found[:5]) + found[5:]  # style and scripts come in any order
 
 
-def test_an_organiser_creates_watches_closes_and_reports(new_page, place):
+def test_organiser_creates_watches_closes_and_reports_a_study(new_page, place):
     page = new_page()
     page.goto(f"{place.address}/organise")
     page.fill("#host", SECRET)
@@ -315,7 +315,7 @@ def test_an_organiser_creates_watches_closes_and_reports(new_page, place):
     assert packed.value.suggested_filename == f"study-{study}.zip"
 
 
-def test_a_race_tells_and_ranks(new_page, place):
+def test_race_gives_feedback_and_ranks_players(new_page, place):
     made = place.create(race=True, practice=0)
     sealed = archive.unsealed(organise.open_study(place.engine, made.study, made.secret)["sealed"])
     page = new_page()
@@ -327,7 +327,7 @@ def test_a_race_tells_and_ranks(new_page, place):
     page.wait_for_selector("td:has-text('(you)')")
 
 
-def test_a_reader_deletes_what_was_answered(new_page, place):
+def test_reader_can_delete_all_answers(new_page, place):
     made = place.create()
     page = new_page()
     begin(page, place, made)

@@ -7,7 +7,7 @@ READY = 60_000  # ms, on a machine that is busy with other things
 POSITION = "document.querySelector('#turing .gl-viewer')?.dataset.position"
 
 
-def test_a_test_is_taken_by_keyboard(new_page, address):
+def test_practice_test_works_by_keyboard(new_page, address):
     page = new_page()
     page.goto(f"{address}/?tab=turing")
     page.wait_for_function(f"() => {POSITION} === '0'", timeout=READY)
@@ -27,14 +27,14 @@ def test_a_test_is_taken_by_keyboard(new_page, address):
     page.locator("#turing").get_by_text("Image 1 of 10").wait_for(timeout=READY)
 
 
-def test_a_phone_shows_the_test_without_scrolling_sideways(new_page, address):
+def test_phone_shows_the_test_without_horizontal_scrolling(new_page, address):
     page = new_page(viewport={"width": 390, "height": 844}, color_scheme="dark")
     page.goto(f"{address}/?tab=turing")
     page.wait_for_function(f"() => {POSITION} === '0'", timeout=READY)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_a_plan_and_a_report_open_filled_and_follow(new_page, address, tmp_path):
+def test_plan_and_report_open_filled_and_update(new_page, address, tmp_path):
     page = new_page()
     page.goto(f"{address}/?tab=turing&room=plan")
     page.locator("#plan").get_by_text("4 readers, 60 images").wait_for(timeout=READY)

@@ -1,4 +1,4 @@
-"""A small study, and readers who go through it."""
+"""A small study, readers who go through it, and simulated readings."""
 
 import dataclasses
 import itertools
@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 from ganlab.study import organise
+from ganlab.study.analysis.analyse import analyse
 from ganlab.study.design.build import build
 from ganlab.study.design.order import plan
 from ganlab.study.design.protocol import TEST, Protocol
 from ganlab.study.design.seal import canonical_json
+from ganlab.study.design.simulation import SimulatedStudy, simulate
 from ganlab.study.design.stimuli import Stimuli
 from ganlab.study.design.truth import LesionMark
 from ganlab.study.reading import archive, session
@@ -25,9 +27,21 @@ def made_stimuli(count=40, side=24, seed=0):
                    [f"file {k}" for k in range(count)], lesions)  # fmt: skip
 
 
+@pytest.fixture(scope="session")
+def readings():
+    """Four simulated readers who can tell, with 12 repeats each of 60 cases."""
+    return simulate(SimulatedStudy(4, 60, dprime=1.0, repeats=0.2, seed=3))
+
+
+@pytest.fixture(scope="session")
+def found(readings):
+    """The analysis of the simulated readings."""
+    return analyse(readings)
+
+
 @pytest.fixture
 def same_dice(monkeypatch):
-    """The seeds of studies are 0, 1, 2, ..."""
+    """Seeds of new studies are 0, 1, 2, ..."""
     seeds = itertools.count()
     monkeypatch.setattr("ganlab.study.design.build.secrets.randbits", lambda bits: next(seeds))
 
@@ -37,7 +51,7 @@ def built(images=40, stimuli=None, **how):
 
 
 def rows_of(sealed, readers, say, most=None):
-    """What is stored when each reader says `say(trial, cases, position)`."""
+    """Stored answers of readers who each answer `say(trial, cases, position)`."""
     cases, rows = sealed.by_code(), []
     for reader in readers:
         for position, trial in enumerate(plan(sealed, reader)[:most]):
@@ -50,7 +64,7 @@ def rows_of(sealed, readers, say, most=None):
 
 
 def truly(trial, cases, position=0):
-    """Who knows it all."""
+    """The correct answer."""
     truth = [cases[code].synthetic for code in trial.codes]
     lesion = cases[trial.codes[0]].lesion
     return {
@@ -62,7 +76,7 @@ def truly(trial, cases, position=0):
 
 
 def falsely(trial, cases, position=0):
-    """Who has it all the wrong way round."""
+    """The wrong answer."""
     said = truly(trial, cases, position)
     return said | {
         "synthetic": not said["synthetic"], "chosen": 1 - said["chosen"], "realism": 7 - said["realism"],
@@ -72,7 +86,7 @@ def falsely(trial, cases, position=0):
 
 
 def with_opposite_truth(sealed):
-    """Every image of the test is what it was not."""
+    """The study with the truth of every test image inverted."""
     cases = tuple(dataclasses.replace(case, synthetic=case.synthetic != (case.role == TEST)) for case in sealed.cases)
     return dataclasses.replace(sealed, cases=cases)
 
@@ -109,7 +123,7 @@ class Running:
         return archive.unsealed(self.row()["sealed"])
 
     def read(self, reader=0, most=None, said=None):
-        """Go on to the end, or for `most` answers; the last frame."""
+        """Answer to the end, or `most` questions; returns the last frame."""
         frame = self.ask(reader)
         if frame["stage"] == "consent":
             frame = self.ask(reader, do="consent", experience=(frame["groups"] or [""])[0])
@@ -126,7 +140,7 @@ class Running:
 
 
 def anything(frame):
-    """An answer that suits every question, other ones in turn."""
+    """A valid answer to any question, which varies with the position."""
     k = frame["position"]
     return {
         "synthetic": k % 2 == 0, "confidence": 1 + k % 6, "chosen": k % 2, "realism": 1 + k % 6, "marked": [0],

@@ -17,7 +17,7 @@ from ganlab.study.statistics import Detection, ReaderAverage, many_readers, read
 GOLDEN = Detection(38, 50, 30, 50)
 
 
-def test_golden_counts():
+def test_detection_measures_have_known_values():
     assert GOLDEN.accuracy == 0.58 and GOLDEN.balanced_accuracy == pytest.approx(0.58)
     assert GOLDEN.mcc == pytest.approx(0.1715, abs=5e-5) and GOLDEN.kappa == pytest.approx(0.16)
     assert GOLDEN.dprime == pytest.approx(0.4417, abs=5e-5) and GOLDEN.criterion == pytest.approx(-0.4691, abs=5e-5)
@@ -44,7 +44,7 @@ def test_wilson_and_exact_intervals_have_published_values():
     (0.89703704, 0.00308263, 0.00048396, 0.03317360, 12.74, 0.82522360, 0.96885048),
     (0.94083736, 0.00130460, 0.00020419, 0.02156637, 12.71, 0.89413783, 0.98753689),
 ])  # fmt: skip
-def test_obuchowski_and_rockette_has_the_published_values_of_van_dykes_data(area, ms, cov2, se, df, low, high):
+def test_obuchowski_rockette_has_published_values_for_van_dykes_data(area, ms, cov2, se, df, low, high):
     """Five readers, 114 cases: OR-DBM MRMC 2.51, single-treatment intervals for random readers and cases."""
     spread = np.array([-2.0, -1, 0, 1, 2])
     areas = area + spread * np.sqrt(ms / spread.var(ddof=1))  # any five with this mean and mean square
@@ -54,7 +54,7 @@ def test_obuchowski_and_rockette_has_the_published_values_of_van_dykes_data(area
     assert (found.interval().low, found.interval().high) == pytest.approx((low, high), abs=2e-6)
 
 
-def test_jackknife_is_what_leaving_out_gives():
+def test_jackknife_equals_leaving_cases_out():
     rng = np.random.default_rng(0)
     truth = np.repeat([True, False], [9, 7])
     scores = rng.integers(-6, 7, (3, 16)) + truth
@@ -66,7 +66,7 @@ def test_jackknife_is_what_leaving_out_gives():
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.integers(-6, 6)), min_size=4, max_size=40))
-def test_area_is_scikit_learns_and_turns_over_with_the_scores(readings):
+def test_area_matches_the_roc_curve_and_mirrors_with_the_scores(readings):
     truth, scores = (np.array(column) for column in zip(*readings, strict=True))
     if truth.all() or not truth.any():
         with pytest.raises(InputError, match="one kind"):
@@ -81,21 +81,21 @@ def test_area_is_scikit_learns_and_turns_over_with_the_scores(readings):
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 400), st.integers(0, 400), st.integers(1, 400), st.integers(0, 400))
-def test_answers_turned_over_turn_dprime_over(n1, hits, n0, false):
+def test_inverting_all_answers_negates_dprime(n1, hits, n0, false):
     hits, false = min(hits, n1), min(false, n0)
     found, turned = Detection(hits, n1, false, n0), Detection(n1 - hits, n1, n0 - false, n0)
     assert found.dprime == pytest.approx(-turned.dprime) and found.criterion == pytest.approx(-turned.criterion)
     assert -1 <= found.mcc <= 1 and np.isfinite(found.dprime_se)
 
 
-def test_fleiss_has_its_published_value():
+def test_fleiss_kappa_has_its_published_value():
     # Fleiss, Psychol Bull 76:378, 1971; ten subjects by fourteen raters, as in Fleiss, Levin and Paik
     counts = [[0, 0, 0, 0, 14], [0, 2, 6, 4, 2], [0, 0, 3, 5, 6], [0, 3, 9, 2, 0], [2, 2, 8, 1, 1], [7, 7, 0, 0, 0],
               [3, 2, 6, 3, 0], [2, 5, 3, 2, 2], [6, 5, 2, 1, 0], [0, 2, 2, 3, 7]]  # fmt: skip
     assert statistics.fleiss_kappa(counts) == pytest.approx(0.210, abs=5e-4)
 
 
-def test_dprime_is_recovered():
+def test_dprime_interval_covers_the_true_value():
     """Of 500 simulated readers, the 95 % interval holds the d' of at least 93 %."""
     held = 0
     for seed in range(500):
@@ -106,13 +106,13 @@ def test_dprime_is_recovered():
 
 
 @pytest.mark.parametrize(("readers", "cases"), [(4, 60), (8, 100)])
-def test_readers_who_cannot_tell_are_found_out_in_one_study_of_twenty(readers, cases):
+def test_false_positive_rate_is_five_percent(readers, cases):
     found = plan(SimulatedStudy(readers, cases, dprime=0.0, spread=0.3, seed=1), 0.1, 1000)
     assert 0.03 <= found["rejected_at_5_percent"] <= 0.07
     assert 0.93 <= found["interval_holds_truth"] <= 0.97
 
 
-def test_readings_counted_as_independent_would_find_too_much():
+def test_pooling_readings_would_be_anticonservative():
     """Why readers and cases are both random: what all readings at once say is wrong more often than one in twenty."""
     wrong = 0
     for seed in range(200):
@@ -122,7 +122,7 @@ def test_readings_counted_as_independent_would_find_too_much():
     assert wrong > 40
 
 
-def test_permutation_knows_chance_and_certainty():
+def test_permutation_p_is_right_for_chance_and_certainty():
     rng = np.random.default_rng(0)
     truth = np.repeat([True, False], 20)
     assert statistics.permutation_p(np.tile(truth * 2.0, (3, 1)), truth) == pytest.approx(1 / 2001)
@@ -130,7 +130,7 @@ def test_permutation_knows_chance_and_certainty():
     assert 0.01 <= np.mean(np.array(seen) < 0.05) <= 0.1
 
 
-def test_verdicts():
+def test_verdicts_follow_from_the_intervals():
     def verdict(area, se, margin=0.1):
         return statistics.verdict(ReaderAverage(area, se, 50.0, 0.0, 0.0), margin)
 
@@ -142,7 +142,7 @@ def test_verdicts():
             verdict(0.5, 0.1, margin)
 
 
-def test_what_cannot_be_counted_is_refused():
+def test_refuses_impossible_counts():
     for counts in ((3, 2, 0, 1), (0, 0, 1, 2), (1, 2, 0, 0)):
         with pytest.raises(InputError):
             Detection(*counts)
@@ -156,7 +156,7 @@ def test_what_cannot_be_counted_is_refused():
         statistics.fleiss_kappa([[1, 2], [2, 2]])
 
 
-def test_readers_alike_have_no_variance_of_their_own():
+def test_identical_readers_have_no_reader_variance():
     truth = np.repeat([True, False], 10)
     same = np.tile(np.arange(20.0), (3, 1))
     found = many_readers(same, truth)

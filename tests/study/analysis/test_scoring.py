@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("same_dice")
 
 
 @pytest.mark.parametrize("design", DESIGNS)
-def test_readings_are_of_the_test_alone(design):
+def test_readings_exclude_practice_and_catch_images(design):
     sealed = built(64, design=design, practice=6, catch=3, repeats=0.2)
     tested = {case.code for case in sealed.cases if case.role == TEST}
     found = score_readings(sealed, rows_of(sealed, [0, 5], truly))
@@ -43,44 +43,44 @@ def test_readings_are_of_the_test_alone(design):
     assert (found.called == found.synthetic).all() and detect(found.synthetic, found.called).accuracy == 1
 
 
-def test_repeats_are_there_and_marked():
+def test_repeats_are_marked():
     sealed = built(104, repeats=0.25)
     found = score_readings(sealed, rows_of(sealed, [0], truly))
     assert found.repeat.sum() == 25 and len(found.first()) == 100
 
 
 @pytest.mark.parametrize(("design", "sign"), [(design, sign) for design in DESIGNS for sign in (truly, falsely)])
-def test_readings_are_those_of_whom_they_are_from(design, sign):
+def test_perfect_and_inverted_readers_have_areas_of_one_and_zero(design, sign):
     sealed = built(design=design)
     found = score_readings(sealed, rows_of(sealed, [0], sign)).first()
     assert area(found.scores, found.synthetic) == (1 if sign is truly else 0)
 
 
-def test_answers_of_a_reader_who_went_away_count_as_far_as_they_go():
+def test_answers_of_an_unfinished_session_are_scored():
     sealed = built(practice=4, catch=0, repeats=0)
     found = score_readings(sealed, rows_of(sealed, [0], truly) + rows_of(sealed, [1], truly, most=10))
     assert len(found.of("reader-01")) == 36 and len(found.of("reader-02")) == 6
 
 
-def test_a_time_that_was_not_told_is_not_known():
+def test_missing_times_are_nan():
     sealed = built()
     rows = rows_of(sealed, [0], lambda *which: {key: v for key, v in truly(*which).items() if key != "ms"})
     assert np.isnan(score_readings(sealed, rows).seconds).all()
 
 
 @pytest.mark.parametrize("most", [0, 4])
-def test_without_an_answer_in_the_test_there_are_no_readings(most):
+def test_refuses_to_score_a_study_without_test_answers(most):
     sealed = built(practice=4)
     with pytest.raises(InputError, match="The study contains no readings"):
         score_readings(sealed, rows_of(sealed, [0], truly, most=most))
 
 
-def test_readers_have_numbers_for_names():
+def test_readers_are_named_by_number():
     assert [reader_name(k) for k in (0, 8, 9, 99)] == ["reader-01", "reader-09", "reader-10", "reader-100"]
 
 
 @pytest.mark.parametrize("design", ["yes-no", "ordinal", "diagnose"])
-def test_who_looks_takes_no_catch_image_for_real(design):
+def test_attentive_readers_call_catch_images_synthetic(design):
     sealed = built(design=design, catch=5)
 
     def careless(trial, cases, position):
@@ -92,7 +92,7 @@ def test_who_looks_takes_no_catch_image_for_real(design):
     assert score_catches(sealed, rows) == {"reader-01": (5, 5), "reader-02": (0, 5), "reader-03": (5 - wrong, 5)}
 
 
-def test_attention_is_of_the_catch_images_that_were_seen():
+def test_counts_only_catch_images_that_were_seen():
     sealed = built(catch=5)
     places = [k for k, t in enumerate(plan(sealed, 0)) if t.catch]
     assert score_catches(sealed, rows_of(sealed, [0], truly, most=places[2])) == {"reader-01": (2, 2)}
@@ -119,7 +119,7 @@ def choosing(good, pairs, **how):
     (16, 21, 0.9539), (10, 20, 0.0), (5, 21, -0.9539),  # (16 + .5) / 22 = .75, z = .67449
     (20, 20, math.sqrt(2) * stats.norm.ppf(20.5 / 21)), (0, 20, -math.sqrt(2) * stats.norm.ppf(20.5 / 21)),
 ])  # fmt: skip
-def test_dprime_of_two_alternatives_is_z_times_root_two(good, pairs, dprime):
+def test_dprime_of_two_alternatives_is_root_two_times_z(good, pairs, dprime):
     sealed, say = choosing(good, pairs)
     found = score_choices(sealed, rows_of(sealed, [0], say))
     reader = found["readers"]["reader-01"]
@@ -129,7 +129,7 @@ def test_dprime_of_two_alternatives_is_z_times_root_two(good, pairs, dprime):
     assert found["average"] is None  # one reader is no sample
 
 
-def test_neither_repeats_nor_practice_count_as_choices():
+def test_repeats_and_practice_do_not_count_as_choices():
     sealed, say = choosing(30, 60, repeats=0.4)  # every repeat is answered wrongly
     assert sum(t.repeat for t in plan(sealed, 0)) == 24
     assert score_choices(sealed, rows_of(sealed, [0], say))["readers"]["reader-01"]["right"] == 30
@@ -144,12 +144,12 @@ def test_neither_repeats_nor_practice_count_as_choices():
 
 
 @pytest.mark.parametrize("design", [design for design in DESIGNS if design != "2afc"])
-def test_other_designs_have_no_choices(design):
+def test_other_designs_have_no_choice_results(design):
     sealed = built(design=design)
     assert score_choices(sealed, rows_of(sealed, [0], truly)) is None
 
 
-def test_the_average_is_over_readers_and_pairs_as_obuchowski_and_rockette_have_it():
+def test_choices_are_averaged_by_obuchowski_rockette():
     sealed = built(60, design="2afc", practice=0)
     rng = np.random.default_rng(0)
     clear = {case.code: rng.choice([0.4, 1.0]) for case in sealed.cases}  # to all readers, of a pair's lesser code
@@ -177,7 +177,7 @@ def test_the_average_is_over_readers_and_pairs_as_obuchowski_and_rockette_have_i
     assert found["verdict"] == verdict(ReaderAverage(table.mean(), se, df, ms, cov2), 0.1)
 
 
-def test_the_average_is_of_the_pairs_that_all_have_seen():
+def test_choices_are_averaged_over_common_pairs():
     sealed = built(60, design="2afc", practice=0, repeats=0)
     rows = rows_of(sealed, [0], truly) + rows_of(sealed, [1], truly, most=12)
     found = score_choices(sealed, rows)
@@ -187,7 +187,7 @@ def test_the_average_is_of_the_pairs_that_all_have_seen():
     assert lonely["average"] is None  # the first five of one are the last five of the other
 
 
-def test_readers_who_guess_are_not_said_to_tell():
+def test_guessing_is_not_called_distinguishable():
     sealed = built(120, design="2afc", practice=0)
     rng = np.random.default_rng(1)
     rows = rows_of(sealed, range(6), lambda *which: (truly if rng.random() < 0.5 else falsely)(*which))
@@ -196,7 +196,7 @@ def test_readers_who_guess_are_not_said_to_tell():
 
 
 @pytest.mark.parametrize(("margin", "end"), [(0.01, "inconclusive"), (0.4, "equivalent")])
-def test_the_margin_of_the_protocol_decides_what_is_equivalent(margin, end):
+def test_margin_decides_equivalence(margin, end):
     sealed = built(120, design="2afc", practice=0, margin=margin)
     rng = np.random.default_rng(1)
     rows = rows_of(sealed, range(4), lambda *which: (truly if rng.random() < 0.5 else falsely)(*which))
@@ -217,7 +217,7 @@ def lesions_in(sealed, synthetic):
     return sum(case.lesion is not None for case in sealed.cases if case.role == TEST and case.synthetic == synthetic)
 
 
-def test_who_finds_every_lesion_has_an_area_of_one_and_all_of_them_placed():
+def test_perfect_lesion_readers_have_an_area_of_one():
     sealed = diagnosing()
     found = score_lesions(sealed, rows_of(sealed, [0, 1, 2], truly))
     for arm, synthetic in (("real", False), ("synthetic", True)):
@@ -226,7 +226,7 @@ def test_who_finds_every_lesion_has_an_area_of_one_and_all_of_them_placed():
         assert found[arm] == {"area": 1.0, "readers": 3, "placed": many, "lesions": many}
 
 
-def test_who_has_it_the_wrong_way_round_has_an_area_of_none():
+def test_inverted_lesion_readers_have_an_area_of_zero():
     sealed = diagnosing()
     found = score_lesions(sealed, rows_of(sealed, [0], falsely))
     assert [found[arm]["area"] for arm in ("real", "synthetic")] == [0.0, 0.0]
@@ -234,7 +234,7 @@ def test_who_has_it_the_wrong_way_round_has_an_area_of_none():
 
 
 @pytest.mark.parametrize("blind_to", [True, False])
-def test_lesions_of_real_and_synthetic_images_are_told_apart(blind_to):
+def test_lesions_are_scored_separately_for_real_and_synthetic_images(blind_to):
     sealed = diagnosing()
 
     def say(trial, cases, position):
@@ -252,7 +252,7 @@ def test_lesions_of_real_and_synthetic_images_are_told_apart(blind_to):
     ((0, 0), 4, True), ((3, 0), 6, True), ((0, -3), 6, True), ((3.02, 0), 6, False), ((2.2, 2.2), 6, False),
     ((2.1, -2.1), 4, True), ((0, 0), 3, False), ((0, 0), 1, False),
 ])  # fmt: skip
-def test_a_lesion_is_found_where_it_is_and_by_who_says_so(off, confidence, hit):
+def test_lesion_counts_as_located_within_its_radius_if_called(off, confidence, hit):
     sealed = diagnosing()
 
     def say(trial, cases, position):
@@ -274,7 +274,7 @@ def test_areas_are_averaged_over_readers():
     assert found["real"]["placed"] * 2 == found["real"]["lesions"]
 
 
-def test_without_diagnoses_nothing_is_found():
+def test_lesion_scores_need_diagnoses():
     sealed = diagnosing()
     assert score_lesions(sealed, []) is None
     assert score_lesions(built(), rows_of(built(), [0], truly)) is None
@@ -297,14 +297,14 @@ def climbing(pattern, sealed=None):
     return sealed, rows_of(sealed, [0], say, most=4 + len(pattern))
 
 
-def test_a_threshold_is_the_mean_of_the_turns_of_the_last_half():
+def test_threshold_is_the_mean_exposure_at_late_reversals():
     """Shown 500, 490, 480, 470 (wrong), 500, 490, 480, 470 (wrong), ...: a turn at every 470 and every 500."""
     sealed, rows = climbing("TTTF" * 8)
     assert score_staircase(sealed, rows) == {"reader-01": {"share": 0.75, "ms": pytest.approx(485)}}
 
 
 @pytest.mark.parametrize(("pattern", "share"), [("T" * 40, 1.0), ("F" * 40, 0.0), ("TF" * 20, 0.5), ("TTTF", 0.5)])
-def test_who_guesses_or_knows_at_any_exposure_has_no_threshold(pattern, share):
+def test_guessing_or_perfect_readers_have_no_threshold(pattern, share):
     assert score_staircase(*climbing(pattern)) == {"reader-01": {"share": share, "ms": None}}
     assert score_staircase(*climbing("")) == {}
 
@@ -315,7 +315,7 @@ def test_other_designs_have_no_threshold(design):
     assert score_staircase(sealed, rows_of(sealed, [0], truly)) == {}
 
 
-def test_a_readers_threshold_is_found():
+def test_staircase_recovers_a_known_threshold():
     """Right by chance at 0 ms and always after long; three times of four at 300 ms, from which steps of 10 and 30 stray
     some 50."""
     sealed = built(200, design="staircase", practice=0, repeats=0.5)

@@ -38,7 +38,7 @@ def synthetic_ones(fair):
     return [folder / f"{code}.png" for code, synthetic in truth.items() if synthetic]
 
 
-def test_a_fair_set_passes(fair):
+def test_fair_images_pass_the_audit(fair):
     found = audit(*fair)
     assert found["leaks"] == [] and found["images"] == COUNT and found["synthetic"] == COUNT // 2
     assert found["machine"]["low"] <= 0.5 <= found["machine"]["high"]
@@ -47,7 +47,7 @@ def test_a_fair_set_passes(fair):
 
 
 @pytest.mark.parametrize("what", ["words", "bytes", "changed", "format", "mode", "pixels"])
-def test_what_files_tell_is_found(fair, what):
+def test_audit_finds_leaks_in_file_properties(fair, what):
     for path in synthetic_ones(fair):
         with Image.open(path) as opened:
             image = opened.copy()
@@ -70,7 +70,7 @@ def test_what_files_tell_is_found(fair, what):
     assert "Do not start" in format_audit(found)
 
 
-def test_a_machine_finds_pixels_that_readers_do_not_look_at(fair):
+def test_classifier_finds_differences_outside_the_anatomy(fair):
     """A black line at the border, or less noise: worth more than anatomy."""
     for path in synthetic_ones(fair):
         picture = np.asarray(Image.open(path)).copy()
@@ -81,7 +81,7 @@ def test_a_machine_finds_pixels_that_readers_do_not_look_at(fair):
     assert "A machine that sees no anatomy" in format_audit(found | {"leaks": []})
 
 
-def test_features_are_what_they_say():
+def test_features_have_their_defined_values():
     flat = np.full((16, 16), 100, np.uint8)
     flat[4, 4] = 104
     found = features(flat)
@@ -90,13 +90,13 @@ def test_features_are_what_they_say():
     assert found["comb"] == pytest.approx(3 / 5) and found["black"] == found["white"] == 0
 
 
-def test_our_own_sets_have_no_leak(tmp_path):
+def test_generated_sets_have_no_leak(tmp_path):
     files = write_mixed_images("dcgan-digits", 40, tmp_path)
     found = audit(tmp_path / "images", read_truth(tmp_path / "truth.csv"))
     assert found["leaks"] == [] and files["truth"].endswith("truth.csv")
 
 
-def test_sets_that_cannot_be_audited_are_refused(fair, tmp_path):
+def test_refuses_sets_that_cannot_be_audited(fair, tmp_path):
     folder, truth = fair
     with pytest.raises(InputError, match='is missing 1 of 41 images, such as "99"'):
         audit(folder, truth | {"99": True})
@@ -110,13 +110,3 @@ def test_sets_that_cannot_be_audited_are_refused(fair, tmp_path):
     (folder / "01.png").write_bytes(b"no picture")
     with pytest.raises(InputError, match=r'"01\.png" is damaged or not a picture'):
         audit(folder, truth)
-
-
-@pytest.mark.parametrize(("text", "words"), [
-    ("code\n1\n", "lacks the columns"), ("code,arm\n1,fake\n", 'arm of "1" is "fake"'), (None, "cannot be read"),
-])  # fmt: skip
-def test_truth_that_is_none_is_refused(tmp_path, text, words):
-    if text:
-        (tmp_path / "truth.csv").write_text(text)
-    with pytest.raises(InputError, match=words):
-        read_truth(tmp_path / "truth.csv")

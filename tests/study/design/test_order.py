@@ -24,7 +24,7 @@ def of_kinds(real, synthetic):
 
 
 @pytest.mark.parametrize("design", DESIGNS)
-def test_a_plan_is_the_same_each_time_and_from_the_sealed_text(design):
+def test_order_is_reproducible_from_the_sealed_text(design):
     sealed = built(design=design)
     for reader in range(4):
         assert plan(sealed, reader) == plan(sealed, reader) == plan(read_sealed(sealed.text()), reader)
@@ -32,7 +32,7 @@ def test_a_plan_is_the_same_each_time_and_from_the_sealed_text(design):
 
 @pytest.mark.parametrize("design", DESIGNS)
 @pytest.mark.parametrize("images", [24, 61])
-def test_the_order_does_not_depend_on_the_truth(design, images):
+def test_order_does_not_depend_on_the_truth(design, images):
     sealed = built(images, design=design, practice=5, catch=3, repeats=0.3)
     turned = with_opposite_truth(sealed)
     assert any(case.synthetic != now.synthetic for case, now in zip(sealed.cases, turned.cases, strict=True))
@@ -41,7 +41,7 @@ def test_the_order_does_not_depend_on_the_truth(design, images):
 
 
 @pytest.mark.parametrize("design", DESIGNS)
-def test_every_image_of_the_test_is_asked_about_once(design):
+def test_every_test_image_is_asked_about_once(design):
     sealed = built(64, design=design, repeats=0.2)
     tested = Counter(case.code for case in sealed.cases if case.role == TEST)
     for reader in range(3):
@@ -55,20 +55,20 @@ def test_every_image_of_the_test_is_asked_about_once(design):
     ("yes-no", "authenticate"), ("2afc", "choose"), ("ordinal", "rate"), ("mosaic", "mark"),
     ("staircase", "authenticate"), ("diagnose", "authenticate"),
 ])  # fmt: skip
-def test_what_is_asked(design, asks):
+def test_every_design_asks_its_question(design, asks):
     trials = plan(built(64, design=design, repeats=0.2), 0)
     assert {t.asks for t in trials if t.block != FINDING} == {asks}
     assert {t.asks for t in trials if t.block == FINDING} == ({"diagnose"} if design == "diagnose" else set())
 
 
-def test_lesions_are_looked_for_before_anyone_is_asked_what_is_real():
+def test_lesions_are_read_before_authenticity():
     blocks = [t.block for t in plan(built(design="diagnose", repeats=0.3), 1)]
     assert blocks == sorted(blocks, key=[FINDING, PRACTICE, TEST].index) and set(blocks) == {PRACTICE, FINDING, TEST}
 
 
 @pytest.mark.parametrize("design", [*SINGLE, "2afc"])
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.25, 0.5])
-def test_repeats_come_twenty_others_later_and_are_as_many_as_promised(design, share):
+def test_repeats_have_the_requested_number_and_lag(design, share):
     sealed = built(104, design=design, repeats=share, catch=5)
     questions = 50 if design == "2afc" else 100
     for reader in range(4):
@@ -83,12 +83,12 @@ def test_repeats_come_twenty_others_later_and_are_as_many_as_promised(design, sh
 
 
 @pytest.mark.parametrize(("tested", "repeats"), [(20, 0), (21, 1), (26, 6), (40, 16), (56, 22)])
-def test_a_test_too_short_for_the_lag_repeats_what_it_can(tested, repeats):
+def test_short_tests_repeat_as_many_as_the_lag_allows(tested, repeats):
     trials = plan(built(tested, practice=0, catch=0, repeats=0.4), 0)
     assert sum(t.repeat for t in trials) == repeats <= round(0.4 * tested)
 
 
-def test_catch_images_come_once_at_places_of_each_readers_own():
+def test_catch_images_come_once_at_different_places_for_each_reader():
     sealed = built(catch=5)
     catches = {case.code for case in sealed.cases if case.role == "catch"}
     places = []
@@ -103,7 +103,7 @@ def test_catch_images_come_once_at_places_of_each_readers_own():
 
 
 @pytest.mark.parametrize("design", DESIGNS)
-def test_neighbours_read_in_opposite_orders(design):
+def test_paired_readers_see_opposite_orders(design):
     sealed = built(60, design=design, repeats=0, catch=0)
     orders = []
     for pair in range(3):
@@ -116,7 +116,7 @@ def test_neighbours_read_in_opposite_orders(design):
     assert len(set(orders)) == 3
 
 
-def test_two_alternatives_are_a_real_and_a_synthetic_image_and_the_same_for_all():
+def test_alternatives_pair_a_real_with_a_synthetic_image_alike_for_all_readers():
     sealed = built(60, design="2afc", practice=6)
     cases, seen = sealed.by_code(), []
     for reader in range(6):
@@ -133,7 +133,7 @@ strata = st.lists(st.tuples(st.booleans(), st.sampled_from("abc")), max_size=40)
 
 
 @given(strata, st.integers(0, 2**32))
-def test_alternatives_are_of_one_stratum_as_far_as_there_are(known, seed):
+def test_pairs_share_a_stratum_as_far_as_possible(known, seed):
     cases = [StudyCase(f"{k:08x}", synthetic, TEST, stratum) for k, (synthetic, stratum) in enumerate(known)]
     by_code = {case.code: case for case in cases}
     found = pairs(cases, np.random.default_rng(seed))
@@ -148,7 +148,7 @@ def test_alternatives_are_of_one_stratum_as_far_as_there_are(known, seed):
 
 
 @pytest.mark.parametrize("images", [24, 40, 61, 130])
-def test_panels_hold_all_images_and_are_nearly_of_a_size(images):
+def test_panels_contain_all_images_and_differ_by_at_most_one(images):
     sealed = built(images, design="mosaic")
     tested = {case.code for case in sealed.cases if case.role == TEST}
     for reader in range(2):
@@ -160,7 +160,7 @@ def test_panels_hold_all_images_and_are_nearly_of_a_size(images):
 
 
 @pytest.mark.parametrize("design", DESIGNS)
-def test_there_need_be_no_practice(design):
+def test_practice_is_optional(design):
     assert {t.block for t in plan(built(design=design, practice=0), 0)} <= {TEST, FINDING}
 
 
@@ -171,7 +171,7 @@ def unevenness(order):
 
 
 @given(st.integers(1, 300), st.integers(0, 2**32))
-def test_as_many_of_either_kind_are_even_within_a_block(each, seed):
+def test_equal_kinds_are_balanced_within_a_block(each, seed):
     cases = of_kinds(each, each)
     order = permuted(cases, np.random.default_rng(seed))
     assert sorted(case.code for case in order) == [case.code for case in cases]
@@ -181,7 +181,7 @@ def test_as_many_of_either_kind_are_even_within_a_block(each, seed):
 @settings(max_examples=60)
 @given(st.integers(0, 1000), st.integers(0, 1000), st.integers(0, 2**32))
 @example(372, 820, 372)
-def test_any_beginning_has_its_share_of_either_kind(real, synthetic, seed):
+def test_every_prefix_of_the_order_is_balanced(real, synthetic, seed):
     cases = of_kinds(real, synthetic)
     order = permuted(cases, np.random.default_rng(seed))
     assert sorted(case.code for case in order) == [case.code for case in cases]
@@ -189,7 +189,7 @@ def test_any_beginning_has_its_share_of_either_kind(real, synthetic, seed):
     assert uneven <= max(BLOCKS)
 
 
-def test_where_a_kind_is_due_is_not_known():
+def test_kind_cannot_be_predicted_from_the_position():
     """Each place has either kind in some of the orders: not even the last of a block is sure."""
     cases = of_kinds(20, 20)
     found = np.array([[c.synthetic for c in permuted(cases, np.random.default_rng(seed))] for seed in range(300)])
@@ -201,33 +201,33 @@ def test_where_a_kind_is_due_is_not_known():
 STAIRCASE = Protocol(design="staircase")
 
 
-def test_a_staircase_begins_at_half_a_second_and_goes_down_by_10_and_up_by_30():
+def test_staircase_starts_at_500_ms_with_steps_of_10_and_30_ms():
     assert exposure_ms(STAIRCASE, []) == 500
     assert exposure_ms(STAIRCASE, [True]) == 490 and exposure_ms(STAIRCASE, [False]) == 530
     assert exposure_ms(STAIRCASE, [True, True, False, True]) == 500
 
 
 @given(st.lists(st.booleans(), max_size=200), st.booleans())
-def test_a_staircase_stays_within_its_bounds_step_by_step(right, last):
+def test_staircase_stays_within_its_bounds(right, last):
     before, after = exposure_ms(STAIRCASE, right), exposure_ms(STAIRCASE, [*right, last])
     assert 30 <= after <= 1000
     assert after == (max(30, before - 10) if last else min(1000, before + 30))
 
 
-def test_a_staircase_has_a_floor_and_a_ceiling():
+def test_staircase_has_a_floor_and_a_ceiling():
     assert exposure_ms(STAIRCASE, [True] * 100) == 30 and exposure_ms(STAIRCASE, [False] * 100) == 1000
     assert exposure_ms(STAIRCASE, [True] * 100 + [False]) == 60
     assert exposure_ms(STAIRCASE, [False] * 100 + [True]) == 990
 
 
 @pytest.mark.parametrize(("p", "after"), [(0.75, 500), (0.5, 700), (0.9, 380)])
-def test_right_three_times_of_four_stays_put_and_chance_drifts_up(p, after):
+def test_staircase_is_stable_at_75_percent_and_drifts_up_at_chance(p, after):
     """Twenty answers: p of them 10 ms down, the others 30 ms up, which is 0, +200 and -120 ms on average."""
     draws = np.random.default_rng(0).random((4000, 20)) < p
     assert np.mean([exposure_ms(STAIRCASE, row.tolist()) for row in draws]) == pytest.approx(after, abs=4)
 
 
-def test_a_staircase_settles_where_three_of_four_are_right():
+def test_staircase_converges_to_75_percent_correct():
     """An observer who is right by chance at 0 ms and always after long; of 173 ms, three times of four."""
     rng, right, shown = np.random.default_rng(1), [], []
     for _ in range(1500):
@@ -238,7 +238,7 @@ def test_a_staircase_settles_where_three_of_four_are_right():
 
 
 @pytest.mark.parametrize("design", [design for design in DESIGNS if design != "staircase"])
-def test_other_designs_show_an_image_for_as_long_as_the_protocol_says(design):
+def test_other_designs_use_the_protocols_time_limit(design):
     for answers in ([], [True] * 9, [False] * 9):
         assert exposure_ms(Protocol(design=design), answers) == 0
         assert exposure_ms(Protocol(design=design, limit_s=1.5), answers) == 1500

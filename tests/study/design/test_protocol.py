@@ -39,7 +39,7 @@ def same_dice_and_day(same_dice, monkeypatch):
 
 
 @pytest.mark.parametrize("design", DESIGNS)
-def test_sealed_text_gives_back_what_was_sealed(design):
+def test_sealed_text_survives_reading(design):
     sealed = built(design=design, groups=("student", "radiologist"), title='Ärzte "raten"\n')
     back = read_sealed(sealed.text())
     assert back == sealed and back.seal() == sealed.seal() and back.design_hash() == sealed.design_hash()
@@ -59,7 +59,7 @@ protocols = st.builds(
 
 @settings(max_examples=50)
 @given(protocols, st.lists(cases, max_size=4), st.dictionaries(words, words, max_size=3), st.integers(0, 2**63), words)
-def test_any_sealed_text_gives_back_what_was_sealed(how, known, pixels, seed, nonce):
+def test_any_sealed_text_survives_reading(how, known, pixels, seed, nonce):
     sealed = Sealed(how, tuple(known), pixels, seed, nonce)
     assert read_sealed(sealed.text()) == sealed
 
@@ -78,7 +78,7 @@ def test_every_setting_of_the_protocol_counts_for_seal_and_design(name):
     assert changed.seal() != sealed.seal() and changed.design_hash() != sealed.design_hash()
 
 
-def test_the_seal_is_broken_by_any_truth():
+def test_seal_changes_with_any_truth():
     sealed = built(images=24)
     for k, case in enumerate(sealed.cases):
         for turned in (replace(case, synthetic=not case.synthetic), replace(case, lesion=LesionMark(1, 2, 3))):
@@ -86,7 +86,7 @@ def test_the_seal_is_broken_by_any_truth():
             assert replace(sealed, cases=cases).seal() != sealed.seal()
 
 
-def test_the_seal_is_broken_by_any_pixel_and_by_the_seed():
+def test_seal_changes_with_any_pixel_and_the_seed():
     sealed = built(images=24)
     for code, found in sealed.pixels.items():
         pixels = sealed.pixels | {code: found[:-1] + ("0" if found[-1] != "0" else "1")}
@@ -96,19 +96,19 @@ def test_the_seal_is_broken_by_any_pixel_and_by_the_seed():
     assert replace(sealed, nonce=sealed.nonce + "x").seal() != sealed.seal()
 
 
-def test_what_readers_get_a_hash_of_tells_no_truth_and_no_order():
+def test_design_hash_reveals_neither_truth_nor_order():
     sealed = built()
     for same in (with_opposite_truth(sealed), replace(sealed, seed=99), replace(sealed, nonce="0" * 64)):
         assert same.design_hash() == sealed.design_hash() and same.seal() != sealed.seal()
 
 
-def test_no_one_can_try_all_truths_against_the_seal():
+def test_nonce_prevents_guessing_the_truth_from_the_seal():
     how, images = Protocol(), made_stimuli()
     one, two = (build(how, images)[0] for _ in range(2))
     assert len(one.nonce) == 64 and one.nonce != two.nonce
 
 
-def test_pixels_of_another_shape_are_others():
+def test_digest_depends_on_the_shape():
     image = np.arange(24, dtype=np.uint8)
     assert digest(image.reshape(4, 6)) != digest(image.reshape(6, 4)) != digest(image.reshape(6, 4) + np.uint8(1))
     assert digest(image.reshape(4, 6)) == digest(image.reshape(4, 6).copy(order="F"))
@@ -118,13 +118,13 @@ def test_pixels_of_another_shape_are_others():
     "", "no JSON", "null", "5", "[]", "{}", '{"cases": 3}', '{"cases": [3], "protocol": {}}',
     '{"cases": [], "protocol": {"groups": []}}', '{"cases": [], "protocol": {"groups": 5}, "pixels": {}}',
 ])  # fmt: skip
-def test_text_that_is_no_seal_is_refused(text):
+def test_refuses_text_that_is_not_a_sealed_protocol(text):
     with pytest.raises(InputError, match="not a sealed protocol"):
         read_sealed(text)
 
 
 @pytest.mark.parametrize("where", ["protocol", "case", "lesion", "top"])
-def test_a_seal_with_a_word_missing_or_too_many_is_refused(where):
+def test_refuses_sealed_text_with_missing_or_unknown_fields(where):
     for spoil in (lambda part, name: part.pop(name), lambda part, name: part.update(more=1, **{name: part[name]})):
         found = json.loads(built(design="diagnose").text())
         with_lesion = next(case for case in found["cases"] if case["lesion"])
@@ -157,7 +157,7 @@ def test_a_seal_with_a_word_missing_or_too_many_is_refused(where):
     ("groups", ("x",) * 9, "Groups are at most 8"), ("groups", ("",), "of 1 to 60"), ("groups", ("x" * 61,), "1 to 60"),
     ("title", "\ud800", "invalid characters"), ("readers", "4", 'Readers is "4"'), ("race", 1, "Race is 1"),
 ])  # fmt: skip
-def test_values_out_of_range_are_refused_in_a_sentence(name, value, sentence):
+def test_refuses_values_out_of_range_in_a_sentence(name, value, sentence):
     with pytest.raises(InputError, match=sentence):
         Protocol(**{name: value})
 
@@ -169,7 +169,7 @@ def test_values_out_of_range_are_refused_in_a_sentence(name, value, sentence):
     ("expires", "2031-02-29", 'expires is "2031-02-29"; give a date'), ("expires", "14.7.2031", "give a date such as"),
     ("keep_until", "x" * 99, f'keep_until is "{"x" * 20}"; give a date such as 2031-06-15'),
 ])  # fmt: skip
-def test_new_studies_refuse_dates_that_are_past_or_invalid(name, value, sentence):
+def test_refuses_past_or_invalid_dates_for_new_studies(name, value, sentence):
     with pytest.raises(InputError, match=sentence):
         with_dates(Protocol(**{name: value}))
     with pytest.raises(InputError, match=sentence):
@@ -190,19 +190,19 @@ def test_whole_numbers_stay_whole_in_the_sealed_text(number):
     {"readers": 200, "practice": 40, "catch": 20, "repeats": 0.5, "rest": 500, "limit_s": 600, "margin": 0.4,
      "title": "x" * 120, "instructions": "x" * 4000, "groups": ("x" * 60,) * 8, "expires": "2030-06-15"},
 ])  # fmt: skip
-def test_values_at_the_edge_are_taken(edges):
+def test_accepts_values_at_the_limits(edges):
     found = with_dates(Protocol(**edges))
     assert {name: getattr(found, name) for name in edges} == edges
 
 
 @pytest.mark.parametrize("design", [design for design in DESIGNS if design != "yes-no"])
-def test_only_real_or_synthetic_can_be_raced(design):
+def test_race_requires_the_yes_no_design(design):
     assert Protocol(race=True).race
     with pytest.raises(InputError, match=f'"yes-no", not "{design}"'):
         Protocol(design=design, race=True)
 
 
-def test_dates_that_are_not_given_are_in_90_days_and_in_a_year():
+def test_default_dates_are_in_90_days_and_in_a_year():
     how = Protocol(title="Mine")
     assert with_dates(how) == replace(how, expires="2030-09-13", keep_until="2031-06-15")
     assert with_dates(with_dates(how)) == with_dates(how)
@@ -211,7 +211,7 @@ def test_dates_that_are_not_given_are_in_90_days_and_in_a_year():
 
 @pytest.mark.parametrize("name", ["expires", "keep_until"])
 @pytest.mark.parametrize("text", ["20300620", "2030-W25-4", "2030W254"])
-def test_dates_are_kept_in_the_one_form_that_texts_can_be_compared_in(name, text):
+def test_dates_are_kept_in_a_form_that_compares_as_text(name, text):
     """They are compared with today's as texts, and "20300620" comes after all of "2030-06-21" to "2030-12-31"."""
     try:
         found = getattr(with_dates(Protocol(**{name: text})), name)
@@ -242,7 +242,7 @@ def test_every_image_has_one_code_and_one_role(design):
 
 
 @pytest.mark.parametrize("practice", range(8))
-def test_practice_is_of_both_kinds_and_shown_in_the_test_no_more(practice):
+def test_practice_has_both_kinds_and_is_not_reused_in_the_test(practice):
     sealed = built(practice=practice, repeats=0.5)
     kinds = Counter(case.synthetic for case in sealed.cases if case.role == PRACTICE)
     assert kinds[False] + kinds[True] == practice and kinds[False] - kinds[True] == practice % 2
@@ -271,7 +271,7 @@ def test_catch_images_are_shuffled_tiles_of_practice_or_of_any_image(practice):
     assert len({sealed.pixels[case.code] for case in catches}) == 20
 
 
-def test_what_is_built_depends_on_the_truth_in_practice_only(monkeypatch):
+def test_built_study_depends_on_the_truth_in_practice_only(monkeypatch):
     """The same images with opposite truths: the same catch images, codes and pixels."""
     stimuli = made_stimuli(40)
     found = []
@@ -286,19 +286,19 @@ def tiles(image, size=4):
     return sorted(image[i : i + size, j : j + size].tobytes() for i in range(0, 24, size) for j in range(0, 24, size))
 
 
-def test_shuffled_tiles_are_the_tiles_and_what_is_left_over_stays():
+def test_shuffled_tiles_are_permuted_and_the_remainder_stays():
     image = made_stimuli(1, side=26).images[0]
     found = shuffled_tiles(image, np.random.default_rng(0))
     assert tiles(found[:24, :24]) == tiles(image[:24, :24]) and (found[:24, :24] != image[:24, :24]).any()
     assert (found[24:] == image[24:]).all() and (found[:, 24:] == image[:, 24:]).all()
 
 
-def test_smallest_pictures_are_shuffled_too():
+def test_small_pictures_are_shuffled():
     image = np.arange(64, dtype=np.uint8).reshape(8, 8)
     assert (shuffled_tiles(image, np.random.default_rng(0)) != image).any()
 
 
-def test_every_study_has_codes_roles_and_an_order_of_its_own():
+def test_studies_differ_in_codes_roles_and_order():
     one, two = (build(Protocol(), made_stimuli())[0] for _ in range(2))
     assert len({tuple(sorted(c.source for c in s.cases if c.role == PRACTICE)) for s in (one, two)}) == 2
     assert not {case.code for case in one.cases} & {case.code for case in two.cases}
@@ -307,17 +307,17 @@ def test_every_study_has_codes_roles_and_an_order_of_its_own():
 
 
 @pytest.mark.parametrize("practice", [12, 20, 21, 24, 40])
-def test_too_few_images_are_refused_whatever_practice_takes(practice):
+def test_refuses_too_few_images_for_the_practice(practice):
     with pytest.raises(InputError, match=f"20 images minus {practice} for practice are too few; give more images"):
         built(images=20, practice=practice)
 
 
-def test_ten_of_either_kind_are_enough_for_ten_in_practice():
+def test_ten_of_each_kind_are_enough_for_ten_practice_images():
     assert sum(case.role == TEST for case in built(images=20, practice=10).cases) == 10
 
 
 @pytest.mark.parametrize("lesions", [[None] * 40, [LesionMark(8, 8, 3)] * 40])
-def test_diagnosing_needs_images_with_a_lesion_and_without(lesions):
+def test_diagnosing_requires_images_with_and_without_lesions(lesions):
     stimuli = replace(made_stimuli(), lesions=lesions)
     with pytest.raises(InputError, match="needs images with a lesion and images without"):
         build(Protocol(design="diagnose"), stimuli)
@@ -325,7 +325,7 @@ def test_diagnosing_needs_images_with_a_lesion_and_without(lesions):
 
 
 @pytest.mark.parametrize("lesions", [[LesionMark(8, 8, 3)] + [None] * 19, [None] + [LesionMark(8, 8, 3)] * 19])
-def test_practice_does_not_take_the_last_lesion_away(lesions):
+def test_practice_leaves_images_with_and_without_lesions(lesions):
     """Either the test has both in it, or the study is refused; 20 studies, other images in each one's practice."""
     for _ in range(20):
         try:
@@ -335,5 +335,5 @@ def test_practice_does_not_take_the_last_lesion_away(lesions):
         assert {case.lesion is not None for case in sealed.cases if case.role == TEST} == {True, False}
 
 
-def test_images_without_a_word_on_lesions_can_be_read():
+def test_images_without_lesion_list_can_be_used():
     assert build(Protocol(), replace(made_stimuli(), lesions=[]))

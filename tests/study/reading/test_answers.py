@@ -37,7 +37,7 @@ def asked(asks, codes=("a", "b", "c"), **how):
 
 
 @pytest.mark.parametrize("asks", GOOD)
-def test_an_answer_is_kept_and_nothing_else(asks):
+def test_stores_the_answer_and_nothing_else(asks):
     everything = {"truth": 1, "note": "Dr. Who", "reader": 3, "ua": "Mozilla"}
     for said in GOOD.values():
         everything = said | everything
@@ -60,14 +60,14 @@ CASES = {
 @pytest.mark.parametrize(
     ("name", "value"), [(name, value) for name, (_, bad) in CASES.items() for value in bad], ids=lambda v: str(v)[:20]
 )
-def test_values_of_other_kinds_are_refused(name, value):
+def test_refuses_values_of_other_types(name, value):
     asks = CASES[name][0]
     with pytest.raises(InputError):
         check_answer(asked(asks), GOOD[asks] | {name: value}, SHAPE)
 
 
 @pytest.mark.parametrize(("asks", "name"), [(asks, name) for asks, said in GOOD.items() for name in said])
-def test_an_answer_that_lacks_something_is_none(asks, name):
+def test_refuses_an_incomplete_answer(asks, name):
     said = {key: value for key, value in GOOD[asks].items() if key != name}
     with pytest.raises(InputError):
         check_answer(asked(asks), said, SHAPE)
@@ -75,12 +75,12 @@ def test_an_answer_that_lacks_something_is_none(asks, name):
 
 @pytest.mark.parametrize("said", [None, True, 3, "real", [], ["synthetic"], [{"synthetic": True, "confidence": 1}]])
 @pytest.mark.parametrize("asks", GOOD)
-def test_what_is_no_object_is_no_answer(asks, said):
+def test_refuses_answers_that_are_not_objects(asks, said):
     with pytest.raises(InputError, match="not an answer"):
         check_answer(asked(asks), said, SHAPE)
 
 
-def test_sentences_say_what_is_missing():
+def test_error_sentences_name_what_is_missing():
     for asks, said, sentence in (
         ("authenticate", {}, "Answer real or synthetic"),
         (
@@ -98,19 +98,19 @@ def test_sentences_say_what_is_missing():
 
 
 @pytest.mark.parametrize("place", [[0, 0], [30, 20], [30, 0], [0.0, 20.0], [15.5, 10.25]])
-def test_a_place_within_the_image_is_taken(place):
+def test_accepts_a_position_inside_the_image(place):
     found = check_answer(asked("diagnose"), {"confidence": 4, "place": place}, SHAPE)["place"]
     assert found == place and all(type(v) is float for v in found)
 
 
 @pytest.mark.parametrize("place", [[-0.1, 5], [5, -0.1], [30.1, 5], [5, 20.1], [20, 30], [-1, -1], [1e9, 1e9]])
-def test_a_place_outside_the_image_is_refused(place):
+def test_refuses_a_position_outside_the_image(place):
     with pytest.raises(InputError, match="outside the image"):
         check_answer(asked("diagnose"), {"confidence": 4, "place": place}, SHAPE)
 
 
 @pytest.mark.parametrize("confidence", range(1, 7))
-def test_who_sees_a_lesion_says_where(confidence):
+def test_lesion_calls_require_a_position(confidence):
     said = {"confidence": confidence, "place": None}
     if confidence > 3:
         with pytest.raises(InputError, match="click on it"):
@@ -119,13 +119,13 @@ def test_who_sees_a_lesion_says_where(confidence):
         assert check_answer(asked("diagnose"), said, SHAPE) == said
 
 
-def test_marks_are_in_order_and_once():
+def test_marks_are_sorted_and_unique():
     assert check_answer(asked("mark"), {"marked": [2, 0, 2, 0, 0]}, SHAPE) == {"marked": [0, 2]}
     assert check_answer(asked("mark"), {"marked": []}, SHAPE) == {"marked": []}
 
 
 @pytest.mark.parametrize("name", MEASUREMENTS)
-def test_numbers_of_the_browser_are_kept_within_bounds(name):
+def test_browser_measurements_are_clipped(name):
     low, high = MEASUREMENTS[name]
     for value, kept in ((low, low), (high, high), (low - 1e9, low), (high * 2, high), (-1e300, low), (1e300, high)):
         assert check_answer(asked("rate"), {"realism": 1, name: value}, SHAPE) == {"realism": 1, name: kept}
@@ -134,12 +134,12 @@ def test_numbers_of_the_browser_are_kept_within_bounds(name):
 
 @pytest.mark.parametrize("value", [NAN, INF, -INF, True, False, None, "12", "", [1], {"ms": 1}])
 @pytest.mark.parametrize("name", ["ms", "zoom", "centre"])
-def test_numbers_of_the_browser_that_are_none_are_left_out(name, value):
+def test_invalid_browser_measurements_are_dropped(name, value):
     assert check_answer(asked("rate"), {"realism": 1, name: value}, SHAPE) == {"realism": 1}
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-def test_numbers_too_large_for_any_computer_do_no_harm(sign):
+def test_huge_numbers_are_handled(sign):
     value = sign * 10**400  # a whole number in JSON, and no float
     found = check_answer(asked("rate"), {"realism": 1, "ms": value}, SHAPE)
     assert found in ({"realism": 1}, {"realism": 1, "ms": 0 if value < 0 else 1e8})
@@ -153,7 +153,7 @@ names = st.sampled_from(["synthetic", "confidence", "chosen", "realism", "marked
 
 
 @given(st.sampled_from(list(GOOD)), st.dictionaries(names, values | st.integers(-1, 8) | st.just([1, 2])))
-def test_whatever_is_sent_is_a_clean_answer_or_refused(asks, sent):
+def test_any_input_is_a_valid_answer_or_refused(asks, sent):
     try:
         found = check_answer(asked(asks), sent, SHAPE)
     except InputError:
@@ -176,14 +176,14 @@ def test_whatever_is_sent_is_a_clean_answer_or_refused(asks, sent):
     ("mark", [True, False, True], {"marked": [0, 2]}, True), ("mark", [True, False, True], {"marked": [0]}, False),
     ("mark", [True, False, True], {"marked": [0, 1, 2]}, False), ("mark", [False] * 3, {"marked": []}, True),
 ])  # fmt: skip
-def test_answers_are_right_or_wrong(asks, truth, said, good):
+def test_decides_whether_answers_are_correct(asks, truth, said, good):
     cases = {code: StudyCase(code, synthetic, TEST) for code, synthetic in zip("abc", truth, strict=False)}
     assert is_correct(asked(asks), said, cases) is good
 
 
 @pytest.mark.parametrize("confidence", range(1, 7))
 @pytest.mark.parametrize("synthetic", [True, False])
-def test_a_lesion_is_there_or_not_whatever_the_image_is(confidence, synthetic):
+def test_diagnosis_is_correct_whether_the_image_is_real_or_synthetic(confidence, synthetic):
     sick, well = (StudyCase("a", synthetic, TEST, lesion=lesion) for lesion in (LesionMark(1, 2, 3), None))
     assert is_correct(asked("diagnose"), {"confidence": confidence}, {"a": sick}) is (confidence > 3)
     assert is_correct(asked("diagnose"), {"confidence": confidence}, {"a": well}) is (confidence <= 3)
@@ -193,7 +193,7 @@ def signed(rows):
     return [sure if called else -sure for _, called, sure in rows]
 
 
-def test_each_kind_of_answer_judges_its_images():
+def test_every_kind_of_answer_becomes_judgements():
     assert judgements(asked("authenticate"), GOOD["authenticate"]) == [("a", True, 3)]
     assert judgements(asked("choose"), GOOD["choose"]) == [("a", False, 6), ("b", True, 6)]
     assert judgements(asked("mark"), GOOD["mark"]) == [("a", True, 1), ("b", False, 1), ("c", True, 1)]
@@ -203,7 +203,7 @@ def test_each_kind_of_answer_judges_its_images():
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 6)), min_size=2, max_size=30))
-def test_ratings_have_the_area_of_what_they_are_turned_into(rated):
+def test_converted_ratings_keep_their_area(rated):
     truth, realism = (np.array(column) for column in zip(*rated, strict=True))
     scores = [signed(judgements(asked("rate"), {"realism": int(each)}))[0] for each in realism]
     assert (np.diff(np.array(scores)[np.argsort(realism)]) <= 0).all()  # the realer, the less synthetic
@@ -212,6 +212,6 @@ def test_ratings_have_the_area_of_what_they_are_turned_into(rated):
 
 
 @pytest.mark.parametrize("realism", range(1, 7))
-def test_a_rating_calls_synthetic_what_counts_as_right_for_it(realism):
+def test_rating_is_correct_where_it_calls_the_image_synthetic(realism):
     ((_, called, _),) = judgements(asked("rate"), {"realism": realism})
     assert is_correct(asked("rate"), {"realism": realism}, {"a": StudyCase("a", True, TEST)}) is called

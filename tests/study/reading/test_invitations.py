@@ -30,13 +30,13 @@ def admitted(code, key=KEY):
 
 
 @pytest.mark.parametrize("number", [0, 1, 31, 32, 33, 199, 1023])
-def test_a_code_names_its_study_and_its_reader(number):
+def test_code_identifies_study_and_reader(number):
     code = invitation(KEY, STUDY, number)
     assert [len(group) for group in code.split("-")] == [6, 6, 6] and set(code) <= set(LETTERS) | {"-"}
     assert study_of(code) == STUDY and admitted(code) == number
 
 
-def test_codes_of_readers_and_studies_differ():
+def test_codes_differ_between_readers_and_studies():
     codes = [invitation(key, study, k) for key in (KEY, OTHER) for study in (STUDY, "0A1B9Y") for k in range(200)]
     assert len(set(codes)) == 800
     assert len({code.replace("-", "")[8:] for code in codes}) == 800  # no two signatures are alike
@@ -51,14 +51,14 @@ def test_codes_of_readers_and_studies_differ():
     lambda code: code.replace("1", "l"), lambda code: code.replace("1", "L").replace("0", "O").lower(),
 ])  # fmt: skip
 @pytest.mark.parametrize("number", [0, 33, 100])
-def test_a_code_survives_how_people_write(spoil, number):
+def test_code_is_recognised_however_it_is_typed(spoil, number):
     code = invitation(KEY, STUDY, number)
     assert "0" in code and "1" in code and spoil(code) != code
     assert admitted(spoil(code)) == number
 
 
 @given(st.integers(0, 1023), st.randoms(use_true_random=False))
-def test_a_code_survives_all_of_it_at_once(number, draw):
+def test_code_is_recognised_after_several_typing_variations(number, draw):
     code = "".join(
         draw.choice(ALIKE.get(c, [c, c.lower()])) + draw.choice(["", "", " ", "-"])
         for c in invitation(KEY, STUDY, number)
@@ -67,7 +67,7 @@ def test_a_code_survives_all_of_it_at_once(number, draw):
     assert admitted(code) == number
 
 
-def test_any_changed_letter_is_refused():
+def test_refuses_a_code_with_any_letter_changed():
     code = invitation(KEY, STUDY, 33).replace("-", "")
     for place, right in enumerate(code):
         for wrong in set(LETTERS) - {right}:
@@ -78,7 +78,7 @@ def test_any_changed_letter_is_refused():
                 number_of(changed, KEY, STUDY)
 
 
-def test_swapped_neighbours_are_refused():
+def test_refuses_a_code_with_swapped_letters():
     code = invitation(KEY, STUDY, 33).replace("-", "")
     for k in range(len(code) - 1):
         swapped = code[:k] + code[k + 1] + code[k] + code[k + 2 :]
@@ -87,18 +87,18 @@ def test_swapped_neighbours_are_refused():
                 admitted(swapped)
 
 
-def test_another_key_lets_nobody_in():
+def test_code_signed_with_another_key_is_refused():
     for number in range(50):
         with pytest.raises(InputError, match="not known here"):
             admitted(invitation(OTHER, STUDY, number))
 
 
-def test_a_code_of_one_study_opens_no_other():
+def test_code_of_one_study_opens_no_other():
     with pytest.raises(InputError, match="not known here"):
         number_of(invitation(KEY, "0A1B9Y", 5), KEY, STUDY)
 
 
-def test_a_number_that_has_no_letters_lets_nobody_in():
+def test_code_with_an_impossible_reader_number_is_refused():
     with pytest.raises(InputError, match="not known here"):
         admitted(invitation(KEY, STUDY, 1024))
 
@@ -107,32 +107,32 @@ def test_a_number_that_has_no_letters_lets_nobody_in():
     None, 7, [], {}, "", "-", "ABCDEF", "0" * 17, "0" * 19, "0" * 10_000, "U" * 18, "é" * 18, "０" * 18, "ß" * 9,
     "\ud800" * 18, "' OR 1=1 --", "\0" * 18,
 ])  # fmt: skip
-def test_what_is_no_code_is_refused(code):
+def test_refuses_malformed_codes(code):
     with pytest.raises(InputError, match="not known here"):
         admitted(code)
 
 
 @pytest.mark.parametrize("code", ["", "0A1B9Z", "U" * 18, "é" * 18])
-def test_no_key_has_signed_what_is_no_code(code):
+def test_malformed_codes_are_refused_for_any_key(code):
     with pytest.raises(InputError, match="not known here"):
         number_of(code, KEY, STUDY)
 
 
 @given(st.text(max_size=80))
 @example("0" * 18)
-def test_no_text_is_let_in_by_chance(text):
+def test_random_text_is_not_a_valid_code(text):
     with pytest.raises(InputError):
         admitted(text)
 
 
-def test_new_studies_have_names_that_codes_can_carry():
+def test_study_names_fit_into_codes():
     names = {new_study() for _ in range(200)}
     assert len(names) == 200
     assert all(study_of(invitation(KEY, name, 3)) == name for name in names)
     assert not set("ILOU") & set(LETTERS) and len(set(LETTERS)) == 32
 
 
-def test_a_token_is_one_readers_and_one_questions():
+def test_tokens_differ_between_readers_and_questions():
     tokens = {token(key, number, position) for key in (KEY, OTHER) for number in range(20) for position in range(120)}
     assert len(tokens) == 2 * 20 * 120
     assert token(KEY, 3, 4) == token(KEY, 3, 4)
@@ -141,7 +141,7 @@ def test_a_token_is_one_readers_and_one_questions():
 
 
 @given(st.integers(0, 1023), st.integers(0, 32))
-def test_letters_count_in_base_32(number, spare):
+def test_letters_encode_base_32(number, spare):
     written = invitations.letters(number, 3)
     assert sum(LETTERS.index(c) * 32**k for k, c in enumerate(reversed(written))) == number
     assert invitations.letters(number + 2**15 * spare, 3) == written
@@ -152,7 +152,7 @@ def secret():
     return new_secret()
 
 
-def test_a_secret_opens_what_was_kept_of_it(secret):
+def test_secret_matches_its_stored_hash(secret):
     said, kept = secret
     assert is_secret(said, kept) and said not in kept and len(said) >= 20
 
@@ -161,12 +161,12 @@ def test_a_secret_opens_what_was_kept_of_it(secret):
     "", None, 7, True, [], str.lower, str.upper, lambda said: said[:-1], lambda said: said + " ", lambda said: said * 9,
     "é", "\ud800",
 ])  # fmt: skip
-def test_other_words_do_not(secret, wrong):
+def test_wrong_secrets_do_not_match(secret, wrong):
     said, kept = secret
     assert not is_secret(wrong(said) if callable(wrong) else wrong, kept)
 
 
-def test_what_is_kept_opens_nothing_else(secret):
+def test_stored_hash_is_not_a_secret(secret):
     other, kept = new_secret()
     assert other != secret[0] and kept.split(":")[0] != secret[1].split(":")[0]
     assert not is_secret(other, secret[1]) and not is_secret(secret[0], kept)
@@ -175,5 +175,5 @@ def test_what_is_kept_opens_nothing_else(secret):
 
 @settings(max_examples=5)
 @given(st.text(max_size=20))
-def test_no_word_is_a_secret_by_chance(secret, text):
+def test_random_text_is_not_a_valid_secret(secret, text):
     assert not is_secret(text, secret[1])

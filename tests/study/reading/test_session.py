@@ -30,7 +30,7 @@ def refusals(study):
 
 
 @pytest.mark.parametrize("design", DESIGNS)
-def test_a_reader_gets_through_every_design(new_study, design):
+def test_reader_can_finish_every_design(new_study, design):
     study = new_study(design=design, **SMALL)
     assert study.read()["stage"] == "done"
     rows = stored(study)
@@ -38,14 +38,14 @@ def test_a_reader_gets_through_every_design(new_study, design):
     assert archive.broken_links(rows, rows[0]["previous"]) == []
 
 
-def test_the_same_question_comes_after_a_reload_and_on_another_device(new_study):
+def test_same_question_comes_after_a_reload_and_on_another_device(new_study):
     study = new_study(**SMALL)
     frame = study.read(most=5)
     assert frame == study.ask() == study.ask()
     assert frame["position"] == 5
 
 
-def test_an_answer_sent_twice_counts_once(new_study):
+def test_answer_sent_twice_counts_once(new_study):
     study = new_study(**SMALL)
     frame = study.read(most=3)
     request = {"do": "answer", "token": frame["token"], "said": anything(frame)}
@@ -54,7 +54,7 @@ def test_an_answer_sent_twice_counts_once(new_study):
     assert len(stored(study)) == 4
 
 
-def test_another_answer_to_an_answered_question_is_refused_and_logged(new_study):
+def test_different_second_answer_is_refused_and_logged(new_study):
     study = new_study(**SMALL)
     frame = study.read(most=3)
     study.ask(do="answer", token=frame["token"], said=anything(frame))
@@ -65,7 +65,7 @@ def test_another_answer_to_an_answered_question_is_refused_and_logged(new_study)
     assert len(refusals(study)) == 1
 
 
-def test_answers_that_arrive_at_the_same_moment_count_once(new_study):
+def test_simultaneous_answers_count_once(new_study):
     study = new_study(**SMALL)
     frame = study.read(most=3)
     got = []
@@ -102,7 +102,7 @@ def test_tokens_are_bound_to_reader_and_question(new_study):
     assert len(refusals(study)) == 8
 
 
-def test_nobody_peeks_skips_or_goes_back(new_study):
+def test_refuses_requests_out_of_turn(new_study):
     study = new_study(**SMALL)
     token = session.token(study.row()["key"], 0, 0)
     assert "Please consent first" in study.ask(do="answer", token=token, said={})["error"]
@@ -114,7 +114,7 @@ def test_nobody_peeks_skips_or_goes_back(new_study):
     assert len(stored(study)) == 2
 
 
-def test_forged_invitations_open_nothing(new_study):
+def test_refuses_forged_invitations(new_study):
     study, other = new_study(**SMALL), new_study(**SMALL)
     code = study.created.invitations[0]
     foreign = study.created.study + other.created.invitations[0][6:]
@@ -124,7 +124,7 @@ def test_forged_invitations_open_nothing(new_study):
         assert "not known" in found["error"]
 
 
-def test_forgers_cannot_fill_the_log(new_study, monkeypatch):
+def test_forged_requests_cannot_fill_the_log(new_study, monkeypatch):
     monkeypatch.setattr(session, "MAX_EVENTS", 3)
     study = new_study(**SMALL)
     for _ in range(6):
@@ -132,13 +132,13 @@ def test_forgers_cannot_fill_the_log(new_study, monkeypatch):
     assert len(refusals(study)) == 3
 
 
-def test_a_reader_beyond_the_invited_is_refused(new_study):
+def test_refuses_a_reader_who_was_not_invited(new_study):
     study = new_study(**SMALL)
     found = session.handle(study.engine, {"code": invitation(study.row()["key"], study.created.study, 2)})
     assert "not known" in found["error"]
 
 
-def test_an_expired_invitation_says_its_day(new_study):
+def test_expired_invitation_names_its_last_day(new_study):
     study = new_study(**SMALL)
     study.read(most=2)
     sealed = study.sealed()
@@ -150,7 +150,7 @@ def test_an_expired_invitation_says_its_day(new_study):
     assert len(stored(study)) == 2
 
 
-def test_consent_wants_a_group_where_there_are_groups(new_study):
+def test_consent_requires_a_group_if_there_are_groups(new_study):
     study = new_study(groups=("student", "radiologist"), **SMALL)
     assert study.ask()["groups"] == ["student", "radiologist"]
     assert "student, radiologist" in study.ask(do="consent", experience="plumber")["error"]
@@ -160,7 +160,7 @@ def test_consent_wants_a_group_where_there_are_groups(new_study):
         assert archive.find_reader(connection, study.created.study, 0)["experience"] == "student"
 
 
-def test_feedback_is_given_in_practice_only(new_study):
+def test_feedback_comes_in_practice_only(new_study):
     study = new_study(**SMALL)
     frame = study.ask(do="consent")
     cases = study.sealed().by_code()
@@ -171,7 +171,7 @@ def test_feedback_is_given_in_practice_only(new_study):
             assert frame["told"]["synthetic"] == [cases[trial.codes[0]].synthetic]
 
 
-def test_a_locked_study_takes_no_answer_and_loses_none(new_study):
+def test_locked_study_takes_no_answer_and_loses_none(new_study):
     study = new_study(**SMALL)
     frame = study.read(most=3)
     organise.lock(study.engine, study.row())
@@ -180,7 +180,7 @@ def test_a_locked_study_takes_no_answer_and_loses_none(new_study):
     assert len(stored(study)) == 3
 
 
-def test_deleting_ones_answers_is_confirmed_total_and_final(new_study):
+def test_deletion_needs_confirmation_and_is_final(new_study):
     study = new_study(**SMALL)
     study.read(0, most=4)
     study.read(1, most=3)
@@ -192,7 +192,7 @@ def test_deleting_ones_answers_is_confirmed_total_and_final(new_study):
     assert "no longer valid" in study.ask(0)["error"]
 
 
-def test_a_clock_that_goes_back_is_noted_and_loses_nothing(new_study, monkeypatch):
+def test_clock_going_back_is_logged_and_loses_nothing(new_study, monkeypatch):
     study = new_study(**SMALL)
     study.read(most=3)
     monkeypatch.setattr(archive, "now", lambda: "2001-01-01T00:00:00.000+00:00")
@@ -202,7 +202,7 @@ def test_a_clock_that_goes_back_is_noted_and_loses_nothing(new_study, monkeypatc
         assert [e["kind"] for e in archive.log_of(connection, study.created.study)].count("clock") == 1
 
 
-def test_a_database_in_trouble_says_so_and_the_answer_counts_when_it_is_sent_again(new_study, monkeypatch):
+def test_locked_database_is_reported_and_the_answer_counts_when_sent_again(new_study, monkeypatch):
     study = new_study(**SMALL)
     frame = study.read(most=3)
     monkeypatch.setattr(database, "WAIT_MS", 1)
@@ -219,7 +219,7 @@ def test_a_database_in_trouble_says_so_and_the_answer_counts_when_it_is_sent_aga
 
 
 @pytest.mark.parametrize("pragma", ["query_only=ON", "max_page_count=1"], ids=["read-only", "full"])
-def test_a_disk_that_takes_nothing_is_told_and_nothing_is_lost(new_study, pragma):
+def test_full_or_read_only_disk_is_reported_and_nothing_is_lost(new_study, pragma):
     study = new_study(**SMALL)
     frame = study.read(most=3)
     study.engine.dispose()
@@ -239,7 +239,7 @@ def test_a_disk_that_takes_nothing_is_told_and_nothing_is_lost(new_study, pragma
     assert study.ask()["position"] == kept
 
 
-def test_every_image_that_is_sent_has_the_same_size_and_no_words(new_study):
+def test_sent_images_have_equal_length_and_no_metadata(new_study):
     study = new_study(**SMALL)
     frame, sizes = study.ask(do="consent"), set()
     while frame["stage"] == "question":
@@ -259,7 +259,7 @@ def chunks(png):
     return names
 
 
-def test_a_repeat_has_other_bytes_than_the_first_showing(new_study):
+def test_repeat_has_different_bytes(new_study):
     study = new_study(made_stimuli(80), **SMALL | {"repeats": 0.2})
     trials, frame, sent = plan(study.sealed(), 0), study.ask(do="consent"), {}
     while frame["stage"] == "question":
@@ -304,19 +304,19 @@ def test_nothing_that_is_sent_depends_on_the_truth(new_study, design):
 
 
 @pytest.mark.parametrize("told", [False, True])
-def test_the_share_of_synthetic_images_is_told_if_the_protocol_says_so(new_study, told):
+def test_prevalence_is_disclosed_if_the_protocol_says_so(new_study, told):
     study = new_study(prevalence=told, **SMALL)
     assert study.ask()["prevalence"] == (0.5 if told else None)
 
 
-def test_a_break_comes_where_the_protocol_says(new_study):
+def test_offers_breaks_as_the_protocol_says(new_study):
     study = new_study(rest=5, **SMALL)
     study.ask(do="consent")
     rests = [study.read(most=1).get("rest") for _ in range(12)]
     assert [k + 1 for k, rest in enumerate(rests) if rest] == [5, 10]
 
 
-def test_a_staircase_shows_images_shorter_when_right_and_longer_when_wrong(new_study):
+def test_staircase_shortens_after_correct_and_lengthens_after_wrong_answers(new_study):
     study = new_study(design="staircase", **SMALL | {"practice": 0, "repeats": 0, "catch": 0})
     cases, trials = study.sealed().by_code(), plan(study.sealed(), 0)
     shown = [study.ask(do="consent")["limit_ms"]]
@@ -330,7 +330,7 @@ def test_a_staircase_shows_images_shorter_when_right_and_longer_when_wrong(new_s
     assert shown == [500, 490, 480, 470, 500, 530]
 
 
-def test_a_race_tells_and_ranks(new_study):
+def test_race_gives_feedback_and_ranks_players(new_study):
     study = new_study(race=True, **SMALL)
     cases, trials = study.sealed().by_code(), {k: plan(study.sealed(), k) for k in range(2)}
 
@@ -351,7 +351,7 @@ def test_a_race_tells_and_ranks(new_study):
     assert len({row["name"] for row in found["board"]}) == 2
 
 
-def test_a_timed_image_that_is_shown_again_is_noted(new_study):
+def test_reloading_a_timed_image_is_logged(new_study):
     study = new_study(limit_s=0.5, **SMALL)
     study.read(most=2)
     study.ask()

@@ -49,7 +49,7 @@ def answer(tests, token):
     return answer
 
 
-def test_nothing_of_the_truth_leaves_before_the_answer(stimuli):
+def test_truth_is_not_sent_before_the_answer(stimuli):
     """What a browser gets first is the same, bit for bit, whichever kind the images are of."""
     swapped = type(stimuli)(stimuli.images, [("real" if arm == "synthetic" else "synthetic", *rest)
                                              for arm, *rest in stimuli.truth])  # fmt: skip
@@ -59,11 +59,11 @@ def test_nothing_of_the_truth_leaves_before_the_answer(stimuli):
     assert set(facts) == {"position", "total"} and set(arrays) == {"image"}
 
 
-def test_answers_are_equally_long_whatever_the_picture(stimuli):
+def test_responses_have_the_same_length_for_every_picture(stimuli):
     assert len({len(pack({}, {"image": image})) for image in stimuli.images}) == 1
 
 
-def test_a_test_is_taken_to_its_end(tests, token, answer):
+def test_practice_test_ends_in_a_result(tests, token, answer):
     facts, arrays = practice.ask(tests, {"token": token})
     assert facts == {"position": 0, "total": 10} and arrays["image"].shape == (16, 16)
     truth = tests.peek(token).mixed_images.synthetic
@@ -74,7 +74,7 @@ def test_a_test_is_taken_to_its_end(tests, token, answer):
     assert not practice.ask(tests, {"token": token})[1]
 
 
-def test_an_answer_counts_once_and_in_its_turn(tests, token, answer):
+def test_answer_counts_once_and_in_its_turn(tests, token, answer):
     answer(0, True, 2)
     again = answer(0, False, 6)  # sent twice, or by a second tab
     assert again["position"] == 1 and tests.peek(token).answers[0][:2] == (True, 2)
@@ -89,20 +89,20 @@ def test_an_answer_counts_once_and_in_its_turn(tests, token, answer):
 @pytest.mark.parametrize(
     "broken", [{"position": 1}, {"position": "x", "synthetic": True, "confidence": 1}, {"position": 1, "synthetic": 1}]
 )
-def test_malformed_answers_do_not_count(tests, token, broken):
+def test_malformed_practice_answers_do_not_count(tests, token, broken):
     with TestClient(Starlette(routes=practice.routes(tests))) as client:
         got = client.post(f"/{practice.PATH}", json={"token": token, **broken})
     assert unpack(got.content)[0]["error"]
     assert tests.peek(token).answers == []
 
 
-def test_answers_that_come_at_once_count_once(tests, token, answer):
+def test_simultaneous_practice_answers_count_once(tests, token, answer):
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: answer(0), range(64)))
     assert len(tests.peek(token).answers) == 1
 
 
-def test_other_tests_cannot_be_reached(tests, token):
+def test_practice_tests_of_others_cannot_be_reached(tests, token):
     for wrong in ("guess", token):
         with pytest.raises(InputError, match="This test is not on the server"):
             practice.ask(tests, {"token": wrong})
@@ -119,19 +119,19 @@ def test_answers_come_by_post_and_are_not_cached(tests, token):
         assert client.post(f"/{practice.PATH}", content="x" * 5000).status_code == 413
 
 
-def test_two_sets_differ(tests):
+def test_practice_sets_differ(tests):
     sets = [tests.peek(practice.open_test(tests, MODEL, 10, "me")).mixed_images.images for _ in range(2)]
     assert not np.array_equal(*sets)
 
 
-def test_a_plan_is_drawn_and_a_wrong_one_told():
+def test_plan_is_drawn_and_a_wrong_margin_is_refused():
     html = turing.plan_html(3, 30, 0.0, 0.1)
     assert html.count("<i style") == 3 and "study plan --readers 3 --cases 30" in html
     assert "too small to claim equivalence" in html
     assert "role='alert'" in turing.plan_html(3, 30, 0.0, 0.7)
 
 
-def test_a_report_is_of_the_file_or_of_simulated_readers(tmp_path):
+def test_reports_the_uploaded_file_or_simulated_readers(tmp_path):
     assert "<h1>Simulated readers</h1>" in turing.report_page(None, 0.1)
     write_readings(simulate(SimulatedStudy(3, 40, dprime=2.0)), tmp_path / "readings.csv")
     page = turing.report_page(str(tmp_path / "readings.csv"), 0.05, " Our <study> ")

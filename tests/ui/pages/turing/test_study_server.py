@@ -43,7 +43,7 @@ def test_fifty_readers_at_once_lose_nothing(url):
     assert found["lost"] == found["doubled"] == found["changed"] == 0
 
 
-def test_a_server_that_is_killed_again_and_again_loses_nothing(url):
+def test_killed_servers_lose_no_answer(url):
     found = run(readers=10, images=40, kills=8, url=url)
     assert found["kills"] == 8
     assert found["sent_again"] > 0
@@ -52,7 +52,7 @@ def test_a_server_that_is_killed_again_and_again_loses_nothing(url):
     assert found["lost"] == found["doubled"] == found["changed"] == 0
 
 
-def test_migrations_make_the_tables_that_are_used(url, tmp_path):
+def test_migrations_create_the_declared_tables(url, tmp_path):
     engine = archive.open_archive(url or f"sqlite:///{tmp_path}/studies.db")
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), database.META) == []
@@ -68,12 +68,12 @@ def test_migrations_make_the_tables_that_are_used(url, tmp_path):
         ("sqlite:////proc/x/y.db", "cannot be opened"),
     ],
 )
-def test_a_database_that_cannot_be_had_is_said(address, words):
+def test_refuses_a_database_that_cannot_be_opened(address, words):
     with pytest.raises(InputError, match=words):
         archive.open_archive(address)
 
 
-def test_a_sqlite_file_is_safe_against_a_power_cut(tmp_path):
+def test_sqlite_uses_full_synchronisation(tmp_path):
     engine = archive.open_archive(f"sqlite:///{tmp_path}/studies.db")
     with engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
@@ -110,7 +110,7 @@ def created(client, **more):
     return ask(client, **request)
 
 
-def test_a_study_is_created_read_and_told_over_the_web(client):
+def test_study_is_created_read_and_reported_over_the_web(client):
     made = created(client)
     mine = {"study": made["study"], "secret": made["secret"]}
     found = ask(client, do="progress", **mine)
@@ -134,7 +134,7 @@ def test_a_study_is_created_read_and_told_over_the_web(client):
     )
 
 
-def test_a_study_of_a_generator_is_created_over_the_web(client):
+def test_study_from_a_generator_is_created_over_the_web(client):
     made = created(client, model="dcgan-digits", count=30)
     assert set(made) == {"study", "secret", "seal"}
 
@@ -166,14 +166,14 @@ def test_a_study_of_a_generator_is_created_over_the_web(client):
         ({"size": "big"}, "number of pixels"),
     ],
 )  # fmt: skip
-def test_what_cannot_become_a_study_is_said(client, more, words):
+def test_refuses_unusable_studies_with_a_sentence(client, more, words):
     found = created(client, **more)
     assert set(found) == {"error"}
     assert words in found["error"]
     assert found["error"].endswith((".", "?"))
 
 
-def test_without_a_hosts_secret_nobody_creates_over_the_web(tmp_path):
+def test_creating_over_the_web_requires_a_hosts_secret(tmp_path):
     client = TestClient(Starlette(routes=routes(StudyDatabase(f"sqlite:///{tmp_path}/s.db"))))
     assert ask(client, do="options")["web"] is False
     assert "GANLAB_HOST_SECRET" in created(client, host="")["error"]
@@ -182,25 +182,25 @@ def test_without_a_hosts_secret_nobody_creates_over_the_web(tmp_path):
 
 @pytest.mark.parametrize("body", ["", "[]", "5", "{", "[" * 8000, '{"do": "reveal"}', "\xff", ODD])
 @pytest.mark.parametrize("place", ["/rate", "/organise"])
-def test_requests_of_no_page_get_a_sentence(client, place, body):
+def test_malformed_requests_get_a_sentence(client, place, body):
     found = client.post(place, content=body.encode("latin-1"))
     assert found.status_code in (200, 400)
     assert "Traceback" not in found.text
     assert "error" in found.text or "not a request" in found.text
 
 
-def test_requests_that_are_too_long_are_cut(client):
+def test_refuses_requests_that_are_too_long(client):
     assert client.post("/rate", content="x" * 9000).status_code == 413
     assert client.post("/organise", content="x" * 2**21).status_code == 413  # only who has the host's secret sends more
     assert client.post("/organise", content="x" * 2**21, headers={"X-Ganlab-Host": HOST}).status_code == 400
 
 
 @pytest.mark.parametrize("values", [(60, 1000, 0.1), (4, 10**400, 0.1), (4, 60, 10**400), (4, 60, 0), ("4", 60, 0.1)])
-def test_plans_that_would_stop_the_server_are_refused(client, values):
+def test_refuses_plans_that_would_block_the_server(client, values):
     assert "error" in ask(client, do="plan", **dict(zip(("readers", "count", "margin"), values, strict=True)))
 
 
-def test_pages_come_with_guards_and_unlisted_places_are_not_there(client):
+def test_pages_have_security_headers_and_unlisted_paths_are_not_found(client):
     for place in ("/rate", "/organise"):
         found = client.get(place)
         assert "default-src 'none'" in found.headers["Content-Security-Policy"]
