@@ -80,7 +80,10 @@ def translate(
     model: a pretrained model (see `ganlab.models()`) or the folder of a training; the task's default unless given.
     planes: slice directions whose predictions are averaged, of "axial", "coronal" and "sagittal". progress is called
     with the share of the work done, 0 to 1. The result has `volume`, on the grid and affine of the source and in HU,
-    FA or units of white matter, `notices`, and `save(path)`. Raises InputError for a scan that the task cannot take.
+    FA or units of white matter; `disagreement`, the standard deviation between the slice directions' predictions on the
+    same grid, None for a single direction; `notices`; and `save(path)`. Disagreement is no calibrated confidence: where
+    it is high the model is unsure, where it is low it may still be wrong. Raises InputError for a scan that the task
+    cannot take.
 
     >>> import ganlab
     >>> patient = ganlab.phantom(seed=9000, spacing=4)
@@ -91,7 +94,8 @@ def translate(
     from ganlab.translation.inference import translate
     from ganlab.translation.tasks import get_task
 
-    return translate(read(source, get_task(task).source), task, model, device, planes, progress)
+    scan = read(source, get_task(task).source)
+    return translate(scan, task, model, device, planes, progress, disagreement=True)
 
 
 def evaluate(

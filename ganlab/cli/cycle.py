@@ -51,17 +51,17 @@ def cycle(
     if out:
         make_folder(out)
         check_writable(out / "synthetic.nii.gz")
-    if source:
-        volume, real = read_volume(source, modality=get_task(task).source), None
-    else:
+    if seed is not None:
         volume, real = phantom_source(task, seed, spacing, judge)
+    elif source:
+        volume, real = read_volume(source, modality=get_task(task).source), None
     pair = pair_of(task, model, back)
     notices = [*volume.notices, *filter(None, [mixed_notice(*pair)])]
     bar = progress_bar("cycle", as_json)
-    how = {"planes": planes.split(","), "device": device}
-    if bar:
-        how["progress"] = lambda share, stage: bar(share)
-    result, volumes, found = analyse_cycle(volume, task, *pair, inserted, probe, judge, real, **how)
+    result, volumes, found = analyse_cycle(
+        volume, task, *pair, inserted, probe, judge, real,
+        progress=lambda share, stage: bar(share) if bar else None, planes=planes.split(","), device=device,
+    )  # fmt: skip
     if out:
         volumes["relative-error"] = replace(result.source, array=100 * result.relative_error, unit="arbitrary")
     files = {name: str(out / f"{name}.nii.gz") for name in volumes} if out else {}

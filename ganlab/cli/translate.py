@@ -48,11 +48,11 @@ def translate(
         [model],
         planes.split(",") if planes else None,
         device,
-        **({"progress": lambda done, stage: bar(done)} if bar else {}),
+        progress=lambda done, stage: bar(done) if bar else None,
     )
     translation = comparison.translations[0]
     write_volume(translation.synthetic, out)
-    if registered:
+    if registered and comparison.reference:
         write_volume(comparison.reference, registered)
     for notice in comparison.notices:
         print(notice, file=sys.stderr)

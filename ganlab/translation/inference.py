@@ -35,12 +35,19 @@ PIXELS_PER_BATCH = 2**19  # bounds the memory of activations, whatever the volum
 
 @dataclass(frozen=True)
 class Translation:
-    """synthetic: on the grid and affine of the input; model: its name; seconds: from input to result."""
+    """A result of `translate`.
+
+    synthetic: on the grid and affine of the input. model: its name. seconds: from input to result. disagreement: the
+    standard deviation between the predictions of the slice directions, on the same grid and in the same unit; None if
+    it was not asked for or there was one direction. Where it is high, the model is not to be relied on; where it is
+    low, all directions may still be wrong alike.
+    """
 
     synthetic: Volume
     model: str
     seconds: float
     notices: tuple[str, ...] = ()
+    disagreement: Volume | None = None
 
     @property
     def volume(self) -> Volume:
@@ -80,13 +87,14 @@ def translate(
     planes: Sequence[str] | None = None,
     progress: Callable[[float], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
+    disagreement: bool = False,
 ) -> Translation:
     """Translate a volume of any orientation and spacing; the result has its shape and affine.
 
     model: a pretrained model or the folder of a training, the task's default unless given. planes: the slice directions
     whose predictions are averaged, any of PLANES; those that the model was trained on unless given. progress(share of
-    the work) and cancelled() are called between batches. Raises InputError for a volume that the task cannot take,
-    Cancelled.
+    the work) and cancelled() are called between batches. disagreement: whether to return how far the planes'
+    predictions differ. Raises InputError for a volume that the task cannot take, Cancelled.
     """
     start = time.perf_counter()
     kind = get_task(task)
@@ -102,12 +110,32 @@ def translate(
     source = source_units(resample(volume, affine, shape, fill=air * kind.source_scale).array, kind)
     predicted = np.full(shape, kind.empty, np.float32)
     box, empty = head_box(source, air), kind.empty / kind.scale
-    fused = fuse(loaded, source[box], planes or loaded.planes, device, progress, cancelled, empty, air)
+    planes = planes or loaded.planes
+    spread = np.zeros(shape, np.float32) if disagreement and len(planes) > 1 else None
+    inside = spread[box] if spread is not None else None
+    fused = fuse(loaded, source[box], planes, device, progress, cancelled, empty, air, inside)
     predicted[box] = fused * kind.scale
-    synthetic = resample(Volume(predicted, affine), volume.affine, volume.shape, fill=kind.empty)
-    np.clip(synthetic.array, *kind.limits, out=synthetic.array)
-    synthetic = replace(synthetic, unit=kind.unit, modality=kind.target)
-    return Translation(synthetic, name, time.perf_counter() - start, notices)
+    synthetic = _like(volume, predicted, affine, kind.empty, kind.limits, kind.unit, kind.target)
+    seconds = time.perf_counter() - start
+    if spread is None:
+        return Translation(synthetic, name, seconds, notices)
+    differing = _like(volume, spread * kind.scale, affine, 0.0, (0.0, np.inf), kind.unit, "disagreement")
+    return Translation(synthetic, name, seconds, notices, differing)
+
+
+def _like(
+    volume: Volume,
+    array: np.ndarray,
+    affine: np.ndarray,
+    fill: float,
+    limits: tuple[float, float],
+    unit: str,
+    modality: str,
+) -> Volume:
+    """An array on the model's grid as a volume on the grid of the input, clipped to limits."""
+    moved = resample(Volume(array, affine), volume.affine, volume.shape, fill=fill)
+    np.clip(moved.array, *limits, out=moved.array)
+    return replace(moved, unit=unit, modality=modality)
 
 
 def check_size(shape: Sequence[int], spacing: float) -> None:
@@ -219,21 +247,29 @@ def fuse(
     cancelled: Callable[[], bool] | None = None,
     empty: float = -1.0,
     air: float = 0.0,
+    spread: np.ndarray | None = None,
 ) -> np.ndarray:
     """The mean over planes of the slice-wise prediction for an (I, J, K) array, float32, in the network's units.
 
-    Slices of air are not computed: they are `empty`.
+    Slices of air are not computed: they are `empty`. spread: zeros of the same shape, which become the standard
+    deviation over planes.
     """
-    total = np.full(array.shape, empty * len(planes), np.float32)
+    total = np.zeros(array.shape, np.float32)  # of prediction - empty
     work = [(plane, index) for plane in planes for index in busy_slices(array, PLANES[plane], air + SIGNAL)]
     for n, (plane, index) in enumerate(work, 1):
         if cancelled and cancelled():
             raise Cancelled
         slices = np.moveaxis(array, PLANES[plane], 0)[index].clip(*model.source_range)
-        np.moveaxis(total, PLANES[plane], 0)[index] += predict(model.network, slices, device) - empty
+        change = predict(model.network, slices, device) - empty
+        np.moveaxis(total, PLANES[plane], 0)[index] += change
+        if spread is not None:
+            np.moveaxis(spread, PLANES[plane], 0)[index] += np.square(change)
         if progress:
             progress(n / len(work))
-    return total / len(planes)
+    mean = total / len(planes)
+    if spread is not None:
+        spread[:] = np.sqrt(np.maximum(spread / len(planes) - np.square(mean), 0))
+    return mean + empty
 
 
 def busy_slices(array: np.ndarray, axis: int, threshold: float = SIGNAL) -> Iterator[np.ndarray]:

@@ -79,6 +79,27 @@ def test_any_voxel_order_gives_the_same_answer(slab, axes, flips):
     np.testing.assert_allclose(turned.array, reoriented(straight, axes, flips).array, atol=0.01)
 
 
+def test_disagreement_is_the_standard_deviation_between_planes():
+    model, planes = load_model("mr2ct-unet", "cpu"), ("axial", "sagittal", "coronal")
+    array = np.random.default_rng(0).random((32, 48, 40), np.float32)
+    array[:, :, 30:] = 0  # axial slices of air are not computed
+    spread = np.zeros_like(array)
+    mean = fuse(model, array, planes, "cpu", spread=spread)
+    alone = [fuse(model, array, [plane], "cpu") for plane in planes]
+    np.testing.assert_allclose(mean, np.mean(alone, 0), atol=1e-5)
+    np.testing.assert_allclose(spread, np.std(alone, 0), atol=2e-3)
+
+
+def test_disagreement_lies_on_the_grid_of_the_input_and_needs_two_planes(slab):
+    t1, _ = slab
+    result = translate(t1, device="cpu", planes=["axial", "coronal"], disagreement=True)
+    found = result.disagreement
+    assert (found.unit, found.modality, found.shape) == ("HU", "disagreement", t1.shape)
+    np.testing.assert_array_equal(found.affine, t1.affine)
+    assert found.array.min() >= 0 and found.array.max() > 100
+    assert translate(t1, device="cpu", planes=["axial"], disagreement=True).disagreement is None
+
+
 def test_progress_ends_at_one_and_a_cancelled_translation_stops(patient):
     shares = []
     translate(patient["t1"], device="cpu", planes=["coronal"], progress=shares.append)
