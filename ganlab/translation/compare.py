@@ -15,7 +15,8 @@ import numpy as np
 from ganlab.errors import Cancelled, InputError
 from ganlab.imaging import metrics
 from ganlab.imaging.intensity import white_matter_level
-from ganlab.imaging.metrics import SCALES, head_mask
+from ganlab.imaging.masks import head_mask
+from ganlab.imaging.metrics import SCALES
 from ganlab.imaging.volume import Volume
 from ganlab.translation.tasks import NAMES, Task, get_task
 from ganlab.translation.units import check_units

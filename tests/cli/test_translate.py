@@ -27,6 +27,8 @@ def test_a_phantom_is_translated_and_evaluated(run, tmp_path):
         (("translate", "nothing.nii.gz", "out.nii.gz"), '"nothing.nii.gz" does not exist'),
         (("translate", __file__, "out.nii.gz"), '"test_translate.py" '),
         (("translate", "nothing.nii.gz", "out.txt"), '"out.txt" .*.nii.gz'),
+        (("translate", "t1.nii.gz", "out.nii.gz", "--registered", "ct.nii.gz"), "add --reference"),
+        (("translate", "nothing.nii.gz", "out.nii.gz", "--reference", "b.nii"), '"nothing.nii.gz" does not exist'),
         (("evaluate", "a.nii.gz", "b.nii.gz"), '"a.nii.gz" does not exist'),
         (("evaluate-models", "--model", "nothing"), '"nothing".*mr2ct-unet'),
         (("evaluate-models", "--model", "t1fa-unet"), '"t1fa-unet" makes FA.*mr2ct-unet'),
@@ -36,3 +38,38 @@ def test_a_phantom_is_translated_and_evaluated(run, tmp_path):
 )
 def test_refuses_a_mistake_in_one_sentence(refuse, arguments, phrase):
     assert re.search(phrase, refuse(*arguments))
+
+
+@pytest.fixture
+def head(tmp_path_factory):
+    """head(name, array): a file of a CT-like ball, changed by a function of its HU."""
+    x = np.stack(np.meshgrid(*(np.arange(40) - 19.5,) * 3, indexing="ij"))
+    r = np.linalg.norm(x, axis=0)
+    folder = tmp_path_factory.mktemp("scans")
+    hu = np.where(r > 17, -1000, np.where(r > 15, 900, 40)).astype(np.float32)
+
+    def write(name, change=lambda hu: hu):
+        path = folder / f"{name}.nii.gz"
+        nib.save(nib.Nifti1Image(change(hu).astype(np.float32), np.diag([5.0, 5, 5, 1])), path)
+        return path
+
+    return write
+
+
+def test_evaluate_refuses_units_that_make_no_sense(refuse, head):
+    ct, shifted = head("ct"), head("shifted", lambda hu: hu + 1024)
+    t1 = head("t1", lambda hu: np.where(hu > 500, 100, np.where(hu > -500, 800, 0)))
+    assert "subtract the offset" in refuse("evaluate", ct, shifted)
+    assert "give that CT, or a mask" in refuse("evaluate", t1, t1, "--task", "ct2mr")
+
+
+def test_evaluate_brings_t1_to_the_scale_of_the_task_and_says_so(run, head):
+    ct = head("ct")
+    t1 = head("t1", lambda hu: np.where(hu > 500, 100, np.where(hu > -500, 700 + hu / 2, 0)) + np.arange(40))
+    code, out, err = run("evaluate", t1, t1, "--task", "ct2mr", "--source", ct, "--json")
+    assert code == 0, err
+    found = json.loads(out)
+    assert found["mae"] == 0 and found["mask"].startswith("head of the source CT")
+    assert any("divided by" in notice and "estimated" in notice for notice in found["notices"])
+    code, out, err = run("evaluate", t1, t1, "--task", "ct2mr", "--source", ct, "--white-matter", 700)
+    assert code == 0 and "divided by 700" in out

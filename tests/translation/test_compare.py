@@ -170,6 +170,7 @@ def test_without_a_reference_there_is_nothing_to_measure(patient, translated):
     assert result.reference is None and result.evaluations == ()
 
 
+@pytest.mark.slow
 def test_a_reference_elsewhere_is_registered_and_the_notice_says_how_far(patient, translated):
     ct = patient["ct"]
     translated(ct)

@@ -22,6 +22,7 @@ from ganlab.ui.pages.translate import job as translate
 from ganlab.ui.saved_case import load_volume
 from ganlab.ui.volume_controls import upload_names
 
+pytestmark = pytest.mark.slow
 NUMBERS = ("voxels", "mae", "mean_error", "mse", "correlation", "psnr", "psnr_synthrad", "ssim", "dice", "tissues")
 
 
