@@ -1,11 +1,14 @@
-// One run of a live training at one moment, drawn on a canvas. `run` holds the arrays of a frame (Python's side:
-// ganlab/toy/frames.py), the number of the run in them, what does not change (real, modes, density), the layers that
-// are shown, the colours, and where the pointer is.
+// One run of a live game at one moment, drawn on a canvas. Python's side: ganlab/toy/frames.py.
+//
+// run: {arrays: of a frame, k: number of the run in them, real, modes, density: what does not change, dim, reach, layers:
+// those shown, modeState: see coveredModes(), colours, dark, pointer: [x, y] or null}.
 
-const ANSWERS = { light: ["#D55E00", "#ffffff", "#009E73"], dark: ["#e8843a", "#12161b", "#2bbd95"] }; // D: fake, undecided, real
+// D's output: fake, undecided, real
+const ANSWERS = { light: ["#D55E00", "#ffffff", "#009E73"], dark: ["#e8843a", "#12161b", "#2bbd95"] };
 const LEVEL_LINES = [0.25, 0.5, 0.75]; // of D
-const NOWHERE = -32768; // D - D* where neither distribution is
+const NOWHERE = -32768; // D - D* where neither distribution has mass
 
+// The values of run k.
 function slice(array, k) {
   const size = array.data.length / array.shape[0];
   return array.data.subarray(k * size, (k + 1) * size);
@@ -63,16 +66,16 @@ function words(g, text, x, y, fill, align = "left") {
   g.textAlign = "left";
 }
 
-// Rings around the modes: lit where the generator makes points, dashed where it does not, heavy where it did once.
+// Circles around the modes: solid if covered, dashed if not, heavy if lost.
 function drawModes(g, w, at, run) {
-  if (!run.modes || !run.lit) return;
+  if (!run.modes || !run.modeState) return;
   const n = run.modes.shape[0];
   for (let i = 0; i < n; i++) {
     const [x, y] = at(run.modes.data, i);
-    const lit = run.lit.now[i];
-    g.strokeStyle = lit ? run.colours.ink : run.colours.warn;
-    g.setLineDash(lit ? [] : [3, 3]);
-    g.lineWidth = lit ? 1 : run.lit.ever[i] ? 3 : 1.4;
+    const covered = run.modeState.now[i];
+    g.strokeStyle = covered ? run.colours.ink : run.colours.warn;
+    g.setLineDash(covered ? [] : [3, 3]);
+    g.lineWidth = covered ? 1 : run.modeState.ever[i] ? 3 : 1.4;
     g.beginPath();
     g.arc(x, y, w * (n > 10 ? 0.038 : 0.066), 0, 7);
     g.stroke();
@@ -80,7 +83,7 @@ function drawModes(g, w, at, run) {
   g.setLineDash([]);
 }
 
-// A map of n x n values, x slowest, smoothly enlarged; paint(value) gives [r, g, b, a].
+// A map of n x n values, x first, smoothly enlarged; paint(value) gives [r, g, b, a].
 function drawMap(g, data, n, w, h, paint) {
   const small = (drawMap.canvas ??= document.createElement("canvas"));
   small.width = small.height = n;
@@ -100,7 +103,7 @@ function drawHeat(g, data, n, w, h, run) {
   for (const level of LEVEL_LINES) drawContour(g, data, n, w, h, level * 32767, run.colours.ink, level === 0.5 ? 0.6 : 0.2);
 }
 
-// D - D*: blue where D believes too little, orange where it believes too much; empty where neither distribution is.
+// D - D*: blue where D is too low, orange where it is too high, empty where neither distribution has mass.
 function drawGap(g, data, n, w, h, run) {
   const palette = palettes[run.dark ? "divergingDark" : "divergingLight"];
   drawMap(g, data, n, w, h, (value) => {
@@ -111,7 +114,7 @@ function drawGap(g, data, n, w, h, run) {
   words(g, "D \u2212 D*: blue, D is too low; orange, too high", 6, h - 7, run.colours.ink);
 }
 
-// Where the map crosses a level: marching squares with linear interpolation.
+// Contour of a level by marching squares with linear interpolation.
 function drawContour(g, data, n, w, h, level, stroke, alpha) {
   const cross = (a, b) => (level - a) / (b - a);
   g.strokeStyle = stroke;
@@ -134,7 +137,7 @@ function drawContour(g, data, n, w, h, level, stroke, alpha) {
   g.globalAlpha = 1;
 }
 
-// Arrows from places along vectors, the longest `reach` px; returns the lengths' median and maximum.
+// Arrows at places along vectors, the longest `reach` px; returns the median and maximum of the vectors' lengths.
 function drawArrows(g, places, vectors, reach, stroke) {
   const lengths = places.map((_, i) => Math.hypot(vectors[2 * i], vectors[2 * i + 1]));
   const longest = Math.max(...lengths.filter(Number.isFinite), 1e-30);
@@ -156,7 +159,7 @@ function drawArrows(g, places, vectors, reach, stroke) {
   return [middle(lengths.filter(Number.isFinite)), longest];
 }
 
-// What the generator makes of a square grid of its noise, or of a line of it.
+// A square grid of noise, or a line of it, as the generator maps it.
 function drawWarp(g, data, shape, at) {
   g.strokeStyle = SYNTHETIC;
   g.globalAlpha = 0.75;
@@ -173,7 +176,7 @@ function drawWarp(g, data, shape, at) {
   g.globalAlpha = 1;
 }
 
-// The noise itself, in a corner: point at it and see where it goes, or at the plane and see where that comes from.
+// The noise in a corner. The pointer there shows where noise goes; on the plane, where a point comes from.
 function drawLatent(g, w, h, at, run) {
   const side = Math.min(110, w * 0.26), x0 = w - side - 8, y0 = h - side - 8;
   const warp = run.arrays.warp, n = warp.shape[1], data = slice(warp, run.k);
@@ -215,13 +218,13 @@ function drawLatent(g, w, h, at, run) {
   for (const [a, b] of [[zx, zy], [x, y]]) { g.beginPath(); g.arc(a, b, 4, 0, 7); g.fill(); }
 }
 
-// One dimension, as in the lectures: p_data, p_g and D over x, and below them where the generator takes z.
+// One dimension: p, p_g and D over x, and below them the map from z to x.
 function drawLine(g, w, h, run) {
   const { arrays, k, layers, colours } = run;
   const top = 26, bottom = layers.has("warp") ? h * 0.72 : h - 22, floor = h - 18;
-  const made = slice(arrays.fake_density, k), n = made.length;
+  const fake = slice(arrays.fake_density, k), n = fake.length;
   const X = (x) => (x / run.reach + 1) * w / 2;
-  const highest = Math.max(...(run.density?.data ?? [0.5]), Math.min(2, Math.max(...made))) * 1.08;
+  const highest = Math.max(...(run.density?.data ?? [0.5]), Math.min(2, Math.max(...fake))) * 1.08;
   const curve = (values, scale, stroke, dash = [], width = 2) => {
     g.strokeStyle = stroke;
     g.lineWidth = width;
@@ -240,12 +243,12 @@ function drawLine(g, w, h, run) {
   const key = [];
   const named = (text, paint) => key.push([text, paint]);
   if (run.density && layers.has("real")) { curve([...run.density.data], (bottom - top) / highest, colours.real); named("p(x)", colours.real); }
-  if (layers.has("fake")) { curve([...made], (bottom - top) / highest, SYNTHETIC); named("p_g(x)", SYNTHETIC); }
-  const said = arrays.heat && Array.from(slice(arrays.heat, k), (v) => v / 32767);
-  if (said && layers.has("heat")) { curve(said, bottom - top, colours.answers[2], [6, 4]); named("D(x), 0 to 1", colours.answers[2]); }
-  if (said && arrays.optimum && layers.has("optimum")) {
+  if (layers.has("fake")) { curve([...fake], (bottom - top) / highest, SYNTHETIC); named("p_g(x)", SYNTHETIC); }
+  const d = arrays.heat && Array.from(slice(arrays.heat, k), (v) => v / 32767);
+  if (d && layers.has("heat")) { curve(d, bottom - top, colours.answers[2], [6, 4]); named("D(x), 0 to 1", colours.answers[2]); }
+  if (d && arrays.optimum && layers.has("optimum")) {
     const gap = slice(arrays.optimum, k);
-    curve(said.map((v, i) => (gap[i] === NOWHERE ? null : v - gap[i] / 32767)), bottom - top, colours.ink, [2, 3], 1.3);
+    curve(d.map((v, i) => (gap[i] === NOWHERE ? null : v - gap[i] / 32767)), bottom - top, colours.ink, [2, 3], 1.3);
     named("D*(x)", colours.ink);
   }
   g.strokeStyle = colours.muted;

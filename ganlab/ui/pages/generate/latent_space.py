@@ -24,7 +24,14 @@ if TYPE_CHECKING:
 
 PATH = "gradio_api/ganlab/generate"  # also in latent_space.js
 MAX_REQUEST = 2**18  # bytes
-SCRIPTS = ("shared/colour.js", "shared/controls.js", "shared/live_client.js", "generate/latent_space.js")
+SCRIPTS = (
+    "shared/colour.js",
+    "shared/controls.js",
+    "shared/live_client.js",
+    "generate/tiles.js",
+    "generate/latent_layout.js",
+    "generate/latent_space.js",
+)
 EXPLANATION = r"""
 **What am I looking at?** A generator $G$ turns noise $z\sim\mathcal N(0,I)$, 100 numbers, into an image; no patient's
 scan is in it. It follows DCGAN ([Radford et al. 2016](https://arxiv.org/abs/1511.06434)): fractionally strided

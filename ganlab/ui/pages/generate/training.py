@@ -41,7 +41,7 @@ SCRIPTS = (
     "shared/live_client.js",
     "shared/plane.js",
     "shared/curves.js",
-    "generate/latent_space.js",
+    "generate/tiles.js",
     "generate/training.js",
 )
 OWN_SIZE = 64  # pixels of a side that a visitor's images are resampled to

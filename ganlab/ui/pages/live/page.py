@@ -25,6 +25,8 @@ SCRIPTS = (
     "shared/live_client.js",
     "shared/plane.js",
     "shared/curves.js",
+    "live/modes.js",
+    "live/picture.js",
     "live/live.js",
 )
 EXPLANATION = r"""
