@@ -1,4 +1,5 @@
-// Two densities that one moves, and every measure between them. Python's side: ganlab/ui/pages/live/divergences.py.
+// Two densities that a visitor moves, and every measure between them.
+// Python's side: ganlab/ui/pages/live/divergences.py.
 
 const MEASURES = [
   ["entropy_p", "H(p)", "entropy of p (differential)", true],
@@ -17,7 +18,7 @@ function densityPlot(root, props, watch, server) {
   const state = { p: { centre: -0.6, width: 0.8 }, q: { centre: 0.8, width: 0.7 }, answer: null, stale: true, busy: false, drag: null };
   const label = "Densities p and q. Drag them sideways; Shift and drag, or the wheel, changes the width. Keys: left and right move q, up and down its width, with Shift p.";
   const canvas = tag("canvas", { class: "gl-toy-canvas gl-drawing", role: "img", "aria-label": label, tabindex: "0" });
-  const parts = tag("canvas", { class: "gl-toy-chart", role: "img", "aria-label": "What each place adds to the divergences" });
+  const parts = tag("canvas", { class: "gl-toy-chart", role: "img", "aria-label": "Integrands of the divergences" });
   const body = tag("tbody", {});
   const table = tag("table", { class: "gl-table gl-measures" }, body);
   const status = tag("p", { class: "gl-note", role: "status", "aria-live": "polite" });
@@ -38,7 +39,7 @@ function densityPlot(root, props, watch, server) {
       if (answer.error) alert.textContent = answer.error;
       else { state.answer = answer; draw(); tabulate(); }
     } catch {
-      alert.textContent = "The server does not answer; move something to ask again.";
+      alert.textContent = "The server does not answer; move a density to ask again.";
       alert.hidden = false;
     }
     state.busy = false;
@@ -84,7 +85,7 @@ function densityPlot(root, props, watch, server) {
   function draw() {
     if (!state.answer || !canvas.clientWidth) return;
     curves(canvas, Math.max(200, canvas.clientWidth * 0.42), [["q", SYNTHETIC, "q", true], ["p", real(), "p", true]], "Densities");
-    curves(parts, 170, [["js", colour("ink"), "JS"], ["reverse_kl", SYNTHETIC, "KL(q, p): q log q/p"], ["kl", real(), "KL(p, q): p log p/q"]], "What each place adds");
+    curves(parts, 170, [["js", colour("ink"), "JS"], ["reverse_kl", SYNTHETIC, "KL(q, p): q log q/p"], ["kl", real(), "KL(p, q): p log p/q"]], "Integrands");
   }
 
   function change(which, centre, width) {

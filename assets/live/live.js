@@ -88,7 +88,7 @@ function liveToy(root, props, watch, trigger) {
   // Controls
   const button = (text, title, onclick, more = {}) => tag("button", { type: "button", title, onclick, ...more }, text);
   const order = (...command) => puller.order(command);
-  const play = button("Play", "Train continuously (space)", toggle, { "aria-pressed": "false", class: "gl-play" });
+  const play = button("Play", "Train until paused (space)", toggle, { "aria-pressed": "false", class: "gl-play" });
   const steps = [
     button("Step", "One round of the game (right arrow)", () => order("step", "dg")),
     button("D only", "A step of the discriminator alone", () => order("step", "d")),
@@ -110,8 +110,8 @@ function liveToy(root, props, watch, trigger) {
     button("Script", "One Python file that repeats this run, bit for bit", () => order("script")),
     button("Save run", "Weights, settings and data as safetensors; Open file restores them", () => order("save")),
     button("PNG", "The picture", () => save(canvas.toDataURL("image/png"), "gan.png")),
-    button("GIF", "The training so far as an animation", () => {
-      tell("The animation is being made.");
+    button("GIF", "Download the training so far as a film", () => {
+      tell("The film is being made.");
       order("film");
     }),
   ];

@@ -1,4 +1,4 @@
-// Two players with one number each: the field, every method's path, the numbers over time, the eigenvalues.
+// Two players with one number each: the field, the path of every method, both numbers over time, eigenvalues.
 // Python's side: ganlab/ui/pages/live/two_players.py.
 
 const METHOD_COLOURS = {
@@ -26,7 +26,7 @@ function twoPlayerGame(root, props, watch, server) {
   const colour = (name) => getComputedStyle(root).getPropertyValue(`--gl-${name}`).trim();
   const paints = () => METHOD_COLOURS[document.body.classList.contains("dark") ? "dark" : "light"];
   const visible = (name) => (state.alone ? state.alone === name : !state.off.has(name));
-  const fate = (m) => (m > 1.00005 ? "spirals out" : m < 0.99995 ? "converges" : "circles");
+  const outcome = (m) => (m > 1.00005 ? "spirals out" : m < 0.99995 ? "converges" : "circles");
 
   async function tick(now) {
     if (!root.isConnected) return;
@@ -41,7 +41,7 @@ function twoPlayerGame(root, props, watch, server) {
         if (answer.error) alert.textContent = answer.error;
         else { state.answer = answer; if (!state.drag) { state.shown = 0; state.playing = true; } rows(); draw(); }
       } catch {
-        alert.textContent = "The server does not answer; change something to ask again.";
+        alert.textContent = "The server does not answer; move the start to ask again.";
         alert.hidden = false;
       }
       state.busy = false;
@@ -60,9 +60,9 @@ function twoPlayerGame(root, props, watch, server) {
       type: "button", "aria-pressed": String(!state.off.has(name)), title: "Show or hide its path",
       onclick: () => { state.off.has(name) ? state.off.delete(name) : state.off.add(name); rows(); draw(); },
       onmouseenter: () => { state.alone = name; draw(); }, onmouseleave: () => { state.alone = null; draw(); },
-    }, tag("i", { style: `background:${paints()[name]}` }), name, tag("span", {}, `|\u03bb| = ${state.answer.methods[name].modulus.toFixed(4)}, ${fate(state.answer.methods[name].modulus)}`));
+    }, tag("i", { style: `background:${paints()[name]}` }), name, tag("span", {}, `|\u03bb| = ${state.answer.methods[name].modulus.toFixed(4)}, ${outcome(state.answer.methods[name].modulus)}`));
     table.replaceChildren(...names.map(row));
-    status.textContent = names.map((name) => `${name} ${fate(state.answer.methods[name].modulus)}`).join("; ") + ".";
+    status.textContent = names.map((name) => `${name} ${outcome(state.answer.methods[name].modulus)}`).join("; ") + ".";
   }
 
   function draw() {

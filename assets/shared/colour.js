@@ -1,5 +1,5 @@
-// Colours of the canvases. Every map has a lightness that is linear in the value, made in OKLab
-// (B. Ottosson, "A perceptual color space for image processing", 2020), and reads without red-green vision.
+// Colours of the canvases. The lightness of every map is linear in the value, in OKLab (B. Ottosson, "A perceptual
+// color space for image processing", 2020); no map needs red-green vision.
 
 const REAL = "#0072B2"; // Okabe-Ito blue
 const REAL_ON_DARK = "#3d9bd6"; // the same blue, lighter
@@ -39,7 +39,7 @@ function colourAt(anchors, t) {
   return srgb(lightness, chroma * Math.cos(angle), chroma * Math.sin(angle));
 }
 
-// name -> LEVELS pixels as a canvas's ImageData holds them (0xAABBGGRR on the little-endian hosts browsers run on).
+// name -> LEVELS pixels as ImageData holds them (0xAABBGGRR, on little-endian machines).
 const palettes = Object.fromEntries(
   Object.entries(ANCHORS).map(([name, anchors]) => [
     name,

@@ -1,10 +1,10 @@
-// The viewer's controls: what can be pressed, chosen and typed, and where its words appear.
+// Elements that all pages use, and the controls of the volume viewer.
 
 const PRESETS = [
   { title: "Bone", width: 2000, level: 500 },
   { title: "Brain", width: 80, level: 40 },
   { title: "Soft tissue", width: 400, level: 40 },
-  { title: "Full" }, // everything there is
+  { title: "Full" }, // from the lowest to the highest value
 ];
 const HELP = [
   ["Click or drag, arrow keys", "move the crosshair"],
@@ -34,20 +34,20 @@ function tag(name, attributes = {}, ...children) {
   return element;
 }
 
-// Have the browser save what an address holds under a name.
+// Have the browser save the content of an address as a file.
 function save(href, name) {
   const link = tag("a", { href, download: name });
   link.click();
   if (href.startsWith("blob:")) setTimeout(() => URL.revokeObjectURL(href), 10000);
 }
 
-// Calls `act` once, when an element is first on the screen.
+// Call `act` once, when an element is first on the screen.
 function whenSeen(element, act) {
   const watching = new IntersectionObserver(([seen]) => { if (seen.isIntersecting) { watching.disconnect(); act(); } });
   watching.observe(element);
 }
 
-// One choice of several, as radio buttons side by side: {element, fill(options), set(value)}; options: [value, text].
+// Radio buttons side by side: {element, fill(options), set(value)}; options: [[value, text], ...].
 function segmented(id, legend, options, choose) {
   const name = `${id}-${legend.toLowerCase()}`;
   const holder = tag("span", { class: "gl-segments" });
@@ -86,8 +86,8 @@ function buildControls(root, viewer) {
   const width = tag("input", { type: "number", step: "any", "aria-label": "Window width", onchange: typed });
   const level = tag("input", { type: "number", step: "any", "aria-label": "Window level", onchange: typed });
   const presets = PRESETS.map(({ title, width: w, level: l }, i) => {
-    const words = w ? `CT width ${w}, level ${l} HU` : "All CT values";
-    return button(title, `${words} (key ${i + 1})`, () => viewer.preset(i));
+    const text = w ? `CT width ${w}, level ${l} HU` : "All CT values";
+    return button(title, `${text} (key ${i + 1})`, () => viewer.preset(i));
   });
   const windowPresets = tag("span", { class: "gl-buttons" }, ...presets);
   const windows = tag(
@@ -106,7 +106,7 @@ function buildControls(root, viewer) {
     profiling: toggle("Profile", "Values along a line (P): drag the line in a picture", viewer.toggleProfile),
     neurological: toggle("Neurological", "Patient's left on the left of the screen (F)", flip),
   };
-  const picture = "This picture with a caption that says how it was made";
+  const picture = "This picture, with a caption that says how it was made";
   const buttons = [
     ...Object.values(toggles),
     button("Reset", "Zoom, pan and windows (double click or 0)", viewer.reset),

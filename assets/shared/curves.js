@@ -1,9 +1,9 @@
-// Small charts beside the live canvas: numbers against training steps, and D's answers as histograms.
+// Small charts beside a canvas: numbers against training steps, and histograms of D's output.
 
 const HEIGHT = 84; // px of a chart
-const KEPT = 600; // points of a curve; then every other one is dropped
+const KEPT = 600; // points of a curve; beyond that every other one is dropped
 
-// A canvas as large as its place on the screen, in CSS pixels: [context, width, height].
+// Fit a canvas to its width on the page and a height in CSS pixels: [context, width, height], also in CSS pixels.
 function fitCanvas(target, height) {
   const scale = window.devicePixelRatio || 1, width = target.clientWidth;
   if (target.width !== Math.round(width * scale) || target.height !== Math.round(height * scale)) {
@@ -17,7 +17,7 @@ function fitCanvas(target, height) {
   return [g, width, height];
 }
 
-// A game's numbers over time, {name: {steps: [...], runs: [[...], ...]}}: take in those of one frame.
+// Add the numbers of one frame to a game's numbers over time, {name: {steps: [...], runs: [[...], ...]}}.
 function record(series, game, step) {
   for (const [name, values] of Object.entries(game)) {
     if (!Array.isArray(values) || (typeof values[0] === "object" && values[0] !== null)) continue;
@@ -32,7 +32,7 @@ function record(series, game, step) {
   }
 }
 
-// Forget what came after a step.
+// Forget the numbers after a step.
 function forget(series, step) {
   for (const s of Object.values(series)) {
     const n = s.steps.filter((at) => at <= step).length;
@@ -41,14 +41,17 @@ function forget(series, step) {
   }
 }
 
+// The median, of those that are not null.
 function middle(values) {
   const sorted = values.filter((v) => v !== null).sort((a, b) => a - b), n = sorted.length;
   return n ? (sorted[(n - 1) >> 1] + sorted[n >> 1]) / 2 : null;
 }
 
-// A chart of `lines` [[name, text, colour], ...]. level: [value, text] of a line across; floor: the measure whose floor is
-// drawn; from, to: the axis, else what is there; log: powers of ten; ticks(index of game): steps to mark.
-// view: {series: one per game, step: the last, cursor: step looked at, floors, colours}.
+// A chart of `lines` [[name, text, colour], ...]: {element, draw(view)}.
+//
+// level: [value, text] of a horizontal line. floor: the measure whose floor is drawn. from, to(): ends of the axis, else
+// those of the data. log: powers of ten. marks(): steps to mark.
+// view: {series: one per game, step: the last, cursor: the step looked at, floors, colours}.
 function chart(title, lines, { level, log, from, to, floor, marks } = {}) {
   const element = tag("canvas", { class: "gl-toy-chart", role: "img", "aria-label": title });
   const draw = (view) => {
@@ -76,7 +79,7 @@ function chart(title, lines, { level, log, from, to, floor, marks } = {}) {
     const digits = high - low < 0.1 * Math.max(Math.abs(high), Math.abs(low)) ? 3 : 2;
     const number = (v) => (log ? `1e${Math.round(v)}` : Math.abs(v) >= 100 ? v.toFixed(0) : v === 0 ? "0" : v.toPrecision(digits)).replace("-", "\u2212");
     words(g, title, 2, 11, view.colours.ink);
-    const wide = Math.max(...[low, high].map((v) => g.measureText(number(v)).width)); // a small loss has many digits
+    const wide = Math.max(...[low, high].map((v) => g.measureText(number(v)).width)); // small losses have many digits
     const [x0, x1, y0, y1] = [Math.max(38, wide + 6), w - 6, 18, h - 15];
     const end = Math.max(1, view.step);
     const X = (step) => x0 + (x1 - x0) * step / end;
@@ -140,7 +143,7 @@ function chart(title, lines, { level, log, from, to, floor, marks } = {}) {
   return { element, draw };
 }
 
-// D's answers on real and on generated data, the mean over the runs of the first game.
+// Histograms of D's output on real and on generated data, the mean over the runs of the first game.
 function answersChart() {
   const element = tag("canvas", { class: "gl-toy-chart", role: "img", "aria-label": "D(x) on real and on generated data" });
   const draw = (view, { data, shape }) => {

@@ -1,71 +1,99 @@
-// A Turing test that a visitor takes: one image, two answers, six steps of confidence. Python's side:
-// ganlab/ui/pages/turing/practice.py.
+// A Turing test that a visitor takes alone: one image, two answers, six steps of confidence.
+// Python's side: ganlab/ui/pages/turing/practice.py.
 
 const PRACTICE_PATH = "gradio_api/ganlab/practice";
+const IMAGE_SIDE = 392; // CSS px
+const CONFIDENCE = ["1", "2", "3", "4", "5", "6"];
+
+// Grey pixels {data, shape: [height, width]}, smoothly enlarged to `side` CSS px.
+function drawGreys(canvas, { data, shape: [height, width] }, side) {
+  const small = tag("canvas", { width, height }), picture = new ImageData(width, height);
+  data.forEach((grey, i) => picture.data.set([grey, grey, grey, 255], 4 * i));
+  small.getContext("2d").putImageData(picture, 0, 0);
+  const scale = window.devicePixelRatio || 1;
+  canvas.width = canvas.height = Math.round(side * scale);
+  canvas.style.width = `${canvas.width / scale}px`;
+  const pen = canvas.getContext("2d");
+  pen.imageSmoothingQuality = "high";
+  pen.drawImage(small, 0, 0, canvas.width, canvas.height);
+}
 
 function turingTest(root, props, watch, trigger) {
-  const SIDE = 392; // CSS px of an image
-  const state = { confidence: "3", asked: null, busy: false };
+  const state = { confidence: "3", position: null, busy: false };
   const alert = tag("p", { class: "gl-alert", role: "alert", hidden: true });
   const status = tag("p", { class: "gl-note", role: "status", "aria-live": "polite" });
   const image = tag("canvas", { class: "gl-trial", role: "img", "aria-label": "Real or synthetic?", tabindex: 0 });
-  const sure = segmented("turing", "How sure", ["1", "2", "3", "4", "5", "6"].map((k) => [k, k]), (value) => (state.confidence = value));
-  sure.set(state.confidence);
-  const answers = [["Real", false, "r"], ["Synthetic", true, "s"]].map(([text, synthetic, key]) =>
-    tag("button", { type: "button", title: `Key ${key}`, class: "gl-play", onclick: () => say(synthetic) }, text));
-  const said = tag("p", { class: "gl-trial-said" });
-  const asking = tag("div", { class: "gl-trial-asking" }, image, said,
-    tag("div", { class: "gl-bar" }, sure.element, tag("span", { class: "gl-note" }, "1 a guess, 6 certain")),
-    tag("div", { class: "gl-bar" }, tag("span", { class: "gl-buttons" }, ...answers)));
+  const options = CONFIDENCE.map((k) => [k, k]);
+  const confidence = segmented("turing", "How sure", options, (value) => (state.confidence = value));
+  confidence.set(state.confidence);
+  const button = (text, synthetic, key) =>
+    tag("button", { type: "button", title: `Key ${key}`, class: "gl-play", onclick: () => say(synthetic) }, text);
+  const answers = tag("span", { class: "gl-buttons" }, button("Real", false, "r"), button("Synthetic", true, "s"));
+  const verdict = tag("p", { class: "gl-trial-said" });
+  const scale = tag("span", { class: "gl-note" }, "1 a guess, 6 certain");
+  const asking = tag(
+    "div",
+    { class: "gl-trial-asking" },
+    image,
+    verdict,
+    tag("div", { class: "gl-bar" }, confidence.element, scale),
+    tag("div", { class: "gl-bar" }, answers),
+  );
   const result = tag("div", { class: "gl-trial-result", hidden: true });
   root.replaceChildren(alert, status, asking, result);
   root.addEventListener("keydown", (event) => {
     const pressed = event.key.toLowerCase();
     if (event.ctrlKey || event.metaKey || event.altKey || asking.hidden) return;
     if (pressed === "r" || pressed === "s") say(pressed === "s");
-    else if (pressed >= "1" && pressed <= "6") { state.confidence = pressed; sure.set(pressed); } else return;
+    else if (CONFIDENCE.includes(pressed)) {
+      state.confidence = pressed;
+      confidence.set(pressed);
+    } else return;
     event.preventDefault();
   });
 
-  const tell = (words) => { alert.textContent = words; alert.hidden = !words; };
-  async function ask(more) {
+  function tell(text) {
+    alert.textContent = text;
+    alert.hidden = !text;
+  }
+  async function ask(question) {
     if (state.busy || !props.value?.token) return;
     state.busy = true;
     let answer = null;
     try {
-      answer = await askServer(PRACTICE_PATH, { token: props.value.token, ...more });
+      answer = await askServer(PRACTICE_PATH, { token: props.value.token, ...question });
     } catch {
       tell("The server does not answer. Try again; an answer counts once.");
     }
     state.busy = false;
     if (answer) show(answer.facts, answer.arrays);
   }
-  const say = (synthetic) => state.asked !== null && ask({ position: state.asked, synthetic, confidence: Number(state.confidence) });
-  function show(found, { image: pixels }) {
-    tell(found.error ?? "");
-    if (found.error) return;
-    const { position, total, right } = found;
-    said.textContent = position ? `That one was ${found.was ? "synthetic" : "real"}: ${found.was === found.said ? "right" : "wrong"}.` : "";
-    status.textContent = position < total ? `Image ${position + 1} of ${total}${position ? `, ${right} of ${position} right` : ""}` : `${right} of ${total} right`;
-    asking.hidden = Boolean(found.result);
-    result.hidden = !found.result;
-    state.asked = found.result ? null : position;
-    if (found.result) { result.innerHTML = found.result; return; }
-    drawPixels(pixels);
+  function say(synthetic) {
+    if (state.position === null) return;
+    ask({ position: state.position, synthetic, confidence: Number(state.confidence) });
+  }
+  function show({ error, position, total, right, was, said, result: html }, arrays) {
+    tell(error ?? "");
+    if (error) return;
+    const outcome = `That one was ${was ? "synthetic" : "real"}: ${was === said ? "right" : "wrong"}.`;
+    const score = position ? `, ${right} of ${position} right` : "";
+    verdict.textContent = position ? outcome : "";
+    status.textContent = position < total ? `Image ${position + 1} of ${total}${score}` : `${right} of ${total} right`;
+    asking.hidden = Boolean(html);
+    result.hidden = !html;
+    state.position = html ? null : position;
+    if (html) {
+      result.innerHTML = html;
+      return;
+    }
+    drawGreys(image, arrays.image, Math.min(IMAGE_SIDE, root.clientWidth));
     root.dataset.position = position;
   }
-  // Grey pixels, smoothly enlarged.
-  function drawPixels({ data, shape: [height, width] }) {
-    const small = tag("canvas", { width, height }), picture = new ImageData(width, height);
-    data.forEach((grey, i) => picture.data.set([grey, grey, grey, 255], 4 * i));
-    small.getContext("2d").putImageData(picture, 0, 0);
-    const scale = window.devicePixelRatio || 1;
-    image.width = image.height = Math.round(Math.min(SIDE, root.clientWidth) * scale);
-    image.style.width = `${image.width / scale}px`;
-    const pen = image.getContext("2d");
-    pen.imageSmoothingQuality = "high";
-    pen.drawImage(small, 0, 0, image.width, image.height);
+  async function begin() {
+    state.position = null;
+    await ask({});
+    if (props.value?.again) image.focus();
   }
-  watch("value", () => { state.asked = null; ask({}).then(() => props.value?.again && image.focus()); });
+  watch("value", begin);
   whenSeen(root, () => (props.value?.token ? ask({}) : trigger("input")));
 }

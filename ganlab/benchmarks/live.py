@@ -1,4 +1,4 @@
-"""The live page in a real browser: frames a second, how soon a click shows, ten visitors at once, and silence after."""
+"""The live page in a real browser: frames per second, delay of a click, ten visitors at once, CPU time afterwards."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ VISITORS = 10
 REPEATS = 15
 DONE = 60_000  # ms to wait for anything
 
-# Counts the frames that were drawn: the page says the number of each in data-frame.
+# Frames per second: the page counts drawn frames in data-frame.
 COUNT = """
 seconds => new Promise(done => {
   const root = document.querySelector('#toy .gl-toy'), start = Number(root.dataset.frame), at = performance.now();
   setTimeout(() => done((Number(root.dataset.frame) - start) / (performance.now() - at) * 1000), seconds * 1000);
 })
 """
-# Milliseconds from a press to the frame that shows its effect.
+# Milliseconds from a click to the frame that shows its effect.
 PRESS = """
 () => new Promise(done => {
   const root = document.querySelector('#toy .gl-toy'), play = root.querySelector('.gl-play');
@@ -51,7 +51,7 @@ step => new Promise(done => {
 
 
 def benchmark_live(seconds: float = 4.0) -> dict:
-    """Measures of the page as Chromium shows it; the server is started on a free port and runs on its own.
+    """Measures of the page in Chromium; the server runs as a process of its own, on a free port.
 
     Raises InputError where playwright or Chromium is missing.
     """
@@ -72,7 +72,7 @@ def benchmark_live(seconds: float = 4.0) -> dict:
         learned = time.perf_counter() - start
         result: dict = {"seconds_to_8_of_8_modes": learned, "frames_per_second": page.evaluate(COUNT, seconds)}
         result["press_ms"] = median(page.evaluate(PRESS) for _ in range(2 * REPEATS))
-        page.click("#toy .gl-play")  # an even number of presses: it played
+        page.click("#toy .gl-play")  # after an even number of presses it still plays
         steps = int(page.get_attribute("#toy input[type=range]", "max"))
         places = [steps * (k * 7 % REPEATS) // REPEATS for k in range(1, REPEATS + 1)]
         result["slider_ms"] = median(page.evaluate(SLIDE, place) for place in places)
@@ -83,7 +83,7 @@ def benchmark_live(seconds: float = 4.0) -> dict:
         page.close()
         pages = [opened(browser, f"{address}/?tab=toy") for _ in range(VISITORS)]
         requests = [asked(one) for one in pages]
-        for one in pages:  # their own machines would draw; here that would take the server's time
+        for one in pages:  # drawing here would take the server's time; real visitors draw on their own machines
             one.context.new_cdp_session(one).send("Page.setWebLifecycleState", {"state": "frozen"})
         with ThreadPoolExecutor(VISITORS) as together:
             rates = list(together.map(lambda request: visit(*request, seconds), requests))
@@ -96,7 +96,7 @@ def benchmark_live(seconds: float = 4.0) -> dict:
 
 
 def opened(browser, address: str):
-    """A page of a visitor of its own, drawn."""
+    """The page of a new visitor, once it is drawn."""
     page = browser.new_context(viewport={"width": 1400, "height": 900}).new_page()
     page.goto(address)
     page.wait_for_selector("#toy .gl-toy[data-frame]", timeout=DONE)
@@ -104,14 +104,14 @@ def opened(browser, address: str):
 
 
 def asked(page) -> tuple[str, dict]:
-    """Address and body of the page's own request for a frame."""
+    """URL and body of the page's own request for a frame."""
     with page.expect_request(lambda request: "ganlab/toy" in request.url) as made:
         page.click('#toy button:has-text("Step")')
     return made.value.url, made.value.post_data_json
 
 
 def visit(url: str, body: dict, seconds: float) -> float:
-    """Frames a second of a visitor from a machine of its own: it asks as the page does and draws nothing here."""
+    """Frames per second of a visitor on another machine: it asks as the page does, and draws nothing here."""
     import httpx
 
     frames, start = -1, 0.0
@@ -149,7 +149,7 @@ def serving() -> Iterator[tuple[subprocess.Popen, str]]:
 
 
 def idle_share(pid: int, after: float = 5.0, over: float = 5.0) -> float | None:
-    """CPU seconds per second that a process takes, some time after now; None where the system does not say."""
+    """CPU seconds per second that a process uses, some time from now; None where there is no /proc."""
     times = Path(f"/proc/{pid}/stat")
     if not times.exists():
         return None
@@ -165,5 +165,5 @@ def idle_share(pid: int, after: float = 5.0, over: float = 5.0) -> float | None:
 
 
 def format_benchmark(result: dict) -> str:
-    """For people: one line per measure."""
+    """Text with one line per measure."""
     return "\n".join(f"{name.replace('_', ' ')}: {value}" for name, value in result.items())

@@ -1,4 +1,4 @@
-"""Steps per second of the engine against the textbook loop, alternating in one run, on one thread."""
+"""Steps per second of the engine and of the textbook loop, alternating in one run, on one thread."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SIZES = ((3, 128, 256), (3, 64, 128))  # hidden layers, units, batch
 
 
 class Textbook:
-    """The loop as tutorials write it: modules, BCEWithLogitsLoss, torch.optim.Adam; the ring, fresh noise for G."""
+    """The loop as tutorials write it: modules, BCEWithLogitsLoss, torch.optim.Adam; on the ring, fresh noise for G."""
 
     def __init__(self, layers: int, units: int, batch: int, device: str, seed: int):
         torch.manual_seed(seed)
@@ -49,7 +49,7 @@ class Textbook:
 
 
 def benchmark_toy(device: str = "cpu", seconds: float = 1.0, rounds: int = 5, seed: int = 0) -> dict:
-    """Median steps per second of both, and of eight runs at once, per run; each round gives each way `seconds`."""
+    """Median steps per second of both loops, and of eight runs at once, per run; each gets `seconds` per round."""
     device = resolve("cpu" if device == "auto" else device)
     one_thread()
     results = []
@@ -65,7 +65,7 @@ def benchmark_toy(device: str = "cpu", seconds: float = 1.0, rounds: int = 5, se
         for turn in range(rounds + 1):
             for name, way in ways.items():
                 rate = _rate(way, seconds, device)
-                if turn:  # the first warms up
+                if turn:  # the first round warms up
                     rates[name].append(rate)
         middle = {name: median(r) for name, r in rates.items()}
         results.append(

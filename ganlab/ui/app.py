@@ -30,7 +30,7 @@ HOUR = 3600  # s
 
 
 def build(store: Store, settings: Settings) -> gr.Blocks:
-    """The whole app as Blocks, one tab a page; ?tab=SLUG opens that tab."""
+    """The whole app as Blocks, one tab per page; ?tab=SLUG opens that tab."""
     pages = [page for page in PAGES if page.offered()]
     with gr.Blocks(title="ganlab", analytics_enabled=False, fill_width=True, delete_cache=(HOUR, HOUR)) as demo:
         gr.HTML(f"<header class='gl-header'><h1>ganlab</h1><p>{ABOUT}</p></header>", apply_default_css=False)
@@ -52,7 +52,7 @@ def build(store: Store, settings: Settings) -> gr.Blocks:
 
 
 def theme() -> gr.themes.Base:
-    """Quiet: system fonts, flat, small radii, Okabe-Ito blue for what can be pressed."""
+    """A quiet theme: system fonts, flat, small radii, Okabe-Ito blue for whatever can be pressed."""
     blue = gr.themes.Color(
         name="okabe-ito-blue", c50="#eff6fb", c100="#dcebf6", c200="#b9d8ed", c300="#8abfe0", c400="#4a9dce",
         c500="#0072B2", c600="#00639b", c700="#005282", c800="#004268", c900="#00314d", c950="#002236",
@@ -70,10 +70,10 @@ def theme() -> gr.themes.Base:
 
 
 def launch(settings: Settings | None = None, **overrides):
-    """Serve the app; returns what gr.Blocks.launch returns. `overrides` go to launch, as tests need them."""
+    """Serve the app; returns what gr.Blocks.launch returns. overrides: arguments of launch, for tests."""
     settings = settings or Settings.from_environment()
-    sys.setswitchinterval(5e-4)  # so that answers need not wait 5 ms for their turn beside what trains
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that a host's stop deletes the sessions' files too
+    sys.setswitchinterval(5e-4)  # so that requests do not wait 5 ms for a thread that trains
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # temporary files are deleted when a host stops us
     store = Store()
     routes = viewer.routes(store) + live.routes(store.live(live.LIMITS)) + experiment_results.routes()
     routes += latent_space.routes() + trainings.routes(store.live(trainings.LIMITS))
@@ -98,7 +98,7 @@ def launch(settings: Settings | None = None, **overrides):
             "prevent_thread_lock": True,
         }
     )
-    import torch  # noqa: F401  # that the first training finds it there
+    import torch  # noqa: F401  # so that the first training does not wait for it
 
     if not overrides.get("prevent_thread_lock"):
         demo.block_thread()

@@ -43,7 +43,7 @@ function listen(canvas, viewer) {
     else if (kind === "line") change({ line: { plane: pane.plane, ends: [from, frameOf(viewer, pane).toPlane(xy)] } });
   }
 
-  // Two fingers: whichever moves first, their distance (zoom and pan) or their middle (window), decides.
+  // Two fingers: what changes first decides, their distance (zoom and pan) or their middle (window).
   function gesture() {
     const [a, b] = [...pressed.values()];
     const middle = [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2];
@@ -95,7 +95,7 @@ function listen(canvas, viewer) {
     canvas.addEventListener(end, (event) => {
       pressed.delete(event.pointerId);
       if (pressed.size === 0) drag = null;
-      else if (drag) drag.kind = "over"; // the finger that is left of two does not move the crosshair
+      else if (drag) drag.kind = "over"; // the last of two fingers does not move the crosshair
     });
   }
   canvas.addEventListener("pointerleave", () => state.pointer && change({ pointer: null }));

@@ -1,5 +1,5 @@
-// What is written over a picture: letters, captions, crosshair, scale bar, colour bar. Each function draws on a 2-D
-// context in CSS pixels; a pane is {x, y, width, height}; ink is {text, halo}.
+// What is drawn over a picture: letters, captions, crosshair, scale bar, colour bar. Each function draws on a 2-D context
+// in CSS pixels. pane: {x, y, width, height}. ink: {text, halo}.
 
 const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif";
 const LIGHT_INK = { text: "#f4f4f4", halo: "rgb(0 0 0 / 75%)" };
@@ -19,7 +19,7 @@ function write(ctx, text, x, y, ink, { align = "left", baseline = "alphabetic", 
   ctx.fillText(text, x, y);
 }
 
-// letters: [left, right, top, bottom]; the middle ones step aside for a vertical line at x = avoid.
+// letters: [left, right, top, bottom]; those at top and bottom avoid a vertical line at x = avoid.
 function drawLetters(ctx, pane, letters, ink, avoid = NaN) {
   const { x, y, width, height } = pane;
   const middle = x + width / 2 - (Math.abs(avoid - x - width / 2) < 12 ? -14 : 0);
@@ -35,7 +35,7 @@ function drawCaption(ctx, pane, lines, ink, align = "left") {
   lines.forEach((line, i) => write(ctx, line, x, pane.y + 8 + 15 * i, ink, { align, baseline: "top", weight: i ? 400 : 600 }));
 }
 
-// Two hairlines that leave the point itself free.
+// Two hairlines with a gap at the point itself.
 function drawCrosshair(ctx, pane, [x, y], ink) {
   const gap = 8;
   ctx.strokeStyle = ink === DARK_INK ? "rgb(0 90 150 / 80%)" : "rgb(86 180 233 / 80%)";
@@ -115,7 +115,7 @@ function drawColourBar(ctx, pane, palette, [low, high], unit, ink, side = "right
   write(ctx, unit, tick, y - 14, ink, style);
 }
 
-// A number with as many digits as the range it belongs to deserves, and a true minus sign.
+// A number with digits to match its range, and a true minus sign.
 function formatValue(value, range = Math.abs(value)) {
   const digits = range >= 20 || range === 0 ? 0 : Math.min(4, Math.ceil(1.3 - Math.log10(range)));
   return value.toFixed(digits).replace(/^-(?=0*\.?0*$)/, "").replace("-", "\u2212");

@@ -1,4 +1,4 @@
-// Where each picture lies on the canvas and how it shows its plane. `viewer` gives {state, volume}; nothing here draws.
+// Where each picture lies on the canvas, and how it shows its plane. viewer: {state, volume}. Nothing here draws.
 
 const NARROW = 560; // CSS pixels below which panes are stacked
 
@@ -7,7 +7,7 @@ const sizeOf = ({ volume }, plane) => axesOf(plane).map((axis) => volume.shape[a
 const sliceIndex = ({ state }, plane) => state.voxel[PLANES[plane].across];
 const crosshairIn = ({ state }, plane) => axesOf(plane).map((axis) => state.voxel[axis]);
 
-// +1 if voxels run to the right of the screen, else -1. The nose points left in either convention.
+// 1 if voxel indices grow to the right of the screen, else -1. Sagittal planes face left in both conventions.
 function horizontalSign({ state }, plane) {
   return plane === "sagittal" || state.radiological ? -1 : 1;
 }

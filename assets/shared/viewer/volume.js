@@ -10,9 +10,9 @@ const PLANES = {
 };
 const LETTERS = [["L", "R"], ["P", "A"], ["I", "S"]]; // low and high end of each axis
 
-// Fetch a manifest's layers (int16, little-endian, C order) and add the two errors where a reference exists,
-// and of a cycle the error as a share of the input's range.
-// Throws an Error with a sentence if a layer is gone or is not what the manifest says.
+// Fetch a manifest's layers (int16, little-endian, C order) and add signed and absolute errors where there is a reference;
+// for a cycle also the error relative to the input's range. Throws an Error with a sentence if a layer is missing or has
+// another size than the manifest says.
 async function loadVolume(manifest, signal) {
   const voxels = manifest.shape.reduce((a, b) => a * b);
   const layers = await Promise.all(
@@ -25,16 +25,16 @@ async function loadVolume(manifest, signal) {
     }),
   );
   const named = (name) => layers.find((layer) => layer.name === name);
-  const made = manifest.compared.map((names) => names.map(named)).filter((pair) => pair[0] && pair[1]);
+  const pairs = manifest.compared.map((names) => names.map(named)).filter((pair) => pair[0] && pair[1]);
   for (const [kind, title, of] of [["signed", "Signed error", (x) => x], ["absolute", "Absolute error", Math.abs]]) {
-    for (const [one, right] of made) {
-      const label = made.length > 1 ? `${title}, ${one.label.split(" by ").at(-1)}` : title;
+    for (const [one, right] of pairs) {
+      const label = pairs.length > 1 ? `${title}, ${one.label.split(" by ").at(-1)}` : title;
       const name = one.name === "rival" ? `${kind}-rival` : kind;
       layers.push({ name, label, kind, unit: one.unit, read: (n) => of(one.read(n) - right.read(n)) });
     }
   }
   if (manifest.relativeTo) {
-    const [[one, right]] = made;
+    const [[one, right]] = pairs;
     const read = (n) => (100 * Math.abs(one.read(n) - right.read(n))) / manifest.relativeTo;
     layers.push({ name: "relative", label: "Relative error, %", kind: "relative", unit: "%", read });
   }
@@ -87,8 +87,8 @@ function sampleSlice(values, [nu, nv], [u, v]) {
   return (1 - g) * ((1 - f) * values[at] + f * values[at + 1]) + g * ((1 - f) * values[at + nu] + f * values[at + nu + 1]);
 }
 
-// Resample a slice bilinearly onto a raster of pixels and colour it. Values are interpolated before they are
-// windowed, so an edge is as sharp as the data and not as the window makes it.
+// Resample a slice bilinearly onto a raster of pixels and colour it. Values are interpolated before they are windowed:
+// an edge is as sharp as the data, whatever the window.
 // raster: {width, height, u, du, v, dv}: voxel coordinates of the first pixel's centre and steps per pixel.
 // range: values shown as the palette's first and last entry; outside: the value shown around the image.
 function paintSlice(values, [nu, nv], raster, palette, [low, high], outside, pixels) {

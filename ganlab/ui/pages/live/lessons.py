@@ -1,4 +1,4 @@
-"""The Live GAN page's lessons, in the order of the lectures: what to look at, and the settings that show it."""
+"""The lessons of the Live GAN page, in the order of the lectures: what to look at, and the settings that show it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 ONE, TWINS, EIGHT = "One run", "Twins", "Eight seeds"
 
-# What a twin may do otherwise: what the controls would say.
+# How a twin may differ: title -> controls that change.
 CHANGES: dict[str, dict] = {
     "Minimax (saturating)": {"objective": "minimax"},
     "Non-saturating": {"objective": "non-saturating"},
@@ -37,16 +37,16 @@ CHANGES: dict[str, dict] = {
 
 @dataclass(frozen=True)
 class Lesson:
-    """text: three sentences. settings: of the controls, where they differ from the usual. layers: what is drawn."""
+    """A title and a few sentences, with the settings that show it."""
 
     title: str
-    text: str
-    settings: dict = field(default_factory=dict)
-    layers: tuple[str, ...] = ("real", "fake", "heat")
+    text: str  # three sentences or so
+    settings: dict = field(default_factory=dict)  # controls that differ from the usual
+    layers: tuple[str, ...] = ("real", "fake", "heat")  # what is drawn
 
     @property
     def slug(self) -> str:
-        """As ?tab=toy&lesson=... opens it: the title's words."""
+        """The name in links, ?tab=toy&lesson=SLUG: the words of the title."""
         return "-".join(re.findall(r"[a-z]+", self.title.lower()))
 
 
@@ -55,59 +55,59 @@ COLLAPSE = {"rate_g": 2e-3, "rate_d": 3e-4}
 LESSONS = (
     Lesson(
         "One dimension, step by step",
-        "The generator is a map from noise z, at the bottom, to data x: where its lines crowd, p_g is high. D starts "
-        "flat, rises where p exceeds p_g and pulls the lines there; its best answer is D* = p / (p + p_g), dotted. "
-        "Where the two densities meet, D can only say one half.",
+        "The generator maps noise z, at the bottom, to data x: where its lines crowd together, p_g is high. D starts "
+        "flat, rises where p exceeds p_g, and pulls the lines there; the best D is D* = p / (p + p_g), dotted. "
+        "Where the two densities are equal, D can only say one half.",
         {"data": "gaussians-1d", "latent": 1, "noise": "uniform", "rate_g": 5e-4, "rate_d": 5e-4, "d_steps": 3},
         ("real", "fake", "heat", "optimum", "warp"),
     ),
     Lesson(
         "A ring is learned",
-        "Eight Gaussians on a circle are the field's first test: can a generator find every mode? Press Play and watch "
-        "D's view chase the orange points, and them run from the vermilion. Circles are solid once a mode gets at "
-        "least a quarter of its fair share of the samples.",
+        "Eight Gaussians on a circle are the usual first test: does a generator find every mode? Press Play and watch "
+        "D's view chase the orange points, which flee from the vermilion regions. A circle becomes solid once its mode "
+        "gets at least a quarter of its fair share of samples.",
     ),
     Lesson(
         "Losses that oscillate",
-        "With heavy momentum both players overshoot: modes are won, left and won again. The loss curves swing and tell "
-        "nothing about quality, since each loss only measures the other player. Watch the Jensen-Shannon "
-        "divergence instead: it compares samples with the true density.",
+        "With heavy momentum both players overshoot: modes are found, lost and found again. The loss curves swing and "
+        "say nothing about quality, because each loss only measures one player against the other. Watch the "
+        "Jensen-Shannon divergence instead: it compares samples with the true density.",
         {"beta1": 0.9},
     ),
     Lesson(
         "The vanishing gradient",
-        "Both twins face a D that trains five times as often and soon tells all fakes. On the left G descends "
-        "log(1 - D), whose slope goes to 0 exactly where D is sure: most arrows are gone. On the right G ascends "
-        "log D: same fixed point, but a strong pull from the very start.",
+        "Both twins face a D that trains five times as often and soon recognises all fakes. On the left, G descends "
+        "log(1 - D), whose slope vanishes exactly where D is sure: most arrows are gone. On the right, G ascends "
+        "log D: the same fixed point, but a strong gradient from the start.",
         {"objective": "minimax", "d_steps": 5, "view": TWINS, "twin": "Non-saturating"},
         ("real", "fake", "field"),
     ),
     Lesson(
         "Mode collapse, hopping",
-        "Here G learns seven times as fast as D, so it rushes to the one place that D likes most. By the time D has "
-        "learned to reject it, all of G jumps to the next mode, and the chase goes round for a thousand steps and "
+        "Here G learns seven times as fast as D, so all its points rush to the one place that D rates highest. By the "
+        "time D has learned to reject it, they jump to the next mode, and the chase goes on for a thousand steps or "
         "more. No loss shows it; count the modes.",
         COLLAPSE,
     ),
     Lesson(
         "Unrolling against collapse",
-        "The same hopping game, but the twin's G is trained against the D that would answer it five steps later. "
-        "Piling everything on one mode no longer pays, so it spreads out (Metz et al. 2017). The price is five "
-        "imagined steps of D for every real one; minibatch discrimination and the gradient penalty, in the twin's "
-        "list too, help here as well.",
+        "The same hopping game, but the twin's G is trained against the D that would respond five steps later. "
+        "Putting everything on one mode no longer pays, so G spreads out (Metz et al. 2017). The price is five "
+        "simulated steps of D for every real one. Minibatch discrimination and the gradient penalty, also in the list "
+        "of twins, help here too.",
         {**COLLAPSE, "view": TWINS, "twin": "Unrolled, 5 steps"},
     ),
     Lesson(
         "Collapse is a probability",
-        "Eight runs of the same settings differ only in their seed. With one hidden layer most find all modes in two "
-        "thousand steps while some stay on a single one, so one run proves nothing. The chart shows the median and "
-        "the range of the eight.",
+        "Eight runs with the same settings differ only in their seed. With one hidden layer most find all modes within "
+        "two thousand steps, while some stay on a single one, so one run proves nothing. The chart shows the median "
+        "and the range of the eight.",
         {"view": EIGHT, "g_layers": 1, "d_layers": 1},
     ),
     Lesson(
         "Disjoint supports",
-        "The data are two thin strips, which G can hardly hit by chance. While the supports do not overlap, JS stays "
-        "at log 2 however near G comes, and a perfect D gives no direction. The Wasserstein twin's critic measures "
+        "The data are two thin strips, which G hardly hits by chance. While the supports do not overlap, JS stays at "
+        "log 2 however close G comes, and a perfect D gives no direction. The critic of the Wasserstein twin measures "
         "distance and leads G there (Arjovsky et al. 2017).",
         {"data": "disjoint-pair", "objective": "minimax", "d_steps": 5, "view": TWINS,
          "twin": "Wasserstein with gradient penalty, k = 5"},
@@ -115,31 +115,31 @@ LESSONS = (
     ),
     Lesson(
         "Label smoothing",
-        "The twin's D is asked for .9 instead of 1 on real data, so that it cannot become certain. Its answers move "
-        "away from the right edge of the D(x) chart, and its gradients stay moderate. Only the real side is "
-        "smoothed: with fake labels above 0, D* would follow p_g where there is no data.",
+        "The twin's D has the target 0.9 instead of 1 on real data, so it cannot become certain. Its outputs move away "
+        "from the right edge of the D(x) chart, and its gradients stay moderate. Only the real side is smoothed: with "
+        "fake labels above 0, D* would follow p_g where there are no data.",
         {"view": TWINS, "twin": "Label smoothing"},
     ),
     Lesson(
         "Instance noise",
-        "Noise on everything that D sees makes the two supports overlap, and D's view smooth. On the disjoint strips, "
-        "with five steps of D, that is the difference between a lost G and one with a direction. The noise blurs what "
-        "can be learned, so one lowers it in time: do it live, under What may help.",
+        "Noise on everything that D sees makes the two supports overlap and D's view smooth. On the disjoint strips, "
+        "with five steps of D, it gives a lost G a direction. The noise also blurs what can be learned, so it is "
+        "lowered over time: do so during training, under What may help.",
         {"data": "disjoint-pair", "objective": "minimax", "d_steps": 5, "view": TWINS, "twin": "Instance noise"},
         ("real", "fake", "heat", "field"),
     ),
     Lesson(
         "Labels help",
-        "The twin's two networks both see the class of each point: a conditional GAN (Mirza and Osindero 2014). One "
-        "hard problem becomes 25 easy ones, and no mode is forgotten because every class is asked for. Compare the "
-        "number of lit modes at equal steps.",
+        "Both networks of the twin see the class of each point: a conditional GAN (Mirza and Osindero 2014). One "
+        "hard problem becomes 25 easy ones, and no mode is forgotten because every class is sampled. Compare the "
+        "number of covered modes at equal steps.",
         {"data": "grid", "view": TWINS, "twin": "Labels for both"},
     ),
     Lesson(
         "How often should D train?",
-        "Goodfellow's algorithm gives D k steps for each step of G, so that it stays near D*. The twin takes k = 5: "
-        "its D is nearer to the best one (see D - D*), and each of its steps costs almost three times as much. Too "
-        "good a D is only harmful where G's loss saturates.",
+        "Goodfellow's algorithm gives D k steps for each step of G, so that it stays close to D*. The twin takes "
+        "k = 5: its D is closer to the best one (see D - D*), and each step costs almost three times as much. A D that "
+        "is too good only does harm where G's loss saturates.",
         {"view": TWINS, "twin": "Five steps of D (k = 5)"},
         ("real", "fake", "optimum"),
     ),
