@@ -51,7 +51,9 @@ class Trainer(Protocol):
 
     config: Any
     device: str
-    nets: Mapping[str, nn.Module]
+
+    @property
+    def nets(self) -> Mapping[str, nn.Module]: ...
 
     @property
     def step(self) -> int: ...

@@ -17,9 +17,10 @@ from ganlab.experiments.arms import DISCRIMINATOR, NETWORK, PIXEL, Arm, spent, s
 from ganlab.imaging.volume import Volume
 from ganlab.phantoms import make_patient
 from ganlab.translation.batches import phantom_slices
+from ganlab.translation.compare import compare
 from ganlab.translation.cycle.cycle import Cycle, consistency, run_cycle
 from ganlab.translation.inference import translate
-from ganlab.translation.measure import HELD_OUT, measure_volume
+from ganlab.translation.measure import HELD_OUT, figures_of
 from ganlab.translation.preview import WINDOWS, show_slice
 from ganlab.translation.training_config import TrainingConfig
 from ganlab.translation.warm_start import BACK_FOLDER
@@ -79,7 +80,7 @@ def measure(steps: int, out: Path, device: str, progress=lambda share: None) -> 
         patient = make_patient(seed, ("t1", "ct"), PIXEL)
         synthetic = {name: translate(patient["t1"], "mr2ct", str(out / name), device).synthetic for name in models}
         for name, volume in synthetic.items():
-            figures = measure_volume(patient["ct"], volume, None, "mr2ct")
+            figures = figures_of(compare(patient["ct"], volume, "mr2ct"), "mr2ct")
             patients[name][seed] = {key: round(figures[key], 4) for key in FIGURES if key in figures}
         if seed == SHOWN:
             shown = {"t1": patient["t1"], "ct": patient["ct"], **synthetic}
@@ -101,7 +102,7 @@ def measure(steps: int, out: Path, device: str, progress=lambda share: None) -> 
         },
     }
     result["comparisons"] = [
-        compare(patients, result, better, worse)
+        mae_gain(patients, result, better, worse)
         for better, worse in (("unpaired", "misaligned"), ("aligned", "misaligned"), ("aligned", "unpaired"))
     ]
     write_result(result, format_result(result), out)
@@ -127,12 +128,12 @@ def follow_cycles(result: dict, out: Path, device: str) -> None:
         draw_cycles(patient, result, cycles, out / "cycles.png")
 
 
-def compare(patients: dict, result: dict, one: str, other: str) -> dict:
+def mae_gain(patients: dict, result: dict, one: str, other: str) -> dict:
     """How much lower one arm's MAE is than another's, patient by patient."""
     gains = {seed: patients[other][seed]["mae"] - patients[one][seed]["mae"] for seed in patients[one]}
-    gain = summary([{"gain": gain} for gain in gains.values()])["gain"]
+    mean_and_sd = summary([{"gain": value} for value in gains.values()])["gain"]
     titles = {"one": result["arms"][one]["title"], "other": result["arms"][other]["title"]}
-    return {**titles, "gain_hu": gain, "better_in": sum(g > 0 for g in gains.values()), "of": len(gains)}
+    return {**titles, "gain_hu": mean_and_sd, "better_in": sum(g > 0 for g in gains.values()), "of": len(gains)}
 
 
 def format_result(result: dict) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import partial
 
 import torch
@@ -84,7 +84,7 @@ class SliceStream(IterableDataset):
 
 def epoch_batches(
     config: TrainingConfig, epoch: int, device: str, workers: int, make: SliceMaker, host: bool = False
-) -> Iterator[tuple[Tensor, Tensor]]:
+) -> Generator[tuple[Tensor, Tensor], None, None]:
     """The batches of one epoch: (source, target), (batch, 1, size, size) each, from slices of 1 mm; coarser pixels are
     means of these.
 
