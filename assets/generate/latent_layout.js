@@ -4,7 +4,8 @@ const LETTERS = ["A", "B", "C", "D"];
 const MAX_SEED = 4294967295;
 
 // A canvas of tiles with a label for those who do not see it.
-const tilesCanvas = (label, more = {}) => tag("canvas", { class: "gl-tiles", role: "img", "aria-label": label, ...more });
+const tilesCanvas = (label, more = {}) =>
+  tag("canvas", { class: "gl-tiles", role: "img", "aria-label": label, ...more });
 
 function latentCanvases() {
   const chosen = { tabindex: 0 };

@@ -14,13 +14,18 @@ const POLL = 1500; // ms between questions while the training images are being m
 
 // |z| along both paths from A to B. ways: {slerp, lerp}, each a list of lengths.
 function drawNorms(canvas, ways, ink) {
-  const width = Math.min(canvas.parentElement.clientWidth, 420), height = 74, left = 30, low = 18;
-  const ratio = window.devicePixelRatio || 1, g = canvas.getContext("2d");
+  const width = Math.min(canvas.parentElement.clientWidth, 420),
+    height = 74,
+    left = 30,
+    low = 18;
+  const ratio = window.devicePixelRatio || 1,
+    g = canvas.getContext("2d");
   Object.assign(canvas, { width: width * ratio, height: height * ratio });
   Object.assign(canvas.style, { width: `${width}px`, height: `${height}px` });
   g.scale(ratio, ratio);
   g.font = "11px system-ui, sans-serif";
-  const all = Object.values(ways).flat(), top = Math.ceil(Math.max(...all));
+  const all = Object.values(ways).flat(),
+    top = Math.ceil(Math.max(...all));
   const bottom = Math.min(Math.floor(Math.min(...all)), top - 1);
   const y = (value) => 6 + ((top - value) / (top - bottom)) * (height - low - 6);
   const x = (k, count) => left + ((k + 0.5) / count) * (width - left);
@@ -159,14 +164,18 @@ function latentSpace(root, props, watch, trigger) {
   const atMost = (canvas, width) => Math.min(canvas.parentElement.clientWidth, width);
   function redraw() {
     if (!root.clientWidth || !facts()?.model) return;
-    const css = getComputedStyle(root), accent = css.getPropertyValue("--gl-accent").trim(), ring = SYNTHETIC;
-    const grey = look(), { shown } = state;
+    const css = getComputedStyle(root),
+      accent = css.getPropertyValue("--gl-accent").trim(),
+      ring = SYNTHETIC;
+    const grey = look(),
+      { shown } = state;
     const draw = (name, columns, more) => {
       if (shown[name]) state.grids[name] = { columns, ...drawTiles(c[name], shown[name], columns, grey, more) };
     };
     const ofChosen = (points) => (k) => (isChosen(points?.[k]) ? ["", accent] : null);
     const ofGallery = (k) => {
-      const point = shown.points?.[k], letter = LETTERS[state.picks.findIndex((pick) => same(pick, point))];
+      const point = shown.points?.[k],
+        letter = LETTERS[state.picks.findIndex((pick) => same(pick, point))];
       if (isChosen(point)) return [letter ?? "", accent];
       return letter ? [letter, ring] : null;
     };
@@ -196,7 +205,8 @@ function latentSpace(root, props, watch, trigger) {
     const { large: image, verdict: map } = state.shown;
     c.verdict.parentElement.hidden = !map;
     if (!map || !image) return;
-    const part = document.createElement("canvas"), ratio = window.devicePixelRatio || 1;
+    const part = document.createElement("canvas"),
+      ratio = window.devicePixelRatio || 1;
     const { tile, tall } = drawTiles(c.verdict, joinImages(image, image), 2, grey, { width: atMost(c.verdict, 320) });
     drawTiles(part, map, 1, signedLook(document.body.classList.contains("dark")), { width: tile });
     const g = c.verdict.getContext("2d");
@@ -209,17 +219,18 @@ function latentSpace(root, props, watch, trigger) {
   }
   function drawFrame() {
     if (!state.walk || !root.clientWidth) return;
-    const [, h, w] = state.walk.shape, at = state.frame ?? 0;
+    const [, h, w] = state.walk.shape,
+      at = state.frame ?? 0;
     const one = { shape: [1, h, w], data: state.walk.data.subarray(at * h * w, (at + 1) * h * w) };
     drawTiles(c.film, one, 1, look(), { width: atMost(c.film, 260) });
   }
 
   // Questions
   function begin(keepPicks = false) {
-    const { label } = state, { classes, model } = facts();
+    const { label } = state,
+      { classes, model } = facts();
     const options = `${label === null ? "" : ` --label ${classes[label]}`}${state.psi < 1 ? ` --psi ${state.psi}` : ""}`;
-    ui.command.textContent =
-      `python -m ganlab generate --model ${model} --n ${COUNT} --seed ${state.seed}${options} --out samples`;
+    ui.command.textContent = `python -m ganlab generate --model ${model} --n ${COUNT} --seed ${state.seed}${options} --out samples`;
     ask("gallery", { what: "gallery", seed: state.seed, count: COUNT, label }, ({ points }, { images }) => {
       Object.assign(state.shown, { gallery: images, points });
       const ofClass = label === null ? "" : `, ${classes[label]}`;
@@ -283,7 +294,8 @@ function latentSpace(root, props, watch, trigger) {
   }
   function showLayers({ layers }, arrays) {
     const rows = layers.map(({ shape }, k) => {
-      const canvas = tilesCanvas(`Feature maps of layer ${k + 1}`), maps = arrays[`layer${k}`]; // none for a vector
+      const canvas = tilesCanvas(`Feature maps of layer ${k + 1}`),
+        maps = arrays[`layer${k}`]; // none for a vector
       const name = k === layers.length - 1 ? "image" : k ? `layer ${k + 1}` : "projected noise";
       const title = tag("span", {}, `${name}, ${shape.join(" x ")}`);
       return { canvas, maps, row: tag("div", {}, title, tag("div", {}, ...(maps ? [canvas] : []))) };
@@ -333,7 +345,8 @@ function latentSpace(root, props, watch, trigger) {
     if (points.length < 4) return;
     showAs("four", { what: "points", points: state.picks });
     ask("strip", { what: "between", points: points.slice(0, 2), steps: STEPS }, (found, { slerp, lerp }) => {
-      const { norms, points: stripPoints } = found, middle = (STEPS - 1) / 2;
+      const { norms, points: stripPoints } = found,
+        middle = (STEPS - 1) / 2;
       Object.assign(state.shown, { strip: joinImages(slerp, lerp), stripPoints, norms, alike: null });
       likenesses();
       ui.norms.textContent =
@@ -385,10 +398,12 @@ function latentSpace(root, props, watch, trigger) {
       if (point) choose(point);
     });
     c[name].addEventListener("keydown", (event) => {
-      const columns = state.grids[name]?.columns ?? 1, letter = "abcd".indexOf(event.key.toLowerCase());
+      const columns = state.grids[name]?.columns ?? 1,
+        letter = "abcd".indexOf(event.key.toLowerCase());
       const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns }[event.key];
       if (step) {
-        const now = pointsIn(name).findIndex(isChosen), next = pointsIn(name)[now < 0 ? 0 : now + step];
+        const now = pointsIn(name).findIndex(isChosen),
+          next = pointsIn(name)[now < 0 ? 0 : now + step];
         if (next) choose(next);
       } else if (event.key.length === 1 && letter >= 0) pick(letter);
       else return;
@@ -396,7 +411,8 @@ function latentSpace(root, props, watch, trigger) {
     });
   }
   c.others.addEventListener("click", (event) => {
-    const count = facts().classes.length, box = c.others.getBoundingClientRect();
+    const count = facts().classes.length,
+      box = c.others.getBoundingClientRect();
     const label = Math.min(count - 1, Math.floor(((event.clientX - box.left) / box.width) * count));
     state.chosen = withClassOf(state.chosen, { label });
     move();

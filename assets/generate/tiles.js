@@ -13,12 +13,21 @@ function greyLook(low, high, dark, bright) {
 }
 
 // LOOK_SIZE pixels of a diverging map, for values from -1 to 1.
-const signedLook = (dark) => Uint32Array.from({ length: LOOK_SIZE }, (_, i) => palettes[dark ? "divergingDark" : "divergingLight"][i >> 2]);
+const signedLook = (dark) =>
+  Uint32Array.from({ length: LOOK_SIZE }, (_, i) => palettes[dark ? "divergingDark" : "divergingLight"][i >> 2]);
 
 // A picture of `shape` = [count, height, width] images in rows of `columns`; marks(k) gives [letter, colour] or nothing.
-function drawTiles(canvas, images, columns, look, { marks = () => null, width = canvas.parentElement.clientWidth } = {}) {
-  const [count, h, w] = images.shape, rows = Math.ceil(count / columns);
-  const ratio = window.devicePixelRatio || 1, tile = Math.floor((width - (columns - 1) * TILE_GAP) / columns);
+function drawTiles(
+  canvas,
+  images,
+  columns,
+  look,
+  { marks = () => null, width = canvas.parentElement.clientWidth } = {},
+) {
+  const [count, h, w] = images.shape,
+    rows = Math.ceil(count / columns);
+  const ratio = window.devicePixelRatio || 1,
+    tile = Math.floor((width - (columns - 1) * TILE_GAP) / columns);
   const tall = Math.round((tile * h) / w);
   canvas.width = Math.round(width * ratio);
   canvas.height = Math.round((rows * (tall + TILE_GAP) - TILE_GAP) * ratio);
@@ -30,11 +39,13 @@ function drawTiles(canvas, images, columns, look, { marks = () => null, width = 
   const small = (drawTiles.canvas ??= document.createElement("canvas"));
   small.width = w;
   small.height = h;
-  const pixels = new ImageData(w, h), out = new Uint32Array(pixels.data.buffer);
+  const pixels = new ImageData(w, h),
+    out = new Uint32Array(pixels.data.buffer);
   for (let k = 0; k < count; k++) {
     for (let i = 0; i < h * w; i++) out[i] = look[images.data[k * h * w + i] >> 4];
     small.getContext("2d").putImageData(pixels, 0, 0);
-    const x = (k % columns) * (tile + TILE_GAP), y = Math.floor(k / columns) * (tall + TILE_GAP);
+    const x = (k % columns) * (tile + TILE_GAP),
+      y = Math.floor(k / columns) * (tall + TILE_GAP);
     g.drawImage(small, x, y, tile, tall);
     const mark = marks(k);
     if (!mark) continue;
@@ -54,10 +65,18 @@ function drawTiles(canvas, images, columns, look, { marks = () => null, width = 
 
 // Sides of the patient [left, right, top, bottom of the picture], where they are known, and a bar of some whole mm.
 function annotate(canvas, { sides, mm, size }, { tile, tall }) {
-  const g = canvas.getContext("2d"), edge = 6;
+  const g = canvas.getContext("2d"),
+    edge = 6;
   g.font = "600 12px system-ui, sans-serif";
   const write = (words, x, y, align, base) => {
-    Object.assign(g, { textAlign: align, textBaseline: base, lineWidth: 3, strokeStyle: "#000", fillStyle: "#fff", lineJoin: "round" });
+    Object.assign(g, {
+      textAlign: align,
+      textBaseline: base,
+      lineWidth: 3,
+      strokeStyle: "#000",
+      fillStyle: "#fff",
+      lineJoin: "round",
+    });
     g.strokeText(words, x, y);
     g.fillText(words, x, y);
   };
@@ -68,11 +87,11 @@ function annotate(canvas, { sides, mm, size }, { tile, tall }) {
     write(sides[3], tile / 2, tall - edge, "center", "bottom");
   }
   if (!mm) return;
-  const bar = [50, 20, 10, 5].find((length) => length < (size * mm) / 3) ?? 2, long = (bar / (size * mm)) * tile;
+  const bar = [50, 20, 10, 5].find((length) => length < (size * mm) / 3) ?? 2,
+    long = (bar / (size * mm)) * tile;
   g.fillStyle = "#000";
   g.fillRect(edge - 1, tall - edge - 4, long + 2, 5);
   g.fillStyle = "#fff";
   g.fillRect(edge, tall - edge - 3, long, 3);
   write(`${bar} mm`, edge, tall - edge - 7, "left", "bottom");
 }
-

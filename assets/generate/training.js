@@ -5,11 +5,24 @@ const TRAINING_PATH = "gradio_api/ganlab/training";
 const WAITING_MS = 300; // between questions while the images are being made
 
 function trainingCharts() {
-  const outputs = [["real", "real", "real"], ["fake", "generated", SYNTHETIC]];
+  const outputs = [
+    ["real", "real", "real"],
+    ["fake", "generated", SYNTHETIC],
+  ];
   return [
-    chart("Loss", [["d", "D", "ink"], ["g", "G", SYNTHETIC]]),
+    chart("Loss", [
+      ["d", "D", "ink"],
+      ["g", "G", SYNTHETIC],
+    ]),
     chart("D's output, before the sigmoid", outputs, { level: [0, "0"] }),
-    chart("Gradient norm", [["norm_d", "D", "ink"], ["norm_g", "G", SYNTHETIC]], { log: true }),
+    chart(
+      "Gradient norm",
+      [
+        ["norm_d", "D", "ink"],
+        ["norm_g", "G", SYNTHETIC],
+      ],
+      { log: true },
+    ),
   ];
 }
 
@@ -46,7 +59,8 @@ function imageTraining(root, props, watch, trigger) {
   const stepText = tag("output", { class: "gl-toy-step" });
   const backTitle = "Restore the networks of that step and go on with the present settings";
   const back = button("", backTitle, () => order("back", state.shown.at));
-  const command = tag("pre", { class: "gl-commands" }), origin = tag("p", { class: "gl-note" });
+  const command = tag("pre", { class: "gl-commands" }),
+    origin = tag("p", { class: "gl-note" });
   const goBack = tag("span", { class: "gl-buttons" }, back);
   const past = tag("div", { class: "gl-toy-time" }, slider, kept, stepText, goBack);
   const alert = tag("p", { class: "gl-alert", role: "alert", hidden: true });
@@ -84,7 +98,8 @@ function imageTraining(root, props, watch, trigger) {
     ended: () => (state.shown = null),
   });
   function look() {
-    const { moments, step } = state.shown, k = Number(slider.value);
+    const { moments, step } = state.shown,
+      k = Number(slider.value);
     puller.order(["look", k === moments.length - 1 ? step : moments[k]], true);
   }
   function tell(text) {
@@ -114,7 +129,8 @@ function imageTraining(root, props, watch, trigger) {
   // The step that is shown, the command that repeats it, and the step from which training can go on.
   function showMoment({ step, at, moments, kept: states, command: text, changed }) {
     const count = (n) => n.toLocaleString("en");
-    const from = states.findLast((k) => k <= at), isPast = at < moments.at(-1);
+    const from = states.findLast((k) => k <= at),
+      isPast = at < moments.at(-1);
     slider.max = moments.length - 1;
     if (!puller.waiting()) slider.value = moments.lastIndexOf(at);
     slider.setAttribute("aria-valuetext", `step ${at}`);
@@ -131,9 +147,11 @@ function imageTraining(root, props, watch, trigger) {
   }
   function draw() {
     if (!state.shown?.kind || !state.images || !root.clientWidth) return;
-    const { low, high, windows } = state.shown.kind, [dark, bright] = Object.values(windows)[0];
+    const { low, high, windows } = state.shown.kind,
+      [dark, bright] = Object.values(windows)[0];
     drawTiles(sheet, state.images, state.shown.columns, greyLook(low, high, dark, bright));
-    const css = getComputedStyle(root), night = document.body.classList.contains("dark");
+    const css = getComputedStyle(root),
+      night = document.body.classList.contains("dark");
     const colours = { real: night ? REAL_ON_DARK : REAL };
     for (const name of ["ink", "muted", "line", "warn", "accent"]) {
       colours[name] = css.getPropertyValue(`--gl-${name}`).trim();

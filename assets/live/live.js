@@ -37,15 +37,39 @@ function liveCharts(state) {
   const modes = { from: 0, to: () => state.constant.modes?.shape[0] ?? 1, marks: () => state.lost };
   const js = { floor: "js", level: [Math.log(2), "log 2"], from: 0 };
   return [
-    chart("Loss", [["loss_d", "D", "ink"], ["loss_g", "G", SYNTHETIC]]),
+    chart("Loss", [
+      ["loss_d", "D", "ink"],
+      ["loss_g", "G", SYNTHETIC],
+    ]),
     chart("V(D, G)", [["value", "V", "ink"]], { level: [-Math.log(4), "\u2212log 4"] }),
-    chart("Jensen-Shannon", [["js", "JS", SYNTHETIC], ["bound", "(V + log 4)/2", "ink"]], js),
-    chart("Kullback-Leibler", [["kl", "KL(p, p_g)", "ink"], ["reverse_kl", "KL(p_g, p)", SYNTHETIC]], {
-      floor: "kl",
-      from: 0,
-    }),
+    chart(
+      "Jensen-Shannon",
+      [
+        ["js", "JS", SYNTHETIC],
+        ["bound", "(V + log 4)/2", "ink"],
+      ],
+      js,
+    ),
+    chart(
+      "Kullback-Leibler",
+      [
+        ["kl", "KL(p, p_g)", "ink"],
+        ["reverse_kl", "KL(p_g, p)", SYNTHETIC],
+      ],
+      {
+        floor: "kl",
+        from: 0,
+      },
+    ),
     chart("Modes covered", [["modes_covered", "modes", SYNTHETIC]], modes),
-    chart("Gradient norm", [["norm_d", "D", "ink"], ["norm_g", "G", SYNTHETIC]], { log: true }),
+    chart(
+      "Gradient norm",
+      [
+        ["norm_d", "D", "ink"],
+        ["norm_g", "G", SYNTHETIC],
+      ],
+      { log: true },
+    ),
   ];
 }
 
@@ -94,7 +118,10 @@ function liveToy(root, props, watch, trigger) {
     button("D only", "A step of the discriminator alone", () => order("step", "d")),
     button("G only", "A step of the generator alone", () => order("step", "g")),
   ];
-  const speeds = [["full", "Full"], ["slow", "Slow motion"]];
+  const speeds = [
+    ["full", "Full"],
+    ["slow", "Slow motion"],
+  ];
   const speed = segmented("toy", "Speed", speeds, (value) => setSlow(value === "slow"));
   const layerButtons = LAYER_BUTTONS.map(([name, text, title]) => {
     const flip = () => {

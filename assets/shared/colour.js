@@ -9,9 +9,29 @@ const LEVELS = 1024; // entries of a palette
 // Anchors: [value 0..1, lightness 0..1, chroma, hue in degrees].
 const ANCHORS = {
   grey: null, // equal steps of the display's own grey values, as on every image workstation
-  sequential: [[0, 0, 0, 300], [0.25, 0.24, 0.11, 300], [0.5, 0.48, 0.17, 365], [0.75, 0.72, 0.145, 410], [1, 0.96, 0.09, 463]],
-  divergingLight: [[0, 0.42, 0.12, 252], [0.25, 0.69, 0.1, 250], [0.5, 0.975, 0, 250], [0.5, 0.975, 0, 48], [0.75, 0.69, 0.13, 48], [1, 0.42, 0.125, 42]],
-  divergingDark: [[0, 0.84, 0.085, 230], [0.25, 0.49, 0.115, 248], [0.5, 0.14, 0, 248], [0.5, 0.14, 0, 48], [0.75, 0.49, 0.11, 48], [1, 0.84, 0.125, 78]],
+  sequential: [
+    [0, 0, 0, 300],
+    [0.25, 0.24, 0.11, 300],
+    [0.5, 0.48, 0.17, 365],
+    [0.75, 0.72, 0.145, 410],
+    [1, 0.96, 0.09, 463],
+  ],
+  divergingLight: [
+    [0, 0.42, 0.12, 252],
+    [0.25, 0.69, 0.1, 250],
+    [0.5, 0.975, 0, 250],
+    [0.5, 0.975, 0, 48],
+    [0.75, 0.69, 0.13, 48],
+    [1, 0.42, 0.125, 42],
+  ],
+  divergingDark: [
+    [0, 0.84, 0.085, 230],
+    [0.25, 0.49, 0.115, 248],
+    [0.5, 0.14, 0, 248],
+    [0.5, 0.14, 0, 48],
+    [0.75, 0.49, 0.11, 48],
+    [1, 0.84, 0.125, 78],
+  ],
 };
 
 // An OKLab colour as sRGB, three numbers 0..255.
@@ -31,7 +51,10 @@ function srgb(lightness, a, b) {
 
 function colourAt(anchors, t) {
   if (!anchors) return [255 * t, 255 * t, 255 * t];
-  const i = Math.max(1, anchors.findIndex((anchor) => anchor[0] >= t));
+  const i = Math.max(
+    1,
+    anchors.findIndex((anchor) => anchor[0] >= t),
+  );
   const [from, to] = [anchors[i - 1], anchors[i]];
   const f = to[0] === from[0] ? 1 : (t - from[0]) / (to[0] - from[0]);
   const [lightness, chroma, hue] = [1, 2, 3].map((k) => from[k] + f * (to[k] - from[k]));

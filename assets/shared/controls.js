@@ -43,7 +43,12 @@ function save(href, name) {
 
 // Call `act` once, when an element is first on the screen.
 function whenSeen(element, act) {
-  const watching = new IntersectionObserver(([seen]) => { if (seen.isIntersecting) { watching.disconnect(); act(); } });
+  const watching = new IntersectionObserver(([seen]) => {
+    if (seen.isIntersecting) {
+      watching.disconnect();
+      act();
+    }
+  });
   watching.observe(element);
 }
 
@@ -72,10 +77,18 @@ function buildControls(root, viewer) {
   const planes = Object.entries(PLANES).map(([name, { title }]) => [name, title]);
   const layer = segmented(root.id, "Layer", [], (value) => change({ layer: value }));
   const plane = segmented(root.id, "Plane", planes, (value) => change({ plane: value }));
-  const layouts = [["main", "1 + 2"], ["planes", "3 planes"], ["layers", "All layers"]];
+  const layouts = [
+    ["main", "1 + 2"],
+    ["planes", "3 planes"],
+    ["layers", "All layers"],
+  ];
   const layout = segmented(root.id, "Layout", layouts, (value) => change({ layout: value }));
 
-  const ways = [["off", "Off"], ["swipe", "Swipe"], ["blend", "Blend"]];
+  const ways = [
+    ["off", "Off"],
+    ["swipe", "Swipe"],
+    ["blend", "Blend"],
+  ];
   const compare = segmented(root.id, "Compare", ways, (value) => change({ compare: value }));
   const other = tag("select", { "aria-label": "Compare with", onchange: () => change({ other: other.value }) });
   const blend = { type: "range", min: 0, max: 1, step: 0.01, "aria-label": "Share of the other layer" };
@@ -144,5 +157,23 @@ function buildControls(root, viewer) {
     status,
   );
   const helpButton = buttons.at(-1);
-  return { presets: windowPresets, layer, layout, plane, compare, other, mix, width, level, toggles, slice, status, canvas, readout, profile, help, helpButton };
+  return {
+    presets: windowPresets,
+    layer,
+    layout,
+    plane,
+    compare,
+    other,
+    mix,
+    width,
+    level,
+    toggles,
+    slice,
+    status,
+    canvas,
+    readout,
+    profile,
+    help,
+    helpButton,
+  };
 }

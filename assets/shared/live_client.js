@@ -68,7 +68,9 @@ function newestOnly(path, tell) {
 // next pull.
 // tell(words): the server does not answer, or the session is gone; then ended() is called as well.
 function framePuller(path, { token, due, question, take, tell, ended }) {
-  let commands = [], busy = false, gone = null;
+  let commands = [],
+    busy = false,
+    gone = null;
 
   async function pull() {
     const session = token();

@@ -5,12 +5,14 @@
   const page = document.getElementById("page");
   const known = JSON.parse(sessionStorage.getItem("ganlab-organiser") ?? "{}"); // study and secret, kept until the tab is closed
   const alert = tag("p", { class: "alert", role: "alert" });
-  const tell = (words) => { alert.textContent = words ?? ""; };
+  const tell = (words) => {
+    alert.textContent = words ?? "";
+  };
   const button = (text, act, more = {}) => tag("button", { type: "button", onclick: act, ...more }, text);
   const field = (text, input) => tag("label", {}, tag("span", {}, text), input);
-  const text = (id, value = "", type = "text") => tag("input", { type, id, value, autocomplete: "off", spellcheck: "false" });
-  const number = (id, value, min, max, step = 1) =>
-    tag("input", { type: "number", id, value, min, max, step });
+  const text = (id, value = "", type = "text") =>
+    tag("input", { type, id, value, autocomplete: "off", spellcheck: "false" });
+  const number = (id, value, min, max, step = 1) => tag("input", { type: "number", id, value, min, max, step });
   const NOT_IN_FORM = ["expires", "keep_until"]; // the server's defaults apply
   const WIDE = ["title", "design", "instructions", "groups"]; // settings that fill a row of the form
 
@@ -19,9 +21,24 @@
     page.setAttribute("aria-busy", "true");
     try {
       const headers = request.host ? { "X-Ganlab-Host": request.host } : {};
-      const response = await fetch("organise", { method: "POST", headers, body: JSON.stringify({ study: known.study, secret: known.secret, ...request }) });
-      const found = response.status === 413 ? { error: "That is too much for one request; give fewer or smaller images, or create the study on the server." } : response.status < 500 || response.status === 503 ? await response.json() : { error: "The server reported an error; see its terminal." };
-      if (found.error && !quiet) { tell(found.error); return null; }
+      const response = await fetch("organise", {
+        method: "POST",
+        headers,
+        body: JSON.stringify({ study: known.study, secret: known.secret, ...request }),
+      });
+      const found =
+        response.status === 413
+          ? {
+              error:
+                "That is too much for one request; give fewer or smaller images, or create the study on the server.",
+            }
+          : response.status < 500 || response.status === 503
+            ? await response.json()
+            : { error: "The server reported an error; see its terminal." };
+      if (found.error && !quiet) {
+        tell(found.error);
+        return null;
+      }
       return found;
     } catch {
       if (!quiet) tell("The server does not respond; nothing was changed. Try again.");
@@ -33,21 +50,45 @@
   const show = (...parts) => page.replaceChildren(...parts, alert);
 
   async function begin() {
-    const study = text("study", known.study ?? ""), secret = text("secret", known.secret ?? "", "password");
+    const study = text("study", known.study ?? ""),
+      secret = text("secret", known.secret ?? "", "password");
     const enter = async (event) => {
       event.preventDefault();
       Object.assign(known, { study: study.value.trim().toUpperCase(), secret: secret.value.trim() });
       await watch();
     };
     const options = (await ask({ do: "options" })) ?? { web: false };
-    show(tag("h1", {}, "Organise a study"),
-      tag("form", { onsubmit: enter }, field("Study", study), field("Secret", secret), tag("div", { class: "bar" }, tag("button", { class: "go" }, "Open"))),
-      tag("details", { open: !known.study }, tag("summary", {}, "Create a study"), options.web ? creation(options) : tag("p", { class: "note" }, "Run python -m ganlab study create on the server. Studies can be created here only if the host has set GANLAB_HOST_SECRET.")));
+    show(
+      tag("h1", {}, "Organise a study"),
+      tag(
+        "form",
+        { onsubmit: enter },
+        field("Study", study),
+        field("Secret", secret),
+        tag("div", { class: "bar" }, tag("button", { class: "go" }, "Open")),
+      ),
+      tag(
+        "details",
+        { open: !known.study },
+        tag("summary", {}, "Create a study"),
+        options.web
+          ? creation(options)
+          : tag(
+              "p",
+              { class: "note" },
+              "Run python -m ganlab study create on the server. Studies can be created here only if the host has set GANLAB_HOST_SECRET.",
+            ),
+      ),
+    );
   }
   // The input of a protocol's setting, as the server declares it, and how to read its value.
   function settingInput({ name, kind, choices, low, high, step, longest, default: usual }) {
     if (Object.keys(choices).length) {
-      const input = tag("select", { id: name }, ...Object.entries(choices).map(([value, words]) => tag("option", { value }, words)));
+      const input = tag(
+        "select",
+        { id: name },
+        ...Object.entries(choices).map(([value, words]) => tag("option", { value }, words)),
+      );
       return { input, value: () => input.value };
     }
     if (kind === "bool") {
@@ -60,7 +101,14 @@
     }
     if (kind === "tuple") {
       const input = text(name);
-      return { input, value: () => input.value.split(",").map((each) => each.trim()).filter(Boolean) };
+      return {
+        input,
+        value: () =>
+          input.value
+            .split(",")
+            .map((each) => each.trim())
+            .filter(Boolean),
+      };
     }
     const input = longest > 200 ? tag("textarea", { id: name }, usual) : text(name, usual);
     if (longest) input.maxLength = longest;
@@ -68,7 +116,8 @@
   }
   function labelled(setting, input) {
     if (setting.kind === "bool") return tag("label", { class: "check" }, input, setting.help);
-    const words = setting.kind === "tuple" ? `${setting.title}: levels of experience, separated by commas` : setting.title;
+    const words =
+      setting.kind === "tuple" ? `${setting.title}: levels of experience, separated by commas` : setting.title;
     const label = field(setting.unit ? `${words}, ${setting.unit}` : words, input);
     if (setting.kind !== "tuple") label.append(tag("span", { class: "note" }, setting.help));
     return label;
@@ -81,49 +130,95 @@
     const host = text("host", "", "password");
     const count = number("count", 60, images.low, images.high, 2);
     const size = number("size", "", 16, 2048);
-    const model = tag("select", { id: "model" }, tag("option", { value: "" }, "my own images"), ...models.map((name) => tag("option", { value: name }, name)));
+    const model = tag(
+      "select",
+      { id: "model" },
+      tag("option", { value: "" }, "my own images"),
+      ...models.map((name) => tag("option", { value: name }, name)),
+    );
     if (models.includes("dcgan-nodules")) model.value = "dcgan-nodules";
     const files = {
       real: tag("input", { type: "file", multiple: true, id: "real" }),
       synthetic: tag("input", { type: "file", multiple: true, id: "synthetic" }),
     };
-    const own = tag("div", { class: "grid" }, field("Real images", files.real), field("Synthetic images", files.synthetic), field("Resample all to N x N pixels (empty: keep the size)", size));
+    const own = tag(
+      "div",
+      { class: "grid" },
+      field("Real images", files.real),
+      field("Synthetic images", files.synthetic),
+      field("Resample all to N x N pixels (empty: keep the size)", size),
+    );
     const generated = field("How many, half of them real", count);
-    const choose = () => { own.hidden = Boolean(model.value); generated.hidden = !model.value; };
+    const choose = () => {
+      own.hidden = Boolean(model.value);
+      generated.hidden = !model.value;
+    };
     const create = async (event) => {
       event.preventDefault();
       const protocol = Object.fromEntries(Object.entries(inputs).map(([name, { value }]) => [name, value()]));
       const source = model.value
         ? { model: model.value, count: Number(count.value) }
-        : { real: await read(files.real), synthetic: await read(files.synthetic), size: size.value ? Number(size.value) : null };
+        : {
+            real: await read(files.real),
+            synthetic: await read(files.synthetic),
+            size: size.value ? Number(size.value) : null,
+          };
       const found = await ask({ do: "create", host: host.value, protocol, ...source });
-      if (found) { Object.assign(known, { study: found.study, secret: found.secret }); await watch(true); }
+      if (found) {
+        Object.assign(known, { study: found.study, secret: found.secret });
+        await watch(true);
+      }
     };
     const isNumber = ({ name, kind }) => !WIDE.includes(name) && kind !== "bool";
-    const form = tag("form", { onsubmit: create },
-      field("Host's secret", host), ...row(({ name }) => WIDE.includes(name)), tag("div", { class: "grid" }, ...row(isNumber)), ...row(({ kind }) => kind === "bool"),
-      field("Images", model), generated, own, tag("p", { id: "planned", class: "words", "aria-live": "polite" }),
-      tag("div", { class: "bar" }, tag("button", { class: "go", id: "create" }, "Create and seal")));
+    const form = tag(
+      "form",
+      { onsubmit: create },
+      field("Host's secret", host),
+      ...row(({ name }) => WIDE.includes(name)),
+      tag("div", { class: "grid" }, ...row(isNumber)),
+      ...row(({ kind }) => kind === "bool"),
+      field("Images", model),
+      generated,
+      own,
+      tag("p", { id: "planned", class: "words", "aria-live": "polite" }),
+      tag("div", { class: "bar" }, tag("button", { class: "go", id: "create" }, "Create and seal")),
+    );
     model.addEventListener("change", choose);
     choose();
     let waiting;
     const plan = async () => {
-      const many = model.value ? Number(count.value) : Math.min(files.real.files.length, files.synthetic.files.length) * 2;
+      const many = model.value
+        ? Number(count.value)
+        : Math.min(files.real.files.length, files.synthetic.files.length) * 2;
       if (!many) return;
-      const found = await ask({ do: "plan", readers: inputs.readers.value(), count: many, margin: inputs.margin.value() }, true);
+      const found = await ask(
+        { do: "plan", readers: inputs.readers.value(), count: many, margin: inputs.margin.value() },
+        true,
+      );
       if (found) form.querySelector("#planned").textContent = found.words ?? found.error;
     };
-    const planSoon = () => { clearTimeout(waiting); waiting = setTimeout(plan, 300); };
-    for (const input of [inputs.readers.input, inputs.margin.input, count, model, files.real, files.synthetic]) input.addEventListener("change", planSoon);
+    const planSoon = () => {
+      clearTimeout(waiting);
+      waiting = setTimeout(plan, 300);
+    };
+    for (const input of [inputs.readers.input, inputs.margin.input, count, model, files.real, files.synthetic])
+      input.addEventListener("change", planSoon);
     planSoon();
     return form;
   }
-  const read = (input) => Promise.all([...input.files].map((file) => new Promise((resolve, reject) => {
-    const reader = new FileReader();
-    reader.onload = () => resolve({ name: file.name, data: reader.result.slice(reader.result.indexOf(",") + 1) });
-    reader.onerror = reject;
-    reader.readAsDataURL(file);
-  })));
+  const read = (input) =>
+    Promise.all(
+      [...input.files].map(
+        (file) =>
+          new Promise((resolve, reject) => {
+            const reader = new FileReader();
+            reader.onload = () =>
+              resolve({ name: file.name, data: reader.result.slice(reader.result.indexOf(",") + 1) });
+            reader.onerror = reject;
+            reader.readAsDataURL(file);
+          }),
+      ),
+    );
 
   async function watch(fresh = false) {
     const found = await ask({ do: "progress" });
@@ -133,32 +228,116 @@
   }
   function draw(found, fresh) {
     const link = (code) => `${location.href.replace(/organise.*$/, "")}rate#${code}`;
-    const copy = (code) => button("Copy link", async (event) => { await navigator.clipboard.writeText(link(code)); event.target.textContent = "Copied"; }, { class: "small" });
-    const line = (reader) => tag("tr", {}, tag("td", {}, reader.reader), tag("td", { class: "code" }, tag("a", { href: link(reader.invitation) }, reader.invitation)), tag("td", {}, copy(reader.invitation)), tag("td", {}, reader.state), tag("td", {}, `${reader.answers} of ${reader.of}`), tag("td", {}, reader.experience));
+    const copy = (code) =>
+      button(
+        "Copy link",
+        async (event) => {
+          await navigator.clipboard.writeText(link(code));
+          event.target.textContent = "Copied";
+        },
+        { class: "small" },
+      );
+    const line = (reader) =>
+      tag(
+        "tr",
+        {},
+        tag("td", {}, reader.reader),
+        tag("td", { class: "code" }, tag("a", { href: link(reader.invitation) }, reader.invitation)),
+        tag("td", {}, copy(reader.invitation)),
+        tag("td", {}, reader.state),
+        tag("td", {}, `${reader.answers} of ${reader.of}`),
+        tag("td", {}, reader.experience),
+      );
     const heads = ["Reader", "Invitation", "", "State", "Answers", "Experience"];
     const steps = {
-      open: [button("Lock: take no more answers", () => change("lock", "Permanently stop taking answers?"), { id: "lock" })],
-      locked: [button("Unblind", () => change("unblind", "Reveal the truth of this study?"), { id: "unblind", class: "go" })],
-      unblinded: [button("Report", report, { id: "report", class: "go" }), button("Export all", exported, { id: "export" })],
+      open: [
+        button("Lock: take no more answers", () => change("lock", "Permanently stop taking answers?"), { id: "lock" }),
+      ],
+      locked: [
+        button("Unblind", () => change("unblind", "Reveal the truth of this study?"), { id: "unblind", class: "go" }),
+      ],
+      unblinded: [
+        button("Report", report, { id: "report", class: "go" }),
+        button("Export all", exported, { id: "export" }),
+      ],
     }[found.status];
     const receipt = tag("input", { type: "file", id: "receipt", accept: ".json" });
     receipt.addEventListener("change", async () => {
       try {
         const told = await ask({ do: "receipt", receipt: JSON.parse(await receipt.files[0].text()) });
-        if (told) { draw(told, false); tell(`${told.back} answers were restored.`); }
-      } catch { tell("This file is not a receipt."); }
+        if (told) {
+          draw(told, false);
+          tell(`${told.back} answers were restored.`);
+        }
+      } catch {
+        tell("This file is not a receipt.");
+      }
     });
     const m = found.machine;
-    show(tag("h1", {}, found.title), tag("p", { class: "note" }, `Study ${found.study}, ${found.design}${found.race ? ", a race" : ""}, created ${found.created.slice(0, 16).replace("T", " ")} UTC. Invitations until ${found.expires}; answers are kept until ${found.keep_until}.`),
-      ...(fresh ? [tag("p", {}, "Write this down; it is shown only once. The study's secret: ", tag("strong", { class: "code", id: "fresh" }, known.secret))] : []),
-      tag("p", {}, "This study is ", tag("strong", { id: "status" }, found.status), `. Requests refused so far: ${found.refused}.`),
-      tag("p", { class: "note" }, "Seal, to be published before the first answer: ", tag("span", { class: "code", id: "seal" }, found.seal)),
-      tag("p", { class: "note" }, `A machine that sees no anatomy separates the kinds with an area of ${m.area.toFixed(2)} (${m.low.toFixed(2)} to ${m.high.toFixed(2)}); report it beside the readers' areas. ${found.warning}`),
-      tag("div", { class: "bar" }, ...steps, button("Refresh", () => watch(), { id: "refresh" }), button("Another study", () => { sessionStorage.removeItem("ganlab-organiser"); delete known.study; delete known.secret; begin(); })),
-      tag("div", { class: "scroll" }, tag("table", {}, tag("thead", {}, tag("tr", {}, ...heads.map((head) => tag("th", {}, head)))), tag("tbody", {}, ...found.readers.map(line)))),
-      tag("details", {}, tag("summary", { class: "note" }, "Restore answers from a reader's receipt"), receipt), tag("div", { id: "result" }));
+    show(
+      tag("h1", {}, found.title),
+      tag(
+        "p",
+        { class: "note" },
+        `Study ${found.study}, ${found.design}${found.race ? ", a race" : ""}, created ${found.created.slice(0, 16).replace("T", " ")} UTC. Invitations until ${found.expires}; answers are kept until ${found.keep_until}.`,
+      ),
+      ...(fresh
+        ? [
+            tag(
+              "p",
+              {},
+              "Write this down; it is shown only once. The study's secret: ",
+              tag("strong", { class: "code", id: "fresh" }, known.secret),
+            ),
+          ]
+        : []),
+      tag(
+        "p",
+        {},
+        "This study is ",
+        tag("strong", { id: "status" }, found.status),
+        `. Requests refused so far: ${found.refused}.`,
+      ),
+      tag(
+        "p",
+        { class: "note" },
+        "Seal, to be published before the first answer: ",
+        tag("span", { class: "code", id: "seal" }, found.seal),
+      ),
+      tag(
+        "p",
+        { class: "note" },
+        `A machine that sees no anatomy separates the kinds with an area of ${m.area.toFixed(2)} (${m.low.toFixed(2)} to ${m.high.toFixed(2)}); report it beside the readers' areas. ${found.warning}`,
+      ),
+      tag(
+        "div",
+        { class: "bar" },
+        ...steps,
+        button("Refresh", () => watch(), { id: "refresh" }),
+        button("Another study", () => {
+          sessionStorage.removeItem("ganlab-organiser");
+          delete known.study;
+          delete known.secret;
+          begin();
+        }),
+      ),
+      tag(
+        "div",
+        { class: "scroll" },
+        tag(
+          "table",
+          {},
+          tag("thead", {}, tag("tr", {}, ...heads.map((head) => tag("th", {}, head)))),
+          tag("tbody", {}, ...found.readers.map(line)),
+        ),
+      ),
+      tag("details", {}, tag("summary", { class: "note" }, "Restore answers from a reader's receipt"), receipt),
+      tag("div", { id: "result" }),
+    );
   }
-  async function change(what, question) { if (confirm(question) && (await ask({ do: what }))) await watch(); }
+  async function change(what, question) {
+    if (confirm(question) && (await ask({ do: what }))) await watch();
+  }
   async function report() {
     const found = await ask({ do: "report" });
     if (found) save(URL.createObjectURL(new Blob([found.html], { type: "text/html" })), `report-${known.study}.html`);
@@ -169,5 +348,6 @@
     const bytes = Uint8Array.from(atob(found.zip), (c) => c.charCodeAt(0));
     save(URL.createObjectURL(new Blob([bytes], { type: "application/zip" })), found.name);
   }
-  if (known.secret) watch().then(() => known.study && !page.querySelector("#status") && begin()); else begin();
+  if (known.secret) watch().then(() => known.study && !page.querySelector("#status") && begin());
+  else begin();
 })();

@@ -7,7 +7,8 @@ const CONFIDENCE = ["1", "2", "3", "4", "5", "6"];
 
 // Grey pixels {data, shape: [height, width]}, smoothly enlarged to `side` CSS px.
 function drawGreys(canvas, { data, shape: [height, width] }, side) {
-  const small = tag("canvas", { width, height }), picture = new ImageData(width, height);
+  const small = tag("canvas", { width, height }),
+    picture = new ImageData(width, height);
   data.forEach((grey, i) => picture.data.set([grey, grey, grey, 255], 4 * i));
   small.getContext("2d").putImageData(picture, 0, 0);
   const scale = window.devicePixelRatio || 1;

@@ -4,13 +4,33 @@
 (function () {
   const page = document.getElementById("page");
   const KEYS = {
-    authenticate: [["R", "real"], ["S", "synthetic"], ["1 to 6", "how sure"]],
-    choose: [["A", "left"], ["B", "right"], ["1 to 6", "how sure"]],
+    authenticate: [
+      ["R", "real"],
+      ["S", "synthetic"],
+      ["1 to 6", "how sure"],
+    ],
+    choose: [
+      ["A", "left"],
+      ["B", "right"],
+      ["1 to 6", "how sure"],
+    ],
     rate: [["1 to 6", "how real"]],
-    mark: [["1 to 9", "mark or unmark"], ["N", "none"]],
-    diagnose: [["1 to 6", "is there a lesion"], ["arrows", "its place"]],
+    mark: [
+      ["1 to 9", "mark or unmark"],
+      ["N", "none"],
+    ],
+    diagnose: [
+      ["1 to 6", "is there a lesion"],
+      ["arrows", "its place"],
+    ],
   };
-  const COMMON = [["Enter", "next"], ["Backspace", "undo"], ["drag", "window"], ["wheel, + \u2212", "zoom"], ["0", "reset the view"]];
+  const COMMON = [
+    ["Enter", "next"],
+    ["Backspace", "undo"],
+    ["drag", "window"],
+    ["wheel, + \u2212", "zoom"],
+    ["0", "reset the view"],
+  ];
   const QUESTION = {
     authenticate: "Is this image real or synthetic?",
     choose: "One of these two images is synthetic. Which one?",
@@ -18,7 +38,10 @@
     mark: "Mark every image that you think is synthetic.",
     diagnose: "Is there a lesion? If so, click on it.",
   };
-  const ENDS = { rate: ["1 certainly synthetic", "6 certainly real"], diagnose: ["1 certainly no lesion", "6 certainly a lesion"] };
+  const ENDS = {
+    rate: ["1 certainly synthetic", "6 certainly real"],
+    diagnose: ["1 certainly no lesion", "6 certainly a lesion"],
+  };
   const state = { code: location.hash.slice(1).replace(/%20/g, " "), now: null };
   addEventListener("hashchange", () => location.reload()); // a different invitation is a different reader
 
@@ -27,61 +50,126 @@
     for (let wait = 500; ; wait = Math.min(8000, wait * 2)) {
       try {
         const response = await fetch("rate", { method: "POST", body });
-        const found = response.status < 500 ? await response.json() : { again: true, error: "The server reported an error." };
+        const found =
+          response.status < 500 ? await response.json() : { again: true, error: "The server reported an error." };
         if (!found.again) return found;
         tell(`${found.error} Your answer is kept here and will be sent again.`);
       } catch {
         tell("The connection is lost. Your answer is kept here and will be sent again.");
       }
-      await new Promise((done) => { setTimeout(done, wait); addEventListener("online", done, { once: true }); });
+      await new Promise((done) => {
+        setTimeout(done, wait);
+        addEventListener("online", done, { once: true });
+      });
     }
   }
   const alert = tag("p", { class: "alert", role: "alert" });
-  const tell = (words) => { alert.textContent = words ?? ""; };
-  const show = (...parts) => { onkeydown = onblur = null; page.replaceChildren(...parts, alert); }; // keys belong to a question
+  const tell = (words) => {
+    alert.textContent = words ?? "";
+  };
+  const show = (...parts) => {
+    onkeydown = onblur = null;
+    page.replaceChildren(...parts, alert);
+  }; // keys belong to a question
   const button = (text, act, more = {}) => tag("button", { type: "button", onclick: act, ...more }, text);
 
   async function next(request) {
     const found = await ask(request);
     tell(found.error);
-    if (found.error && !found.stage) { if (!state.now) invited(); return false; }
+    if (found.error && !found.stage) {
+      if (!state.now) invited();
+      return false;
+    }
     state.now = found;
     document.title = found.title ?? document.title;
-    await { consent, question, done, closed: () => ended(found.words), forgotten: () => ended(found.words) }[found.stage](found);
+    await { consent, question, done, closed: () => ended(found.words), forgotten: () => ended(found.words) }[
+      found.stage
+    ](found);
     return true;
   }
   function invited() {
-    const field = tag("input", { type: "text", autocomplete: "off", spellcheck: "false", id: "code", value: state.code });
+    const field = tag("input", {
+      type: "text",
+      autocomplete: "off",
+      spellcheck: "false",
+      id: "code",
+      value: state.code,
+    });
     const enter = async (event) => {
       event?.preventDefault();
       state.code = field.value.trim();
       if (await next({ do: "look" })) history.replaceState(null, "", `#${state.code.replace(/\s+/g, "-")}`);
     };
-    show(tag("h1", {}, "Reading session"),
-      tag("form", { onsubmit: enter }, tag("label", { for: "code" }, tag("span", {}, "Your invitation"), field), tag("button", { class: "go" }, "Enter")));
+    show(
+      tag("h1", {}, "Reading session"),
+      tag(
+        "form",
+        { onsubmit: enter },
+        tag("label", { for: "code" }, tag("span", {}, "Your invitation"), field),
+        tag("button", { class: "go" }, "Enter"),
+      ),
+    );
     field.focus();
   }
   function consent(found) {
     const sure = tag("input", { type: "checkbox", id: "consent" });
-    const group = tag("select", { id: "experience" }, tag("option", { value: "" }, "choose"), ...found.groups.map((name) => tag("option", { value: name }, name)));
+    const group = tag(
+      "select",
+      { id: "experience" },
+      tag("option", { value: "" }, "choose"),
+      ...found.groups.map((name) => tag("option", { value: name }, name)),
+    );
     const go = button("Begin", () => next({ do: "consent", experience: group.value }), { class: "go", disabled: true });
-    const ready = () => { go.disabled = !sure.checked || (found.groups.length > 0 && !group.value); };
+    const ready = () => {
+      go.disabled = !sure.checked || (found.groups.length > 0 && !group.value);
+    };
     sure.addEventListener("change", ready);
     group.addEventListener("change", ready);
-    const told = found.prevalence === null ? "The share of synthetic images is not disclosed." : `${Math.round(100 * found.prevalence)} % of the images are synthetic.`;
-    show(tag("h1", {}, found.title),
-      tag("p", { class: "words" }, found.instructions || `You will see images, some of them real and some generated by a computer. ${found.design[0].toUpperCase()}${found.design.slice(1)}.`),
-      tag("p", {}, `${found.total} questions${found.practice ? `, including ${found.practice} for practice with feedback` : ""}. ${told} You can stop at any time and continue later, on any device, with your invitation.`),
-      tag("p", {}, `Stored are your answers, their times, your window and zoom settings and your screen size; no name and no address. They are deleted after ${found.keep_until}, or immediately if you ask for it on this page. ${found.race ? "This is a game: you learn the truth after each image." : "In the test you get no feedback until the study is closed."} Not a medical device.`),
+    const told =
+      found.prevalence === null
+        ? "The share of synthetic images is not disclosed."
+        : `${Math.round(100 * found.prevalence)} % of the images are synthetic.`;
+    show(
+      tag("h1", {}, found.title),
+      tag(
+        "p",
+        { class: "words" },
+        found.instructions ||
+          `You will see images, some of them real and some generated by a computer. ${found.design[0].toUpperCase()}${found.design.slice(1)}.`,
+      ),
+      tag(
+        "p",
+        {},
+        `${found.total} questions${found.practice ? `, including ${found.practice} for practice with feedback` : ""}. ${told} You can stop at any time and continue later, on any device, with your invitation.`,
+      ),
+      tag(
+        "p",
+        {},
+        `Stored are your answers, their times, your window and zoom settings and your screen size; no name and no address. They are deleted after ${found.keep_until}, or immediately if you ask for it on this page. ${found.race ? "This is a game: you learn the truth after each image." : "In the test you get no feedback until the study is closed."} Not a medical device.`,
+      ),
       ...(found.groups.length ? [tag("label", {}, tag("span", {}, "Your experience"), group)] : []),
       tag("label", { class: "check" }, sure, "I have read this and take part voluntarily."),
-      tag("div", { class: "bar" }, go), tag("p", { class: "note code" }, `Protocol ${found.hash}`), forgetting());
+      tag("div", { class: "bar" }, go),
+      tag("p", { class: "note code" }, `Protocol ${found.hash}`),
+      forgetting(),
+    );
   }
   function forgetting() {
-    const erase = async () => { if (confirm("Permanently delete all your answers?")) await next({ do: "forget", sure: true }); };
-    return tag("details", {}, tag("summary", { class: "note" }, "Delete my answers"), tag("p", {}, "This deletes all answers of this invitation and makes it void."), button("Delete all my answers", erase));
+    const erase = async () => {
+      if (confirm("Permanently delete all your answers?")) await next({ do: "forget", sure: true });
+    };
+    return tag(
+      "details",
+      {},
+      tag("summary", { class: "note" }, "Delete my answers"),
+      tag("p", {}, "This deletes all answers of this invitation and makes it void."),
+      button("Delete all my answers", erase),
+    );
   }
-  function ended(words) { state.now = null; show(tag("h1", {}, "Reading session"), tag("p", {}, words)); }
+  function ended(words) {
+    state.now = null;
+    show(tag("h1", {}, "Reading session"), tag("p", {}, words));
+  }
 
   async function done(found) {
     const keep = async () => {
@@ -91,26 +179,59 @@
       save(URL.createObjectURL(file), `receipt-${receipt.study}-${receipt.reader + 1}.json`);
     };
     const places = tag("div");
-    show(tag("h1", {}, found.title), tag("p", {}, `Thank you: all ${found.total} answers are stored.`), places,
+    show(
+      tag("h1", {}, found.title),
+      tag("p", {}, `Thank you: all ${found.total} answers are stored.`),
+      places,
       tag("div", { class: "bar" }, button("Save the receipt", keep, { class: "go" })),
-      tag("p", { class: "note" }, "The receipt contains your signed answers. Keep it: they can be restored from it if the database is lost."), forgetting());
+      tag(
+        "p",
+        { class: "note" },
+        "The receipt contains your signed answers. Keep it: they can be restored from it if the database is lost.",
+      ),
+      forgetting(),
+    );
     if (found.race) await leaders(places);
   }
   async function leaders(places) {
     const { board, me } = await ask({ do: "board" });
-    const row = (each, k) => tag("tr", {}, tag("td", {}, `${k + 1}`), tag("td", {}, each.name === me ? `${each.name} (you)` : each.name), tag("td", {}, `${each.right} of ${each.of}`), tag("td", {}, `${each.seconds} s`));
-    places.replaceChildren(tag("h2", {}, "Leaderboard"), tag("table", {}, tag("tbody", {}, ...board.map(row))), button("Refresh", () => leaders(places), { class: "small" }));
+    const row = (each, k) =>
+      tag(
+        "tr",
+        {},
+        tag("td", {}, `${k + 1}`),
+        tag("td", {}, each.name === me ? `${each.name} (you)` : each.name),
+        tag("td", {}, `${each.right} of ${each.of}`),
+        tag("td", {}, `${each.seconds} s`),
+      );
+    places.replaceChildren(
+      tag("h2", {}, "Leaderboard"),
+      tag("table", {}, tag("tbody", {}, ...board.map(row))),
+      button("Refresh", () => leaders(places), { class: "small" }),
+    );
   }
 
   function resting(found) {
     return new Promise((resume) => {
       const go = button("Continue", resume, { class: "go" });
-      show(tag("h1", {}, found.title), tag("p", {}, `${found.position} of ${found.total} questions are done. Rest your eyes; everything is stored, and you can also close this page and come back later.`), tag("div", { class: "bar" }, go));
+      show(
+        tag("h1", {}, found.title),
+        tag(
+          "p",
+          {},
+          `${found.position} of ${found.total} questions are done. Rest your eyes; everything is stored, and you can also close this page and come back later.`,
+        ),
+        tag("div", { class: "bar" }, go),
+      );
       go.focus();
     });
   }
   function introduced(found) {
-    const words = { practice: "Practice: you get feedback after each of these images.", test: "The test begins: from here on there is no feedback.", finding: "First part: look for lesions." };
+    const words = {
+      practice: "Practice: you get feedback after each of these images.",
+      test: "The test begins: from here on there is no feedback.",
+      finding: "First part: look for lesions.",
+    };
     return found.race ? "" : words[found.block];
   }
   async function question(found) {
@@ -118,7 +239,9 @@
     const { asks, images } = found;
     const given = { confidence: null, realism: null, synthetic: null, chosen: null, none: null, marked: new Set() };
     const clock = { onset: null, first: null, hidden: null, changes: 0, away: 0 };
-    const touch = () => { clock.first ??= performance.now(); };
+    const touch = () => {
+      clock.first ??= performance.now();
+    };
     const across = images.length > 2 ? 3 : images.length;
     const room = Math.min(page.clientWidth - 44, 900);
     const tall = Math.max(220, window.innerHeight - 330);
@@ -126,13 +249,21 @@
     const stage = tag("div", { class: "stage" });
     stage.style.gridTemplateColumns = `repeat(${across}, minmax(0, max-content))`;
     stage.style.visibility = "hidden";
-    const shown = await Promise.all(images.map((address, k) => readable(address, side, images.length > 1 ? `Image ${k + 1}` : "The image", (kind, x, y) => {
-      touch();
-      if (kind !== "clicked") return;
-      if (asks === "mark") mark(k);
-      if (asks === "choose") set("chosen", k);
-      if (asks === "diagnose") { clock.changes += 1; shown[k].put(x, y); refresh(); }
-    })));
+    const shown = await Promise.all(
+      images.map((address, k) =>
+        readable(address, side, images.length > 1 ? `Image ${k + 1}` : "The image", (kind, x, y) => {
+          touch();
+          if (kind !== "clicked") return;
+          if (asks === "mark") mark(k);
+          if (asks === "choose") set("chosen", k);
+          if (asks === "diagnose") {
+            clock.changes += 1;
+            shown[k].put(x, y);
+            refresh();
+          }
+        }),
+      ),
+    );
     stage.append(...shown.map((each) => each.canvas));
     if (images.length > 1) shown.forEach((each) => each.canvas.setAttribute("role", "button"));
 
@@ -142,40 +273,96 @@
       pressed.push([made, () => given[name] === value]);
       return made;
     };
-    const six = (name) => tag("span", { class: "bar sure" }, ...[1, 2, 3, 4, 5, 6].map((k) => option(String(k), name, k, k)));
+    const six = (name) =>
+      tag("span", { class: "bar sure" }, ...[1, 2, 3, 4, 5, 6].map((k) => option(String(k), name, k, k)));
     const ends = (low, high) => tag("span", { class: "note" }, `${low}, ${high}`);
     const sure = () => [tag("span", { class: "note" }, "How sure"), six("confidence"), ends("1 a guess", "6 certain")];
     const rows = {
-      authenticate: () => [[option("Real", "synthetic", false, "R"), option("Synthetic", "synthetic", true, "S")], sure()],
-      choose: () => [[option("Left is synthetic", "chosen", 0, "A"), option("Right is synthetic", "chosen", 1, "B")], sure()],
+      authenticate: () => [
+        [option("Real", "synthetic", false, "R"), option("Synthetic", "synthetic", true, "S")],
+        sure(),
+      ],
+      choose: () => [
+        [option("Left is synthetic", "chosen", 0, "A"), option("Right is synthetic", "chosen", 1, "B")],
+        sure(),
+      ],
       rate: () => [[six("realism"), ends(...ENDS.rate)]],
       mark: () => [[option("None is synthetic", "none", true, "N"), tag("span", { class: "note", id: "marked" })]],
       diagnose: () => [[six("confidence"), ends(...ENDS.diagnose)]],
     }[asks]();
     const go = button("Next", give, { class: "go", id: "next" });
-    const complete = () => ({
-      authenticate: given.synthetic !== null && given.confidence, choose: given.chosen !== null && given.confidence,
-      rate: given.realism, mark: given.marked.size || given.none, diagnose: given.confidence && (given.confidence <= 3 || shown[0].place),
-    })[asks];
+    const complete = () =>
+      ({
+        authenticate: given.synthetic !== null && given.confidence,
+        choose: given.chosen !== null && given.confidence,
+        rate: given.realism,
+        mark: given.marked.size || given.none,
+        diagnose: given.confidence && (given.confidence <= 3 || shown[0].place),
+      })[asks];
     function refresh() {
       for (const [element, on] of pressed) element.setAttribute("aria-pressed", String(Boolean(on())));
-      if (images.length > 1) shown.forEach((each, k) => each.canvas.setAttribute("aria-pressed", String(given.marked.has(k) || given.chosen === k)));
+      if (images.length > 1)
+        shown.forEach((each, k) =>
+          each.canvas.setAttribute("aria-pressed", String(given.marked.has(k) || given.chosen === k)),
+        );
       const marked = document.getElementById("marked");
       if (marked) marked.textContent = `${given.marked.size} of ${images.length} marked`;
       go.disabled = !complete();
     }
-    function set(name, value) { touch(); if (given[name] !== null && given[name] !== value) clock.changes += 1; given[name] = value; if (name === "none") given.marked.clear(); refresh(); }
-    function mark(k) { touch(); given.none = null; clock.changes += given.marked.has(k); if (!given.marked.delete(k)) given.marked.add(k); refresh(); }
-    function undo() { touch(); clock.changes += 1; Object.assign(given, { confidence: null, realism: null, synthetic: null, chosen: null, none: null, marked: new Set() }); shown.forEach((each) => { each.place = null; each.draw(); }); refresh(); }
+    function set(name, value) {
+      touch();
+      if (given[name] !== null && given[name] !== value) clock.changes += 1;
+      given[name] = value;
+      if (name === "none") given.marked.clear();
+      refresh();
+    }
+    function mark(k) {
+      touch();
+      given.none = null;
+      clock.changes += given.marked.has(k);
+      if (!given.marked.delete(k)) given.marked.add(k);
+      refresh();
+    }
+    function undo() {
+      touch();
+      clock.changes += 1;
+      Object.assign(given, {
+        confidence: null,
+        realism: null,
+        synthetic: null,
+        chosen: null,
+        none: null,
+        marked: new Set(),
+      });
+      shown.forEach((each) => {
+        each.place = null;
+        each.draw();
+      });
+      refresh();
+    }
     async function give() {
       if (!complete() || go.dataset.sent || clock.onset === null) return;
       go.dataset.sent = "1";
       go.textContent = "Sending";
-      const time = performance.now(), seen = shown[0].view;
+      const time = performance.now(),
+        seen = shown[0].view;
       const said = {
-        synthetic: given.synthetic, confidence: given.confidence, chosen: given.chosen, realism: given.realism, marked: [...given.marked],
-        place: shown[0].place, ms: time - clock.onset, first_ms: (clock.first ?? time) - clock.onset, shown_ms: (clock.hidden ?? time) - clock.onset,
-        changes: clock.changes, away: clock.away, centre: seen.centre, width: seen.width, zoom: seen.zoom, screen: window.innerWidth, ratio: window.devicePixelRatio,
+        synthetic: given.synthetic,
+        confidence: given.confidence,
+        chosen: given.chosen,
+        realism: given.realism,
+        marked: [...given.marked],
+        place: shown[0].place,
+        ms: time - clock.onset,
+        first_ms: (clock.first ?? time) - clock.onset,
+        shown_ms: (clock.hidden ?? time) - clock.onset,
+        changes: clock.changes,
+        away: clock.away,
+        centre: seen.centre,
+        width: seen.width,
+        zoom: seen.zoom,
+        screen: window.innerWidth,
+        ratio: window.devicePixelRatio,
       };
       if (await next({ do: "answer", token: found.token, said })) return;
       const why = alert.textContent;
@@ -185,36 +372,61 @@
 
     const bar = tag("progress", { max: found.total, value: found.position, "aria-label": "Progress" });
     const hint = [...KEYS[asks], ...COMMON].flatMap(([key, does]) => [tag("kbd", {}, key), ` ${does}  `]);
-    show(tag("div", { class: "bar" }, tag("strong", {}, found.title), bar, tag("span", { class: "note", id: "position" }, `${found.position + 1} of ${found.total}`)),
+    show(
+      tag(
+        "div",
+        { class: "bar" },
+        tag("strong", {}, found.title),
+        bar,
+        tag("span", { class: "note", id: "position" }, `${found.position + 1} of ${found.total}`),
+      ),
       ...(found.told ? [tag("p", { class: "note", id: "told", role: "status" }, told(found.told))] : []),
       ...(found.first && introduced(found) ? [tag("p", {}, introduced(found))] : []),
-      stage, tag("p", {}, tag("strong", {}, QUESTION[asks])), ...rows.map((parts) => tag("div", { class: "bar" }, ...parts)),
-      tag("div", { class: "bar" }, go, button("Undo", undo)), tag("p", { class: "note keys" }, ...hint), forgetting());
+      stage,
+      tag("p", {}, tag("strong", {}, QUESTION[asks])),
+      ...rows.map((parts) => tag("div", { class: "bar" }, ...parts)),
+      tag("div", { class: "bar" }, go, button("Undo", undo)),
+      tag("p", { class: "note keys" }, ...hint),
+      forgetting(),
+    );
     onkeydown = (event) => {
-      if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName)) return;
+      if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName))
+        return;
       if (event.key === "Enter" && event.repeat) return event.preventDefault(); // a key that is held down is not an answer
       const pressedHere = event.target.tagName === "BUTTON" && event.target !== go;
       if (pressedHere && (event.key === "Enter" || event.key === " ")) return; // the button handles these
-      const key = event.key.length === 1 ? event.key.toLowerCase() : event.key, digit = Number(key);
+      const key = event.key.length === 1 ? event.key.toLowerCase() : event.key,
+        digit = Number(key);
       const arrow = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[key];
-      if (key === "Enter") { if (event.target.tagName === "SUMMARY") return; give(); }
-      else if (key === "Backspace" || key === "Escape") undo();
+      if (key === "Enter") {
+        if (event.target.tagName === "SUMMARY") return;
+        give();
+      } else if (key === "Backspace" || key === "Escape") undo();
       else if (asks === "authenticate" && (key === "r" || key === "s")) set("synthetic", key === "s");
       else if (asks === "choose" && (key === "a" || key === "b")) set("chosen", key === "b" ? 1 : 0);
-      else if (images.length > 1 && key === " ") { const k = shown.findIndex((each) => each.canvas === event.target); if (k < 0) return; if (asks === "mark") mark(k); else set("chosen", k); }
-      else if (asks === "mark" && key === "n") set("none", true);
+      else if (images.length > 1 && key === " ") {
+        const k = shown.findIndex((each) => each.canvas === event.target);
+        if (k < 0) return;
+        if (asks === "mark") mark(k);
+        else set("chosen", k);
+      } else if (asks === "mark" && key === "n") set("none", true);
       else if (asks === "mark" && digit >= 1 && digit <= images.length) mark(digit - 1);
       else if (asks !== "mark" && digit >= 1 && digit <= 6) set(asks === "rate" ? "realism" : "confidence", digit);
       else if (asks === "diagnose" && arrow) {
-        const [x, y] = shown[0].place ?? [shown[0].width / 2, shown[0].height / 2], step = event.shiftKey ? 8 : 2;
-        touch(); shown[0].put(x + arrow[0] * step, y + arrow[1] * step); refresh();
+        const [x, y] = shown[0].place ?? [shown[0].width / 2, shown[0].height / 2],
+          step = event.shiftKey ? 8 : 2;
+        touch();
+        shown[0].put(x + arrow[0] * step, y + arrow[1] * step);
+        refresh();
       } else if (key === "+" || key === "=") shown.forEach((each) => each.zoom(1.2));
       else if (key === "-") shown.forEach((each) => each.zoom(1 / 1.2));
       else if (key === "0") shown.forEach((each) => each.reset());
       else return;
       event.preventDefault();
     };
-    onblur = () => { clock.away += 1; };
+    onblur = () => {
+      clock.away += 1;
+    };
     refresh();
     page.dataset.position = found.position;
     page.toggleAttribute("data-many", images.length > 1);
@@ -227,7 +439,8 @@
     setTimeout(async () => {
       shown.forEach((each) => each.hide());
       clock.hidden = await frame();
-      if (stage.isConnected) stage.after(tag("p", { class: "note", role: "status" }, "Time is up; answer from memory."));
+      if (stage.isConnected)
+        stage.after(tag("p", { class: "note", role: "status" }, "Time is up; answer from memory."));
     }, found.limit_ms);
   }
   function told({ right, synthetic }) {
@@ -235,5 +448,6 @@
     return `${right ? "Correct" : "Wrong"}: ${synthetic.length > 1 ? "they were" : "it was"} ${was}.`;
   }
   show(tag("h1", {}, "Reading session"));
-  if (state.code) next({ do: "look" }); else invited();
+  if (state.code) next({ do: "look" });
+  else invited();
 })();

@@ -41,17 +41,29 @@ test("the sequential map starts black and its lightness rises evenly", () => {
   assert.deepEqual(rgb(palettes.sequential[0]), [0, 0, 0]);
   const rises = steps(palettes.sequential).slice(3); // near black 8 bits are too coarse
   const mean = rises.reduce((a, b) => a + b) / rises.length;
-  assert.ok(rises.every((rise) => rise > 0.9 * mean && rise < 1.1 * mean), String(rises));
+  assert.ok(
+    rises.every((rise) => rise > 0.9 * mean && rise < 1.1 * mean),
+    String(rises),
+  );
 });
 
 test("diverging maps are neutral in the middle and mirror each other's lightness", () => {
-  for (const [name, sign] of [["divergingLight", 1], ["divergingDark", -1]]) {
+  for (const [name, sign] of [
+    ["divergingLight", 1],
+    ["divergingDark", -1],
+  ]) {
     const pixels = palettes[name];
     const middle = rgb(pixels[LEVELS / 2]);
     assert.ok(Math.max(...middle) - Math.min(...middle) <= 2, `${name}: ${middle}`);
     const half = LEVELS / 2;
-    assert.ok(steps(pixels.slice(0, half)).every((step) => sign * step > 0), `${name} below 0`);
-    assert.ok(steps(pixels.slice(half)).every((step) => sign * step < 0), `${name} above 0`);
+    assert.ok(
+      steps(pixels.slice(0, half)).every((step) => sign * step > 0),
+      `${name} below 0`,
+    );
+    assert.ok(
+      steps(pixels.slice(half)).every((step) => sign * step < 0),
+      `${name} above 0`,
+    );
     for (const i of [0, 100, 300, 500]) {
       const apart = Math.abs(lightness(pixels[i]) - lightness(pixels[LEVELS - 1 - i]));
       assert.ok(apart < 0.03, `${name} at ${i}: ${apart}`);
@@ -62,7 +74,11 @@ test("diverging maps are neutral in the middle and mirror each other's lightness
 });
 
 test("OKLab white, black and grey are sRGB's", () => {
-  for (const [l, v] of [[0, 0], [1, 255]]) for (const channel of srgb(l, 0, 0)) assert.ok(Math.abs(channel - v) < 0.1);
+  for (const [l, v] of [
+    [0, 0],
+    [1, 255],
+  ])
+    for (const channel of srgb(l, 0, 0)) assert.ok(Math.abs(channel - v) < 0.1);
   const [r, g, b] = srgb(0.6, 0, 0);
   assert.ok(Math.abs(r - g) < 0.1 && Math.abs(g - b) < 0.1);
 });

@@ -24,7 +24,11 @@ function client(answers) {
     const length = Buffer.alloc(4);
     length.writeUInt32LE(head.length);
     const all = Buffer.concat([length, head]);
-    return { ok: true, status: 200, arrayBuffer: async () => all.buffer.slice(all.byteOffset, all.byteOffset + all.length) };
+    return {
+      ok: true,
+      status: 200,
+      arrayBuffer: async () => all.buffer.slice(all.byteOffset, all.byteOffset + all.length),
+    };
   };
   const setTimeout = (act, ms) => waits.push([ms, act]);
   return { asked, waits, ...load(["shared/live_client.js"], NAMES, { fetch, setTimeout }) };
@@ -44,7 +48,10 @@ test("arrays are decoded with name, type and shape", () => {
 });
 
 test("a refused question is answered by the server's own words", async () => {
-  const { askServer } = client([{ status: 413, text: "Too long." }, { status: 500, text: "Bug." }]);
+  const { askServer } = client([
+    { status: 413, text: "Too long." },
+    { status: 500, text: "Bug." },
+  ]);
   assert.deepEqual(plain(await askServer("path", {})), { facts: { error: "Too long." }, arrays: {} });
   await assert.rejects(askServer("path", {}), { message: "no" });
 });
@@ -56,7 +63,10 @@ test("of questions of one kind only the newest waits", async () => {
   for (const k of [1, 2, 3]) ask("points", { k }, ({ x }) => taken.push(x));
   ask("layers", { k: 9 }, ({ x }) => taken.push(x));
   for (let i = 0; i < 9; i++) await settle();
-  assert.deepEqual(asked.map(({ k }) => k), [1, 9, 3]);
+  assert.deepEqual(
+    asked.map(({ k }) => k),
+    [1, 9, 3],
+  );
   assert.equal(taken.length, 3);
 });
 
@@ -110,7 +120,10 @@ test("a server that does not answer is asked again, with the same commands", asy
   assert.equal(waits[0][0], RETRY_MS);
   waits[0][1]();
   for (let i = 0; i < 9; i++) await settle();
-  assert.deepEqual(asked.map((question) => plain(question.do)), [[["step", "dg"]], [["step", "dg"]]]);
+  assert.deepEqual(
+    asked.map((question) => plain(question.do)),
+    [[["step", "dg"]], [["step", "dg"]]],
+  );
   assert.deepEqual(seen.frames, [1]);
 });
 

@@ -9,7 +9,9 @@ const ASSETS = new URL("../../assets/", import.meta.url);
 export function load(scripts, names, globals = {}) {
   const context = vm.createContext({ TextDecoder, setTimeout, ...globals });
   const code = scripts.map((name) => readFileSync(new URL(name, ASSETS), "utf8")).join("\n");
-  return vm.runInContext(`"use strict";\n${code}\n;({ ${names.join(", ")} })`, context, { filename: scripts.join("+") });
+  return vm.runInContext(`"use strict";\n${code}\n;({ ${names.join(", ")} })`, context, {
+    filename: scripts.join("+"),
+  });
 }
 
 // As plain objects of this realm, so that they can be compared.

@@ -8,8 +8,21 @@ import { load, plain } from "./load.mjs";
 const shared = load(
   ["shared/viewer/volume.js", "shared/viewer/panes.js"],
   [
-    "PLANES", "clampVoxel", "worldOf", "positionText", "valueAt", "sliceOf", "sampleSlice", "paintSlice", "loadVolume",
-    "horizontalSign", "lettersOf", "panesFor", "frameOf", "crosshairIn", "canvasHeight",
+    "PLANES",
+    "clampVoxel",
+    "worldOf",
+    "positionText",
+    "valueAt",
+    "sliceOf",
+    "sampleSlice",
+    "paintSlice",
+    "loadVolume",
+    "horizontalSign",
+    "lettersOf",
+    "panesFor",
+    "frameOf",
+    "crosshairIn",
+    "canvasHeight",
   ],
   { window: { innerHeight: 900 }, fetch: async (url) => ({ ok: true, arrayBuffer: async () => STORED[url] }) },
 );
@@ -20,7 +33,12 @@ const STORED = {
 };
 const MANIFEST = {
   shape: SHAPE,
-  affine: [[2, 0, 0, -3], [0, 1, 0, -40], [0, 0, 1.5, 10], [0, 0, 0, 1]],
+  affine: [
+    [2, 0, 0, -3],
+    [0, 1, 0, -40],
+    [0, 0, 1.5, 10],
+    [0, 0, 0, 1],
+  ],
   layers: [
     { name: "synthetic", label: "Synthetic", url: "one", scale: 2, offset: 100, unit: "HU" },
     { name: "reference", label: "Reference", url: "two", scale: 1, offset: 0, unit: "HU" },
@@ -32,7 +50,15 @@ const [synthetic] = volume.layers;
 
 function viewer(state = {}) {
   const views = Object.fromEntries(Object.keys(shared.PLANES).map((plane) => [plane, { zoom: 1, pan: [0, 0] }]));
-  const all = { plane: "axial", layout: "main", layer: "synthetic", error: "signed", radiological: true, voxel: [1, 2, 3], views };
+  const all = {
+    plane: "axial",
+    layout: "main",
+    layer: "synthetic",
+    error: "signed",
+    radiological: true,
+    voxel: [1, 2, 3],
+    views,
+  };
   return { volume, state: { ...all, ...state } };
 }
 
@@ -60,11 +86,12 @@ test("a slice holds the values of its voxels", () => {
     const values = shared.sliceOf(volume, synthetic, plane, 2);
     const [nu, nv] = axes.map((axis) => SHAPE[axis]);
     assert.equal(values.length, nu * nv);
-    for (let v = 0; v < nv; v++) for (let u = 0; u < nu; u++) {
-      const voxel = [2, 2, 2];
-      [voxel[axes[0]], voxel[axes[1]], voxel[across]] = [u, v, 2];
-      assert.equal(values[v * nu + u], shared.valueAt(volume, synthetic, voxel));
-    }
+    for (let v = 0; v < nv; v++)
+      for (let u = 0; u < nu; u++) {
+        const voxel = [2, 2, 2];
+        [voxel[axes[0]], voxel[axes[1]], voxel[across]] = [u, v, 2];
+        assert.equal(values[v * nu + u], shared.valueAt(volume, synthetic, voxel));
+      }
   }
 });
 
@@ -86,15 +113,16 @@ test("a painted slice has a pixel for each voxel and its surroundings", () => {
 });
 
 test("a point goes to the screen and back, zoomed and panned, in every plane and both conventions", () => {
-  for (const radiological of [true, false]) for (const plane of Object.keys(shared.PLANES)) {
-    const shown = viewer({ plane, radiological });
-    shown.state.views[plane] = { zoom: 2.5, pan: [3, -4] };
-    for (const pane of shared.panesFor(shown, 900, 600)) {
-      const frame = shared.frameOf(shown, pane);
-      const back = frame.toPlane(frame.toScreen([1.25, 3.5]));
-      back.forEach((p, k) => assert.ok(Math.abs(p - [1.25, 3.5][k]) < 1e-9));
+  for (const radiological of [true, false])
+    for (const plane of Object.keys(shared.PLANES)) {
+      const shown = viewer({ plane, radiological });
+      shown.state.views[plane] = { zoom: 2.5, pan: [3, -4] };
+      for (const pane of shared.panesFor(shown, 900, 600)) {
+        const frame = shared.frameOf(shown, pane);
+        const back = frame.toPlane(frame.toScreen([1.25, 3.5]));
+        back.forEach((p, k) => assert.ok(Math.abs(p - [1.25, 3.5][k]) < 1e-9));
+      }
     }
-  }
 });
 
 test("a millimetre is as long in both directions, and the image fits its pane", () => {
@@ -103,7 +131,10 @@ test("a millimetre is as long in both directions, and the image fits its pane", 
   const { toScreen, scale } = shared.frameOf(shown, pane);
   const [[x0, y0], [x1, y1]] = [toScreen([0, 0]), toScreen([1, 1])];
   assert.ok(Math.abs(Math.abs(x1 - x0) - 2 * scale) < 1e-9 && Math.abs(Math.abs(y1 - y0) - 1.5 * scale) < 1e-9);
-  for (const corner of [[-0.5, -0.5], [3.5, 5.5]]) {
+  for (const corner of [
+    [-0.5, -0.5],
+    [3.5, 5.5],
+  ]) {
     const [x, y] = toScreen(corner);
     assert.ok(x >= pane.x && x <= pane.x + pane.width && y >= pane.y && y <= pane.y + pane.height);
   }
@@ -111,34 +142,42 @@ test("a millimetre is as long in both directions, and the image fits its pane", 
 
 test("letters say where the screen's edges are, in either convention", () => {
   const edges = { axial: ["L", "R", "A", "P"], coronal: ["L", "R", "S", "I"], sagittal: ["A", "P", "S", "I"] };
-  for (const radiological of [true, false]) for (const [plane, [left, right, top, bottom]] of Object.entries(edges)) {
-    const shown = viewer({ plane, radiological });
-    const flipped = !radiological && plane !== "sagittal";
-    const sides = flipped ? [left, right] : [right, left];
-    const expected = plane === "sagittal" ? [left, right, top, bottom] : [...sides, top, bottom];
-    assert.deepEqual(plain(shared.lettersOf(shown, plane)), expected, `${plane}, radiological ${radiological}`);
-    const [pane] = shared.panesFor(shown, 900, 600);
-    const { toScreen } = shared.frameOf(shown, pane);
-    // the first axis runs towards its high letter: R, R and A; the second towards A, S and S, which is up
-    const high = { axial: "R", coronal: "R", sagittal: "A" }[plane];
-    const runsRight = toScreen([3, 0])[0] > toScreen([0, 0])[0];
-    assert.equal(runsRight, expected[1] === high);
-    assert.ok(toScreen([0, 3])[1] < toScreen([0, 0])[1]);
-  }
+  for (const radiological of [true, false])
+    for (const [plane, [left, right, top, bottom]] of Object.entries(edges)) {
+      const shown = viewer({ plane, radiological });
+      const flipped = !radiological && plane !== "sagittal";
+      const sides = flipped ? [left, right] : [right, left];
+      const expected = plane === "sagittal" ? [left, right, top, bottom] : [...sides, top, bottom];
+      assert.deepEqual(plain(shared.lettersOf(shown, plane)), expected, `${plane}, radiological ${radiological}`);
+      const [pane] = shared.panesFor(shown, 900, 600);
+      const { toScreen } = shared.frameOf(shown, pane);
+      // the first axis runs towards its high letter: R, R and A; the second towards A, S and S, which is up
+      const high = { axial: "R", coronal: "R", sagittal: "A" }[plane];
+      const runsRight = toScreen([3, 0])[0] > toScreen([0, 0])[0];
+      assert.equal(runsRight, expected[1] === high);
+      assert.ok(toScreen([0, 3])[1] < toScreen([0, 0])[1]);
+    }
 });
 
 test("panes fill the canvas without overlap in every layout, on wide and narrow pages", () => {
-  for (const width of [400, 1000]) for (const layout of ["main", "planes", "layers"]) {
-    const shown = viewer({ layout });
-    const height = shared.canvasHeight(shown, width);
-    const panes = shared.panesFor(shown, width, height);
-    assert.ok(height > 0);
-    for (const { x, y, width: w, height: h } of panes) {
-      assert.ok(x >= 0 && y >= 0 && x + w <= width + 1e-6 && y + h <= height + 1e-6);
+  for (const width of [400, 1000])
+    for (const layout of ["main", "planes", "layers"]) {
+      const shown = viewer({ layout });
+      const height = shared.canvasHeight(shown, width);
+      const panes = shared.panesFor(shown, width, height);
+      assert.ok(height > 0);
+      for (const { x, y, width: w, height: h } of panes) {
+        assert.ok(x >= 0 && y >= 0 && x + w <= width + 1e-6 && y + h <= height + 1e-6);
+      }
+      panes.forEach((a, i) =>
+        panes.slice(i + 1).forEach((b) => {
+          const apart =
+            a.x + a.width <= b.x + 1e-6 ||
+            b.x + b.width <= a.x + 1e-6 ||
+            a.y + a.height <= b.y + 1e-6 ||
+            b.y + b.height <= a.y + 1e-6;
+          assert.ok(apart, `${layout} at ${width}`);
+        }),
+      );
     }
-    panes.forEach((a, i) => panes.slice(i + 1).forEach((b) => {
-      const apart = a.x + a.width <= b.x + 1e-6 || b.x + b.width <= a.x + 1e-6 || a.y + a.height <= b.y + 1e-6 || b.y + b.height <= a.y + 1e-6;
-      assert.ok(apart, `${layout} at ${width}`);
-    }));
-  }
 });

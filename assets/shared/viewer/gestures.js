@@ -19,7 +19,9 @@ function listen(canvas, viewer) {
     panes().find((pane) => x >= pane.x && y >= pane.y && x < pane.x + pane.width && y < pane.y + pane.height);
   const voxelAt = (pane, xy) => {
     const voxel = [...state.voxel];
-    frameOf(viewer, pane).toPlane(xy).forEach((p, k) => (voxel[axesOf(pane.plane)[k]] = p));
+    frameOf(viewer, pane)
+      .toPlane(xy)
+      .forEach((p, k) => (voxel[axesOf(pane.plane)[k]] = p));
     return voxel;
   };
   const onDivider = (pane, [x]) =>

@@ -32,7 +32,9 @@ function drawLetters(ctx, pane, letters, ink, avoid = NaN) {
 
 function drawCaption(ctx, pane, lines, ink, align = "left") {
   const x = align === "left" ? pane.x + 8 : pane.x + pane.width - 8;
-  lines.forEach((line, i) => write(ctx, line, x, pane.y + 8 + 15 * i, ink, { align, baseline: "top", weight: i ? 400 : 600 }));
+  lines.forEach((line, i) =>
+    write(ctx, line, x, pane.y + 8 + 15 * i, ink, { align, baseline: "top", weight: i ? 400 : 600 }),
+  );
 }
 
 // Two hairlines with a gap at the point itself.
@@ -64,7 +66,10 @@ function drawDivider(ctx, pane, x) {
 
 // The line of a profile; 0 marks where it starts.
 function drawLine(ctx, [from, to], ink) {
-  for (const [colour, width] of [[ink.halo, 4], [SYNTHETIC, 2]]) {
+  for (const [colour, width] of [
+    [ink.halo, 4],
+    [SYNTHETIC, 2],
+  ]) {
     ctx.strokeStyle = colour;
     ctx.lineWidth = width;
     ctx.beginPath();
@@ -109,7 +114,11 @@ function drawColourBar(ctx, pane, palette, [low, high], unit, ink, side = "right
   ctx.strokeRect(x - 0.5, y - 0.5, bar.width + 1, bar.height + 1);
   const [align, tick] = side === "right" ? ["right", x - 5] : ["left", x + bar.width + 5];
   const style = { align, baseline: "middle", size: 11 };
-  for (const [value, at] of [[high, 0], [(low + high) / 2, 0.5], [low, 1]]) {
+  for (const [value, at] of [
+    [high, 0],
+    [(low + high) / 2, 0.5],
+    [low, 1],
+  ]) {
     write(ctx, formatValue(value, high - low), tick, y + at * bar.height, ink, style);
   }
   write(ctx, unit, tick, y - 14, ink, style);
@@ -118,7 +127,10 @@ function drawColourBar(ctx, pane, palette, [low, high], unit, ink, side = "right
 // A number with digits to match its range, and a true minus sign.
 function formatValue(value, range = Math.abs(value)) {
   const digits = range >= 20 || range === 0 ? 0 : Math.min(4, Math.ceil(1.3 - Math.log10(range)));
-  return value.toFixed(digits).replace(/^-(?=0*\.?0*$)/, "").replace("-", "\u2212");
+  return value
+    .toFixed(digits)
+    .replace(/^-(?=0*\.?0*$)/, "")
+    .replace("-", "\u2212");
 }
 
 // Text in lines no wider than `width`, in the context's font.

@@ -28,7 +28,8 @@ function layersShown({ state, volume }) {
 function canvasHeight(viewer, width) {
   const shown = viewer.state.layout === "layers" ? layersShown(viewer).length : 3;
   const { layout } = viewer.state;
-  if (width < NARROW) return Math.round(width * { main: 1.62, planes: 2.85, layers: 0.62 * Math.ceil(shown / 2) }[layout]);
+  if (width < NARROW)
+    return Math.round(width * { main: 1.62, planes: 2.85, layers: 0.62 * Math.ceil(shown / 2) }[layout]);
   const room = Math.max(420, window.innerHeight - 210);
   return Math.round(Math.min(room, width * { main: 0.66, planes: 0.42, layers: shown > 2 ? 0.7 : 0.56 }[layout]));
 }

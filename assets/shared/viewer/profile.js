@@ -35,7 +35,11 @@ function drawProfile(ctx, width, height, length, series, theme) {
       ctx.moveTo(margin.left, Math.round(y(tick)) + 0.5);
       ctx.lineTo(width - margin.right, Math.round(y(tick)) + 0.5);
       ctx.stroke();
-      write(ctx, formatValue(tick, high - low), margin.left - 6, y(tick), muted, { align: "right", baseline: "middle", size: 11 });
+      write(ctx, formatValue(tick, high - low), margin.left - 6, y(tick), muted, {
+        align: "right",
+        baseline: "middle",
+        size: 11,
+      });
     }
     let at = margin.left;
     for (const one of group) {
@@ -65,7 +69,11 @@ function drawProfile(ctx, width, height, length, series, theme) {
     top = bottom + margin.between;
   });
   for (const tick of ticks(0, length, Math.max(2, Math.round(width / 110)))) {
-    write(ctx, formatValue(tick, length), x(tick), height - 20, muted, { align: "center", baseline: "middle", size: 11 });
+    write(ctx, formatValue(tick, length), x(tick), height - 20, muted, {
+      align: "center",
+      baseline: "middle",
+      size: 11,
+    });
   }
   write(ctx, "distance along the line, mm", x(length / 2), height - 6, ink, { align: "center", size: 11 });
 }

@@ -256,7 +256,10 @@ function volumeViewer(root, props, watch) {
     if (!sliceErrors) return "";
     const [index, unit] = [state.voxel[2], layers[0].unit && ` ${layers[0].unit}`];
     const error = sliceErrors[index];
-    const text = error === null ? "no head" : `${formatValue(error, errorRange)}${unit} (${Math.round((100 * error) / relativeTo)} %)`;
+    const text =
+      error === null
+        ? "no head"
+        : `${formatValue(error, errorRange)}${unit} (${Math.round((100 * error) / relativeTo)} %)`;
     return `Slice ${index + 1}: ${text}`;
   }
 
@@ -290,7 +293,9 @@ function volumeViewer(root, props, watch) {
     const ofSlice = sliceErrorText();
     if (ofSlice) {
       dom.readout.append(item("Axial", ofSlice.toLowerCase()));
-      root.dispatchEvent(new CustomEvent("slice", { bubbles: true, detail: { index: state.voxel[2], words: ofSlice } }));
+      root.dispatchEvent(
+        new CustomEvent("slice", { bubbles: true, detail: { index: state.voxel[2], words: ofSlice } }),
+      );
     }
     say(statusText());
     redraw();
@@ -350,7 +355,8 @@ function volumeViewer(root, props, watch) {
 
   function typeWindow(width, level) {
     const layer = viewer.volume && layerNamed(state.layer);
-    if (layer && width > 0) setRange(layer, layer.kind === "image" ? [level - width / 2, level + width / 2] : [0, width]);
+    if (layer && width > 0)
+      setRange(layer, layer.kind === "image" ? [level - width / 2, level + width / 2] : [0, width]);
   }
 
   // Sideways the width, downwards the level, so that pulling down darkens; of an error the range.

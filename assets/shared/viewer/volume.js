@@ -8,7 +8,11 @@ const PLANES = {
   coronal: { title: "Coronal", axes: [0, 2], across: 1 },
   sagittal: { title: "Sagittal", axes: [1, 2], across: 0 },
 };
-const LETTERS = [["L", "R"], ["P", "A"], ["I", "S"]]; // low and high end of each axis
+const LETTERS = [
+  ["L", "R"],
+  ["P", "A"],
+  ["I", "S"],
+]; // low and high end of each axis
 
 // Fetch a manifest's layers (int16, little-endian, C order) and add signed and absolute errors where there is a reference;
 // for a cycle also the error relative to the input's range. Throws an Error with a sentence if a layer is missing or has
@@ -26,7 +30,10 @@ async function loadVolume(manifest, signal) {
   );
   const named = (name) => layers.find((layer) => layer.name === name);
   const pairs = manifest.compared.map((names) => names.map(named)).filter((pair) => pair[0] && pair[1]);
-  for (const [kind, title, of] of [["signed", "Signed error", (x) => x], ["absolute", "Absolute error", Math.abs]]) {
+  for (const [kind, title, of] of [
+    ["signed", "Signed error", (x) => x],
+    ["absolute", "Absolute error", Math.abs],
+  ]) {
     for (const [one, right] of pairs) {
       const label = pairs.length > 1 ? `${title}, ${one.label.split(" by ").at(-1)}` : title;
       const name = one.name === "rival" ? `${kind}-rival` : kind;
@@ -47,7 +54,9 @@ function clampVoxel(volume, voxel) {
 }
 
 function worldOf(volume, voxel) {
-  return [0, 1, 2].map((row) => volume.affine[row][3] + voxel.reduce((sum, x, axis) => sum + volume.affine[row][axis] * x, 0));
+  return [0, 1, 2].map(
+    (row) => volume.affine[row][3] + voxel.reduce((sum, x, axis) => sum + volume.affine[row][axis] * x, 0),
+  );
 }
 
 // "12.0 R 34.0 A 5.0 S": a world position as radiologists write it.
@@ -84,7 +93,9 @@ function sampleSlice(values, [nu, nv], [u, v]) {
   const [i, j] = [Math.min(nu - 2, Math.floor(x)), Math.min(nv - 2, Math.floor(y))];
   const [f, g] = [x - i, y - j];
   const at = j * nu + i;
-  return (1 - g) * ((1 - f) * values[at] + f * values[at + 1]) + g * ((1 - f) * values[at + nu] + f * values[at + nu + 1]);
+  return (
+    (1 - g) * ((1 - f) * values[at] + f * values[at + 1]) + g * ((1 - f) * values[at + nu] + f * values[at + nu + 1])
+  );
 }
 
 // Resample a slice bilinearly onto a raster of pixels and colour it. Values are interpolated before they are windowed:
