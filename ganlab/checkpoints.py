@@ -158,7 +158,7 @@ def refuse_pickled(path: Path) -> None:
 def read_card(folder: Path) -> dict:
     """The front matter of a model card, as `write_card` was given it."""
     front = deepcopy(_parsed((folder / "card.md").read_text(encoding="utf-8").split("---\n", 2)[1]))
-    figures = front.pop("figures", front["metrics"])
+    figures = front.pop("figures", front.get("metrics", {}))
     return {key: value for key, value in front.items() if key not in HUB} | {"metrics": figures}
 
 
