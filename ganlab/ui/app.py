@@ -9,21 +9,19 @@ import gradio as gr
 
 from ganlab import __doc__ as ABOUT
 from ganlab.ui import experiment_results, viewer
-from ganlab.ui.components import ASSETS
+from ganlab.ui.components import ASSETS, QUIET, bound
 from ganlab.ui.pages.cycle import page as cycle
-from ganlab.ui.pages.generate import latent_space
+from ganlab.ui.pages.generate import latent_space, training_sessions
 from ganlab.ui.pages.generate import page as generate
-from ganlab.ui.pages.generate import training_sessions as trainings
-from ganlab.ui.pages.live import page as toy
-from ganlab.ui.pages.live import sessions as live
+from ganlab.ui.pages.live import page as live
+from ganlab.ui.pages.live import sessions as live_sessions
 from ganlab.ui.pages.translate import page as translate
 from ganlab.ui.pages.turing import page as turing
-from ganlab.ui.pages.turing import practice as trials
-from ganlab.ui.pages.turing import study_server as rating
+from ganlab.ui.pages.turing import practice, study_server
 from ganlab.ui.server_settings import Settings
 from ganlab.ui.sessions import Store
 
-PAGES = (toy, generate, translate, cycle, turing)  # each has TITLE, SLUG, offered() and build(store, settings, demo)
+PAGES = (live, generate, translate, cycle, turing)  # each has TITLE, SLUG, offered() and build(store, settings, demo)
 SYSTEM_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
 MONO_FONTS = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 HOUR = 3600  # s
@@ -38,17 +36,20 @@ def build(store: Store, settings: Settings) -> gr.Blocks:
             for page in pages:
                 with gr.Tab(page.TITLE, id=page.SLUG):
                     page.build(store, settings, demo)
-
-        def open_tab(request: gr.Request):
-            wanted = request.query_params.get("tab")
-            return gr.Tabs(selected=wanted) if wanted in {page.SLUG for page in pages} else gr.skip()
-
-        def close(request: gr.Request) -> None:
-            store.close(request.session_hash)
-
-        demo.load(open_tab, None, tabs, queue=False, show_progress="hidden", api_visibility="private")
-        demo.unload(close)
+        demo.load(bound(open_tab, {page.SLUG for page in pages}), None, tabs, **QUIET)
+        demo.unload(bound(close_session, store))
     return demo
+
+
+def open_tab(slugs: set[str], request: gr.Request):
+    """?tab=SLUG opens a page."""
+    wanted = request.query_params.get("tab")
+    return gr.Tabs(selected=wanted) if wanted in slugs else gr.skip()
+
+
+def close_session(store: Store, request: gr.Request) -> None:
+    """A visitor's page was closed."""
+    store.close(request.session_hash)
 
 
 def theme() -> gr.themes.Base:
@@ -75,10 +76,14 @@ def launch(settings: Settings | None = None, **overrides):
     sys.setswitchinterval(5e-4)  # so that requests do not wait 5 ms for a thread that trains
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # temporary files are deleted when a host stops us
     store = Store()
-    routes = viewer.routes(store) + live.routes(store.live(live.LIMITS)) + experiment_results.routes()
-    routes += latent_space.routes() + trainings.routes(store.live(trainings.LIMITS))
-    routes += trials.routes(store.live(trials.LIMITS))
-    routes += rating.routes(rating.StudyDatabase(), settings.host_secret)
+    routes = [
+        *viewer.routes(store),
+        *experiment_results.routes(),
+        *latent_space.routes(),
+        *study_server.routes(study_server.StudyDatabase(), settings.host_secret),
+    ]
+    for page in (live_sessions, training_sessions, practice):
+        routes += page.routes(store.live(page.LIMITS))
     demo = build(store, settings).queue(default_concurrency_limit=1, max_size=settings.queue)
     served = demo.launch(
         **{
