@@ -59,7 +59,7 @@ class Explorer:
         if "z" in point:
             z = torch.tensor([float(v) for v in point["z"]])
             if z.shape != (self.config.network.z,) or not torch.isfinite(z).all():
-                raise InputError(f"A point has {self.config.network.z} numbers; reload the page.")
+                raise InputError(f"A point has {self.config.network.z} finite numbers.")
         else:
             index = integer(point, "index", 0, LAST_INDEX)
             z = noise(integer(point, "seed", 0, 2**32 - 1), index + 1, self.config.network)[index]
@@ -80,7 +80,7 @@ class Explorer:
         if label is None:
             return torch.arange(count) % self.classes
         if not 0 <= int(label) < self.classes:
-            raise InputError(f"Class {label} is not known; reload the page.")
+            raise InputError(f"Class {label} is not known; give a whole number below {self.classes}.")
         return torch.full((count,), int(label))
 
     def class_weights(self, point: dict) -> Tensor:
@@ -89,7 +89,7 @@ class Explorer:
             return torch.eye(self.classes)[self.labels(point.get("label") or 0, 1)[0]]
         weights = torch.tensor([float(v) for v in point["mix"]])
         if weights.shape != (self.classes,) or not (weights >= 0).all() or not abs(float(weights.sum()) - 1) < 0.01:
-            raise InputError(f"A point has shares of {self.classes} classes that add up to 1; reload the page.")
+            raise InputError(f"A point has weights of {self.classes} classes that are not negative and add up to 1.")
         return weights
 
     def images(self, z: Tensor, labels: Tensor) -> Tensor:

@@ -42,7 +42,7 @@ class Spread(nn.Module):
 
 
 def in_parts(net: nn.Module, parts: int) -> nn.Module:
-    """The network itself, whose layers from now on take batches to consist of so many parts."""
+    """Set how many equal parts the batches of a network consist of; returns the network."""
     for module in net.modules():
         if isinstance(module, BatchNorm | Spread):
             module.parts = parts

@@ -38,7 +38,7 @@ anomaly map. A weak generator leaves residuals everywhere, so look at the residu
 
 
 class Controls(NamedTuple):
-    """What says which image is looked for; the order of the handlers' arguments."""
+    """The controls that choose an image, in the order of the handlers' arguments."""
 
     model: gr.Dropdown
     source: gr.Radio
