@@ -42,15 +42,15 @@ def test_refuses_weights_with_one_changed_bit(tmp_path):
 def test_every_shipped_file_is_listed_with_its_digest():
     found = {path.relative_to(PRETRAINED).as_posix() for path in PRETRAINED.glob("*/*.safetensors")}
     assert shipped_digests().keys() == found  # cd pretrained && sha256sum */*.safetensors > SHA256SUMS
-    for name, told in shipped_digests().items():
-        assert hashlib.sha256((PRETRAINED / name).read_bytes()).hexdigest() == told, name
+    for name, digest in shipped_digests().items():
+        assert hashlib.sha256((PRETRAINED / name).read_bytes()).hexdigest() == digest, name
 
 
 def test_refuses_a_file_without_a_digest_unless_it_is_shipped(tmp_path, monkeypatch):
     path = tmp_path / "model.safetensors"
     save_file(TENSORS, path, {"config": "{}"})
-    told = hashlib.sha256(path.read_bytes()).hexdigest()
-    monkeypatch.setattr(checkpoints, "shipped_digests", lambda: {"one/model.safetensors": told})
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    monkeypatch.setattr(checkpoints, "shipped_digests", lambda: {"one/model.safetensors": digest})
     assert torch.equal(load_tensors(path)[0]["weight"], TENSORS["weight"])
     flipped(path)
     with pytest.raises(InputError, match="not a file of the repository"):

@@ -21,8 +21,8 @@ from ganlab import processes
 from ganlab.translation.methods import METHODS
 from tests.test_processes import step_of
 torch.set_num_threads(1)
-found = {method: step_of(method, processes.rank(), processes.count()) for method in METHODS}
-print(json.dumps(found | {"largest": processes.largest(130 * processes.rank() - 1)}))
+norms = {method: step_of(method, processes.rank(), processes.count()) for method in METHODS}
+print(json.dumps(norms | {"largest": processes.largest(130 * processes.rank() - 1)}))
 """
 
 
@@ -35,15 +35,15 @@ def step_of(method: str, rank: int, count: int) -> dict[str, float]:
         pool=0,
     )
     torch.manual_seed(0)
-    made = METHODS[method](config, "cpu")
+    trained = METHODS[method](config, "cpu")
     images = torch.randn((2, 4, 1, 32, 32), generator=torch.Generator().manual_seed(1))
     share = slice(rank * 4 // count, (rank + 1) * 4 // count)
-    made.step(images[0, share], images[1, share], 0)
-    found = {}
-    for name, net in made.nets.items():
-        found[f"{name} gradients"] = sum(p.grad.double().norm().item() for p in net.parameters())
-        found[f"{name} weights"] = sum(p.detach().double().norm().item() for p in net.parameters())
-    return found
+    trained.step(images[0, share], images[1, share], 0)
+    norms = {}
+    for name, net in trained.nets.items():
+        norms[f"{name} gradients"] = sum(p.grad.double().norm().item() for p in net.parameters())
+        norms[f"{name} weights"] = sum(p.detach().double().norm().item() for p in net.parameters())
+    return norms
 
 
 def test_two_processes_take_the_step_of_one_with_both_batches():
@@ -75,7 +75,7 @@ def test_two_processes_take_the_step_of_one_with_both_batches():
         for name, norm in alone.items():
             # Adam's first step is the gradient's sign, which rounding turns where a gradient is all but 0
             assert ours[name] == pytest.approx(norm, rel=1e-5 if "gradients" in name else 1e-3)
-        apart = step_of(method, 0, 2)  # half of the slices, and nobody to average with
+        apart = step_of(method, 0, 2)  # half of the slices, without averaging
         assert any(abs(apart[k] - alone[k]) > 1e-2 * abs(alone[k]) for k in alone if "gradients" in k)
 
 

@@ -68,7 +68,7 @@ def test_a_training_stopped_by_a_signal_resumes_exactly(tmp_path, preset, number
             process.kill()
     reached = read_card(tmp_path / "cut")["steps"]
     assert process.returncode == 128 + number and not err
-    assert reached >= 20 and out.splitlines()[-1] == f"Stopped at step {reached}; --resume goes on."
+    assert reached >= 20 and out.splitlines()[-1] == f"Stopped at step {reached}; continue with --resume."
     assert load_tensors(tmp_path / "cut" / "state.safetensors")[1]["step"] == reached
     expected = losses(tmp_path / "whole", reached, reached + 3)
     assert losses(tmp_path / "cut", 0, 3, resume=True) == expected

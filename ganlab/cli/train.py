@@ -96,7 +96,11 @@ def _run(begin: Callable, out: Path, steps: int, minutes: float | None, unit: st
     reached = read_card(out)["steps"]
     done = reached >= steps
     result = {"out": str(out), "steps": reached} | {k: v for k, v in average.items() if k != "rate"}
-    say(result, as_json, f"{out}: done, {reached} steps" if done else f"Stopped at step {reached}; --resume goes on.")
+    say(
+        result,
+        as_json,
+        f"{out}: done, {reached} steps" if done else f"Stopped at step {reached}; continue with --resume.",
+    )
     if not done:
         raise typer.Exit(code or 0)
 

@@ -47,5 +47,5 @@ def trained_on(images: Images) -> str:
     kind, count = images.kind, f"{len(images):,} images"
     if kind.name.startswith(OWN):
         return f"{count} of the user's own, {kind.size} x {kind.size}"
-    made = "scikit-learn's, from the UCI repository" if kind.name == "digits" else "made by ganlab, no patient's data"
-    return f"{count} ({kind.name}): {made}"
+    origin = "scikit-learn's, from the UCI repository" if kind.name == "digits" else "made by ganlab, no patient's data"
+    return f"{count} ({kind.name}): {origin}"

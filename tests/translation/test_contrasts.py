@@ -36,8 +36,8 @@ def block(value, around=-1.0, side=24):
     [(-1000, 0.0), (-95, 1.56), (28, 1.0), (38, 0.68), (10, 0.15), (1350, 0.0), (2000, 0.0), (3071, 0.0)],
 )
 def test_every_tissue_has_its_textbook_signal(hu, signal):
-    made = t1_of(torch.full((1, 1, 8, 8), hu / 1000), FLAT)
-    torch.testing.assert_close(made, torch.full_like(made, signal), atol=1e-5, rtol=0)
+    synthetic = t1_of(torch.full((1, 1, 8, 8), hu / 1000), FLAT)
+    torch.testing.assert_close(synthetic, torch.full_like(synthetic, signal), atol=1e-5, rtol=0)
 
 
 def test_an_edge_is_a_mixture_of_its_two_sides_not_a_third_tissue():
@@ -45,9 +45,9 @@ def test_an_edge_is_a_mixture_of_its_two_sides_not_a_third_tissue():
     for low, high in ((0.038, 1.35), (-1.0, 0.05), (-1.0, -0.095)):
         ct = block(high, low)
         ct[..., 6:18, 5] = ct[..., 6:18, 18] = (low + high) / 2
-        made, ends = t1_of(ct, FLAT), curve(torch.tensor([low, high]).view(2, 1, 1, 1), CT, T1).flatten()
-        assert made[0, 0, 12, 5] == pytest.approx(float(ends.mean()), abs=0.02)
-        assert ends.min() - 1e-5 <= made.min() and made.max() <= ends.max() + 1e-5
+        synthetic, ends = t1_of(ct, FLAT), curve(torch.tensor([low, high]).view(2, 1, 1, 1), CT, T1).flatten()
+        assert synthetic[0, 0, 12, 5] == pytest.approx(float(ends.mean()), abs=0.02)
+        assert ends.min() - 1e-5 <= synthetic.min() and synthetic.max() <= ends.max() + 1e-5
 
 
 @given(st.lists(st.floats(-2, 4), min_size=1, max_size=20))
@@ -62,36 +62,36 @@ def test_curve_interpolates_linearly_like_numpy(values):
 
 def test_synthetic_scans_are_reproducible_and_all_different():
     ct = block(0.03).expand(3, -1, -1, -1).contiguous()
-    made = synthetic_t1(ct, 5)
-    assert made.shape == ct.shape and made.isfinite().all() and made.min() >= 0
-    assert made.equal(synthetic_t1(ct, 5)) and not made.equal(synthetic_t1(ct, 6))
-    assert not made[0].equal(made[1])
+    synthetic = synthetic_t1(ct, 5)
+    assert synthetic.shape == ct.shape and synthetic.isfinite().all() and synthetic.min() >= 0
+    assert synthetic.equal(synthetic_t1(ct, 5)) and not synthetic.equal(synthetic_t1(ct, 6))
+    assert not synthetic[0].equal(synthetic[1])
 
 
 def test_t1_of_a_ct_correlates_with_the_patients_own_t1():
     t1, ct = next(pairs(9, size=128, wild=False))
-    made, head = t1_of(ct[None] / 1000, FLAT)[0], ct > -300
+    synthetic, head = t1_of(ct[None] / 1000, FLAT)[0], ct > -300
     assert head.float().mean() > 0.2
-    assert torch.corrcoef(torch.stack([made[head], t1[head]]))[0, 1] > 0.6
+    assert torch.corrcoef(torch.stack([synthetic[head], t1[head]]))[0, 1] > 0.6
 
 
 def test_a_synthetic_head_shows_its_fa_in_the_brain_and_random_tissue_around_it():
     _, fa = next(pairs(9, size=224, task="t1fa", wild=False))
     fa = F.avg_pool2d(fa, 2)[None].expand(12, -1, -1, -1).contiguous()
-    (made, wanted), brain = synthetic_head(fa, 5), fa[0] > 0.05
+    (synthetic, expected), brain = synthetic_head(fa, 5), fa[0] > 0.05
     assert 0.05 < brain.float().mean() < 0.6
-    assert made.shape == fa.shape and made.isfinite().all() and made.min() >= 0
-    for one, again, other in zip((made, wanted), synthetic_head(fa, 5), synthetic_head(fa, 6), strict=True):
+    assert synthetic.shape == fa.shape and synthetic.isfinite().all() and synthetic.min() >= 0
+    for one, again, other in zip((synthetic, expected), synthetic_head(fa, 5), synthetic_head(fa, 6), strict=True):
         assert one.equal(again) and not one.equal(other)
     tissues = curve(fa[:1], FA, FA_T1)[0]
-    necks = [bool(target.max() == 0) for target in wanted]
+    necks = [bool(target.max() == 0) for target in expected]
     assert 0 < sum(necks) < 12
-    for image, target, neck in zip(made, wanted, necks, strict=True):
+    for image, target, neck in zip(synthetic, expected, necks, strict=True):
         assert neck or target.equal(fa[0])
         like = torch.corrcoef(torch.stack([image[brain], tissues[brain]]))[0, 1]
         assert abs(like) < 0.4 if neck else like > 0.8  # other signals where FA is 0
     away = outlined(fa[:1], 0.01)[0] == 0
-    bright = torch.stack([image[away].quantile(0.98) for image in made])
+    bright = torch.stack([image[away].quantile(0.98) for image in synthetic])
     assert bright.min() < 0.2 and bright.max() > 1.0  # some are stripped
     assert synthetic_head(torch.zeros(2, 1, 32, 32), 1)[0].isfinite().all()
 
@@ -108,8 +108,8 @@ def test_a_mask_is_dilated_to_an_octagon(pixels):
 
 def test_examples_match_their_inputs_pixel_by_pixel():
     mr, ct = torch.rand(2, 1, 16, 16) * 1.5, torch.rand(2, 1, 16, 16) - 0.5
-    (forth, given_mr, wanted), (back, given_ct, _) = examples("mr2ct", mr, ct, 1)
-    assert (forth, back) == ("generator", "back") and wanted is ct and given_ct is ct and not given_mr.equal(mr)
+    (forward, input_mr, expected), (backward, input_ct, _) = examples("mr2ct", mr, ct, 1)
+    assert (forward, backward) == ("generator", "back") and expected is ct and input_ct is ct and not input_mr.equal(mr)
     (_, source, flair), (_, target, t1) = examples("t1flair", mr, ct.abs(), 1)
     assert source is mr and flair.shape == mr.shape and t1.shape == target.shape
     assert FLAIR[0] <= flair.min() and flair.max() <= max(FLAIR)

@@ -15,7 +15,7 @@ SHAPE = (24, 24, 24)
 
 
 def head(seed):
-    """Soft tissue in a shell of bone with air in its middle, and a little noise of its own for every patient."""
+    """Soft tissue in a shell of bone with air in its middle, and noise that differs between patients."""
     x = np.stack(np.meshgrid(*(np.arange(n) - 11.5 for n in SHAPE), indexing="ij"))
     r = np.linalg.norm(x, axis=0)
     array = np.where(r < 10, np.where(r > 7, 900, 40), -1000)
@@ -156,6 +156,6 @@ def test_lesion_kept_is_the_share_of_its_contrast(monkeypatch):
     brain, ct = 33.0, pair.reference
     for left in (1.0, 0.4, 0.0):
         faded = np.where(ct.array > 45, brain + left * (ct.array - brain), ct.array).astype(np.float32)
-        made = Translation(replace(ct, array=faded), "some-model", 0.0)
-        monkeypatch.setattr(measure, "translate", lambda *asked, planes, made=made: made)
+        translation = Translation(replace(ct, array=faded), "some-model", 0.0)
+        monkeypatch.setattr(measure, "translate", lambda *asked, planes, translation=translation: translation)
         assert measure.lesion_kept("some-model", "mr2ct", measure.WITH_LESION[0]) == pytest.approx(left, abs=0.15)

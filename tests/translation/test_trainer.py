@@ -134,7 +134,7 @@ def test_training_on_own_volumes_resumes_exactly_and_its_card_says_so(tmp_path, 
     assert losses(OWN[kind], tmp_path / "cut", resume=True, data=volumes) == whole[2:]
     assert read_card(tmp_path / "cut")["training_data"] == "own data: 6 volumes, 8 random slices"
     text = (tmp_path / "cut" / "card.md").read_text()
-    assert "phantom patients that are made" not in text and "6 volumes of the user's own" in text
+    assert "phantom patients generated" not in text and "6 volumes of the user's own" in text
     assert "p0.nii.gz" not in (tmp_path / "cut" / "model.safetensors").read_bytes().decode("latin1")
 
 
@@ -308,8 +308,8 @@ def test_each_direction_has_its_own_range_and_sees_nothing_beyond_it():
     preset = dataclasses.replace(PRESETS["mr2ct-wolterink"], size=64, network=ResNetConfig(width=2, blocks=1))
     for config in (RANGED, preset):
         method = METHODS["cyclegan"](config, "cpu")
-        made = slice_maker(dataclasses.replace(config, size=64), "cpu", None)
-        images = [torch.cat(side) for side in zip(*itertools.islice(made(5), 8), strict=True)]
+        make = slice_maker(dataclasses.replace(config, size=64), "cpu", None)
+        images = [torch.cat(side) for side in zip(*itertools.islice(make(5), 8), strict=True)]
         for name, seen, limits in zip(("back", "generator"), images, config.ranges, strict=True):
             net = method.nets[name]
             assert (net.config.low, net.config.high) == limits
