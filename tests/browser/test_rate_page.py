@@ -1,4 +1,4 @@
-"""Readers and an organiser at their pages, in a real browser."""
+"""The readers' and the organiser's pages in a real browser."""
 
 import dataclasses
 import json
@@ -28,7 +28,7 @@ KEYS = {
 
 @dataclasses.dataclass
 class Place:
-    """A database, the server on it, and what was created there."""
+    """A server with its database, and the studies created there."""
 
     url: str
     port: int
@@ -68,7 +68,7 @@ def begin(page, place, made, reader=0):
 
 
 def read_on(page, trials, first=0, last=None):
-    """Answer questions by keyboard, from one position to before another; breaks are ended by Enter."""
+    """Answer questions by keyboard from one position up to another; Enter ends breaks."""
     for position in range(first, last or len(trials)):
         at = page.wait_for_selector(f"main[data-position='{position}'] #next, button:text('Continue')")
         if at.inner_text() == "Continue":
@@ -99,7 +99,7 @@ def test_whole_session_works_by_keyboard(new_page, place, design):
     assert all(0 < each["ms"] < 60_000 and each["screen"] == 1400 for each in said)
     asked = {trial.asks for trial in trials}
     if "diagnose" in asked:
-        assert said[2]["place"] == [14.0, 16.0]  # from the middle one step to the left
+        assert said[2]["place"] == [14.0, 16.0]  # one step left of the centre
     if "authenticate" in asked:
         assert said[-1]["synthetic"] is True and said[-1]["confidence"] == 4
 
@@ -123,7 +123,7 @@ def test_reload_other_device_and_restarted_server_continue_at_the_same_question(
     phone.tap(".sure button:nth-child(2)")
     phone.tap("#next")
     phone.wait_for_selector("main[data-position='4']")
-    page.keyboard.press("r")  # the first device, which does not know
+    page.keyboard.press("r")  # on the first device, which is behind
     page.keyboard.press("6")
     page.keyboard.press("Enter")
     page.wait_for_selector("main[data-position='4']")
@@ -138,7 +138,7 @@ def test_answer_can_be_undone_until_it_is_submitted(new_page, place):
     page.keyboard.press("6")
     page.keyboard.press("Backspace")
     assert page.is_disabled("#next")
-    page.keyboard.press("Enter")  # nothing to give
+    page.keyboard.press("Enter")  # nothing to submit
     page.keyboard.press("r")
     page.keyboard.press("1")
     page.keyboard.press("Enter")
@@ -152,7 +152,7 @@ def test_holding_a_key_gives_no_answers(new_page, place):
     page = new_page()
     begin(page, place, made)
     for _ in range(20):
-        page.keyboard.down("Enter")  # from the second on a repeat
+        page.keyboard.down("Enter")  # all but the first are key repeats
     page.keyboard.up("Enter")
     page.keyboard.press("n")
     page.wait_for_selector("#next:not([disabled])")
@@ -187,7 +187,7 @@ def test_window_and_zoom_change_the_view_and_reset(new_page, place):
     made = place.create()
     page = new_page()
     begin(page, place, made)
-    page.wait_for_selector(".stage canvas:focus")  # keys and arrows are for the image from the first one on
+    page.wait_for_selector(".stage canvas:focus")  # the image has the focus from the start
     shown = "document.querySelector('.stage canvas').toDataURL()"
     first = page.evaluate(shown)
     box = page.locator(".stage canvas").bounding_box()
@@ -229,7 +229,7 @@ def test_answer_is_sent_again_after_a_lost_acknowledgement_and_counts_once(brows
         if request["do"] == "answer" and len(cut) < 2:
             cut.append(request)
             if len(cut) == 2:
-                route.fetch()  # it arrives, and the answer to it is lost
+                route.fetch()  # it arrives, but the reply is lost
             route.abort()
         else:
             route.continue_()
@@ -247,8 +247,8 @@ def test_answer_is_sent_again_after_a_lost_acknowledgement_and_counts_once(brows
 
 
 def test_nothing_that_reaches_the_browser_depends_on_the_truth(browser, place, tmp_path):
-    """The same keys in two sessions on the same images, key and seeds, the truth of the test turned round: every byte
-    of every answer of the server, and every header, is the same."""
+    """Two sessions with the same images, key, seeds and key presses but an inverted truth receive the same bytes and
+    headers."""
     made = place.create(practice=2)
     row = organise.open_study(place.engine, made.study, made.secret)
     sealed = archive.unsealed(row["sealed"])
@@ -270,7 +270,7 @@ def test_nothing_that_reaches_the_browser_depends_on_the_truth(browser, place, t
 
 
 def session(browser, where, made, trials):
-    """(path, status, headers, body) of all that a browser gets in a session."""
+    """(path, status, headers, body) of everything that a browser receives in a session."""
     context = browser.new_context(viewport={"width": 1400, "height": 900})
     page, got = context.new_page(), []
     page.on("response", lambda response: got.append(response))
@@ -279,7 +279,7 @@ def session(browser, where, made, trials):
     page.wait_for_selector("text=Thank you")
     found = [(r.url.split(str(where.port))[1], r.status, sorted(r.all_headers().items()), r.body()) for r in got]
     context.close()
-    return sorted(found[:5]) + found[5:]  # style and scripts come in any order
+    return sorted(found[:5]) + found[5:]  # style sheet and scripts arrive in any order
 
 
 def test_organiser_creates_watches_closes_and_reports_a_study(new_page, place):

@@ -1,9 +1,9 @@
-"""The Turing test page: a test taken by keyboard, a plan, a report of one's own table."""
+"""The Turing test tab: a practice test by keyboard, a plan, and a report of an uploaded table."""
 
 from ganlab.study.design.simulation import SimulatedStudy, simulate
 from ganlab.study.readings import write_readings
 
-READY = 60_000  # ms, on a machine that is busy with other things
+READY = 60_000  # ms, on a busy machine
 POSITION = "document.querySelector('#turing .gl-viewer')?.dataset.position"
 
 

@@ -32,3 +32,43 @@ def test_a_study_is_simulated_reported_and_exported(run, tmp_path):
 )
 def test_refuses_a_mistake_in_one_sentence(refuse, arguments, phrase):
     assert re.search(phrase, refuse(*arguments))
+
+
+def test_a_study_is_created_watched_and_closed_by_commands(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("GANLAB_DATABASE_URL", f"sqlite:///{tmp_path}/studies.db")
+    words = (
+        "study create --model dcgan-digits --n 30 --readers 2 --practice 2 --design ordinal --limit 1.5 --margin 0.2"
+    )
+    more = ("--group", "student", "--group", "radiologist", "--tell-prevalence", "--title", "Real?", "--json")
+    code, out, err = run(*words.split(), *more)
+    assert code == 0, err
+    created = json.loads(out)
+    assert len(created["invitations"]) == 2
+    manage = ("study", "manage", created["study"], "--secret", created["secret"], "--json")
+    code, out, err = run(*manage)
+    assert code == 0 and [reader["state"] for reader in json.loads(out)["readers"]] == ["invited"] * 2, err
+    assert run(*manage, "--do", "lock")[0] == 0
+    code, out, err = run(*manage, "--do", "unblind")
+    sealed = json.loads(json.loads(out)["sealed"])["protocol"]
+    assert sealed | {"expires": "", "keep_until": ""} == {
+        "title": "Real?", "design": "ordinal", "instructions": "", "readers": 2, "practice": 2, "catch": 2,
+        "repeats": 0.1, "rest": 40, "limit_s": 1.5, "prevalence": True, "groups": ["student", "radiologist"],
+        "margin": 0.2, "race": False, "expires": "", "keep_until": "",
+    }  # fmt: skip
+    code, out, err = run(*manage, "--do", "certificate")
+    assert code == 0 and json.loads(out)["seal_matches"], err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "phrase"),
+    [
+        (("--readers", "0"), "Readers is 0; give a whole number from 1 to 200"),
+        (("--design", "3afc"), "Design is .3afc.; give one of yes-no"),
+        (("--limit", "601"), "Time limit is 601\\.0; give a number from 0 to 600 s"),
+        (("--expires", "soon"), 'expires is "soon"'),
+        (("--real", "x"), "Choose one source of images"),
+    ],
+)
+def test_refuses_to_create_an_invalid_study(refuse, arguments, phrase, tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("GANLAB_DATABASE_URL", f"sqlite:///{tmp_path_factory.mktemp('studies')}/studies.db")
+    assert re.search(phrase, refuse("study", "create", "--model", "dcgan-digits", "--n", "30", *arguments))

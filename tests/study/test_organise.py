@@ -1,4 +1,4 @@
-"""The organiser's side: no result before unblinding, the seal holds, receipts bring back what a database lost."""
+"""The organiser's actions: no result before unblinding, a valid seal, and receipts that restore lost answers."""
 
 import copy
 import csv
@@ -54,7 +54,7 @@ def test_seal_is_the_hash_of_the_unblinded_text(new_study):
     organise.lock(study.engine, study.row())
     text = organise.unblind(study.engine, study.row())
     assert hashlib.sha256(text.encode()).hexdigest() == study.created.seal
-    assert organise.unblind(study.engine, study.row()) == text  # told again
+    assert organise.unblind(study.engine, study.row()) == text  # again
 
 
 @pytest.mark.parametrize("secret", ["", "wrong", None, 5, "x" * 10_000])
@@ -136,7 +136,7 @@ def test_overdue_studies_are_deleted_on_opening(new_study, tmp_path):
 
 
 def test_simulated_answers_survive_storage_and_scoring(new_study, tmp_path):
-    """A reader who is right four times in five is reported with that accuracy."""
+    """A reader with 80 % correct answers is reported with that accuracy."""
     study = new_study(made_stimuli(120), **SMALL | {"readers": 2, "repeats": 0})
     cases = study.sealed().by_code()
     for reader in range(2):

@@ -1,4 +1,4 @@
-"""The table of readings: from a file and back, and what is wrong with a file."""
+"""The table of readings survives a file, and invalid files are refused."""
 
 import dataclasses
 import re

@@ -40,7 +40,7 @@ def test_study_of_every_design_ends_in_a_report_and_exports(new_study, design, t
     table = read_readings(files["readings"])
     assert table.readers == ["reader-01", "reader-02", "reader-03"]
     first = table.first().of("reader-01")
-    assert len(first) == 38  # all images of the test, once
+    assert len(first) == 38  # every test image once
     cases = study.sealed().by_code()
     assert all(cases[case].synthetic == synthetic for case, synthetic in zip(first.case, first.synthetic, strict=True))
 

@@ -1,4 +1,4 @@
-"""Golden values, published values, and what must hold of any readings."""
+"""Statistics have known and published values, and invariants hold for any readings."""
 
 import itertools
 
@@ -47,7 +47,7 @@ def test_wilson_and_exact_intervals_have_published_values():
 def test_obuchowski_rockette_has_published_values_for_van_dykes_data(area, ms, cov2, se, df, low, high):
     """Five readers, 114 cases: OR-DBM MRMC 2.51, single-treatment intervals for random readers and cases."""
     spread = np.array([-2.0, -1, 0, 1, 2])
-    areas = area + spread * np.sqrt(ms / spread.var(ddof=1))  # any five with this mean and mean square
+    areas = area + spread * np.sqrt(ms / spread.var(ddof=1))  # any five areas with this mean and mean square
     found = reader_average(areas, cov2)
     assert found.ms_reader == pytest.approx(ms) and found.se == pytest.approx(se, abs=2e-7)
     assert found.df == pytest.approx(df, abs=0.01)
@@ -96,7 +96,7 @@ def test_fleiss_kappa_has_its_published_value():
 
 
 def test_dprime_interval_covers_the_true_value():
-    """Of 500 simulated readers, the 95 % interval holds the d' of at least 93 %."""
+    """The 95 % interval contains the true d' of at least 93 % of 500 simulated readers."""
     held = 0
     for seed in range(500):
         readings = simulate(SimulatedStudy(1, 100, dprime=1.0, criterion=0.2, spread=0.0, repeats=0.0, seed=seed))
@@ -113,7 +113,7 @@ def test_false_positive_rate_is_five_percent(readers, cases):
 
 
 def test_pooling_readings_would_be_anticonservative():
-    """Why readers and cases are both random: what all readings at once say is wrong more often than one in twenty."""
+    """Why readers and cases must both be random: an interval from pooled readings misses the truth too often."""
     wrong = 0
     for seed in range(200):
         readings = simulate(SimulatedStudy(8, 60, dprime=0.0, spread=0.3, shared=0.5, repeats=0.0, seed=seed))
@@ -134,8 +134,8 @@ def test_verdicts_follow_from_the_intervals():
     def verdict(area, se, margin=0.1):
         return statistics.verdict(ReaderAverage(area, se, 50.0, 0.0, 0.0), margin)
 
-    assert verdict(0.5, 0.02) == verdict(0.55, 0.02) == statistics.EQUIVALENT  # distinct from 0.5, and within
-    assert verdict(0.5, 0.08) == statistics.INCONCLUSIVE  # a large p is no evidence
+    assert verdict(0.5, 0.02) == verdict(0.55, 0.02) == statistics.EQUIVALENT  # the second also excludes 0.5
+    assert verdict(0.5, 0.08) == statistics.INCONCLUSIVE  # a large p is not evidence
     assert verdict(0.8, 0.05) == verdict(0.2, 0.05) == statistics.DISTINGUISHABLE
     for margin in (0, 0.5, -1):
         with pytest.raises(InputError, match="margin"):

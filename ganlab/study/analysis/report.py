@@ -44,8 +44,7 @@ def write_report(analysis: dict, path: Path, title: str = "Visual Turing test") 
 
 
 def report_html(analysis: dict, title: str, study: str = "", design: str = "yes-no") -> str:
-    """The report of what `analyse` found. study: HTML about the study, placed before the drafts. design: a
-    protocol's."""
+    """The report of what `analyse` found. study: HTML to insert before the drafts. design: name of the design."""
     rated, scored = RATED[design]
     return render(
         "report.html",

@@ -1,4 +1,4 @@
-"""The report of a study that was run here: the analysis of its readings, and what its sessions say beside it."""
+"""The report of a study that was run here: the analysis of its readings and facts about its sessions."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from ganlab.study.readings import Readings
 
 
 def study_html(readings: Readings, context: dict, protocol: Protocol) -> str:
-    """One HTML page. context: as ganlab.study.results gives it. Raises InputError if the readings cannot be
-    compared."""
+    """One HTML page. context: from ganlab.study.results. Raises InputError if the readings cannot be compared."""
     design = protocol.design
     if design == "2afc":
         choices = context["choices"]

@@ -1,4 +1,4 @@
-"""What answers come to once the truth is known: readings, choices between two, lesions found, thresholds."""
+"""Answers scored against the truth: readings, alternatives, lesions and the staircase."""
 
 import json
 import math
@@ -104,7 +104,7 @@ def test_counts_only_catch_images_that_were_seen():
 
 
 def choosing(good, pairs, **how):
-    """A study of so many pairs and a reader who chooses rightly in the first `good` of them."""
+    """A study of pairs and a reader who chooses correctly in the first `good` of them."""
     sealed = built(2 * pairs, design="2afc", practice=0, **how)
     first = {frozenset(t.codes) for t in [t for t in plan(sealed, 0) if not t.repeat][:good]}
 
@@ -126,11 +126,11 @@ def test_dprime_of_two_alternatives_is_root_two_times_z(good, pairs, dprime):
     assert (reader["right"], reader["of"], reader["share"]) == (good, pairs, good / pairs)
     assert reader["d_prime"] == pytest.approx(dprime, abs=1e-4)
     assert reader["low"] - 1e-9 <= reader["share"] <= reader["high"] + 1e-9
-    assert found["average"] is None  # one reader is no sample
+    assert found["average"] is None  # one reader is not a sample
 
 
 def test_repeats_and_practice_do_not_count_as_choices():
-    sealed, say = choosing(30, 60, repeats=0.4)  # every repeat is answered wrongly
+    sealed, say = choosing(30, 60, repeats=0.4)  # every repeat is answered wrong
     assert sum(t.repeat for t in plan(sealed, 0)) == 24
     assert score_choices(sealed, rows_of(sealed, [0], say))["readers"]["reader-01"]["right"] == 30
     sealed = built(44, design="2afc", practice=4)
@@ -152,7 +152,7 @@ def test_other_designs_have_no_choice_results(design):
 def test_choices_are_averaged_by_obuchowski_rockette():
     sealed = built(60, design="2afc", practice=0)
     rng = np.random.default_rng(0)
-    clear = {case.code: rng.choice([0.4, 1.0]) for case in sealed.cases}  # to all readers, of a pair's lesser code
+    clear = {case.code: rng.choice([0.4, 1.0]) for case in sealed.cases}  # how clear a pair is to all readers
 
     def say(trial, cases, position):
         return (truly if rng.random() < clear[min(trial.codes)] else falsely)(trial, cases, position)
@@ -184,7 +184,7 @@ def test_choices_are_averaged_over_common_pairs():
     assert found["average"]["pairs"] == 12 and found["readers"]["reader-02"]["of"] == 12
     assert found["average"]["share"] == 1 and found["average"]["p"] == 0
     lonely = score_choices(sealed, rows_of(sealed, [0], truly, most=5) + rows_of(sealed, [1], truly, most=5))
-    assert lonely["average"] is None  # the first five of one are the last five of the other
+    assert lonely["average"] is None  # no pair in common: the orders are opposite
 
 
 def test_guessing_is_not_called_distinguishable():
@@ -207,7 +207,7 @@ def test_margin_decides_equivalence(margin, end):
 
 
 def diagnosing(**how):
-    """A study with lesions at a place of their own, a third of the images of either kind."""
+    """A study with lesions at different positions in a third of the images of either kind."""
     stimuli = made_stimuli(60)
     lesions = [LesionMark(4.0 + k % 7, 5.0 + k % 5, 3.0) if k % 6 < 2 else None for k in range(60)]
     return built(stimuli=replace(stimuli, lesions=lesions), design="diagnose", **how)
@@ -287,7 +287,7 @@ def test_lesion_scores_need_diagnoses():
 
 
 def climbing(pattern, sealed=None):
-    """Rows of a reader who answers the test rightly (T) and wrongly (F), and practice wrongly."""
+    """Rows of a reader with correct (T) and wrong (F) answers in the test, and wrong ones in practice."""
     sealed = sealed or built(44, design="staircase", practice=4, repeats=0)
     said = iter(pattern)
 
@@ -298,7 +298,7 @@ def climbing(pattern, sealed=None):
 
 
 def test_threshold_is_the_mean_exposure_at_late_reversals():
-    """Shown 500, 490, 480, 470 (wrong), 500, 490, 480, 470 (wrong), ...: a turn at every 470 and every 500."""
+    """Exposures are 500, 490, 480, 470 (wrong), 500, ...: a reversal at every 470 and every 500."""
     sealed, rows = climbing("TTTF" * 8)
     assert score_staircase(sealed, rows) == {"reader-01": {"share": 0.75, "ms": pytest.approx(485)}}
 
@@ -316,8 +316,7 @@ def test_other_designs_have_no_threshold(design):
 
 
 def test_staircase_recovers_a_known_threshold():
-    """Right by chance at 0 ms and always after long; three times of four at 300 ms, from which steps of 10 and 30 stray
-    some 50."""
+    """Observers with 50 % correct at 0 ms and 75 % at 300 ms."""
     sealed = built(200, design="staircase", practice=0, repeats=0.5)
     rng, rows = np.random.default_rng(0), []
     for reader in range(8):

@@ -8,7 +8,7 @@ from PIL import Image
 
 from ganlab.study.design.stimuli import SourceImage
 
-EACH = 10  # pictures of either kind, the fewest that there may be
+EACH = 10  # pictures of either kind, the fewest allowed
 
 
 def noise(count, shape=(16, 20), seed=0, kind=np.uint8):
@@ -31,7 +31,7 @@ def folders(tmp_path):
 
 
 def with_truth(folder, images, rows):
-    """A table of truth and its pictures; rows: what the table says of each."""
+    """Write pictures and their truth table; returns (folder, table). rows: the table's values."""
     save(images, folder / "images")
     with open(folder / "truth.csv", "w", newline="") as file:
         writer = csv.DictWriter(file, ["code", "arm", "class", "lesion_x", "lesion_y", "lesion_radius"])
@@ -45,7 +45,7 @@ def in_turn(count=2 * EACH, **row):
 
 
 def found(images, synthetic, kind="PNG of 8 bits"):
-    """What was read of images with values 0 to 1."""
+    """Images with values 0 to 1, as read from files."""
     return [
         SourceImage(image, kind, f"file {k}", bool(arm))
         for k, (image, arm) in enumerate(zip(images, synthetic, strict=True))

@@ -1,4 +1,4 @@
-"""Whether a set of images gives its truth away: by their files, or by pixels that no reader looks at."""
+"""The audit finds images whose truth is revealed by their files or by pixel statistics."""
 
 import os
 
@@ -16,7 +16,7 @@ COUNT = 40
 
 
 def pictures(seed=0, sigma=20.0):
-    """Alike in both kinds: noise about a grey of the picture's own."""
+    """Pictures that do not differ between the kinds: noise around a random grey value."""
     draw = np.random.default_rng(seed)
     levels = draw.uniform(90, 160, COUNT)
     return [np.clip(draw.normal(level, sigma, (32, 32)), 0, 255).astype(np.uint8) for level in levels]
@@ -24,7 +24,7 @@ def pictures(seed=0, sigma=20.0):
 
 @pytest.fixture
 def fair(tmp_path):
-    """A folder whose kinds nothing tells apart, and its truth."""
+    """A folder of indistinguishable kinds, and its truth."""
     folder, truth = tmp_path / "images", {}
     for k, picture in enumerate(pictures()):
         save_png(picture, folder / f"{k:02d}.png", plain=True)
@@ -71,7 +71,7 @@ def test_audit_finds_leaks_in_file_properties(fair, what):
 
 
 def test_classifier_finds_differences_outside_the_anatomy(fair):
-    """A black line at the border, or less noise: worth more than anatomy."""
+    """A black line at the border separates the kinds."""
     for path in synthetic_ones(fair):
         picture = np.asarray(Image.open(path)).copy()
         picture[0] = 0

@@ -1,4 +1,4 @@
-"""In what order and for how long images are shown: neither tells which of them is synthetic."""
+"""Order and exposure of the images do not reveal which of them are synthetic."""
 
 from collections import Counter
 
@@ -12,7 +12,7 @@ from ganlab.study.design.protocol import DESIGNS, FINDING, PRACTICE, TEST, Proto
 from ganlab.study.design.seal import StudyCase, read_sealed
 from tests.study.conftest import built, with_opposite_truth
 
-SINGLE = ("yes-no", "ordinal", "staircase", "diagnose")  # designs that ask about an image at a time
+SINGLE = ("yes-no", "ordinal", "staircase", "diagnose")  # designs that ask about one image at a time
 pytestmark = pytest.mark.usefixtures("same_dice")
 
 
@@ -139,7 +139,7 @@ def test_pairs_share_a_stratum_as_far_as_possible(known, seed):
     found = pairs(cases, np.random.default_rng(seed))
     counts = Counter(known)
     of_a_kind = [sum(synthetic == arm for synthetic, _ in known) for arm in (False, True)]
-    assert len(found) == min(of_a_kind)  # as many as can be
+    assert len(found) == min(of_a_kind)  # as many as possible
     codes = [code for pair in found for code in pair]
     assert len(set(codes)) == len(codes)
     assert all(by_code[a].synthetic != by_code[b].synthetic for a, b in found)
@@ -165,7 +165,7 @@ def test_practice_is_optional(design):
 
 
 def unevenness(order):
-    """The most by which the synthetic ones of a beginning are more or fewer than their share."""
+    """Largest deviation of the number of synthetic images in a prefix from its expected share."""
     synthetic = np.array([case.synthetic for case in order])
     return np.abs(np.cumsum(synthetic) - np.arange(1, len(order) + 1) * synthetic.mean()).max()
 
@@ -190,7 +190,7 @@ def test_every_prefix_of_the_order_is_balanced(real, synthetic, seed):
 
 
 def test_kind_cannot_be_predicted_from_the_position():
-    """Each place has either kind in some of the orders: not even the last of a block is sure."""
+    """Every position has either kind in some orders; not even the last of a block is certain."""
     cases = of_kinds(20, 20)
     found = np.array([[c.synthetic for c in permuted(cases, np.random.default_rng(seed))] for seed in range(300)])
     assert (np.abs(found.mean(0) - 0.5) < 0.15).all()
@@ -222,13 +222,13 @@ def test_staircase_has_a_floor_and_a_ceiling():
 
 @pytest.mark.parametrize(("p", "after"), [(0.75, 500), (0.5, 700), (0.9, 380)])
 def test_staircase_is_stable_at_75_percent_and_drifts_up_at_chance(p, after):
-    """Twenty answers: p of them 10 ms down, the others 30 ms up, which is 0, +200 and -120 ms on average."""
+    """Twenty answers, a share p of them correct (10 ms down) and the others wrong (30 ms up)."""
     draws = np.random.default_rng(0).random((4000, 20)) < p
     assert np.mean([exposure_ms(STAIRCASE, row.tolist()) for row in draws]) == pytest.approx(after, abs=4)
 
 
 def test_staircase_converges_to_75_percent_correct():
-    """An observer who is right by chance at 0 ms and always after long; of 173 ms, three times of four."""
+    """An observer with 50 % correct at 0 ms, 75 % at 173 ms and 100 % at long exposures."""
     rng, right, shown = np.random.default_rng(1), [], []
     for _ in range(1500):
         shown.append(exposure_ms(STAIRCASE, right))

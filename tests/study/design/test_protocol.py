@@ -1,4 +1,4 @@
-"""What is sealed and what it hides: no hash tells which image is synthetic."""
+"""The protocol and its seal: valid settings, stable hashes, and nothing that reveals which image is synthetic."""
 
 import json
 from collections import Counter
@@ -25,7 +25,7 @@ TODAY = datetime(2030, 6, 15, 12, tzinfo=UTC)
 
 @pytest.fixture(autouse=True)
 def same_dice_and_day(same_dice, monkeypatch):
-    """Seeds are 0, 1, 2, ... and it is the 15th of June, 2030."""
+    """Seeds are 0, 1, 2, ... and today is 15 June 2030."""
 
     class Frozen(datetime):
         @classmethod
@@ -134,7 +134,7 @@ def test_refuses_sealed_text_with_missing_or_unknown_fields(where):
         }[where]  # fmt: skip
         spoil(part, name)
         if where == "top" and "more" in found:
-            continue  # what else stands in a file is not read
+            continue  # other fields at the top are ignored
         with pytest.raises(InputError, match="not a sealed protocol"):
             read_sealed(json.dumps(found))
 
@@ -212,7 +212,7 @@ def test_default_dates_are_in_90_days_and_in_a_year():
 @pytest.mark.parametrize("name", ["expires", "keep_until"])
 @pytest.mark.parametrize("text", ["20300620", "2030-W25-4", "2030W254"])
 def test_dates_are_kept_in_a_form_that_compares_as_text(name, text):
-    """They are compared with today's as texts, and "20300620" comes after all of "2030-06-21" to "2030-12-31"."""
+    """Dates are compared as text, and "20300620" would come after "2030-06-21" to "2030-12-31"."""
     try:
         found = getattr(with_dates(Protocol(**{name: text})), name)
     except InputError:
@@ -256,8 +256,8 @@ def test_practice_has_both_kinds_and_is_not_reused_in_the_test(practice):
 
 @pytest.mark.parametrize("practice", [0, 4])
 def test_catch_images_are_shuffled_tiles_of_practice_or_of_any_image(practice):
-    """Whoever knows the tiles again learns nothing: practice is told anyway, and without it both kinds are cut up."""
-    stimuli = made_stimuli(24)  # 24 x 24 pixels are 6 x 6 tiles without a rest
+    """Recognising the tiles reveals nothing: practice is disclosed anyway, and without it both kinds are used."""
+    stimuli = made_stimuli(24)  # 24 x 24 pixels are 6 x 6 tiles without a remainder
     sealed, images = build(Protocol(catch=20, practice=practice), stimuli)
     catches = [case for case in sealed.cases if case.role == "catch"]
     assert len(catches) == 20 and all(case.synthetic and case.lesion is None for case in catches)
@@ -272,7 +272,7 @@ def test_catch_images_are_shuffled_tiles_of_practice_or_of_any_image(practice):
 
 
 def test_built_study_depends_on_the_truth_in_practice_only(monkeypatch):
-    """The same images with opposite truths: the same catch images, codes and pixels."""
+    """The same images with opposite truths get the same catch images, codes and pixels."""
     stimuli = made_stimuli(40)
     found = []
     for synthetic in (stimuli.synthetic, ~stimuli.synthetic):
@@ -326,7 +326,7 @@ def test_diagnosing_requires_images_with_and_without_lesions(lesions):
 
 @pytest.mark.parametrize("lesions", [[LesionMark(8, 8, 3)] + [None] * 19, [None] + [LesionMark(8, 8, 3)] * 19])
 def test_practice_leaves_images_with_and_without_lesions(lesions):
-    """Either the test has both in it, or the study is refused; 20 studies, other images in each one's practice."""
+    """In 20 studies with different practice images, the test has both kinds or the study is refused."""
     for _ in range(20):
         try:
             sealed, _ = build(Protocol(design="diagnose", practice=10), replace(made_stimuli(20), lesions=lesions))

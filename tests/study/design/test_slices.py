@@ -25,7 +25,7 @@ def test_given_window_applies_to_both_kinds():
 
 
 def test_slices_share_one_range():
-    """A kind that is darker stays so; the brightest and darkest 0.5 % are black and white."""
+    """A darker kind stays darker; the darkest and brightest 0.5 % are clipped."""
     rng = np.random.default_rng(0)
     values = np.concatenate([rng.uniform(0, 1000, (10, 64, 64)), rng.uniform(0, 500, (10, 64, 64))]).astype(np.float32)
     read = render(found(values, np.arange(20) >= 10, "volumes")).images
@@ -57,7 +57,7 @@ def test_refuses_a_window_that_hides_everything():
 SPACING = np.diag([2.5, 2.5, 2.5, 1])
 
 
-AXES = {"axial": (0, 1), "coronal": (0, 2), "sagittal": (1, 2)}  # of a RAS volume, across and up
+AXES = {"axial": (0, 1), "coronal": (0, 2), "sagittal": (1, 2)}  # axes across and up of a RAS volume
 
 
 def head(seed=0, shape=(20, 24, 28), level=100):
@@ -67,7 +67,7 @@ def head(seed=0, shape=(20, 24, 28), level=100):
 
 
 def in_lps(volume):
-    """The same places and values, counted from the patient's left and back."""
+    """The same volume with its first two axes reversed (LPS)."""
     array, affine = volume.array[::-1, ::-1], np.diag([-2.5, -2.5, 2.5, 1.0])
     affine[:3, 3] = volume.affine[:3, :3] @ [volume.shape[0] - 1, volume.shape[1] - 1, 0]
     return Volume(np.ascontiguousarray(array), affine)
@@ -109,8 +109,7 @@ def test_real_and_synthetic_images_share_one_window(tmp_path):
 @pytest.mark.parametrize("plane", AXES)
 @pytest.mark.parametrize("turn", [lambda volume: volume, in_lps], ids=["RAS", "LPS"])
 def test_slices_are_in_radiological_orientation(tmp_path, plane, turn):
-    """A bright block at the patient's right, front and top in the plane: top left; right on left, and in a sagittal one
-    the nose to the left as in the browser's viewer."""
+    """A bright block at the patient's right, anterior and superior is at the top left; sagittal slices face left."""
     volume, (across, up) = head(), AXES[plane]
     where = [slice(None)] * 3
     where[across] = slice(volume.shape[across] - 7, None)  # wide

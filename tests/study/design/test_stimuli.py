@@ -113,7 +113,7 @@ def test_refuses_a_single_file_of_another_format_whatever_its_name(folders):
 
 
 def test_refuses_mixed_formats_within_a_kind(tmp_path):
-    """Nine in ten real ones are JPEG and nine in ten synthetic ones PNG: the format is nearly the truth."""
+    """Most real images are JPEG and most synthetic ones PNG, so the format nearly reveals the truth."""
     images = noise(2 * EACH)
     for folder, part, often, once in (
         ("real", images[:EACH], "JPEG", "PNG"),
@@ -196,7 +196,7 @@ def test_refuses_too_many_pixels(folders, monkeypatch):
 
 def test_refuses_too_many_pixels_before_allocating_memory(monkeypatch):
     monkeypatch.setattr(stimuli.np, "empty", lambda *_: pytest.fail("memory was taken"))
-    images = [np.broadcast_to(np.float32(k / 20), (6000, 6000)) for k in range(20)]  # of a single number each
+    images = [np.broadcast_to(np.float32(k / 20), (6000, 6000)) for k in range(20)]  # one stored value each
     with pytest.raises(InputError, match="20 images of 6000 x 6000 pixels exceed 512 MB"):
         render(found(images, np.arange(20) < 10))
     with pytest.raises(InputError, match="200 images of 2048 x 2048 pixels exceed 512 MB"):

@@ -75,12 +75,14 @@ def test_lesion_marks_are_resized_with_the_image(tmp_path):
     rows = in_turn(lesion_x="10", lesion_y="4", lesion_radius="3")
     read = from_truth(*with_truth(tmp_path, noise(20, (16, 32)), rows), size=64)
     assert read.images.shape == (20, 64, 64)
-    assert all(each == LesionMark(20, 16, pytest.approx(3 * 8**0.5)) for each in read.lesions)  # as large an ellipse
+    assert all(
+        each == LesionMark(20, 16, pytest.approx(3 * 8**0.5)) for each in read.lesions
+    )  # same area as the resampled ellipse
 
 
 @pytest.mark.parametrize("size", [None, 20, 40, 64, 100])
 def test_lesion_mark_scales_with_the_image(tmp_path, size):
-    """The middle of a bright square, in pixels from the upper left corner of the picture."""
+    """The mark stays at the centre of a bright square, in pixels from the upper left corner."""
     images = noise(20, (40, 40)) // 16
     images[:, 24:32, 8:14] = 255
     rows = in_turn(lesion_x="11", lesion_y="28", lesion_radius="4")

@@ -1,4 +1,4 @@
-"""What counts as an answer, and what is right."""
+"""Which answers are valid, and which are correct."""
 
 import json
 import math
@@ -33,7 +33,7 @@ def asked(asks, codes=("a", "b", "c"), **how):
     return Trial(asks, TEST, codes[: {"mark": 3, "choose": 2}.get(asks, 1)], **how)
 
 
-# --- what counts ----------------------------------------------------------------------------------------
+# --- valid answers ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("asks", GOOD)
@@ -140,7 +140,7 @@ def test_invalid_browser_measurements_are_dropped(name, value):
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_huge_numbers_are_handled(sign):
-    value = sign * 10**400  # a whole number in JSON, and no float
+    value = sign * 10**400  # a valid integer in JSON, too large for a float
     found = check_answer(asked("rate"), {"realism": 1, "ms": value}, SHAPE)
     assert found in ({"realism": 1}, {"realism": 1, "ms": 0 if value < 0 else 1e8})
 
@@ -163,7 +163,7 @@ def test_any_input_is_a_valid_answer_or_refused(asks, sent):
     assert isinstance(is_correct(asked(asks), found, {code: StudyCase(code, True, TEST) for code in "abc"}), bool)
 
 
-# --- right and wrong ------------------------------------------------------------------------------------
+# --- correct answers ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("asks", "truth", "said", "good"), [
@@ -206,7 +206,7 @@ def test_every_kind_of_answer_becomes_judgements():
 def test_converted_ratings_keep_their_area(rated):
     truth, realism = (np.array(column) for column in zip(*rated, strict=True))
     scores = [signed(judgements(asked("rate"), {"realism": int(each)}))[0] for each in realism]
-    assert (np.diff(np.array(scores)[np.argsort(realism)]) <= 0).all()  # the realer, the less synthetic
+    assert (np.diff(np.array(scores)[np.argsort(realism)]) <= 0).all()  # more realistic means less synthetic
     if 0 < truth.sum() < len(truth):
         assert area(np.array(scores), truth) == pytest.approx(area(-realism, truth), abs=1e-12)
 

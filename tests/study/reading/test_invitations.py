@@ -1,4 +1,4 @@
-"""Codes that are read aloud, typed badly and never guessed; tokens and secrets that fit one lock each."""
+"""Codes survive bad typing and cannot be guessed; tokens and secrets are valid in one place only."""
 
 import string
 
@@ -25,7 +25,7 @@ ALIKE = {"0": "0Oo", "1": "1IiLl"}
 
 
 def admitted(code, key=KEY):
-    """The reader whom a code lets in, as a server finds out: by the study that it names."""
+    """The reader that a code identifies, looked up as the server does: through the study it names."""
     return number_of(code, key, study_of(code))
 
 
@@ -39,7 +39,7 @@ def test_code_identifies_study_and_reader(number):
 def test_codes_differ_between_readers_and_studies():
     codes = [invitation(key, study, k) for key in (KEY, OTHER) for study in (STUDY, "0A1B9Y") for k in range(200)]
     assert len(set(codes)) == 800
-    assert len({code.replace("-", "")[8:] for code in codes}) == 800  # no two signatures are alike
+    assert len({code.replace("-", "")[8:] for code in codes}) == 800  # all signatures differ
     assert invitation(KEY, STUDY, 7) == invitation(KEY, STUDY, 7)
 
 

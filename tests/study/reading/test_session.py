@@ -1,4 +1,4 @@
-"""A reader's way through a study: the same question after any break, every answer once, nothing of the truth."""
+"""A reader's session: same question after a break, every answer counts once, and the truth is not revealed."""
 
 import dataclasses
 import json
@@ -155,7 +155,7 @@ def test_consent_requires_a_group_if_there_are_groups(new_study):
     assert study.ask()["groups"] == ["student", "radiologist"]
     assert "student, radiologist" in study.ask(do="consent", experience="plumber")["error"]
     assert study.ask(do="consent", experience="student")["stage"] == "question"
-    study.ask(do="consent", experience="radiologist")  # said once, it stays
+    study.ask(do="consent", experience="radiologist")  # the first choice stays
     with database.reading(study.engine) as connection:
         assert archive.find_reader(connection, study.created.study, 0)["experience"] == "student"
 
@@ -209,7 +209,7 @@ def test_locked_database_is_reported_and_the_answer_counts_when_sent_again(new_s
     with study.engine.connect() as other:
         other.exec_driver_sql("PRAGMA busy_timeout=1")
     with study.engine.connect().execution_options(writes=True) as holder, holder.begin():
-        with study.engine.connect() as next_one:  # the connection that the request will get
+        with study.engine.connect() as next_one:  # the connection that the request will use
             next_one.exec_driver_sql("PRAGMA busy_timeout=1")
         found = study.ask(do="answer", token=frame["token"], said=anything(frame))
     assert found["again"]
@@ -226,7 +226,7 @@ def test_full_or_read_only_disk_is_reported_and_nothing_is_lost(new_study, pragm
     with study.engine.connect() as connection:
         connection.exec_driver_sql(f"PRAGMA {pragma}")
     words, found = {"ms": 1.0}, {}
-    for _ in range(400):  # a full disk has room on its last page for some answers yet
+    for _ in range(400):  # the last page of a full disk still has room for some answers
         found = study.ask(do="answer", token=frame["token"], said=anything(frame) | words)
         if "error" in found or found["stage"] != "question":
             break
@@ -235,7 +235,7 @@ def test_full_or_read_only_disk_is_reported_and_nothing_is_lost(new_study, pragm
     assert "Try again" in found["error"]
     kept = len(stored(study))
     assert kept == frame["position"]
-    study.engine.dispose()  # another disk, another server
+    study.engine.dispose()  # as after a restart with a working disk
     assert study.ask()["position"] == kept
 
 
@@ -271,7 +271,7 @@ def test_repeat_has_different_bytes(new_study):
 
 
 def told_before_the_reveal(study, swap):
-    """All that a reader is sent, with the truth of the test as it is or turned round."""
+    """Everything a reader is sent, with the truth of the test as it is or inverted."""
     sealed = study.sealed()
     if swap:
         cases = tuple(
@@ -286,7 +286,7 @@ def told_before_the_reveal(study, swap):
         sent.append(study.ask(do="answer", token=sent[-1]["token"], said=anything(sent[-1])))
     study_receipt = study.ask(do="receipt")["receipt"]
     for row in study_receipt["answers"]:
-        assert row.pop("at") and row.pop("hash")  # the clock's
+        assert row.pop("at") and row.pop("hash")  # they depend on the time
     study_receipt.pop("signature")
     study_receipt.pop("consented")
     with database.writing(study.engine) as connection:
@@ -298,7 +298,7 @@ def told_before_the_reveal(study, swap):
 
 @pytest.mark.parametrize("design", [design for design in DESIGNS if design != "staircase"])
 def test_nothing_that_is_sent_depends_on_the_truth(new_study, design):
-    """But a staircase's exposures, which follow right and wrong by design."""
+    """Except for a staircase, whose exposures follow correct and wrong answers by design."""
     study = new_study(design=design, **SMALL)
     assert told_before_the_reveal(study, False) == told_before_the_reveal(study, True)
 
@@ -323,7 +323,10 @@ def test_staircase_shortens_after_correct_and_lengthens_after_wrong_answers(new_
 
     def say(frame):
         truth = cases[trials[frame["position"]].codes[0]].synthetic
-        return {"synthetic": truth == (frame["position"] < 3), "confidence": 2}  # three right, then wrong
+        return {
+            "synthetic": truth == (frame["position"] < 3),
+            "confidence": 2,
+        }  # three correct answers, then wrong ones
 
     for _ in range(5):
         shown.append(study.read(most=1, said=say)["limit_ms"])

@@ -1,4 +1,4 @@
-"""The Turing test page: a visitor's own test, planning, reports."""
+"""The Turing test tab: the practice test, plans and reports."""
 
 import base64
 import re
@@ -39,7 +39,7 @@ def token(tests):
 
 @pytest.fixture
 def answer(tests, token):
-    """answer(position, synthetic, confidence): what comes back."""
+    """answer(position, synthetic, confidence) -> the reply."""
 
     def answer(position, synthetic=True, confidence=3):
         return practice.ask(
@@ -50,7 +50,7 @@ def answer(tests, token):
 
 
 def test_truth_is_not_sent_before_the_answer(stimuli):
-    """What a browser gets first is the same, bit for bit, whichever kind the images are of."""
+    """The first reply is the same, bit for bit, whichever kind the images are."""
     swapped = type(stimuli)(stimuli.images, [("real" if arm == "synthetic" else "synthetic", *rest)
                                              for arm, *rest in stimuli.truth])  # fmt: skip
     first = [pack(*PracticeTest(each).frame()) for each in (stimuli, swapped)]

@@ -1,4 +1,4 @@
-"""Readers over HTTP: many at once, a server that dies under them, SQLite and PostgreSQL; and what the pages answer."""
+"""The study server: many readers at once, killed servers, SQLite and PostgreSQL, and the organiser's requests."""
 
 import base64
 import io
@@ -191,7 +191,9 @@ def test_malformed_requests_get_a_sentence(client, place, body):
 
 def test_refuses_requests_that_are_too_long(client):
     assert client.post("/rate", content="x" * 9000).status_code == 413
-    assert client.post("/organise", content="x" * 2**21).status_code == 413  # only who has the host's secret sends more
+    assert (
+        client.post("/organise", content="x" * 2**21).status_code == 413
+    )  # more is accepted only with the host's secret
     assert client.post("/organise", content="x" * 2**21, headers={"X-Ganlab-Host": HOST}).status_code == 400
 
 
