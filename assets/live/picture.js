@@ -66,8 +66,7 @@ function drawSketch(canvas, points, colours, reach) {
 
 // Points [x, y] scattered about a place of the plane, those outside left out.
 function scatterAbout(x, y, reach, count = 4, spread = 0.06) {
-  const offset = () => spread * (Math.random() + Math.random() - 1);
-  const points = Array.from({ length: count }, () => [x + offset(), y + offset()]);
-  const inside = points.filter((point) => Math.max(...point.map(Math.abs)) < reach);
-  return inside.map((point) => point.map((v) => Number(v.toFixed(3))));
+  const near = (v) => Number((v + spread * (Math.random() + Math.random() - 1)).toFixed(3));
+  const points = Array.from({ length: count }, () => [near(x), near(y)]);
+  return points.filter((point) => Math.max(...point.map(Math.abs)) < reach);
 }

@@ -9,6 +9,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -75,7 +76,7 @@ def in_threads(pool: Executor, answer: Callable[..., Answer], *first: Any) -> Ca
     """answer(*first, question) as live_route takes it, run by the threads of a pool."""
 
     async def run(question: dict) -> Answer:
-        return await asyncio.get_running_loop().run_in_executor(pool, answer, *first, question)
+        return await asyncio.get_running_loop().run_in_executor(pool, partial(answer, *first, question))
 
     return run
 

@@ -11,7 +11,7 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -57,7 +57,7 @@ class _Entry(Generic[S]):
 class SessionStore(Generic[S]):
     """Sessions by token; safe to use from several threads."""
 
-    def __init__(self, limits: Limits, clock=time.monotonic):
+    def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic):
         self.limits, self._clock = limits, clock
         self._entries: OrderedDict[str, _Entry[S]] = OrderedDict()  # the one used last comes last
         self._reasons: OrderedDict[str, str] = OrderedDict()  # dropped token -> why
