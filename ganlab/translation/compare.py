@@ -17,9 +17,9 @@ from ganlab.imaging import metrics
 from ganlab.imaging.intensity import white_matter_level
 from ganlab.imaging.masks import head_mask
 from ganlab.imaging.metrics import SCALES
+from ganlab.imaging.units import check_units
 from ganlab.imaging.volume import Volume
 from ganlab.translation.tasks import NAMES, Task, get_task
-from ganlab.translation.units import check_units
 
 HISTOGRAM_EDGES = {"ct": np.arange(-1000, 1001, 20.0), "fa": np.arange(-50, 51) / 100, "t1": np.arange(-50, 51) / 50}
 MASKS = {  # by the target: where errors are measured unless a mask is given
@@ -49,6 +49,7 @@ class ScanPair:
 class Reference:
     """A reference to measure against: on the task's scale, and the boolean mask (of its shape) to measure in."""
 
+    task: Task
     volume: Volume
     mask: np.ndarray
     mask_name: str
@@ -96,7 +97,7 @@ def translate_and_compare(
 
     kind = get_task(task)
     if pair.reference:
-        check_units("reference", pair.reference, kind)  # before the minutes that a translation takes
+        check_units("reference", pair.reference, kind.target)  # before the minutes that a translation takes
     most = 0.7 if pair.reference else 1.0  # share of the translations in the work
     translations = []
     for k, model in enumerate(models):
@@ -116,8 +117,8 @@ def translate_and_compare(
         reference = register_reference(reference, pair.source, kind)
         notices += [reference.notices[0], *(f"Reference: {notice}" for notice in reference.notices[1:])]
     _stage(progress, cancelled, 0.9, "Comparing")
-    prepared = prepare_reference(reference, task, pair.source, white_matter=pair.white_matter)
-    evaluations = tuple(measure(prepared, each.synthetic, task) for each in translations)
+    prepared = _prepared(reference, kind, pair.source, white_matter=pair.white_matter)
+    evaluations = tuple(measure(prepared, each.synthetic) for each in translations)
     notices += [notice for notice in evaluations[0].metrics["notices"] if notice not in notices]
     return Comparison(pair.source, tuple(translations), prepared.volume, evaluations, tuple(notices))
 
@@ -143,7 +144,7 @@ def compare(
     that make no sense for the task, for different grids, for ct2mr without source or mask, and for what
     `ganlab.imaging.metrics.evaluate` refuses.
     """
-    return measure(prepare_reference(reference, task, source, mask, white_matter), prediction, task)
+    return measure(prepare_reference(reference, task, source, mask, white_matter), prediction)
 
 
 def prepare_reference(
@@ -158,7 +159,17 @@ def prepare_reference(
     if task not in SCALES:
         raise InputError(f'There are no metrics for the task "{task}": choose one of {", ".join(SCALES)}.')
     metrics.check_finite("reference", reference.array)
-    check_units("reference", reference, kind, masked=mask is not None)
+    check_units("reference", reference, kind.target, masked=mask is not None)
+    return _prepared(reference, kind, source, mask, white_matter)
+
+
+def _prepared(
+    reference: Volume,
+    kind: Task,
+    source: Volume | None,
+    mask: Volume | np.ndarray | None = None,
+    white_matter: float | None = None,
+) -> Reference:
     if mask is None and kind.target == "t1" and source is None:
         raise InputError("A T1 is measured inside the head of the CT that it was made from: give that CT, or a mask.")
     if kind.target == "t1" and source is not None:
@@ -172,29 +183,29 @@ def prepare_reference(
     if kind.target == "t1":
         head = inside if source is None else head_mask(source)
         reference, notices = _white_matter_to_one("reference", reference, head, white_matter)
-    return Reference(_as_stored(reference), inside, name, notices)
+    return Reference(kind, _as_stored(reference), inside, name, notices)
 
 
-def measure(reference: Reference, prediction: Volume, task: str = "mr2ct") -> Evaluation:
+def measure(reference: Reference, prediction: Volume) -> Evaluation:
     """Measure a prediction against a prepared reference. Raises InputError as `compare` does."""
-    kind, truth, mask = get_task(task), reference.volume, reference.mask
+    kind, truth, mask = reference.task, reference.volume, reference.mask
     metrics.check_same_grid("prediction", prediction, truth)
     metrics.check_finite("prediction", prediction.array)
     notices = list(reference.notices)
-    notices += check_units("prediction", prediction, kind, masked=True, reference=truth, mask=mask)
+    notices += check_units("prediction", prediction, kind.target, masked=True, reference=truth, mask=mask)
     if kind.target == "t1":
         level = white_matter_level(prediction, mask)
         if np.isfinite(level) and not WHITE_MATTER[0] <= level <= WHITE_MATTER[1]:
             prediction, more = _white_matter_to_one("prediction", prediction, mask, None)
             notices += more
     prediction = _as_stored(prediction)
-    found = metrics.evaluate(truth, prediction, mask, task)
+    found = metrics.evaluate(truth, prediction, mask, kind.name)
     found |= {"mask": reference.mask_name, "notices": [*notices, *found["notices"]]}
     edges, values = HISTOGRAM_EDGES[kind.target], truth.array[mask]
     errors = (prediction.array - truth.array)[mask].clip(edges[0], edges[-1])
     counts = {
         tissue: np.histogram(errors[rule(values)], edges)[0].tolist()
-        for tissue, (_, rule) in SCALES[task].tissues.items()
+        for tissue, (_, rule) in SCALES[kind.name].tissues.items()
     }
     return Evaluation(found, {"edges": edges.tolist(), **counts}, prediction, truth, mask)
 

@@ -97,7 +97,7 @@ def measure_model(
         reference = prepare_reference(pair.reference, task, pair.source, white_matter=pair.white_matter)
         synthetic = translate(pair.source, task, name, device, cancelled=cancelled).synthetic
         axial = translate(pair.source, task, name, device, ("axial",), cancelled=cancelled).synthetic
-        figures = figures_of(measure(reference, synthetic, task), task)
+        figures = figures_of(measure(reference, synthetic), task)
         figures["flicker_axial"] = flicker(reference.volume, axial, reference.mask)
         patients[seed] = {key: round(value, 4) for key, value in figures.items()}
         if progress:

@@ -14,7 +14,7 @@ from ganlab.errors import Cancelled
 from ganlab.imaging.planes import PLANES
 from ganlab.phantoms.options import PhantomOptions
 from ganlab.settings import Field, OneOf, frozen_config
-from ganlab.translation.tasks import TASKS, get_task
+from ganlab.translation.tasks import TASKS, Task, get_task
 from ganlab.ui.phantom_controls import SEED_LIMIT, linked_options, options_of
 from ganlab.ui.saved_case import ALL_PLANES, TASK, SavedCase, save_case
 from ganlab.ui.server_settings import Settings
@@ -47,6 +47,10 @@ class TranslationJob:
     task: Annotated[str, OneOf(TASKS)] = Field(TASK, description="What is translated into what.")
     rival: str | None = Field(None, description="A second model, shown beside the first.")
 
+    @property
+    def kind(self) -> Task:
+        return get_task(self.task)
+
 
 def solve(
     job: TranslationJob,
@@ -75,7 +79,7 @@ def solve(
         cancelled=cancelled,
     )
     report(0.95, "Saving")
-    kind, (title, stem) = get_task(job.task), names_of(job)
+    kind, (title, stem) = job.kind, names_of(job)
     first, *others = comparison.translations
     evaluations = [(each.metrics, each.histogram) for each in comparison.evaluations] or [(None, None)] * 2
     volumes = {"input": pair.source, "synthetic": first.synthetic}
@@ -127,7 +131,7 @@ def names_of(job: TranslationJob) -> tuple[str, str]:
 
 def commands(job: TranslationJob, model: str, white_matter: float | None = None) -> tuple[str, ...]:
     """The shell lines that reproduce a job's volumes and numbers. white_matter: see `ScanPair`."""
-    kind, (_, stem) = get_task(job.task), names_of(job)
+    kind, (_, stem) = job.kind, names_of(job)
     synthetic = f"synthetic-{kind.target}.nii.gz"
     planes = [] if job.planes == ALL_PLANES else ["--planes", ",".join(job.planes)]
     folder = stem.replace("phantom", "patient")
@@ -157,7 +161,7 @@ def commands(job: TranslationJob, model: str, white_matter: float | None = None)
 def _phantom_options(job: TranslationJob, folder: str) -> list[str]:
     """The options of `ganlab phantom` that make a job's patient."""
     words = ["--seed", str(job.seed), "--out", folder]
-    if get_task(job.task).target == "fa":
+    if job.kind.target == "fa":
         words += ["--modality", "t1", "--modality", "fa"]
     if job.spacing != 1:
         words += ["--spacing", _shortest(job.spacing)]

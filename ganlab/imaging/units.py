@@ -1,4 +1,4 @@
-"""Are these the units of the task? A volume in other units is refused, or measured with a notice; never in silence."""
+"""Are the values in the unit of their modality? Others are refused, or measured with a notice; never in silence."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import numpy as np
 from ganlab.errors import InputError
 from ganlab.imaging.checks import looks_like_ct
 from ganlab.imaging.volume import Volume
-from ganlab.translation.tasks import Task
 
 GREY_LEVELS = 260.0  # what is stored as 0 to 1, -1 to 1 or 0 to 255 stays below; a CT with any bone does not
 OFFSETS = (1000.0, 1024.0)  # that CT is stored with by mistake
@@ -20,27 +19,27 @@ NEGATIVE = 0.05  # share of a T1's voxels
 def check_units(
     name: str,
     volume: Volume,
-    task: Task,
+    modality: str,
     masked: bool = False,
     reference: Volume | None = None,
     mask: np.ndarray | None = None,
 ) -> list[str]:
-    """Notices about the units of a volume of the task's target modality.
+    """Notices about the units of a "ct", "fa" or "t1".
 
     name: "reference" or "prediction". masked: there is a mask, so what lies around the head does not matter.
     reference, mask: what a prediction is compared with, and where. Raises InputError, with what to do, for values that
-    cannot be in the task's unit.
+    cannot be in the modality's unit: HU, FA from 0 to 1, magnitude.
     """
     low, high = float(volume.array.min()), float(volume.array.max())
     if low == high:
         return []
-    {"ct": _check_hu, "fa": _check_fa, "t1": _check_t1}[task.target](name, volume.array, low, high)
-    if task.target == "ct" and not masked:
+    {"ct": _check_hu, "fa": _check_fa, "t1": _check_t1}[modality](name, volume.array, low, high)
+    if modality == "ct" and not masked:
         _check_background(name, volume.array)
     if reference is None or mask is None:
         return []
     spread, wanted = float(volume.array[mask].std()), float(reference.array[mask].std())
-    if task.target == "t1" or wanted == 0 or SPREAD[0] <= spread / wanted <= SPREAD[1]:
+    if modality == "t1" or wanted == 0 or SPREAD[0] <= spread / wanted <= SPREAD[1]:
         return []
     return [
         f"The {name} varies {spread / wanted:.2g} times as much as the reference: check that both are in the same unit."
