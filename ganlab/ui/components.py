@@ -14,7 +14,11 @@ import gradio as gr
 from ganlab.paths import shipped
 
 ASSETS = shipped("assets")
-QUIET = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}  # for events that take no time
+QUIET: dict[str, Any] = {
+    "queue": False,
+    "show_progress": "hidden",
+    "api_visibility": "private",
+}  # for events that take no time
 
 
 def bound(function: Callable, *first) -> Callable:
