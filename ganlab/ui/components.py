@@ -8,17 +8,15 @@ import io
 from collections.abc import Callable
 from functools import wraps
 from html import escape
+from typing import Any
 
 import gradio as gr
 
 from ganlab.paths import shipped
 
 ASSETS = shipped("assets")
-QUIET: dict[str, Any] = {
-    "queue": False,
-    "show_progress": "hidden",
-    "api_visibility": "private",
-}  # for events that take no time
+# For events that take no time
+QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 
 
 def bound(function: Callable, *first) -> Callable:
