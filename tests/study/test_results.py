@@ -15,6 +15,8 @@ from ganlab.study.design.stimuli import from_mixed
 from ganlab.study.reading import archive, database
 from ganlab.study.readings import read_readings
 
+pytestmark = pytest.mark.slow
+
 SMALL = {"practice": 2, "catch": 1, "repeats": 0.1, "readers": 3}
 
 
