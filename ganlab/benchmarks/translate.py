@@ -33,14 +33,14 @@ def benchmark_translate(device: str = "auto", slices: int = 8, rounds: int = 3, 
         x = torch.from_numpy(array)[:, None].to(device)
         return np.stack([textbook(one[None])[0, 0].cpu().numpy() for one in x])
 
-    ways = {"ours": lambda: predict(ours, array, device), "textbook": run_textbook}
-    for way in ways.values():  # first calls pay for memory and kernels
-        way()
-    times: dict[str, list[float]] = {name: [] for name in ways}
+    contenders = {"ours": lambda: predict(ours, array, device), "textbook": run_textbook}
+    for run in contenders.values():  # first calls pay for memory and kernels
+        run()
+    times: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(rounds):
-        for name, way in ways.items():
+        for name, run in contenders.items():
             start = time.perf_counter()
-            way()
+            run()
             times[name].append((time.perf_counter() - start) / slices * 1000)
     ms = {name: median(t) for name, t in times.items()}
     return {

@@ -108,7 +108,7 @@ def test_progress_ends_at_one_and_a_cancelled_translation_stops(patient):
         translate(patient["t1"], device="cpu", cancelled=lambda: True)
 
 
-def test_what_the_task_cannot_take_is_refused_in_a_sentence(patient):
+def test_refuses_what_the_task_cannot_take(patient):
     t1, ct = patient["t1"], patient["ct"]
     with pytest.raises(InputError, match="CT"):
         translate(ct)
@@ -125,7 +125,7 @@ def test_what_the_task_cannot_take_is_refused_in_a_sentence(patient):
 
 @pytest.mark.parametrize("wanted", TASKS)
 @pytest.mark.parametrize("made", TASKS)
-def test_a_model_serves_its_own_task_alone(made, wanted):
+def test_refuses_a_model_of_another_task(made, wanted):
     name, task = TASKS[made].default_model, TASKS[wanted]
     if made == wanted:
         assert load_model(name, "cpu", task).task == made
@@ -134,7 +134,7 @@ def test_a_model_serves_its_own_task_alone(made, wanted):
         load_model(name, "cpu", task)
 
 
-def test_only_models_of_the_task_are_proposed(patient):
+def test_proposes_models_of_the_task_only(patient):
     with pytest.raises(InputError, match="makes CT from T1, not FA") as raised:
         translate(patient["t1"], "t1fa", "mr2ct-unet")
     with pytest.raises(InputError, match="that makes FA from T1") as missing:
@@ -146,7 +146,7 @@ def test_only_models_of_the_task_are_proposed(patient):
         translate(patient["t1"], "t1flair")
 
 
-def test_a_model_that_does_not_say_its_task_serves_none(tmp_path):
+def test_refuses_a_model_that_does_not_say_its_task(tmp_path):
     tensors, config = load_tensors(model_folder("mr2ct-unet") / "model.safetensors")
     del config["task"]
     save_tensors(tmp_path / "model.safetensors", tensors, config)
@@ -154,7 +154,7 @@ def test_a_model_that_does_not_say_its_task_serves_none(tmp_path):
         load_model(str(tmp_path), "cpu", TASKS["mr2ct"])
 
 
-def test_empty_slices_are_empty_and_only_the_head_is_computed():
+def test_computes_only_the_head_and_leaves_air_empty():
     array = np.zeros((40, 48, 56), np.float32)
     array[16:24, 16:32, 20:36] = 1
     box = head_box(array, margin=4)

@@ -1,4 +1,4 @@
-"""Discriminators whose answer is known, and where it lands."""
+"""Discriminators whose answer is known, and where it lies in the map."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ import torch
 from ganlab.checkpoints import DISCRIMINATOR, as_config, has_discriminator, save_tensors
 from ganlab.errors import InputError
 from ganlab.imaging.volume import Volume
-from ganlab.translation import patch_map as judge
+from ganlab.translation import patch_map as module
 from ganlab.translation.networks import PatchGAN, PatchGANConfig
 from ganlab.translation.patch_map import patch_centre, patch_map
 from ganlab.translation.training_config import TrainingConfig
@@ -22,7 +22,7 @@ def head(shape=(72, 80, 64), spacing=1.0) -> Volume:
     return Volume(np.where(np.sqrt((at**2).sum(0)) < 26, 100.0, 0.0).astype(np.float32), affine, "arbitrary", "t1")
 
 
-def write_judge(folder, channels=1, objective="least-squares", layers=1, method="cyclegan"):
+def write_discriminator(folder, channels=1, objective="least-squares", layers=1, method="cyclegan"):
     """A discriminator that answers with the mean of the last channel over its patch."""
     shape = PatchGANConfig(channels=channels, width=1, layers=layers)
     config = as_config(TrainingConfig(method=method, discriminator=shape)) | {"objective": objective}
@@ -51,13 +51,13 @@ def test_a_patch_is_centred_where_its_gradient_is(layers):
     assert centre == pytest.approx(patch_centre(layers) + k * 2**layers)
 
 
-def test_the_map_lies_on_the_volume_and_says_what_the_discriminator_says(tmp_path, monkeypatch):
-    write_judge(tmp_path)
+def test_the_map_lies_on_the_volume_and_holds_the_discriminators_answers(tmp_path, monkeypatch):
+    write_discriminator(tmp_path)
     assert has_discriminator(str(tmp_path))
     source = head()
     ct = replace(source, array=np.where(source.array > 0, 400.0, -1000.0).astype(np.float32), unit="HU", modality="ct")
-    monkeypatch.setattr(judge.PatchGAN, "forward", lambda net, x: net.body[0](x)[:, :, ::1, ::1])
-    monkeypatch.setattr(judge, "patch_centre", lambda layers: 0.5)
+    monkeypatch.setattr(module.PatchGAN, "forward", lambda net, x: net.body[0](x)[:, :, ::1, ::1])
+    monkeypatch.setattr(module, "patch_centre", lambda layers: 0.5)
     done = []
     found = patch_map(ct, source, str(tmp_path), "cpu", done.append)
     assert found.shape == source.shape and np.allclose(found.affine, source.affine) and done[-1] == 1
@@ -69,19 +69,19 @@ def test_the_map_lies_on_the_volume_and_says_what_the_discriminator_says(tmp_pat
 
 
 def test_a_conditional_discriminator_sees_the_source(tmp_path):
-    write_judge(tmp_path, channels=2, objective="non-saturating", method="pix2pix")
+    write_discriminator(tmp_path, channels=2, objective="non-saturating", method="pix2pix")
     source = head()
     ct = replace(source, array=np.full(source.shape, 40.0, np.float32), unit="HU", modality="ct")
     found = patch_map(ct, source, str(tmp_path), "cpu").array
     assert found.min() >= 0 and found.max() <= 1 and found.max() > 0
 
 
-def test_models_without_a_judge_and_games_without_a_probability_are_refused(tmp_path):
+def test_refuses_models_without_a_discriminator_and_games_without_a_probability(tmp_path):
     save_tensors(tmp_path / "model.safetensors", {}, {})
     assert not has_discriminator(str(tmp_path))
     with pytest.raises(InputError, match="no discriminator"):
         patch_map(head(), head(), str(tmp_path))
-    write_judge(tmp_path, objective="wgan-gp")
+    write_discriminator(tmp_path, objective="wgan-gp")
     with pytest.raises(InputError, match="no probability"):
         patch_map(head(), head(), str(tmp_path))
     save_tensors(tmp_path / DISCRIMINATOR, {}, {"task": "mr2ct"})
@@ -89,7 +89,7 @@ def test_models_without_a_judge_and_games_without_a_probability_are_refused(tmp_
         patch_map(head(), head(), str(tmp_path))
 
 
-def test_a_judge_of_another_task_is_refused(tmp_path):
-    write_judge(tmp_path)
+def test_refuses_a_discriminator_of_another_task(tmp_path):
+    write_discriminator(tmp_path)
     with pytest.raises(InputError, match="makes CT from T1, not FA; choose t1fa-"):
         patch_map(replace(head(), modality="fa"), head(), str(tmp_path))

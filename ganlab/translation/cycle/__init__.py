@@ -1,1 +1,1 @@
-"""There and back again: what a cycle of two translators keeps, hides and loses."""
+"""Translation and back: what a cycle of two translators keeps, hides and loses."""
