@@ -3,7 +3,9 @@
 import dataclasses
 import itertools
 import json
+import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +19,7 @@ from torch.optim.lr_scheduler import ConstantLR, LinearLR, SequentialLR
 
 from ganlab.checkpoints import load_tensors, read_card, save_tensors
 from ganlab.errors import InputError
+from ganlab.generation.config import GanConfig, NetworkConfig
 from ganlab.generation.presets import get_preset as get_generator
 from ganlab.generation.trainer import train as train_generator
 from ganlab.training import STATE_VERSION, averaged, ignore_first_signal, learning_rate, stopping
@@ -152,3 +155,22 @@ def test_refuses_to_resume_a_state_of_another_version(tmp_path):
     save_tensors(tmp_path / "state.safetensors", tensors, facts | {"version": STATE_VERSION + 1})
     with pytest.raises(InputError, match=r"another version of ganlab \(state version 2, this one reads 1\)"):
         list(train(TINY, tmp_path, "cpu", resume=True, workers=0))
+
+
+@pytest.mark.parametrize("kind", ["l1", "dcgan"])
+def test_trainings_of_earlier_versions_resume(tmp_path, kind):
+    """States of step 2, written before states had a version."""
+    if kind == "l1":
+        run = partial(train, dataclasses.replace(TINY, steps=6, epoch=2), workers=0)
+    else:
+        network = NetworkConfig(size=16, z=10, width=4, classes=10)
+        config = GanConfig(
+            data="digits", network=network, batch=8, steps=6, epoch=2, horizon=5, augment=("flip",), r1=1
+        )
+        run = partial(train_generator, config)
+    shutil.copy(Path(__file__).parent / "data" / f"state-{kind}.safetensors", tmp_path / "state.safetensors")
+    assert "version" not in load_tensors(tmp_path / "state.safetensors")[1]
+    steps = [event for event in run(out=tmp_path, device="cpu", resume=True) if event.kind == "step"]
+    assert [event.step for event in steps] == [3, 4, 5, 6]
+    assert all(math.isfinite(value) for event in steps for value in event.numbers.values())
+    assert load_tensors(tmp_path / "state.safetensors")[1]["version"] == STATE_VERSION
