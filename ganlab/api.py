@@ -7,6 +7,7 @@ message is one sentence with the value, the limit and the remedy.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -185,24 +186,23 @@ def train(
     >>> ganlab.generate(folder, n=3).images.shape
     (3, 16, 16)
     """
-    import pathlib
+    from pathlib import Path as FilePath
 
     from ganlab.device import resolve
-    from ganlab.generation import own_images, presets, trainer
-    from ganlab.settings import with_settings
-    from ganlab.translation.dataset.folders import Folders
-    from ganlab.translation.presets import get_preset
-    from ganlab.translation.trainer import train
+    from ganlab.training_plan import plan_training
 
-    out, device = pathlib.Path(out), resolve(device)
-    if preset not in presets.PRESETS:
-        data = Folders(pathlib.Path(source), pathlib.Path(target)) if source and target else None
-        return train(get_preset(preset, settings, steps=steps, seed=seed), out, device, resume, 0, data)
-    config, images = with_settings(presets.get_preset(preset, steps=steps, seed=seed), settings), None
-    if source:
-        images, _, _ = own_images.read_folder(pathlib.Path(source), config.network.size)
-        config = presets.on_own(config, images)
-    return trainer.train(config, out, device, resume, images)
+    plan = plan_training(
+        preset,
+        settings,
+        steps=steps,
+        seed=seed,
+        source=FilePath(source) if source else None,
+        target=FilePath(target) if target else None,
+        workers=0,
+    )
+    for notice in plan.notices:
+        warnings.warn(notice, stacklevel=2)
+    return plan.run(FilePath(out), resolve(device), resume)
 
 
 def models(task: str | None = None) -> list[dict[str, Any]]:

@@ -27,6 +27,7 @@ ORDER = [  # each may import what stands before it, and itself
     {"phantoms"},
     {"toy", "generation", "translation", "study"},
     {"experiments"},
+    {"training_plan"},
     {"api"},
     {"ui"},
     {"benchmarks"},

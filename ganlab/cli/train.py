@@ -6,17 +6,12 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ganlab.cli.console import Device, Json, Settings, narrate, progress_bar, say
 from ganlab.errors import InputError
-
-if TYPE_CHECKING:
-    from ganlab.generation.config import GanConfig
-    from ganlab.generation.image_kinds import Images
-    from ganlab.translation.training_config import TrainingConfig
 
 
 def train(
@@ -54,31 +49,30 @@ def train(
     """
     from ganlab.device import resolve
     from ganlab.generation.features import FEATURES
-    from ganlab.generation.presets import PRESETS as GENERATORS
     from ganlab.processes import rank
     from ganlab.settings import parse_settings
-    from ganlab.translation import presets as translators
-    from ganlab.translation.tasks import get_task
+    from ganlab.training_plan import plan_training
 
-    out, silent, unit = out or Path("runs") / preset, as_json or rank() > 0, ""
+    out, silent = out or Path("runs") / preset, as_json or rank() > 0
     if preset.startswith(FEATURES):
         if setting or minutes is not None:
             raise InputError(f"{preset} is trained as it is, in minutes: leave --set and --minutes out.")
         say(_train_features(preset, out, resolve(device), steps, source, silent), as_json)
         return
-    if preset in GENERATORS:
-        if start or target:
-            raise InputError(f"{preset} makes images from noise: leave --start and --target out.")
-        config, images = _generator(preset, setting, steps, seed, source, silent)
-        begin, last = _begin_generator(config, images, out, resolve(device), resume, silent), config.steps
-    elif preset in translators.PRESETS:
-        chosen = translators.get_preset(preset, parse_settings(setting), steps=steps, seed=seed, start=start)
-        unit, last = get_task(chosen.task).unit, chosen.steps
-        begin = _begin_translator(chosen, out, resolve(device), resume, workers, source, target, silent)
-    else:
-        known = f"{', '.join(GENERATORS)} (images from noise) or {', '.join(translators.PRESETS)} (translation)"
-        raise InputError(f'Preset "{preset}" is not known; choose from {known}.')
-    _run(begin, out, last, minutes, unit, board, as_json)
+    plan = plan_training(
+        preset,
+        parse_settings(setting),
+        steps=steps,
+        seed=seed,
+        start=start,
+        source=source,
+        target=target,
+        workers=workers,
+        progress=progress_bar("data", silent),
+    )
+    for notice in plan.notices:
+        print(notice, file=sys.stderr)
+    _run(partial(plan.run, out, resolve(device), resume), out, plan.steps, minutes, plan.unit, board, as_json)
 
 
 def _run(begin: Callable, out: Path, steps: int, minutes: float | None, unit: str, board: bool, as_json: bool) -> None:
@@ -103,50 +97,6 @@ def _run(begin: Callable, out: Path, steps: int, minutes: float | None, unit: st
     )
     if not done:
         raise typer.Exit(code or 0)
-
-
-def _begin_translator(
-    config: TrainingConfig,
-    out: Path,
-    device: str,
-    resume: bool,
-    workers: int,
-    source: Path | None,
-    target: Path | None,
-    silent: bool,
-) -> Callable:
-    from ganlab.translation.dataset.folders import Folders
-    from ganlab.translation.trainer import train
-
-    if (source is None) != (target is None):
-        raise InputError("--source and --target go together: give both folders, or neither to train on phantoms.")
-    data = Folders(source, target) if source and target else None
-    return partial(train, config, out, device, resume, workers, data, progress_bar("volumes", silent))
-
-
-def _generator(
-    preset: str, setting: list[str], steps: int | None, seed: int | None, source: Path | None, silent: bool
-) -> tuple[GanConfig, Images | None]:
-    """(config, images): the user's own images if there is a folder of them, else None."""
-    from ganlab.generation.own_images import read_folder
-    from ganlab.generation.presets import get_preset, on_own
-    from ganlab.settings import parse_settings, with_settings
-
-    config = with_settings(get_preset(preset, steps=steps, seed=seed), parse_settings(setting))
-    if not source:
-        return config, None
-    images, _, notices = read_folder(source, config.network.size, progress_bar("images", silent))
-    for notice in notices:
-        print(notice, file=sys.stderr)
-    return on_own(config, images), images
-
-
-def _begin_generator(
-    config: GanConfig, images: Images | None, out: Path, device: str, resume: bool, silent: bool
-) -> Callable:
-    from ganlab.generation.trainer import train
-
-    return partial(train, config, out, device, resume, images, progress_bar("images", silent))
 
 
 def _train_features(preset: str, out: Path, device: str, steps: int | None, source: Path | None, silent: bool) -> dict:
