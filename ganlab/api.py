@@ -1,7 +1,7 @@
 """What `import ganlab` offers. Each function calls the room that does the work; the commands and pages call the same.
 
-Wherever a volume is wanted, a path, a `Volume` or a nibabel image will do. A mistake raises `ganlab.InputError`, whose
-message is one sentence with the value, the limit and the remedy.
+Volumes are given as a path, a `Volume` or a nibabel image. Invalid input raises `ganlab.InputError`, whose message is
+one sentence with the value, the limit and the remedy.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ def read(source: Scan, modality: str = "unknown") -> Volume:
     """Read a scan: NIfTI, MGH/MGZ, NRRD, MetaImage, or DICOM as a folder, a zip or one multi-frame file.
 
     modality: "t1", "ct", "fa", "labels" or another name; it sets the unit (HU, FA or arbitrary). Returns a `Volume`
-    with the voxels as float32 and the affine from voxels to RAS mm. What had to be chosen or converted is told in
-    `notices`. Raises InputError for a file that cannot be read or cannot be a scan of a patient.
+    with the voxels as float32 and the affine from voxels to RAS mm. Its `notices` say what had to be chosen or
+    converted. Raises InputError for a file that cannot be read or cannot be a scan of a patient.
     """
     from ganlab.imaging.reading.files import as_volume
 
@@ -37,7 +37,7 @@ def read(source: Scan, modality: str = "unknown") -> Volume:
 
 
 def write(volume: Volume, path: Path) -> None:
-    """Write a volume as NIfTI (.nii or .nii.gz), complete or not at all. Raises InputError."""
+    """Write a volume as NIfTI (.nii or .nii.gz), atomically. Raises InputError if it cannot be written."""
     from ganlab.imaging.writing import write_volume
 
     write_volume(volume, path)
@@ -52,7 +52,7 @@ def phantom(
 ) -> dict[str, Volume]:
     """Make a synthetic patient: aligned volumes of one head, by modality.
 
-    modality: of "t1", "t2", "pd", "flair", "ct", "fa", "pet" and "labels". spacing: voxel edge in mm, 0.5 to 8.
+    modality: any of "t1", "t2", "pd", "flair", "ct", "fa", "pet" and "labels". spacing: voxel edge in mm, 0.5 to 8.
     options: as in `ganlab phantom --help`, such as lesion="tumour", field=1.5 or misalign=4. The same seed gives the
     same patient. Seeds from 9000 on are held out: no shipped model was trained on them. Raises InputError.
 
@@ -78,13 +78,13 @@ def translate(
 ) -> Translation:
     """Translate a head scan: T1 to CT ("mr2ct"), CT to T1 ("ct2mr") or T1 to FA ("t1fa").
 
-    model: a pretrained model (see `ganlab.models()`) or the folder of a training; the task's default unless given.
-    planes: slice directions whose predictions are averaged, of "axial", "coronal" and "sagittal". progress is called
-    with the share of the work done, 0 to 1. The result has `volume`, on the grid and affine of the source and in HU,
-    FA or units of white matter; `disagreement`, the standard deviation between the slice directions' predictions on the
-    same grid, None for a single direction; `notices`; and `save(path)`. Disagreement is no calibrated confidence: where
-    it is high the model is unsure, where it is low it may still be wrong. Raises InputError for a scan that the task
-    cannot take.
+    model: a pretrained model (see `ganlab.models()`) or a training folder; by default the task's default model. planes:
+    slice directions whose predictions are averaged, of "axial", "coronal" and "sagittal". progress is called with the
+    share of the work done, 0 to 1. The result has `volume`, on the grid and affine of the source and in HU, FA or units
+    of white matter; `disagreement`, the standard deviation between the slice directions' predictions on the same grid,
+    None for a single direction; `notices`; and `save(path)`. Disagreement is not a calibrated confidence: where it is
+    high the model is unsure, but where it is low the model may still be wrong. Raises InputError for a scan that the
+    task cannot take.
 
     >>> import ganlab
     >>> patient = ganlab.phantom(seed=9000, spacing=4)
@@ -135,8 +135,8 @@ def evaluate(
 def register(moving: Scan, fixed: Scan) -> tuple[Volume, np.ndarray]:
     """Bring a scan onto the grid of another scan of the same head: rigidly, by mutual information.
 
-    Returns the moving volume on fixed's grid, and the (4, 4) matrix from fixed's to moving's RAS mm. A doubtful result
-    is told in the volume's `notices`. Raises InputError if the two cannot be made to overlap.
+    Returns the moving volume on fixed's grid, and the (4, 4) matrix from fixed's to moving's RAS mm. The volume's
+    `notices` say if the result is doubtful. Raises InputError if the two cannot be made to overlap.
     """
     from ganlab.imaging.registration import register_rigid
 
@@ -144,7 +144,7 @@ def register(moving: Scan, fixed: Scan) -> tuple[Volume, np.ndarray]:
 
 
 def generate(model: str = "dcgan-digits", n: int = 64, seed: int = 0, **options: Any) -> Samples:
-    """Make images from noise with a pretrained generator or the folder of a training.
+    """Make images from noise with a pretrained generator or one in a training folder.
 
     options: label (a class's name), psi (truncation, above 0 up to 1), device and progress. The result has `images`,
     (n, side, side) float32 in HU for nodules and 0 to 1 otherwise, `labels` (n,) and the noise `z`. Same seed, same
@@ -175,7 +175,7 @@ def train(
     """Train a preset of `ganlab train --help` and yield what happens: steps with their losses, checkpoints, previews.
 
     source, target: folders of your own volumes (a translator) or source alone, a folder of images (a generator from
-    noise); phantoms and generated data unless given. settings: fields of the preset's config, such as batch=8 or
+    noise); by default phantoms or generated images. settings: fields of the preset's config, such as batch=8 or
     network={"width": 8}. The model is written to the folder `out`. Raises InputError.
 
     >>> import ganlab, tempfile

@@ -24,7 +24,7 @@ DISCRIMINATOR = "discriminator.safetensors"  # beside model.safetensors, if the 
 SUMS = PRETRAINED / "SHA256SUMS"
 PIPELINES = {"generate": "unconditional-image-generation", "features": "image-feature-extraction"}  # the Hub's names
 TAGS = ["gan", "medical-imaging"]
-HUB = ("library_name", "pipeline_tag", "tags")  # of a card's front matter, for the Hub alone
+HUB = ("library_name", "pipeline_tag", "tags")  # front matter that only the Hub uses
 PICKLED = (".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 
 
@@ -92,7 +92,7 @@ def shipped_digests() -> dict[str, str]:
 
 
 def check_unchanged(path: Path, expected: str | None, tensors: dict) -> None:
-    """Raise InputError for a file whose tensors do not match its digest, or that has none and is not a shipped one."""
+    """Raise InputError if a file's tensors do not match its digest, or if it has none and is not a shipped file."""
     remedy = "so it is not used; copy it again from where it came, or train it again"
     if expected is None:
         with open(path, "rb") as file:
@@ -103,8 +103,8 @@ def check_unchanged(path: Path, expected: str | None, tensors: dict) -> None:
 
 
 def load_tensors(path: Path, device: str = "cpu") -> tuple[dict, dict]:
-    """(tensors, configuration) of a file that `save_tensors` wrote. Raises InputError for any other file, and for one
-    that was changed since."""
+    """Read (tensors, configuration) from a file written by `save_tensors`. Raises InputError for any other file, and
+    for one that was changed since."""
     from safetensors import SafetensorError, safe_open
 
     path = Path(path)
@@ -125,7 +125,7 @@ def load_tensors(path: Path, device: str = "cpu") -> tuple[dict, dict]:
 
 
 def fill(net: nn.Module, tensors: dict, path: Path, assign: bool = False) -> None:
-    """Load weights into a torch module. Raises InputError if they are of another architecture, or not finite."""
+    """Load weights into a torch module. Raises InputError if they belong to another architecture or are not finite."""
     check_finite(tensors, path)
     try:
         net.load_state_dict(tensors, assign=assign)
@@ -146,7 +146,7 @@ def check_finite(tensors: dict, path: Path) -> None:
 
 
 def refuse_pickled(path: Path) -> None:
-    """Raise InputError for a file name that only pickled files have."""
+    """Raise InputError for a file name with an extension of pickled files."""
     path = Path(path)
     if path.suffix.lower() in PICKLED:
         raise InputError(
@@ -156,7 +156,7 @@ def refuse_pickled(path: Path) -> None:
 
 
 def read_card(folder: Path) -> dict:
-    """The front matter of a model card, as `write_card` was given it."""
+    """The front matter of a model card, as it was passed to `write_card`."""
     front = deepcopy(_parsed((folder / "card.md").read_text(encoding="utf-8").split("---\n", 2)[1]))
     figures = front.pop("figures", front.get("metrics", {}))
     return {key: value for key, value in front.items() if key not in HUB} | {"metrics": figures}
@@ -187,19 +187,19 @@ def write_card(folder: Path, front: dict, text: str) -> None:
 
 
 def list_models(task: str | None = None) -> list[dict]:
-    """Front matter of every card under pretrained/, by name; of one task if given."""
+    """Front matter of every card under pretrained/, sorted by name; only those of `task` if given."""
     cards = [read_card(c.parent) for c in sorted(PRETRAINED.glob("*/card.md"))]
     return [c for c in cards if task in (None, c["task"])]
 
 
 def model_folder(name: str) -> Path:
-    """pretrained/NAME, or the folder of a training. Raises InputError if there is no model."""
+    """pretrained/NAME, or a training folder. Raises InputError if there is no model."""
     refuse_pickled(Path(name))
     for folder in (PRETRAINED / name, Path(name)):
         if (folder / "model.safetensors").is_file():
             return folder
     for path in sorted(Path(name).glob("*")):
-        refuse_pickled(path)  # say so if there is a model, but in a file that is never opened
+        refuse_pickled(path)  # explain that a pickled model is never opened
     known = ", ".join(m["name"] for m in list_models()) or "none"
     raise InputError(f'There is no model "{name}"; known models: {known}, or give the folder of a training.')
 

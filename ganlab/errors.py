@@ -2,7 +2,7 @@
 
 
 class InputError(ValueError):
-    """A user's mistake, told in one sentence: the value, the limit and the remedy.
+    """A user's mistake, explained in one sentence: the value, the limit and the remedy.
 
     The command line prints the sentence and exits with 2; a page shows it and keeps its state.
     """

@@ -15,7 +15,7 @@ __all__ = ["F", "Tensor", "torch"]
 
 
 class Lazy:
-    """Looks up a module's attributes when they are asked for, each once."""
+    """Looks up a module's attributes on first access, and keeps them."""
 
     def __init__(self, module: str):
         self._module = module

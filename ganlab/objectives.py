@@ -29,11 +29,10 @@ class Term:
 class Objective:
     """A game.
 
-    real, fake: D's loss on real and on generated data. generator: G's loss.
-    optimal(log_p, log_q): the output v* of the optimal discriminator from the log densities of data and generator; None
-    where it depends on more than the two densities at a point.
-    probability(v): the probability of "real" that v stands for, 0 to 1; None where v is not such a statement.
-    formula: LaTeX of D's loss and of G's.
+    real, fake: D's loss on real and on generated data. generator: G's loss. optimal(log_p, log_q): the output v* of the
+    optimal discriminator from the log densities of data and generator; None where it depends on more than the two
+    densities at a point. probability(v): the probability of "real" that v corresponds to, 0 to 1; None if v has no such
+    meaning. formula: LaTeX of D's loss and of G's.
     """
 
     name: str
@@ -78,7 +77,7 @@ PLUS_V = Term(lambda v: v, constant(1.0))
 
 
 def negated(term: Term) -> Term:
-    """-term."""
+    """The loss -term."""
     return Term(lambda v: -term.value(v), lambda v: -term.slope(v))
 
 
@@ -241,7 +240,7 @@ SMOOTHABLE = ("minimax", "non-saturating", "least-squares")
 
 
 def get_objective(name: str) -> Objective:
-    """The game of a name. Raises InputError, with the names there are."""
+    """The game with this name. Raises InputError that lists the known names."""
     if name not in OBJECTIVES:
         raise InputError(f'Objective "{name}" is not known; choose from {", ".join(OBJECTIVES)}.')
     return OBJECTIVES[name]

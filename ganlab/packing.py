@@ -1,10 +1,10 @@
-"""Facts and arrays as one run of bytes: the one format in which the server sends pictures to a canvas.
+"""Facts and arrays in one byte string: the format in which the server sends pictures to a canvas.
 
     uint32 length of the header | JSON header | arrays
 
 The header holds the facts, and under "arrays" one {"name", "dtype", "shape", "offset"} per array. Everything is
 little-endian. The arrays begin where the header ends, and header and arrays are padded to a multiple of 8 bytes, so
-that a browser can lay typed arrays over the bytes without a copy. assets/shared/live_client.js decodes it.
+that a browser can view the bytes as typed arrays without a copy. assets/shared/live_client.js decodes it.
 """
 
 from __future__ import annotations

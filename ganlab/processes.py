@@ -1,5 +1,5 @@
 """Several processes that train one model, started by `accelerate launch` on one machine or many. For a single process
-all of these functions do nothing, and Accelerate is not imported."""
+these functions do nothing, and Accelerate is not imported."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def first_alone() -> Iterator[None]:
 
 
 def wait() -> None:
-    """Wait until every process is here."""
+    """Wait until every process has reached this call."""
     if _state():
         _state().wait_for_everyone()
 

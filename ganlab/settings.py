@@ -1,5 +1,5 @@
-"""Settings, each declared once: its type, range, default and help stand on the field of a frozen config, and command
-options, page controls, links, files and error sentences follow from there.
+"""Settings, each declared once: the field of a frozen config has its type, range, default and help, and command
+options, page controls, links, files and error sentences are derived from it.
 
     @frozen_config
     class Readers:
@@ -8,9 +8,9 @@ options, page controls, links, files and error sentences follow from there.
         count: int = Field(4, ge=1, le=200, title="Readers", description="How many readers read every case.")
         design: Annotated[str, OneOf(DESIGNS)] = Field("yes-no", title="Design", description="What readers are asked.")
 
-A config refuses what it cannot hold with an InputError: `Readers(count=0)` raises "Readers is 0; give a whole number
-from 1 to 200 (default 4)." Types are strict: no text for a number, no true for 1, no NaN. Rules that tie several fields
-together belong into `__post_init__`, which may raise InputError itself.
+A config refuses invalid values with an InputError: `Readers(count=0)` raises "Readers is 0; give a whole number from 1
+to 200 (default 4)." Types are strict: no text for a number, no true for 1, no NaN. Rules that involve several fields
+belong in `__post_init__`, which may raise InputError itself.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ STRAY = ("unexpected_keyword_argument", "unexpected_positional_argument")
 def Field(
     default: Any = ..., *, unit: str = "", step: float | None = None, extra: dict | None = None, **rules: Any
 ) -> Any:
-    """pydantic's Field (default or default_factory, ge, gt, le, lt, title, description), and what pages want to know:
-    the unit, the step of a slider, and whatever else a room keeps beside a setting (`extra`)."""
+    """pydantic's Field (default or default_factory, ge, gt, le, lt, title, description), and what pages need: the unit,
+    the step of a slider, and anything else that goes with the setting (`extra`)."""
     return pydantic.Field(default, json_schema_extra={"unit": unit, "step": step, **(extra or {})}, **rules)
 
 
 @dataclass(frozen=True)
 class OneOf:
     """Annotated[str, OneOf(NAMES)]: one of these values. A mapping gives each value the label that pages show. A
-    function is asked when a value is checked, for names that take an import to know."""
+    function is called when a value is checked, for names that need a slow import."""
 
     among: Iterable | Callable[[], Iterable]
 
@@ -58,7 +58,7 @@ class OneOf:
         return {value: str(value) for value in among}
 
     def _check(self, value: Any) -> Any:
-        if value is not None and value not in self.labels:  # whether None is allowed, the type says
+        if value is not None and value not in self.labels:  # the type decides whether None is allowed
             raise PydanticCustomError("one_of", "not one of them")
         return value
 
@@ -67,8 +67,8 @@ class OneOf:
 
 
 class Setting(NamedTuple):
-    """What is declared of one setting. low, high: bounds, None where there is none. choices: value -> label, empty
-    where any value of the type will do. optional: None is allowed, and stands for whatever the help says."""
+    """The declaration of one setting. low, high: bounds, or None. choices: value -> label, empty where any value of the
+    type will do. optional: None is allowed, and means what the help says."""
 
     name: str
     title: str
@@ -86,7 +86,7 @@ class Setting(NamedTuple):
 
     @property
     def wanted(self) -> str:
-        """What may be given, as a sentence's end: "a whole number from 1 to 200 (default 4)"."""
+        """What may be given, as the end of a sentence: "a whole number from 1 to 200 (default 4)"."""
         if self.choices:
             words = "one of " + ", ".join(map(str, self.choices))
         elif self.kind is tuple:
@@ -110,24 +110,25 @@ class Setting(NamedTuple):
 
 @dataclass_transform(frozen_default=True, field_specifiers=(Field,))
 def frozen_config(cls: type[C]) -> type[C]:
-    """Make a frozen, strict dataclass of a class, whose constructor raises InputError for what it cannot hold."""
+    """Turn a class into a frozen, strict dataclass whose constructor raises InputError for invalid values."""
     rules = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
-    made = pydantic.dataclasses.dataclass(frozen=True, config=rules)(cls)
-    validated = made.__init__
+    config_class = pydantic.dataclasses.dataclass(frozen=True, config=rules)(cls)
+    validated = config_class.__init__
 
     @wraps(validated)
     def init(self: Any, *args: Any, **values: Any) -> None:
         try:
             validated(self, *args, **values)
         except ValidationError as error:
-            raise refusal(made, error) from error
+            raise refusal(config_class, error) from error
 
-    made.__init__ = init  # type: ignore[method-assign]
-    return made  # type: ignore[return-value]
+    config_class.__init__ = init  # type: ignore[method-assign]
+    return config_class  # type: ignore[return-value]
 
 
 def setting(cls: type, name: str) -> Setting:
-    """What a config declares of a setting, "network.width" of a part's. Raises LookupError if there is none."""
+    """The declaration of a config's setting; "network.width" is a setting of the nested config `network`. Raises
+    LookupError if there is none."""
     outer, _, inner = name.partition(".")
     if inner:
         return setting(_parts(get_type_hints(cls)[outer])[0], inner)._replace(name=name)
@@ -136,8 +137,8 @@ def setting(cls: type, name: str) -> Setting:
     rules = [*declared.metadata, *_annotations(get_type_hints(cls, include_extras=True)[name])]
 
     def rule(*names: str) -> float | None:
-        found = [getattr(rule, each) for rule in rules for each in names if getattr(rule, each, None) is not None]
-        return found[0] if found else None
+        bounds = [getattr(rule, each) for rule in rules for each in names if getattr(rule, each, None) is not None]
+        return bounds[0] if bounds else None
 
     extra: dict[str, Any] = dict(cast(dict, declared.json_schema_extra) or {})
     return Setting(
@@ -158,25 +159,26 @@ def setting(cls: type, name: str) -> Setting:
 
 
 def settings_of(cls: type) -> list[Setting]:
-    """Every setting of a config, in the order of their declaration."""
+    """Every setting of a config, in order of declaration."""
     return [setting(cls, field.name) for field in fields(cls)]
 
 
 def from_values(cls: type[C], values: object) -> C:
-    """A config from JSON values, as a link, a file or a request holds them; what is missing is as by default. Raises
-    InputError for what is no object, for unknown names and for values that a setting cannot hold."""
+    """A config from the JSON values of a link, a file or a request; missing settings take their defaults. Raises
+    InputError if `values` is not an object, for unknown names and for invalid values."""
     if not isinstance(values, dict):
         raise InputError(f"The settings are {_shown(values)}; give an object of names and values.")
     return _validated(cls, _merged(cls, _defaults(cls), values))
 
 
 def with_settings(config: C, values: dict) -> C:
-    """A config with these settings changed, as `parse_settings` finds them. Raises InputError as `from_values`."""
+    """A config with these settings changed, as `parse_settings` returns them. Raises InputError as `from_values`
+    does."""
     return _validated(type(config), _merged(type(config), _plain(config), values))
 
 
 def changes(config: Any) -> dict:
-    """What differs from the default, for links and files: `from_values` reads it."""
+    """The settings that differ from their defaults, for links and files; `from_values` reads them."""
     usual = _defaults(type(config))
     return {name: value for name, value in _plain(config).items() if name not in usual or value != usual[name]}
 
@@ -202,21 +204,21 @@ def parse_settings(settings: list[str]) -> dict:
 
 
 def as_settings(config: Any, base: Any, outer: str = "") -> list[str]:
-    """What turns `base` into `config`, as `parse_settings` reads it."""
-    found = []
+    """The settings that turn `base` into `config`, as text that `parse_settings` reads."""
+    texts = []
     for name in (f.name for f in fields(config)):
         value, usual = getattr(config, name), getattr(base, name)
         if is_dataclass(value):
-            found += as_settings(value, usual, f"{outer}{name}.")
+            texts += as_settings(value, usual, f"{outer}{name}.")
         elif value != usual:
-            found.append(f"{outer}{name}={value if isinstance(value, str) else json.dumps(value)}")
-    return found
+            texts.append(f"{outer}{name}={value if isinstance(value, str) else json.dumps(value)}")
+    return texts
 
 
 def refusal(cls: type, error: ValidationError) -> InputError:
     """The first thing that is wrong with a config, in one sentence."""
     errors = error.errors()
-    # Where a part may be of several kinds, each kind complains; that it lacks a setting's name says little.
+    # A nested config of several possible classes has errors from each; unknown names among them say little.
     first = next((each for each in errors if each["type"] not in STRAY), errors[0])
     if isinstance(cause := first.get("ctx", {}).get("error"), InputError):
         return cause
@@ -242,14 +244,14 @@ def refusal(cls: type, error: ValidationError) -> InputError:
 
 
 def number(value: Any) -> str:
-    """A number in the fewest digits that say it exactly; anything else as it is."""
+    """A number as text, without a trailing ".0"; anything else as `str` gives it."""
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return str(int(value))
     return str(value)
 
 
 def _names(cls: type) -> dict[str | int, str]:
-    """A config's settings by name, and by their place in a call."""
+    """A config's settings by name and by position."""
     names = [field.name for field in fields(cls)]
     return {**{name: name for name in names}, **dict(enumerate(names))}
 
@@ -261,9 +263,9 @@ def _unknown(names: list[str], cls: type) -> InputError:
 
 def _validated(cls: type[C], values: dict) -> C:
     try:
-        text = json.dumps(values)  # JSON's rules: a list may be a tuple, 1 a float, and text is no number
+        text = json.dumps(values)  # by JSON's rules a list may become a tuple and 1 a float, but text is not a number
     except (TypeError, ValueError) as error:
-        raise InputError(f"The settings hold what JSON cannot ({error}).") from error
+        raise InputError(f"The settings hold values that JSON cannot represent ({error}).") from error
     try:
         return TypeAdapter(cls).validate_json(text, strict=True)
     except ValidationError as error:
@@ -280,25 +282,27 @@ def _merged(cls: type, base: dict, values: dict) -> dict:
         if not (parts and isinstance(value, dict)):
             merged[name] = value
             continue
-        # of the kinds that the part may be of, the one it is now if that has these settings, else the first that has
-        now = [part for part in parts if base.get(name) and set(base[name]) == {field.name for field in fields(part)}]
-        fitting = [part for part in now + parts if set(value) <= {field.name for field in fields(part)}]
-        part = (fitting or now or parts)[0]
-        merged[name] = _merged(part, base[name] if part in now else _defaults(part), value)
+        # the nested config's current class if it has these settings, else the first class that has them
+        current = [
+            part for part in parts if base.get(name) and set(base[name]) == {field.name for field in fields(part)}
+        ]
+        fitting = [part for part in current + parts if set(value) <= {field.name for field in fields(part)}]
+        part = (fitting or current or parts)[0]
+        merged[name] = _merged(part, base[name] if part in current else _defaults(part), value)
     return merged
 
 
 def _plain(value: Any) -> Any:
-    """Configs as dictionaries, tuples as lists: what JSON makes of them."""
+    """Configs as dictionaries and tuples as lists, as in JSON."""
     if is_dataclass(value):
         return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
     return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
 
 
 def _declared(cls: type) -> dict[str, FieldInfo]:
-    """Fields by name; those of a plain dataclass, which a config may hold, have a type and a default alone."""
-    if found := getattr(cls, "__pydantic_fields__", None):
-        return found
+    """Fields by name; those of a plain dataclass inside a config have only a type and a default."""
+    if declared := getattr(cls, "__pydantic_fields__", None):
+        return declared
     hints = get_type_hints(cls, include_extras=True)
     return {
         f.name: FieldInfo.from_annotated_attribute(
@@ -331,12 +335,12 @@ def _annotations(kind: Any) -> list:
 
 
 def _parts(kind: Any) -> list[type]:
-    """The configs among the kinds that a setting may be of."""
+    """The nested config classes among the types that a setting may have."""
     return [each for each in _members(kind) if isinstance(each, type) and is_dataclass(each)]
 
 
 def _example(kind: Any) -> str:
-    """A value of a kind, as JSON."""
+    """An example value of a type, as JSON."""
     [kind, *_] = _members(kind)
     if get_origin(kind) is tuple:
         return f"[{', '.join(_example(each) for each in get_args(kind) if each is not ...)}]"

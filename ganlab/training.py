@@ -21,12 +21,12 @@ from ganlab.checkpoints import as_config, check_finite, load_tensors, save_tenso
 from ganlab.errors import InputError
 
 STATE = "state.safetensors"  # in a training's folder: everything needed to resume it
-STATE_VERSION = 1  # of the layout of that file; files written before there was a version have the layout of 1
+STATE_VERSION = 1  # of that file's layout; files without a version have layout 1
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened in a training.
+    """Something that happened during training.
 
     kind: "step"; "data" (the user's volumes are ready; path: a picture of them); "checkpoint" (path: the weights); or
     "preview" (path: a picture of what the networks make so far). numbers: losses of a step, by name.
@@ -43,7 +43,7 @@ class Event:
 
 
 class Trainer(Protocol):
-    """What `run` needs to know of a training.
+    """What `run` needs from a trainer.
 
     config: a frozen dataclass with `steps` and `epoch`, the steps between checkpoints. step: steps taken so far. nets:
     all networks, by name.
@@ -59,19 +59,19 @@ class Trainer(Protocol):
     def step(self) -> int: ...
 
     def take_step(self) -> dict[str, float]:
-        """Learn from one batch and count it in `step`; the losses."""
+        """Train on one batch, count it in `step` and return the losses."""
         ...
 
     def state(self) -> dict[str, dict[str, Tensor]]:
-        """Named groups of tensors: all that is needed to continue, but for config and step."""
+        """Named groups of tensors: everything needed to continue, except config and step."""
         ...
 
     def facts(self) -> dict:
-        """What else to write into the state, fit for JSON."""
+        """Other values to write into the state, JSON-compatible."""
         ...
 
     def load_state(self, state: dict[str, dict[str, Tensor]], facts: dict, path: Path) -> None:
-        """Continue from a state read from `path` at facts["step"]; facts: what was written beside it. Raises
+        """Continue from a state read from `path` at facts["step"]; facts: the values written with it. Raises
         InputError, or LookupError, TypeError, ValueError or RuntimeError if it is not a state of this training."""
         ...
 
@@ -85,9 +85,9 @@ Stop = Callable[[], int | None]
 
 def run(trainer: Trainer, out: Path, minutes: float = 0.0, stop: Stop = lambda: None) -> Iterator[Event]:
     """Train to config.steps; yields an event for every step, and for the checkpoint and its picture every config.epoch
-    steps, at the end, and where stop() (asked after every step, see `stopping`) ends the training.
+    steps, at the end, and where stop() (called after every step, see `stopping`) ends the training.
 
-    minutes: spent before, as `restore` says. Of several processes only the first writes files.
+    minutes: time already spent, as `restore` returns it. Of several processes only the first writes files.
     """
     config, begin = trainer.config, time.perf_counter()
     while trainer.step < config.steps:
@@ -127,8 +127,8 @@ def save(trainer: Trainer, path: Path, minutes: float) -> None:
 
 
 def restore(trainer: Trainer, path: Path) -> float:
-    """Continue from a file that `save` wrote; the minutes spent so far. Raises InputError for any other file, a newer
-    version of it, another configuration (steps aside), and values that are not finite."""
+    """Continue from a file written by `save`; returns the minutes spent so far. Raises InputError for any other file,
+    another version, another configuration (except `steps`), and values that are not finite."""
     tensors, facts = load_tensors(path, trainer.device)
     check_finite(tensors, path)
     if facts.get("version", 1) != STATE_VERSION:
@@ -163,7 +163,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Take back what `optimizer_tensors` gave; learning rates stay as they are."""
+    """Restore what `optimizer_tensors` returned; learning rates stay as they are."""
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         index, name = key.split("/")
@@ -197,7 +197,7 @@ def ema(horizon: float) -> Callable[[Any, Any, Any], None]:
 
 
 def restore_average(average: AveragedModel, state: dict[str, Tensor], updates: int) -> None:
-    """Continue from the averaged weights after so many updates. Raises RuntimeError if they are of another network."""
+    """Continue from averaged weights after this many updates. Raises RuntimeError if they belong to another network."""
     average.module.load_state_dict(state)
     average.n_averaged.fill_(updates)
 
@@ -219,12 +219,12 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def stopping(minutes: float | None = None) -> Iterator[Stop]:
-    """stop(), for a training to ask after every step: None to continue, else save and end with this exit code: 128 +
-    the signal's number after SIGINT or SIGTERM, 0 when the minutes are over. All processes of a training get the same
-    answer.
+    """Yield stop(), which the training loop calls after every step. It returns None to continue, or the exit code with
+    which to save and end: 128 + the signal's number after SIGINT or SIGTERM, 0 when the minutes are over. All processes
+    of one training get the same answer.
 
-    Signals are caught from the first question on (before it there is nothing to save) until the block ends. A second
-    signal has its usual effect.
+    Signals are caught from the first call on (before it there is nothing to save) until the block ends. A second signal
+    has its usual effect.
     """
     end = time.monotonic() + 60 * (math.inf if minutes is None else minutes)
     usual: dict[signal.Signals, Any] = {}

@@ -1,4 +1,4 @@
-"""A preset of either room, on what ganlab makes or on your own data: what `ganlab train` and `ganlab.train` share."""
+"""Plan the training of any preset, on generated data or on your own; shared by `ganlab train` and `ganlab.train`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Progress = Callable[[float], None]
 class TrainingPlan:
     """A training that has been checked and can begin.
 
-    steps: where it ends. unit: of the loss `l1`, if it has one. notices: what was dropped or converted in the user's
+    steps: where it ends. unit: the unit of the loss `l1`, or "". notices: what was dropped or converted in the user's
     images. run(out, device, resume=False, stop=...): the training's events (see `ganlab.training`).
     """
 
@@ -47,7 +47,7 @@ def plan_training(
     settings: fields of the preset's config to change. start: a model whose weights a translator starts from. source,
     target: folders of the user's volumes (a translator needs both), or source alone, a folder of images (a generator
     from noise). workers: processes that make a translator's slices. progress(share): while images are read or made.
-    Raises InputError for an unknown preset, for what the preset cannot use, and for settings that are refused.
+    Raises InputError for an unknown preset, for arguments the preset cannot use, and for invalid settings.
     """
     from ganlab.generation.presets import PRESETS as GENERATORS
     from ganlab.translation.presets import PRESETS as TRANSLATORS
@@ -80,8 +80,8 @@ def _generator(
     config, images = with_settings(get_preset(preset, steps=steps, seed=seed), settings), None
     notices: tuple[str, ...] = ()
     if source:
-        images, _, found = read_folder(source, config.network.size, progress)
-        config, notices = on_own(config, images), tuple(found)
+        images, _, found_notices = read_folder(source, config.network.size, progress)
+        config, notices = on_own(config, images), tuple(found_notices)
     return TrainingPlan(config.steps, "", notices, partial(train, config, images=images, progress=progress))
 
 

@@ -77,7 +77,7 @@ def benchmark_dcgan(device: str = "auto", rounds: int = 3, seed: int = 0) -> dic
                 start = time.perf_counter()
                 for _ in range(STEPS):
                     step()
-                if k:  # the first warms up
+                if k:  # the first round warms up
                     spent[name].append((time.perf_counter() - start) / STEPS)
         speed = {name: batch / median(times) for name, times in spent.items()}
         result["cases"][title] = {

@@ -51,7 +51,7 @@ step => new Promise(done => {
 
 
 def benchmark_live(seconds: float = 4.0) -> dict:
-    """Measures of the page in Chromium; the server runs as a process of its own, on a free port.
+    """Measures of the page in Chromium; the server runs in a separate process, on a free port.
 
     Raises InputError where playwright or Chromium is missing.
     """
@@ -64,11 +64,11 @@ def benchmark_live(seconds: float = 4.0) -> dict:
         raise InputError("This benchmark needs Chromium on the path (Debian: apt install chromium).")
     with serving() as (process, address), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        page = opened(browser, f"{address}/?tab=toy")
+        page = open_page(browser, f"{address}/?tab=toy")
         start = time.perf_counter()
         page.click("#toy .gl-play")
-        says = "() => /8 of 8 modes/.test(document.querySelector('#toy [role=status]').textContent)"
-        page.wait_for_function(says, timeout=DONE)
+        all_modes = "() => /8 of 8 modes/.test(document.querySelector('#toy [role=status]').textContent)"
+        page.wait_for_function(all_modes, timeout=DONE)
         learned = time.perf_counter() - start
         result: dict = {"seconds_to_8_of_8_modes": learned, "frames_per_second": page.evaluate(COUNT, seconds)}
         result["press_ms"] = median(page.evaluate(PRESS) for _ in range(2 * REPEATS))
@@ -81,45 +81,45 @@ def benchmark_live(seconds: float = 4.0) -> dict:
         page.click("#toy .gl-play")
         result["frames_per_second_all_layers"] = page.evaluate(COUNT, seconds)
         page.close()
-        pages = [opened(browser, f"{address}/?tab=toy") for _ in range(VISITORS)]
-        requests = [asked(one) for one in pages]
-        for one in pages:  # drawing here would take the server's time; real visitors draw on their own machines
-            one.context.new_cdp_session(one).send("Page.setWebLifecycleState", {"state": "frozen"})
+        pages = [open_page(browser, f"{address}/?tab=toy") for _ in range(VISITORS)]
+        requests = [frame_request(page) for page in pages]
+        for page in pages:  # drawing here would take the server's time; real visitors draw on their own machines
+            page.context.new_cdp_session(page).send("Page.setWebLifecycleState", {"state": "frozen"})
         with ThreadPoolExecutor(VISITORS) as together:
             rates = list(together.map(lambda request: visit(*request, seconds), requests))
         result |= {"visitors": VISITORS, "visitors_slowest_fps": min(rates), "visitors_median_fps": median(rates)}
-        for one in pages:
-            one.close()
+        for page in pages:
+            page.close()
         result["server_cpu_after_closing"] = idle_share(process.pid)
         browser.close()
     return {k: round(v, 2) if isinstance(v, float) else v for k, v in result.items()}
 
 
-def opened(browser, address: str):
-    """The page of a new visitor, once it is drawn."""
+def open_page(browser, address: str):
+    """Open the page as a new visitor, and wait until it is drawn."""
     page = browser.new_context(viewport={"width": 1400, "height": 900}).new_page()
     page.goto(address)
     page.wait_for_selector("#toy .gl-toy[data-frame]", timeout=DONE)
     return page
 
 
-def asked(page) -> tuple[str, dict]:
+def frame_request(page) -> tuple[str, dict]:
     """URL and body of the page's own request for a frame."""
-    with page.expect_request(lambda request: "ganlab/toy" in request.url) as made:
+    with page.expect_request(lambda request: "ganlab/toy" in request.url) as request_info:
         page.click('#toy button:has-text("Step")')
-    return made.value.url, made.value.post_data_json
+    return request_info.value.url, request_info.value.post_data_json
 
 
 def visit(url: str, body: dict, seconds: float) -> float:
-    """Frames per second of a visitor on another machine: it asks as the page does, and draws nothing here."""
+    """Frames per second of a visitor on another machine: sends the page's requests, and draws nothing."""
     import httpx
 
     frames, start = -1, 0.0
     with httpx.Client(timeout=60) as client:
-        asks = {**body, "do": [["play"]], "layers": ["heat"], "static": False}
+        request = {**body, "do": [["play"]], "layers": ["heat"], "static": False}
         while frames < 0 or time.perf_counter() - start < seconds:
-            client.post(url, json=asks).raise_for_status()
-            asks["do"] = []
+            client.post(url, json=request).raise_for_status()
+            request["do"] = []
             frames += 1
             start = start or time.perf_counter()
     return frames / (time.perf_counter() - start)
@@ -149,7 +149,7 @@ def serving() -> Iterator[tuple[subprocess.Popen, str]]:
 
 
 def idle_share(pid: int, after: float = 5.0, over: float = 5.0) -> float | None:
-    """CPU seconds per second that a process uses, some time from now; None where there is no /proc."""
+    """CPU seconds per second that a process uses, from `after` seconds on, over `over` seconds; None without /proc."""
     times = Path(f"/proc/{pid}/stat")
     if not times.exists():
         return None

@@ -65,9 +65,9 @@ class ReaderClient:
                     "confidence": rng.randint(1, 6),
                     "ms": round(rng.uniform(1, 9e3), 1),
                 }
-                begun = time.perf_counter()
+                start = time.perf_counter()
                 following = self.ask({"do": "answer", "token": frame["token"], "said": answer})
-                self.seconds.append(time.perf_counter() - begun)
+                self.seconds.append(time.perf_counter() - start)
                 self.acknowledged[frame["position"]] = answer
                 frame = following
         except (InputError, KeyError) as error:
@@ -174,7 +174,8 @@ def run(readers: int, images: int, kills: int = 0, url: str | None = None, seed:
 
 
 def read_all(clients: list[ReaderClient], address: str, kill_after: list[int]) -> float:
-    """Run all readers against a server, and kill and restart it after so many acknowledged answers. Returns seconds."""
+    """Run all readers against a server, and kill and restart it after each number of acknowledged answers in
+    `kill_after`. Returns seconds."""
     port = clients[0].port
     server = start(address, port)
     threads = [threading.Thread(target=client.read, daemon=True) for client in clients]

@@ -32,7 +32,7 @@ RATE, BETAS = 2e-4, (0.5, 0.999)  # of both papers
 
 
 class UNet256(nn.Module):
-    """The U-Net of pix2pix (Isola et al., CVPR 2017, section 6.1.1) as `unet_256` of the authors' PyTorch code has it.
+    """The U-Net of pix2pix (Isola et al., CVPR 2017, section 6.1.1) as in `unet_256` of the authors' PyTorch code.
 
     4x4 convolutions halve the image `halvings` times, from 2^halvings pixels to one; as many transposed convolutions
     double it again, each with a skip connection. Batch normalisation, and dropout on the widest levels except the
@@ -171,7 +171,7 @@ class Contender:
         self.precision = autocast if ours else lambda device: nullcontext()
 
     def rate(self, seconds: float) -> float:
-        """Images per second of at least one step and at least so many seconds."""
+        """Images per second, over at least one step and at least `seconds`."""
         images, start = 0, time.perf_counter()
         while not images or time.perf_counter() - start < seconds:
             with self.precision(self.device):

@@ -35,7 +35,8 @@ def say(result: dict, as_json: bool, text: str | None = None) -> None:
 
 
 def progress_bar(label: str, silent: bool) -> Callable[[float], None] | None:
-    """A callback for the share of work done, 0 to 1, that draws a bar on stderr; None where nobody is watching."""
+    """A callback for the share of work done, 0 to 1, that draws a bar on stderr; None if silent or stderr is not a
+    terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -66,7 +67,7 @@ def _display(progress: Progress) -> None:
 
 
 def stop_display() -> None:
-    """End what is drawn on the terminal, so that it scrolls again and its cursor is back."""
+    """Stop drawing on the terminal, so that it scrolls again and shows its cursor."""
     while _displayed:
         _displayed.pop().stop()
 

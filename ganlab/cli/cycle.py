@@ -16,25 +16,27 @@ from ganlab.errors import InputError
 def cycle(
     source: Annotated[Path | None, typer.Argument(help="A scan; or give --seed for a phantom patient.")] = None,
     task: Annotated[str, typer.Option(help="The first translation: mr2ct or ct2mr.")] = "mr2ct",
-    model: Annotated[str | None, typer.Option(help="Of the task; half of a CycleGAN unless given.")] = None,
-    back: Annotated[str | None, typer.Option(help="Of the way back; the other half of --model unless given.")] = None,
+    model: Annotated[str | None, typer.Option(help="Model of the task; by default one half of a CycleGAN.")] = None,
+    back: Annotated[
+        str | None, typer.Option(help="Model of the way back; by default the other half of --model.")
+    ] = None,
     lesion: Annotated[
         str | None,
         typer.Option(
             metavar="X,Y,Z,RADIUS,CONTRAST",
-            help="A ball to insert: RAS mm, radius in mm; HU more than the tissue there, or on MR times as bright.",
+            help="A ball to insert: centre in RAS mm, radius in mm, contrast in HU on CT or as a factor on MR.",
         ),
     ] = None,
     probe: Annotated[bool, typer.Option("--probe", help="Look for a hidden message.")] = False,
     judge: Annotated[bool, typer.Option("--judge", help="Ask the discriminator.")] = False,
     spacing: Annotated[float, typer.Option(help="The phantom's voxel edge in mm.")] = 1.0,
-    planes: Annotated[str, typer.Option(help="Slice directions whose mean is taken.")] = "axial,coronal,sagittal",
+    planes: Annotated[str, typer.Option(help="Slice directions to average.")] = "axial,coronal,sagittal",
     out: Annotated[Path | None, typer.Option(help="Folder for the volumes.")] = None,
     as_json: Json = False,
-    seed: Annotated[int | None, typer.Option(help="Of a phantom patient, in place of a scan.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of a phantom patient, in place of a scan.")] = None,
     device: Device = "auto",
 ) -> None:
-    """Translate and back: the cycle error, a hidden message, a lesion on its way, the discriminator's answer."""
+    """Translate and back: the cycle error, a hidden message, the fate of a lesion, the discriminator's answer."""
     from ganlab.imaging.reading.files import read_volume
     from ganlab.imaging.writing import check_writable, write_volume
     from ganlab.translation.cycle.analysis import analyse_cycle, phantom_source

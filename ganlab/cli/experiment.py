@@ -1,4 +1,4 @@
-"""`ganlab experiment NAME`: train what a lecture's question compares, and measure it."""
+"""`ganlab experiment NAME`: train the models that a lecture's question compares, and measure them."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ TOO_FEW = (
 
 def generate(
     out: Annotated[Path, typer.Option(help="Folder for the images.")],
-    model: Annotated[str, typer.Option(help="A shipped generator, or the folder of a training.")] = "dcgan-digits",
+    model: Annotated[str, typer.Option(help="A shipped generator, or a training folder.")] = "dcgan-digits",
     count: Annotated[int, typer.Option("--n", help="Number of images, 1 to 10,000.", min=1, max=10_000)] = 64,
     label: Annotated[str | None, typer.Option(help="One class, such as malignant; by default all in turn.")] = None,
     psi: Annotated[float, typer.Option(help="Truncation: a factor of z, above 0 and at most 1.")] = 1.0,
@@ -44,7 +44,7 @@ def generate(
 
 def stimuli(
     out: Annotated[Path, typer.Option(help="Folder for images/, for the readers, and truth.csv, to keep from them.")],
-    model: Annotated[str, typer.Option(help="A shipped generator, or the folder of a training.")] = "dcgan-nodules",
+    model: Annotated[str, typer.Option(help="A shipped generator, or a training folder.")] = "dcgan-nodules",
     count: Annotated[int, typer.Option("--n", help="Number of images, half of them real.", min=2, max=2000)] = 60,
     source: OwnSource = None,
     as_json: Json = False,

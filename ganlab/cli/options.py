@@ -14,8 +14,8 @@ from ganlab.settings import Setting, number, settings_of
 
 def with_options(config: type, *, without: Collection[str] = ()) -> Callable[[Callable], Callable]:
     """Replace the parameter of a command that is annotated with this config by an option for each of its settings,
-    except `without`; the command is called with the config made of them. Values that it refuses end the command with
-    the config's own sentence. Settings that are configs themselves get no option."""
+    except `without`; the command is called with the config made of them. Invalid values end the command with the
+    config's own error. Settings that are configs themselves get no option."""
     offered = [each for each in settings_of(config) if each.name not in without and each.kind in KINDS]
 
     def decorate(command: Callable) -> Callable:
@@ -47,7 +47,7 @@ KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
 
 def option(setting: Setting) -> inspect.Parameter:
-    """A setting as a parameter that typer makes an option of."""
+    """A setting as a parameter that typer turns into an option."""
     flag = setting.extra.get("flag") or f"--{setting.name.replace('_', '-')}"
     kind: Any = list[str] if setting.kind is tuple else setting.kind
     if setting.kind is bool and setting.default:
@@ -59,7 +59,7 @@ def option(setting: Setting) -> inspect.Parameter:
 
 
 def help_of(setting: Setting) -> str:
-    """What the help says of a setting: its description, its choices or range, and its unit."""
+    """The help text of a setting: its description, its choices or range, and its unit."""
     words = (setting.help or setting.title).rstrip(".")
     if setting.choices:
         return f"{words}: {', '.join(map(str, setting.choices))}."

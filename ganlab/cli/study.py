@@ -253,7 +253,7 @@ def format_progress(progress: dict) -> str:
 
 
 def from_model(model: str, count: int) -> Stimuli:
-    """Half images of a pretrained generator, half held-out real ones, from a random seed that nobody knows."""
+    """Half images of a pretrained generator, half held-out real ones, from a secret random seed."""
     from ganlab.generation.mixed_images import mix_images
     from ganlab.study.design.stimuli import from_mixed
 

@@ -76,7 +76,7 @@ def train(
 
 
 def _run(begin: Callable, out: Path, steps: int, minutes: float | None, unit: str, board: bool, as_json: bool) -> None:
-    """Go through begin(stop=stop)'s events and print them; exit with a signal's code where one stopped it."""
+    """Print the events of begin(stop=stop); if a signal stopped it, exit with the signal's code."""
     from ganlab.checkpoints import read_card
     from ganlab.processes import rank
     from ganlab.training import stopping, tensorboard

@@ -16,14 +16,16 @@ def translate(
     source: Annotated[Path, typer.Argument(help="NIfTI, MGZ, NRRD, MHA, DICOM folder or zip.")],
     out: Annotated[Path, typer.Argument(help="OUT.nii.gz, on the input's grid and affine.")],
     task: Annotated[str, typer.Option(help="mr2ct, ct2mr or t1fa.")] = "mr2ct",
-    model: Annotated[str | None, typer.Option(help="A pretrained model, or the folder of a training.")] = None,
+    model: Annotated[str | None, typer.Option(help="A pretrained model, or a training folder.")] = None,
     planes: Annotated[
         str | None,
-        typer.Option(help="Slice directions whose mean is taken; the model's unless given: axial,coronal,..."),
+        typer.Option(help="Slice directions to average, such as axial,coronal; by default the model's."),
     ] = None,
     reference: Annotated[
         Path | None,
-        typer.Option(help="A real scan of the target: registered onto the input, and the result is measured on it."),
+        typer.Option(
+            help="A real scan of the target; it is registered to the input, and the result is compared with it."
+        ),
     ] = None,
     registered: Annotated[
         Path | None, typer.Option(help="Where to write the registered reference, on the scale it was measured on.")
@@ -74,7 +76,7 @@ def translate(
 def evaluate(
     reference: Annotated[Path, typer.Argument(help="The real volume.")],
     prediction: Annotated[Path, typer.Argument(help="The synthetic one, on the same grid.")],
-    mask: Annotated[Path | None, typer.Option(help="Where to measure; the head, unless given.")] = None,
+    mask: Annotated[Path | None, typer.Option(help="Where to measure; the head by default.")] = None,
     source: Annotated[
         Path | None,
         typer.Option(help="ct2mr: the CT that the prediction was made from; its head is where errors are measured."),
@@ -108,7 +110,7 @@ def evaluate(
 
 def evaluate_models(
     model: Annotated[
-        list[str] | None, typer.Option(help="A model's name or folder; all of the task unless given.")
+        list[str] | None, typer.Option(help="A model's name or folder; by default all of the task.")
     ] = None,
     task: Annotated[str, typer.Option(help="mr2ct, ct2mr or t1fa.")] = "mr2ct",
     write_card: Annotated[bool, typer.Option(help="Write the figures into the models' cards.")] = False,

@@ -1,4 +1,4 @@
-"""Everything that decides a run: each setting with its range, default and help."""
+"""The settings of a run, each with its range, default and help."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Config:
     rate_g: float = Field(2e-3, ge=1e-6, le=1.0, title="Learning rate of G")
     rate_d: float = Field(3e-3, ge=1e-6, le=1.0, title="Learning rate of D")
     beta1: float = Field(
-        0.5, ge=-0.9, le=0.999, title="Momentum (beta 1)", description="Of both players; may be negative."
+        0.5, ge=-0.9, le=0.999, title="Momentum (beta 1)", description="For both players; may be negative."
     )
     beta2: float = Field(
         0.999, ge=0.0, le=0.9999, title="Beta 2", description="Decay of the squared gradients of Adam and RMSprop."
@@ -76,7 +76,7 @@ class Config:
     )
     d_steps: int = Field(1, ge=1, le=10, step=1, title="Steps of D per step of G (k)")
     unroll: int = Field(
-        5, ge=1, le=10, step=1, title="Unrolled steps of D", description="That G looks ahead (Metz et al. 2017)."
+        5, ge=1, le=10, step=1, title="Unrolled steps of D", description="How far G looks ahead (Metz et al. 2017)."
     )
     consensus: float = Field(
         1.0,
@@ -86,10 +86,10 @@ class Config:
         description="Weighs squared gradients (Mescheder et al. 2017).",
     )
     clip: float = Field(
-        0.1, ge=1e-3, le=10.0, title="Largest weight of a clipped critic", description="Of the Wasserstein objective."
+        0.1, ge=1e-3, le=10.0, title="Largest weight of a clipped critic", description="For the Wasserstein objective."
     )
     penalty: float = Field(
-        1.0, ge=0.0, le=100.0, title="Gradient penalty (lambda)", description="Of WGAN-GP (Gulrajani et al. 2017)."
+        1.0, ge=0.0, le=100.0, title="Gradient penalty (lambda)", description="For WGAN-GP (Gulrajani et al. 2017)."
     )
     r1: float = Field(
         0.0,
@@ -116,7 +116,9 @@ class Config:
         False, title="Feature matching", description="G matches D's mean features (Salimans et al. 2016)."
     )
     virtual_batch_norm: bool = Field(
-        False, title="Virtual batch normalisation in G", description="By a fixed batch (Salimans et al. 2016)."
+        False,
+        title="Virtual batch normalisation in G",
+        description="Statistics of a fixed batch (Salimans et al. 2016).",
     )
     conditional: bool = Field(
         False, title="Both see the labels", description="A conditional GAN (Mirza and Osindero 2014)."
@@ -131,10 +133,10 @@ class Config:
 
 
 def as_dict(config: Config) -> dict:
-    """What differs from the default, for links and files."""
+    """The settings that differ from their defaults, for links and files."""
     return changes(config)
 
 
 def from_dict(values: dict) -> Config:
-    """The config of as_dict(), or of anything that a user wrote. Raises InputError for what is not a config."""
+    """A config from as_dict(), or from anything a user wrote. Raises InputError if it is not a config."""
     return from_values(Config, values)

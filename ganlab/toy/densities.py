@@ -1,6 +1,6 @@
 """Two densities on a line, with their entropies and divergences in nats.
 
-All is computed from log masses of narrow cells, which do not underflow however far apart the densities are.
+Everything is computed from log masses of narrow cells, which do not underflow however far apart the densities are.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ganlab.settings import Field, OneOf, frozen_config
 
 GRID = Grid(1, 12.0, 2400)
 CELL = 2 * GRID.reach / GRID.cells
-HUMPS = 1.5  # half the distance of the two humps, in widths
+HUMPS = 1.5  # half the distance between the two humps, in widths
 
 
 def _normal(centre: float, width: float) -> Tensor:
@@ -53,7 +53,7 @@ def compare(p: Tensor, q: Tensor) -> dict[str, float]:
     """Differential entropies, cross-entropy and divergences of two densities given by log masses (cells,); infinite
     where one has mass and the other none."""
     mass, unit = (p.exp(), q.exp()), torch.zeros_like(p)
-    found = {
+    results = {
         "entropy_p": -_terms(p, p, unit).sum() + math.log(CELL),
         "entropy_q": -_terms(q, q, unit).sum() + math.log(CELL),
         "cross_entropy": -_terms(p, q, unit).sum() + math.log(CELL),
@@ -63,7 +63,7 @@ def compare(p: Tensor, q: Tensor) -> dict[str, float]:
         "pearson": _pearson(p, q),
         "squared_hellinger": squared_hellinger(*mass),
     }
-    return {name: float(value) for name, value in found.items()}
+    return {name: float(value) for name, value in results.items()}
 
 
 def _pearson(p: Tensor, q: Tensor) -> Tensor:
@@ -80,6 +80,6 @@ def terms(p: Tensor, q: Tensor) -> dict[str, Tensor]:
 
 
 def _terms(weight: Tensor, over: Tensor, under: Tensor) -> Tensor:
-    """exp(weight) (over - under), and 0 where that mass is 0."""
+    """exp(weight) (over - under), 0 where exp(weight) is 0."""
     mass = weight.exp()
     return torch.where(mass > 0, mass * (over - under), torch.zeros_like(mass))

@@ -1,5 +1,5 @@
-"""What a step draws. Everything random at a step comes from (seed, step) alone, so a run can be resumed, rewound and
-replayed exactly."""
+"""The random draws of each step. They depend only on (seed, step), so a run can be resumed, rewound and replayed
+exactly."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WEIGHTS_G, WEIGHTS_D, BATCHES, SHOWN = range(4)  # streams of random numbers
 
 
 class Draws(NamedTuple):
-    """What one turn uses; None where the game does not need it."""
+    """The random draws of one turn; None for those that the game does not need."""
 
     real: Tensor  # (K, batch, dim)
     real_labels: Tensor  # (K, batch)

@@ -38,12 +38,12 @@ class TwoPlayerConfig:
 
 @dataclass(frozen=True)
 class TwoPlayers:
-    """Both players descend their own loss of a state (..., 2) = (x, y)."""
+    """Two players, each of which descends its own loss of the state (..., 2) = (x, y)."""
 
     name: str
     axes: tuple[str, str]
     losses: Callable[[Tensor], Tensor]  # (..., 2) -> (..., 2)
-    field: Callable[[Tensor], Tensor]  # (..., 2) -> v (..., 2), the derivative of each loss by its player's own number
+    field: Callable[[Tensor], Tensor]  # (..., 2) -> v (..., 2), each loss differentiated by its player's own variable
 
 
 def two_players(config: TwoPlayerConfig) -> TwoPlayers:
@@ -155,8 +155,8 @@ def eigenvalues(game: TwoPlayers, method: str, rate: float) -> Tensor:
         return torch.cat(METHODS[method](game, z[:2], z[2:], rate))
 
     jacobian = torch.autograd.functional.jacobian(step, torch.zeros(4, dtype=torch.float64))
-    found = torch.linalg.eigvals(jacobian if remembers else jacobian[:2, :2])
-    return found[found.abs().argsort(descending=True)]
+    values = torch.linalg.eigvals(jacobian if remembers else jacobian[:2, :2])
+    return values[values.abs().argsort(descending=True)]
 
 
 def _check(method: str, rate: float, steps: int = 1) -> None:

@@ -105,8 +105,8 @@ if __name__ == "__main__":
         total = float(game.flat_g.double().sum() + game.flat_d.double().sum())
         print(f"step {{game.steps}}, sum of parameters {{total!r}}")
         if game.data.modes is not None:
-            found = coverage(game.generate(*game.noise(4000)), game.data.modes, game.data.spread, game.data.weights)
-            print(f"modes covered {{found.covered.sum(-1).tolist()}} of {{len(game.data.modes)}}")
+            hits = coverage(game.generate(*game.noise(4000)), game.data.modes, game.data.spread, game.data.weights)
+            print(f"modes covered {{hits.covered.sum(-1).tolist()}} of {{len(game.data.modes)}}")
     try:
         draw(trained, "{stem}.png")
     except ImportError:
@@ -115,7 +115,7 @@ if __name__ == "__main__":
 
 
 def export_script(session: Session, name: str = "gan.py") -> str:
-    """The source of a file called `name`. Raises InputError for data from a file, which no script can carry."""
+    """The source of a file called `name`. Raises InputError for data from a file, which a script cannot contain."""
     if session.data is not None and session.drawn is None:
         raise InputError("Data from a file does not fit a script; save the session instead.")
     imports, bodies = set(IMPORTS), []
@@ -145,7 +145,7 @@ def _plain_dataclass(cls: type) -> str:
 
 
 def _split(source: str) -> tuple[set[str], str]:
-    """A module's imports from outside ganlab, and the rest as it stands: no imports, its docstring as a comment."""
+    """A module's imports from outside ganlab, and its source without imports and with its docstring as a comment."""
     lines, imports = source.splitlines(), set()
     tree = ast.parse(source)
     for node in tree.body:

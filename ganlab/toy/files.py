@@ -20,7 +20,7 @@ MAX_TABLE_BYTES = 64 * 2**20
 
 
 def read_own(path: Path) -> Distribution:
-    """Points from a table or a density from a picture, by the file's ending. Raises InputError."""
+    """Points from a table or a density from a picture, by the file's extension. Raises InputError."""
     ending = path.suffix.lower()
     if ending in PICTURES:
         return read_picture(path)

@@ -1,4 +1,4 @@
-"""A training as a moving picture: the moments that its session remembers, one run after another side by side."""
+"""A training run as an animated GIF: the session's snapshots, with all runs side by side."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def _frame(games: list[Game]) -> Image.Image:
 
 
 def _panels(game: Game) -> list[Image.Image]:
-    found = game_arrays(game, game.config.runs, ("heat",))
+    arrays = game_arrays(game, game.config.runs, ("heat",))
     real = game.data.sample(400, stream(0, 1))[0].numpy()
-    return [_panel(heat, fake / 32767 * VIEW, real) for heat, fake in zip(found["heat"], found["fake"], strict=True)]
+    return [_panel(heat, fake / 32767 * VIEW, real) for heat, fake in zip(arrays["heat"], arrays["fake"], strict=True)]
 
 
 def _panel(heat: np.ndarray, fake: np.ndarray, real: np.ndarray) -> Image.Image:

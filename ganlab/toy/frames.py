@@ -43,7 +43,7 @@ def frame(
     layers: tuple[str, ...] = (),
     past: int | None = None,
 ) -> Frame:
-    """The session now, or at moment number `past` of session.moments.
+    """The session now, or at session.moments[past].
 
     ruler: also measure what was learned. static: also send what does not change: "real" points (1000, dim), "modes"
     (M, dim) and in one dimension the "density" (LINE,) of the data. layers: any of "heat", "optimum", "field", "warp"
@@ -107,7 +107,7 @@ def _flat(values: dict, prefix: str = "") -> dict:
 def measures(game: Game, ruler: Ruler | None) -> dict:
     """Per run: losses, V and gradient norms; with a ruler also its measures, and their floors."""
     runs = game.config.runs
-    found: dict = dict.fromkeys(("loss_d", "loss_g", "norm_d", "norm_g"), [None] * runs)
+    results: dict = dict.fromkeys(("loss_d", "loss_g", "norm_d", "norm_g"), [None] * runs)
     if game.steps:  # before the first step there are no losses
         loss_d, loss_g = game.losses()
         values = {
@@ -120,19 +120,19 @@ def measures(game: Game, ruler: Ruler | None) -> dict:
         if probability is not None:
             values["value"] = value_function(*(torch.logit(probability(v), eps=1e-6) for v in (game.real, game.fake)))
             values["bound"] = (values["value"] + math.log(4)) / 2
-        found |= {name: _json_numbers(v) for name, v in values.items()}
+        results |= {name: _json_numbers(v) for name, v in values.items()}
     if ruler is not None:
-        found |= ruler.measure(game.generate(*game.noise(ruler.n)), mmd=False)
-        found["floors"] = ruler.floors
-    return found
+        results |= ruler.measure(game.generate(*game.noise(ruler.n)), mmd=False)
+        results["floors"] = ruler.floors
+    return results
 
 
 def game_arrays(game: Game, shown: int, layers: tuple[str, ...]) -> dict[str, np.ndarray]:
     """Arrays of one game of K runs, by name; `shown` is the number of runs on the page.
 
     Always "fake" (K, N, dim) and "histogram" (K, 2, BINS), the shares of real and of generated data by D(x). By layer:
-    "heat" and "optimum" (K, n, n), x first, "field" (K, n, n, 2), "warp" (K, n + 1, n + 1, dim) and "arrows"
-    (K, N, dim). In one dimension n stands in place of n, n, and "fake_density" (K, n) is the generator's density.
+    "heat" and "optimum" (K, n, n), x first, "field" (K, n, n, 2), "warp" (K, n + 1, n + 1, dim) and "arrows" (K, N,
+    dim). In one dimension (K, n, n) becomes (K, n), and "fake_density" (K, n) is the generator's density.
     """
     size = min(size for size in POINTS if size >= shown)
     dim = game.data.dim
@@ -176,7 +176,8 @@ def optimum(game: Game, fake_masses: Tensor, n: int) -> Tensor | None:
 
 
 def descent(game: Game, points: Tensor, labels: Tensor) -> Tensor:
-    """Where G's loss moves samples at points (K, N, dim): minus its gradient by the sample, -g'(v(x)) grad v(x)."""
+    """Where G's loss moves samples at points (K, N, dim): minus its gradient with respect to the sample, -g'(v(x)) grad
+    v(x)."""
     with torch.enable_grad():
         x = points.detach().requires_grad_()
         v = game.discriminator_output(game.flat_d, game.with_labels(x, labels))[0]

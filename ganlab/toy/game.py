@@ -56,13 +56,13 @@ class Game(Players):
         self.state_g = state
 
     def both_directions(self, d: Draws) -> tuple[tuple[Tensor, State], tuple[Tensor, State]]:
-        """The steps of D and of G from the present parameters."""
+        """The steps of D and of G from the current parameters."""
         self.gradient_d(d)
         self.gradient_g(d)
         return self.direction_d(), self.direction_g()
 
     def snapshot(self) -> dict:
-        """All that the next step depends on, apart from config and data."""
+        """Everything that the next step depends on, except config and data."""
         tensors = {name: getattr(self, name).clone() for name in KEPT}
         return tensors | {"states": (self.state_g, self.state_d), "right": list(self.right), "steps": self.steps}
 
@@ -78,7 +78,7 @@ class Game(Players):
 
     @property
     def nbytes(self) -> int:
-        """Memory of parameters with gradients, steps and moments, and of what was drawn ahead."""
+        """Memory of parameters with gradients, steps and moments, and of the random draws made ahead."""
         drawn = [*self._chunk[1], *(t for pair in self._shown.values() for t in pair)]
         return 5 * (self.flat_g.nbytes + self.flat_d.nbytes) + sum(t.nbytes for t in drawn if t is not None)
 
@@ -87,14 +87,14 @@ class Game(Players):
 
 
 def simultaneous(game: Game, d: Draws) -> None:
-    """Both step from where they stand."""
+    """Both step from the current parameters."""
     step_d, step_g = game.both_directions(d)
     game.update_d(*step_d)
     game.update_g(*step_g)
 
 
 def extragradient(game: Game, d: Draws) -> None:
-    """A step ahead, then a step from the start with the gradients found there (Korpelevich, 1976; Gidel et al., ICLR
+    """A step ahead, then a step from the start with the gradients at that point (Korpelevich, 1976; Gidel et al., ICLR
     2019, algorithm 4)."""
     start_d, start_g = game.flat_d.clone(), game.flat_g.clone()
     simultaneous(game, d)
@@ -138,5 +138,5 @@ TOGETHER: dict[str, Callable[[Game, Draws], None]] = {
 
 
 def parameters(game: Game) -> tuple[int, int]:
-    """Of one generator and one discriminator."""
+    """Parameter counts of one generator and one discriminator."""
     return count(game.shapes_g), count(game.shapes_d)

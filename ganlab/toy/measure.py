@@ -20,7 +20,8 @@ NEAR = 500  # samples of each side for the MMD, whose cost is quadratic
 
 @dataclass(frozen=True)
 class Ruler:
-    """What n samples are compared with: cell masses, floors and points of the data, each computed once."""
+    """The reference that n samples are compared with: cell masses, floors and points of the data, each computed
+    once."""
 
     data: Distribution
     n: int = SAMPLES
@@ -46,20 +47,20 @@ class Ruler:
         """Measures of samples (runs, n, dim), per run: js, kl, reverse_kl, tv and mmd2 (slow; mmd=False leaves it out).
         For data with modes also modes_covered, high_quality and the share of samples near each mode."""
         points = points.cpu()
-        found = {name: values.tolist() for name, values in estimates(self.grid.counts(points), self.masses).items()}
+        results = {name: values.tolist() for name, values in estimates(self.grid.counts(points), self.masses).items()}
         if mmd:
             near = points[:, :NEAR].nan_to_num(1e9, 1e9, -1e9).clamp(-1e9, 1e9)
-            found["mmd2"] = mmd2(near, self.points).tolist()
+            results["mmd2"] = mmd2(near, self.points).tolist()
         if self.data.modes is not None:
             c = coverage(points, self.data.modes, self.data.spread, self.data.weights)
-            found["modes_covered"] = c.covered.sum(-1).tolist()
-            found["high_quality"] = c.high_quality.tolist()
-            found["shares"] = c.shares.tolist()
-        return found
+            results["modes_covered"] = c.covered.sum(-1).tolist()
+            results["high_quality"] = c.high_quality.tolist()
+            results["shares"] = c.shares.tolist()
+        return results
 
 
 def measure(game: Game, ruler: Ruler) -> dict[str, list]:
-    """Ruler.measure() of what the game generates now."""
+    """Ruler.measure() of the game's current samples."""
     return ruler.measure(game.generate(*game.noise(ruler.n)))
 
 

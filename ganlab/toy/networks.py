@@ -82,7 +82,7 @@ def forward(layers: Layers, x: Tensor, activation: str) -> list[Tensor]:
 def backward(
     layers: Layers, outputs: list[Tensor], delta: Tensor, activation: str, into: Layers | None, to_input: bool = False
 ) -> Tensor | None:
-    """Back through what forward() returned, from delta = dL / d output.
+    """Backpropagate through the outputs of forward(), from delta = dL / d output.
 
     Writes dL / d parameters to the views `into`, unless None; returns dL / d input if to_input.
     """
@@ -110,7 +110,7 @@ class Spectrum(NamedTuple):
 def spectrum(weight: Tensor, right: Tensor, steps: int = 1) -> Spectrum:
     """Power iteration from the last right vector (K, 1, outputs) (Miyato et al., ICLR 2018, algorithm 1).
 
-    Gradients flow through sigma = left' W right, not through the vectors, as there.
+    Gradients flow through sigma = left' W right, not through the vectors, as in the paper.
     """
     with torch.no_grad():
         for _ in range(steps):

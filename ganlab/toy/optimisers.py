@@ -1,5 +1,5 @@
 """Optimisers on flat parameter tensors (K, P), as pure functions: (gradient, state, hyper-parameters) -> (step to
-subtract, new state). They write to none of their arguments, so that unrolling can differentiate through them.
+subtract, new state). They do not modify their arguments, so that unrolling can differentiate through them.
 """
 
 from __future__ import annotations

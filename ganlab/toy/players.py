@@ -1,6 +1,6 @@
 """The two players of K runs: their networks, losses and gradients.
 
-Plain objectives go backwards by hand; penalties, features and unrolling through autograd, on the same parameters.
+Plain objectives are backpropagated by hand; penalties, features and unrolling use autograd on the same parameters.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from ganlab.toy.optimisers import OPTIMISERS, State, new_state
 
 
 class Players:
-    """config.runs generators against as many discriminators.
+    """config.runs pairs of a generator and a discriminator.
 
     flat_g, flat_d: parameters (K, P). grad_g, grad_d: the last gradients. real, fake: D's last outputs (K, batch) at
-    its own turn, fooled: at G's turn. steps: so far.
+    its own turn; fooled: those at G's turn. steps: taken so far.
     """
 
     def __init__(self, config: Config, data: Distribution | None = None, device: str = "cpu"):
@@ -56,7 +56,7 @@ class Players:
         self.real = self.fake = self.fooled = torch.zeros(config.runs, 1, device=device)
 
     def configure(self, config: Config) -> None:
-        """Take other hyper-parameters, at any time; the shapes of the networks must stay."""
+        """Change hyper-parameters, at any time; the networks' shapes must stay the same."""
         network_g, network_d = config.generator, config.discriminator
         self.config = config
         self.objective = smoothed(get_objective(config.objective), config.smoothing)
@@ -79,10 +79,10 @@ class Players:
         self._shown: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
         self._reference: Tensor | None = None
 
-    # What they are given
+    # Inputs
 
     def draws(self, step: int) -> list[Draws]:
-        """What each turn of a step uses: d_steps turns of D, and G's."""
+        """The random draws for each turn of a step: d_steps turns of D, then G's."""
         chunk, at = divmod(step, CHUNK)
         if self._chunk[0] != chunk:
             self._chunk = (chunk, draw_chunk(self.config, self.data, chunk))

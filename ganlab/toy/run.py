@@ -1,4 +1,4 @@
-"""One training, from settings to measures, for the command line."""
+"""One training run, from settings to measures, for the command line."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ CHECK_EVERY = 50  # steps between checks for divergence and reports of progress
 
 
 def run(values: dict, steps: int, device: str = "cpu", progress: Callable[[float], None] | None = None) -> dict:
-    """Train for so many steps and measure: a number per measure for one run, a list for several.
+    """Train for `steps` steps and measure: a number per measure for one run, a list for several.
 
-    Raises InputError for wrong settings and for a training that diverged.
+    Raises InputError for invalid settings, and if training diverges.
     """
     device = resolve(device)
     one_thread()
@@ -37,19 +37,19 @@ def run(values: dict, steps: int, device: str = "cpu", progress: Callable[[float
                 progress(game.steps / steps)
     seconds = time.perf_counter() - start
     ruler = Ruler(game.data)
-    found = measure(game, ruler)
-    found.pop("shares", None)
+    results = measure(game, ruler)
+    results.pop("shares", None)
     value, bound = value_and_bound(game, ruler)
-    found |= {"value": value.tolist(), "js_bound": bound.tolist()}
-    found = {k: [None if isinstance(x, float) and math.isnan(x) else x for x in v] for k, v in found.items()}
+    results |= {"value": value.tolist(), "js_bound": bound.tolist()}
+    results = {k: [None if isinstance(x, float) and math.isnan(x) else x for x in v] for k, v in results.items()}
     if config.runs == 1:
-        found = {k: v[0] for k, v in found.items()}
+        results = {k: v[0] for k, v in results.items()}
     modes = {} if game.data.modes is None else {"modes_total": len(game.data.modes)}
     return {
         "data": config.data,
         "objective": config.objective,
         "steps": steps,
-        **found,
+        **results,
         **modes,
         "floors": ruler.floors,
         "steps_per_second": round(steps / seconds, 1),

@@ -1,8 +1,8 @@
-"""A training that somebody watches: play, pause, single steps, changes of settings on the way, and going back in time.
+"""A training session to watch: play, pause, single steps, changes of settings during training, and going back in time.
 
-A session is its settings and its log, what was done at which step. Replayed, it gives the same parameters bit for bit
-(on a CPU), so a link carries the log alone. Snapshots on the way make going back fast: the steps since the nearest
-earlier snapshot are replayed.
+A session is defined by its settings and a log of what was done at which step. A replay gives the same parameters bit
+for bit (on a CPU), so a link needs nothing else. Snapshots make going back fast: the steps since the nearest earlier
+snapshot are replayed.
 """
 
 from __future__ import annotations
@@ -65,11 +65,11 @@ class Session:
     def steps(self) -> int:
         return self.games[0].steps
 
-    # Going on
+    # Forward
 
     def advance(self, steps: int | None = None, seconds: float = 0.025) -> int:
-        """Take so many steps, or as many as fit the time; returns the steps taken. After a divergence the last finite
-        state is restored and `trouble` says so."""
+        """Take `steps` steps, or as many as fit into `seconds`; returns the steps taken. After a divergence the last
+        finite state is restored and `trouble` says so."""
         start, taken = time.perf_counter(), 0
         while not self.trouble and taken != steps:
             self._step()
@@ -101,9 +101,9 @@ class Session:
             self.remember()
 
     def change(self, which: int | None = None, **values) -> None:
-        """Other settings from the next step on, for one of the games or (None) for all.
+        """Change settings from the next step on, for one of the games or (None) for all.
 
-        Raises InputError for wrong values, with nothing changed, and for settings that need a restart (SHAPING).
+        Raises InputError, with nothing changed, for invalid values and for settings that need a restart (SHAPING).
         """
         shaping = sorted(set(values) & set(SHAPING))
         if shaping:
@@ -114,7 +114,7 @@ class Session:
         self.pending, self.trouble = [], ""
 
     def apply(self, entry: LogEntry) -> None:
-        """Take the settings of a "set" entry."""
+        """Apply the settings of a "set" entry."""
         values = dict(entry.values)
         which = values.pop("which", None)
         games = self.games if which is None else [self.games[which]]
@@ -122,14 +122,14 @@ class Session:
         for game, config in zip(games, configs, strict=True):
             game.configure(config)
 
-    # Going back
+    # Back in time
 
     def remember(self) -> None:
-        """Take a snapshot; when there are too many, every other one goes."""
+        """Take a snapshot; when there are too many, drop every other one."""
         configs = tuple(game.config for game in self.games)
         self._history.append(Moment(self.steps, [game.snapshot() for game in self.games], configs))
         if len(self._history) > min(MAX_SNAPSHOTS, max(8, HISTORY_BYTES // self._snapshot_bytes)):
-            self._history = self._history[::2]  # the whole run stays within reach
+            self._history = self._history[::2]  # evenly spaced, so that all of the run can be reached
             self._every *= 2
 
     def _finite(self) -> bool:
@@ -148,7 +148,7 @@ class Session:
         )
 
     def _restore(self, k: int) -> None:
-        """Restore a moment; later ones are forgotten."""
+        """Restore a moment and drop all later ones."""
         moment = self._history[k]
         for game, snapshot, config in zip(self.games, moment.snapshots, moment.configs, strict=True):
             game.configure(config)
@@ -156,7 +156,7 @@ class Session:
         del self._history[k + 1 :]
 
     def rewind(self, step: int) -> None:
-        """Go back to a step, exactly; what was done after it is forgotten, so training on is a fork. Raises
+        """Go back to exactly this step and forget everything after it; training then continues as a fork. Raises
         InputError."""
         if not 0 <= step <= self.steps:
             raise InputError(f"Step {step} is not from 0 to {self.steps}, where the training is.")

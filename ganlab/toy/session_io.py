@@ -33,7 +33,8 @@ def link_text(session: Session) -> str:
 
 
 def from_link(text: str) -> Session:
-    """The session of link_text(), at step 0, with its log still to be replayed. Raises InputError for other text."""
+    """The session encoded by link_text(), at step 0, with its log still to be replayed. Raises InputError for other
+    text."""
     wrong = InputError("The link is damaged: this page did not make it. Copy it again, or start afresh.")
     if not text or len(text) > MAX_LINK:
         raise wrong
@@ -49,8 +50,8 @@ def from_link(text: str) -> Session:
 
 
 def session_of(values: dict, wrong: InputError, data: Distribution | None = None) -> Session:
-    """The session of Session.as_values(), at step 0, with its log still to be replayed; data: from a file. Raises
-    `wrong`, or a sentence about a setting, for anything else."""
+    """The session described by Session.as_values(), at step 0, with its log still to be replayed; data: from a file.
+    Raises `wrong`, or an InputError about a setting, for anything else."""
     try:
         games = [dict(game) for game in values["games"]]
         log = [LogEntry(int(step), str(kind), dict(changed)) for step, kind, changed in values.get("notes", [])]
@@ -88,7 +89,7 @@ def save(session: Session, path: Path) -> None:
 
 
 def load(path: Path) -> Session:
-    """The session that save() wrote, at its last step; rewinding replays its log from the start. Raises InputError."""
+    """The session written by save(), at its last step; rewinding replays its log from the start. Raises InputError."""
     wrong = InputError(f'"{Path(path).name}" is not a session that this program saved; save it again.')
     tensors, meta = load_tensors(path)
     try:

@@ -48,12 +48,12 @@ def open_tab(slugs: set[str], request: gr.Request):
 
 
 def close_session(store: Store, request: gr.Request) -> None:
-    """A visitor's page was closed."""
+    """Close a visitor's session when the page is closed."""
     store.close(request.session_hash)
 
 
 def theme() -> gr.themes.Base:
-    """A quiet theme: system fonts, flat, small radii, Okabe-Ito blue for whatever can be pressed."""
+    """A quiet theme: system fonts, flat, small radii, Okabe-Ito blue for everything that can be pressed."""
     blue = gr.themes.Color(
         name="okabe-ito-blue", c50="#eff6fb", c100="#dcebf6", c200="#b9d8ed", c300="#8abfe0", c400="#4a9dce",
         c500="#0072B2", c600="#00639b", c700="#005282", c800="#004268", c900="#00314d", c950="#002236",
@@ -74,7 +74,7 @@ def launch(settings: Settings | None = None, **overrides):
     """Serve the app; returns what gr.Blocks.launch returns. overrides: arguments of launch, for tests."""
     settings = settings or Settings.from_environment()
     sys.setswitchinterval(5e-4)  # so that requests do not wait 5 ms for a thread that trains
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # temporary files are deleted when a host stops us
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that a stop by the host deletes temporary files
     store = Store()
     routes = [
         *viewer.routes(store),

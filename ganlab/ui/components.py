@@ -56,8 +56,8 @@ def data_table(caption: str, head: str, body: str) -> str:
 
 
 def canvas(elem_id: str, scripts: tuple[str, ...], start: str, value: dict | None = None, classes: str = "", **more):
-    """A gr.HTML that scripts of assets/ draw. start: JavaScript that calls a function of theirs, with `element`, where
-    to draw, and `props`, whose `value` is what to draw."""
+    """A gr.HTML that scripts of assets/ draw into. start: JavaScript that calls one of their functions with `element`,
+    where to draw, and `props`, whose `value` is what to draw."""
     code = "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in scripts)
     return gr.HTML(
         value or {},

@@ -1,4 +1,4 @@
-"""A page's control for a setting: its label, help, range, choices and default are those that a config declares."""
+"""A page's control for a setting: its label, help, range, choices and default are those declared by a config."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FEW = 3  # choices that are shown side by side
 
 
 def control(cls: type, name: str, **more) -> gr.components.Component:
-    """The gradio component for a setting of a config; "network.width" is a setting of its part.
+    """The gradio component for a setting of a config; "network.width" is a setting of the nested config `network`.
 
     A checkbox for true or false; radio buttons for a few choices, a dropdown for more; a slider where the setting has a
     step, else a number; a text field for the rest. more: arguments of the component, in place of the declared ones.
@@ -31,8 +31,8 @@ def control(cls: type, name: str, **more) -> gr.components.Component:
 
 
 def as_declared(declared: Setting, value):
-    """A control's value as its setting wants it: browsers make no difference between 5 and 5.0. Raises InputError for
-    an empty control."""
+    """A control's value in the type of its setting: browsers do not distinguish 5 and 5.0. Raises InputError for an
+    empty control."""
     if value is None:
         raise InputError(f"{declared.title} is empty; give {declared.wanted}.")
     return int(value) if declared.kind is int and isinstance(value, float) and value.is_integer() else value

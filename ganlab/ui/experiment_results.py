@@ -46,7 +46,7 @@ ALL = CYCLE + GENERATE
 
 
 def available(results: tuple[ExperimentResult, ...] = ALL) -> list[ExperimentResult]:
-    """Those whose figures are here."""
+    """The results whose figures exist."""
     return [r for r in results if (RESULTS / r.experiment / f"{r.figure}.png").is_file()]
 
 

@@ -1,6 +1,6 @@
 """How a canvas and the server talk: questions in JSON, answers as packed facts and arrays (see ganlab/packing.py).
 
-The browser's side is assets/shared/live_client.js. A route of its own costs a tenth of one of gradio's calls.
+The browser's side is assets/shared/live_client.js. A separate route costs a tenth of a gradio call.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from ganlab.ui.session_store import SessionGone
 
 PRIVATE = {"Cache-Control": "no-store"}
 NOT_OURS = "That was not a request of this page; reload it."
-MALFORMED = ValueError, TypeError, LookupError, AttributeError, OverflowError  # what a malformed question ends in
+MALFORMED = ValueError, TypeError, LookupError, AttributeError, OverflowError  # raised by malformed questions
 MAX_COMMANDS = 16  # of one question
 
 Answer = tuple[dict, Mapping[str, np.ndarray | bytes]]  # facts, arrays
 
 
 async def read_question(request: Request, most: int) -> dict | Response:
-    """The JSON object that a canvas sent, or the response to a body that is none or has more than `most` bytes."""
+    """The JSON object that a canvas sent, or an error response if the body is not one or has more than `most` bytes."""
     body = bytearray()
     async for chunk in request.stream():
         body.extend(chunk)
@@ -47,7 +47,7 @@ async def read_question(request: Request, most: int) -> dict | Response:
 def live_route(path: str, answer: Callable[[dict], Awaitable[Answer]], most: int) -> Route:
     """POST /path: a question of at most `most` bytes, answered by packed facts and arrays.
 
-    A user's mistake becomes {"error": sentence}; a token that opens nothing also says "gone".
+    A user's mistake becomes {"error": sentence}; for an unknown token there is also "gone".
     """
 
     async def respond(request: Request) -> Response:
@@ -61,7 +61,7 @@ def live_route(path: str, answer: Callable[[dict], Awaitable[Answer]], most: int
 
 
 async def explained(answer: Awaitable[Answer]) -> Answer:
-    """The answer, or the facts that say why there is none."""
+    """The answer, or the facts that explain why there is none."""
     try:
         return await answer
     except SessionGone as error:
@@ -73,7 +73,7 @@ async def explained(answer: Awaitable[Answer]) -> Answer:
 
 
 def in_threads(pool: Executor, answer: Callable[..., Answer], *first: Any) -> Callable[[dict], Awaitable[Answer]]:
-    """answer(*first, question) as live_route takes it, run by the threads of a pool."""
+    """answer(*first, question) as a coroutine for live_route, run by the threads of a pool."""
 
     async def run(question: dict) -> Answer:
         return await asyncio.get_running_loop().run_in_executor(pool, partial(answer, *first, question))
@@ -82,9 +82,9 @@ def in_threads(pool: Executor, answer: Callable[..., Answer], *first: Any) -> Ca
 
 
 def obey(commands: Any, table: Mapping[str, Callable[..., Answer | None]], session: Any) -> Answer:
-    """Do what the commands of a question say, each [name, arguments ...], by table[name](session, *arguments).
+    """Carry out the commands of a question, each [name, arguments ...], by table[name](session, *arguments).
 
-    Returns what they returned, together; the first mistake ends it and is said as {"error": sentence}.
+    Returns all that they returned; the first mistake ends it and is returned as {"error": sentence}.
     """
     facts: dict = {}
     arrays: dict[str, np.ndarray | bytes] = {}

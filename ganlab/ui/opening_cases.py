@@ -1,5 +1,5 @@
-"""Make the opening cases again: `python -m ganlab.ui.opening_cases [translate] [cycle] [--seed N]`, after models or the
-phantom have changed.
+"""Regenerate the opening cases after the models or the phantom have changed: `python -m ganlab.ui.opening_cases
+[translate] [cycle] [--seed N]`.
 
 The patient is translated and measured at full resolution. To open a page without waiting, and to keep the repository
 small, what is stored is the box around the head at 1.6 mm, T1 in 128 steps and CT in steps of 4 HU, half of a CT
@@ -55,8 +55,8 @@ def keep_small(
 ) -> None:
     """Make a case, and replace the folder by a small copy of it.
 
-    ct: the layer that tells where the head is. button: which computes it at full resolution. limit: bytes. Raises
-    ValueError, and leaves the folder as it was, if the copy is larger than the limit.
+    ct: the layer in which the head is found. button: label of the one that computes the case at full resolution. limit:
+    bytes. Raises ValueError, and leaves the folder as it was, if the copy is larger than the limit.
     """
     from ganlab.imaging.grid import resample
 
@@ -90,10 +90,10 @@ def keep_small(
 
 def at_slices(case: SavedCase, affine: np.ndarray, shape: tuple[int, ...]) -> dict:
     """A cycle's consistency with the errors of the slices nearest to those of another grid."""
-    found, own = case.cycle["consistency"], np.array(case.affine)
+    consistency, own = case.cycle["consistency"], np.array(case.affine)
     heights = affine[2, 3] + affine[2, 2] * np.arange(shape[2])
     nearest = np.rint((heights - own[2, 3]) / own[2, 2]).astype(int).clip(0, case.shape[2] - 1)
-    return found | {"slices": [found["slices"][k] for k in nearest]}
+    return consistency | {"slices": [consistency["slices"][k] for k in nearest]}
 
 
 def head_grid(ct: Volume) -> tuple[np.ndarray, tuple[int, ...]]:

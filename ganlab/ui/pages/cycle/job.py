@@ -1,4 +1,4 @@
-"""A Cycle job: what the controls or a link ask for, how it is done, and the command that reproduces it."""
+"""A Cycle job: what the controls or a link ask for, how it is run, and the command that reproduces it."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def command(job: CycleJob) -> str:
 
 
 def saved_job(case: SavedCase) -> CycleJob:
-    """The job that a phantom patient's case is the result of."""
+    """The job that produced a phantom patient's case."""
     results = case.cycle
     model, reverse_model = results["models"]
     return CycleJob(
@@ -143,7 +143,7 @@ def job_of(
     **numbers: float | None,
 ) -> CycleJob:
     """The job that the controls describe; numbers: of the lesion, by the names of `InsertedLesion`. Raises InputError
-    for what they leave empty."""
+    for empty ones."""
     if lesion and None in numbers.values():
         raise InputError("The lesion has no place or size; fill in its numbers, or leave it out.")
     inserted = InsertedLesion(**{name: float(value) for name, value in numbers.items()}) if lesion else None
@@ -164,8 +164,8 @@ def job_of(
 def linked_job(
     query: dict[str, str], models: dict[str, list[str]], opening: SavedCase, settings: Settings
 ) -> CycleJob | None:
-    """The cycle that an address of this page asks for, by a seed or a task. Missing or invalid parts: models of one
-    training, no lesion and no questions; None if the address asks for nothing."""
+    """The cycle that a link to this page asks for, by a seed or a task; None if it asks for none. Where parts are
+    missing or invalid, the models are two that were trained together, and there is no lesion and no question."""
     seed = linked_seed(query, default=opening.seed if query.get("task") in REVERSE else None)
     if query.get("tab") != SLUG or seed is None:
         return None
@@ -189,7 +189,7 @@ def linked_job(
 
 
 def linked_lesion(text: str) -> InsertedLesion | None:
-    """The lesion in an address, None if there is none or it cannot be."""
+    """The lesion in a link; None if there is none or it is invalid."""
     try:
         return parse_lesion(text)
     except InputError:

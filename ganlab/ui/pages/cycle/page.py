@@ -52,24 +52,24 @@ def default_lesion(task: str) -> InsertedLesion:
 
 
 def pairing_note(model: str, reverse_model: str) -> gr.HTML:
-    """What is said beside the controls of two models that were not trained together."""
+    """The note beside the controls when the two models were not trained together."""
     sentence = mixed_notice(model, reverse_model)
     return gr.HTML(f"<p class='gl-note'>{sentence}</p>", visible=bool(sentence))
 
 
 def judge_question(model: str) -> gr.Checkbox:
-    """The question to the discriminator, where the model has one; otherwise it is withdrawn."""
+    """The checkbox that asks the discriminator; hidden and off if the model has none."""
     return gr.Checkbox(visible=True) if has_discriminator(model) else gr.Checkbox(False, visible=False)
 
 
 def follow_models(model: str, reverse_model: str) -> tuple[gr.Checkbox, gr.HTML]:
-    """What the page asks and notes about two models."""
+    """The checkbox and the note that depend on the two models."""
     return judge_question(model), pairing_note(model, reverse_model)
 
 
 @dataclass(frozen=True)
 class CycleLinks:
-    """The handlers that need to know what the page offers and opens with."""
+    """The handlers that need the page's models, its opening case and the settings."""
 
     models: dict[str, list[str]]
     opening: SavedCase
@@ -77,7 +77,7 @@ class CycleLinks:
     names: tuple[str, ...]  # controls that `read` sets, followed by the note on models and the count of requests
 
     def turn(self, task: str, model: str, reverse_model: str) -> tuple:
-        """The other direction, by the same two models."""
+        """Switch to the other direction, with the same two models."""
         label, contrast = CONTRASTS[task]
         names, reverse_names = self.models[task], self.models[REVERSE[task]]
         if model not in names:
@@ -184,7 +184,7 @@ def build_source(job: CycleJob, controls: dict) -> tuple[gr.Column, gr.Column, g
 
 
 def build_questions(job: CycleJob) -> dict:
-    """What is asked about the cycle."""
+    """The questions about the cycle."""
     lesion = gr.Checkbox(True, label="Insert a lesion", info="A ball in the scan", elem_id="cycle-ball")
     probe = gr.Checkbox(
         job.probe, label="Look for a hidden message", info="Three more translations back", elem_id="probe"
