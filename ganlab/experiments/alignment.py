@@ -74,7 +74,7 @@ def arms(steps: int = STEPS, seed: int = 0) -> dict[str, Arm]:
 def measure(steps: int, out: Path, device: str, progress=lambda share: None) -> dict:
     """Measure every arm on the held-out patients, whose T1 and CT are aligned; writes result.json, result.md,
     figure.png, cycles.md and cycles.png."""
-    out, models, shown = Path(out), arms(steps), {}
+    out, models, volumes = Path(out), arms(steps), {}
     patients: dict[str, dict[int, dict]] = {name: {} for name in models}
     for k, seed in enumerate(HELD_OUT):
         patient = make_patient(seed, ("t1", "ct"), PIXEL)
@@ -83,7 +83,7 @@ def measure(steps: int, out: Path, device: str, progress=lambda share: None) -> 
             figures = figures_of(compare(patient["ct"], volume, "mr2ct"), "mr2ct")
             patients[name][seed] = {key: round(figures[key], 4) for key in FIGURES if key in figures}
         if seed == SHOWN:
-            shown = {"t1": patient["t1"], "ct": patient["ct"], **synthetic}
+            volumes = {"t1": patient["t1"], "ct": patient["ct"], **synthetic}
         progress((k + 1) / len(HELD_OUT))
     result = {
         "experiment": "paired-vs-unpaired",
@@ -106,7 +106,7 @@ def measure(steps: int, out: Path, device: str, progress=lambda share: None) -> 
         for better, worse in (("unpaired", "misaligned"), ("aligned", "misaligned"), ("aligned", "unpaired"))
     ]
     write_result(result, format_result(result), out)
-    draw(shown, result, out / "figure.png")
+    draw(volumes, result, out / "figure.png")
     follow_cycles(result, out, device)
     return result
 

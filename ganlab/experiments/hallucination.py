@@ -143,7 +143,7 @@ def lesion_added(fake: np.ndarray, true: np.ndarray, brain: np.ndarray, sign: in
 
 def measure(steps: int, out: Path, device: str, progress=lambda share: None) -> dict:
     """Translate healthy and ill slices of held-out patients by every arm; writes result.json, result.md, figure.png."""
-    out, patients, shown = Path(out), [], {}
+    out, patients, outputs = Path(out), [], {}
     for k, seed in enumerate(PATIENTS):
         patients.append(held_out(seed))
         progress((k + 1) / len(PATIENTS))
@@ -159,10 +159,10 @@ def measure(steps: int, out: Path, device: str, progress=lambda share: None) -> 
     for name, arm in arms(steps).items():
         result["arms"][name] = {"title": arm.title, **spent(out / name), "directions": {}}
         for direction in DIRECTIONS:
-            figures, shown[name, direction] = follow(out / name, direction, patients, device)
+            figures, outputs[name, direction] = follow(out / name, direction, patients, device)
             result["arms"][name]["directions"][direction] = figures
     write_result(result, format_result(result), out)
-    draw(patients, shown, result, out / "figure.png")
+    draw(patients, outputs, result, out / "figure.png")
     return result
 
 
@@ -210,14 +210,14 @@ def format_result(result: dict) -> str:
         [
             arm["title"],
             direction.upper().replace("TO", "to"),
-            f"{found['vanished']}",
-            f"{np.median(found['kept']):.2f}",
-            f"{found['appeared']}",
-            f"{found['cycle_error']:.3f}",
+            f"{figures['vanished']}",
+            f"{np.median(figures['kept']):.2f}",
+            f"{figures['appeared']}",
+            f"{figures['cycle_error']:.3f}",
             f"{arm['minutes']}",
         ]
         for arm in result["arms"].values()
-        for direction, found in arm["directions"].items()
+        for direction, figures in arm["directions"].items()
     ]
     lines = [f"| {' | '.join(cells)} |" for cells in (heads, ["---"] * len(heads), *rows)]
     return "\n".join(lines) + (
@@ -228,7 +228,7 @@ def format_result(result: dict) -> str:
     )
 
 
-def draw(patients: list[dict], shown: dict, result: dict, path: Path) -> None:
+def draw(patients: list[dict], outputs: dict, result: dict, path: Path) -> None:
     """Two rows per direction, a healthy and an ill patient: source, truth, and the output of each arm."""
     from matplotlib.figure import Figure
 
@@ -240,7 +240,7 @@ def draw(patients: list[dict], shown: dict, result: dict, path: Path) -> None:
     for row, (direction, state) in zip(panels, rows, strict=True):
         _, source, target = DIRECTIONS[direction]
         images = [patients[k][state][source], patients[k][state][target]]
-        images += [shown[name, direction][state][k] for name in names]
+        images += [outputs[name, direction][state][k] for name in names]
         kinds = [source, *[target] * (1 + len(names))]
         titles = [f"{source.upper()}, {state}", f"{target.upper()}, true"]
         titles += [f"{target.upper()}, trained with\n{result['arms'][name]['title']}" for name in names]

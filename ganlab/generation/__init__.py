@@ -1,1 +1,1 @@
-"""From noise to images: lung nodules to learn from, networks that draw them, and walks through their latent space."""
+"""From noise to images: training images, networks, their training and evaluation, and the latent space."""

@@ -1,4 +1,4 @@
-"""AnoGAN's anomaly map: what of an image a generator cannot reproduce (Schlegl et al., IPMI 2017)."""
+"""AnoGAN's anomaly map: the parts of an image that a generator cannot reproduce (Schlegl et al., IPMI 2017)."""
 
 from __future__ import annotations
 
@@ -32,10 +32,12 @@ class AnomalyMap:
 def anomaly_map(explorer: Explorer, image: Tensor, progress: Progress = None, steps: int = STEPS) -> AnomalyMap:
     """Invert an image (1, size, size) in -1..1. progress(share) may raise to cancel. Raises InputError for an image of
     another size."""
-    found = invert(explorer.generator, image, None, explorer.discriminator, steps=steps, progress=progress)
-    original, reconstruction = (explorer.kind.to_unit(x)[0] for x in (image[None], found.reconstruction))
+    inversion = invert(explorer.generator, image, None, explorer.discriminator, steps=steps, progress=progress)
+    original, reconstruction = (explorer.kind.to_unit(x)[0] for x in (image[None], inversion.reconstruction))
     residual = original - reconstruction
-    return AnomalyMap(original, reconstruction, residual, found.z[0], int(found.labels[0]), float(found.score[0]))
+    return AnomalyMap(
+        original, reconstruction, residual, inversion.z[0], int(inversion.labels[0]), float(inversion.score[0])
+    )
 
 
 def ball_mask(size: int) -> np.ndarray:

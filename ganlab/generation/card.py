@@ -17,7 +17,7 @@ ARCHITECTURES = {
 
 
 def write_new_card(out: Path, game: ImageGame, device: str, minutes: float) -> None:
-    """Write the card of a training as it stands; `evaluate-generator --write-card` adds the figures."""
+    """Write the card of a training at its current step; `evaluate-generator --write-card` adds the figures."""
     config, kind = game.config, game.images.kind
     own = kind.name.startswith(OWN)
     front = {
@@ -43,7 +43,7 @@ def write_new_card(out: Path, game: ImageGame, device: str, minutes: float) -> N
 
 
 def trained_on(images: Images) -> str:
-    """What a card says of the training images."""
+    """A card's description of the training images."""
     kind, count = images.kind, f"{len(images):,} images"
     if kind.name.startswith(OWN):
         return f"{count} of the user's own, {kind.size} x {kind.size}"

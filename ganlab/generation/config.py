@@ -72,23 +72,23 @@ class GanConfig:
     """One training; the defaults are DCGAN's: Adam with 2e-4 and beta1 0.5, the non-saturating game."""
 
     data: str = Field("nodules", title="Images", description="The kind of images to learn, see `image_kinds`.")
-    count: int = Field(0, ge=0, le=10**7, title="Images to learn from", description="0: as many as the kind has.")
+    count: int = Field(0, ge=0, le=10**7, title="Images to learn from", description="0: all that the kind has.")
     network: NetworkConfig = Field(default_factory=NetworkConfig, title="Network", description="Both networks.")
     objective: Annotated[str, OneOf({name: objective.title for name, objective in OBJECTIVES.items()})] = Field(
         "non-saturating", title="Objective", description="What generator and discriminator minimise."
     )
-    steps: int = Field(5000, ge=1, le=10**7, title="Steps", description="Steps of the generator in all.")
+    steps: int = Field(5000, ge=1, le=10**7, title="Steps", description="Steps of the generator in total.")
     batch: int = Field(64, ge=4, le=512, title="Batch", description="Images per step.")
-    rate_d: float = Field(2e-4, ge=0, le=0.1, title="Learning rate of D", description="Of the discriminator's Adam.")
-    rate_g: float = Field(2e-4, ge=0, le=0.1, title="Learning rate of G", description="Of the generator's Adam.")
-    beta1: float = Field(0.5, ge=0, le=0.999, title="Momentum (beta 1)", description="Of both Adams.")
+    rate_d: float = Field(2e-4, ge=0, le=0.1, title="Learning rate of D", description="Of D's Adam optimiser.")
+    rate_g: float = Field(2e-4, ge=0, le=0.1, title="Learning rate of G", description="Of G's Adam optimiser.")
+    beta1: float = Field(0.5, ge=0, le=0.999, title="Momentum (beta 1)", description="Of both Adam optimisers.")
     d_steps: int = Field(1, ge=1, le=10, title="Steps of D per step of G", description="Steps of the discriminator.")
     smoothing: float = Field(0.0, ge=0, le=0.5, title="One-sided label smoothing", description="Of real labels.")
     r1: float = Field(0.0, ge=0, le=1000, title="R1 penalty (gamma)", description="On D's gradient at real images.")
     penalty: float = Field(10.0, ge=0, le=1000, title="Gradient penalty", description="Lambda of WGAN-GP.")
     clip: float = Field(0.01, ge=1e-4, le=1, title="Clip", description="Largest weight of a clipped critic (WGAN).")
     augment: tuple[Annotated[str, OneOf(tuple(AUGMENTATIONS))], ...] = Field(
-        (), title="Differentiable augmentation", description="Changes of all images that D sees, see `augment`."
+        (), title="Differentiable augmentation", description="Augmentations of all images that D sees, see `augment`."
     )
     horizon: int = Field(
         200,

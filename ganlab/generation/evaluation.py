@@ -1,5 +1,4 @@
-"""How good a generator from noise is: how like real images its images are, how varied, whether copies, and whether of
-the class that was asked for.
+"""How good a generator from noise is: are its images realistic, varied, no copies, and of the requested class?
 
 Distances of feature sets use ganlab's own features (see `features`). Every figure of a generator stands beside the same
 figure of a second set of real images, which is what a perfect generator would score.
@@ -74,8 +73,10 @@ def evaluate_generator(
     )
     sets = _make_sets(net, config, kind, count, seed, device, _part(progress, 0.0, 0.6), source)
     compared = {"generated": sets.generated, "real": sets.second}
-    if not conditional:  # its images have no class: similarity is measured over all of them
-        compared = {who: replace(images, labels=torch.zeros_like(images.labels)) for who, images in compared.items()}
+    if not conditional:  # images without a class: similarity is measured over all of them
+        compared = {
+            set_name: replace(images, labels=torch.zeros_like(images.labels)) for set_name, images in compared.items()
+        }
     known = embed(features, sets.reference.images)
     result = {
         "model": name,
@@ -83,7 +84,10 @@ def evaluate_generator(
         "seed": seed,
         "conditional": conditional,
         "counts": {"generated": len(sets.generated), "held_out": len(sets.reference), "training": len(sets.training)},
-        **{who: _compare(known, images, embed(features, images.images), seed) for who, images in compared.items()},
+        **{
+            set_name: _compare(known, images, embed(features, images.images), seed)
+            for set_name, images in compared.items()
+        },
         "memorisation": memorisation(sets.generated.images, sets.training.images, sets.reference.images),
         "classifier": None,
     }
@@ -135,16 +139,16 @@ def _compare(known: np.ndarray, images: Images, features: np.ndarray, seed: int)
 
 
 def _add_nodule_measures(result: dict, reference: Images, compared: dict[str, Images], conditional: bool) -> None:
-    """Add what the nodules of each set measure, and their distributions by class."""
+    """Add the nodule measurements of each set, and their distributions by class."""
     kind = reference.kind
     truth = measure_nodules(kind.to_unit(reference.images))
     result["held_out_measured"] = float(np.isfinite(truth["diameter_mm"]).mean())
-    measured = {who: measure_nodules(kind.to_unit(images.images)) for who, images in compared.items()}
-    for who in compared:
-        result[who]["measures"] = compare_measures(truth, measured[who])
+    measured = {set_name: measure_nodules(kind.to_unit(images.images)) for set_name, images in compared.items()}
+    for set_name in compared:
+        result[set_name]["measures"] = compare_measures(truth, measured[set_name])
     classes = kind.classes if conditional else ("all",)
     labels: Tensor = reference.labels if conditional else torch.zeros_like(reference.labels)
-    generated, real = ((measured[who], images.labels.numpy()) for who, images in compared.items())
+    generated, real = ((measured[set_name], images.labels.numpy()) for set_name, images in compared.items())
     result["distributions"] = distributions((truth, labels.numpy()), generated, real, classes)
 
 

@@ -2,7 +2,7 @@
 
 A point of the latent space is a dictionary that survives JSON: {"seed": s, "index": k} (the k-th draw of a seed) or
 {"z": [...]}, with "label" or "mix" (weights of all classes), and optionally "moves": {"3": distance along principal
-direction 3, "z7": distance along coordinate 7 of z}. A point of another form may end in ValueError, TypeError,
+direction 3, "z7": distance along coordinate 7 of z}. A malformed point may raise ValueError, TypeError,
 LookupError, AttributeError or OverflowError.
 """
 
@@ -44,7 +44,7 @@ class Explorer:
         self.directions, self.explained, _ = principal_directions(self.generator, 0, 1000, layer=-1)
 
     def facts(self) -> dict:
-        """What a page has to know about the generator, for JSON."""
+        """Facts about the generator that a page needs, as JSON values."""
         kind = self.kind
         return {
             "model": self.name, "title": kind.title, "size": kind.size, "mm": kind.mm, "sides": kind.sides,
@@ -70,10 +70,10 @@ class Explorer:
     def _move(self, name: str, distance: float) -> Tensor:
         """(z,) of a step along a principal direction, "3", or along a coordinate, "z7"."""
         coordinate, size = name.startswith("z"), self.config.network.z
-        number, count = int(name.removeprefix("z")), size if coordinate else DIRECTIONS
-        if not (0 <= number < count and abs(distance) <= REACH):
+        index, count = int(name.removeprefix("z")), size if coordinate else DIRECTIONS
+        if not (0 <= index < count and abs(distance) <= REACH):
             raise InputError(f"A step of {distance:g} along direction {name} is outside +-{REACH:g}.")
-        return distance * (torch.eye(size)[number] if coordinate else self.directions[number])
+        return distance * (torch.eye(size)[index] if coordinate else self.directions[index])
 
     def labels(self, label: int | None, count: int) -> Tensor:
         """(count,) of one class, or of all classes in turn for None. Raises InputError for an unknown class."""

@@ -28,13 +28,13 @@ def write_nodules(nodules: Nodules, folder: Path) -> dict[str, str]:
     with replacing(paths["patches"]) as partial, open(partial, "wb") as file:
         np.savez_compressed(file, images=nodules.images.astype(np.int16), masks=nodules.masks)
     columns = [f.name for f in fields(nodules) if f.name not in ("images", "masks")]
-    words = {"labels": KINDS, "solidity": SOLIDITY}
+    class_names = {"labels": KINDS, "solidity": SOLIDITY}
     with replacing(paths["truth"]) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["patch", *columns])
         for k in range(len(nodules.images)):
             values = [(name, getattr(nodules, name)[k]) for name in columns]
-            writer.writerow([k, *(words[n][v] if n in words else f"{v:g}" for n, v in values)])
+            writer.writerow([k, *(class_names[n][v] if n in class_names else f"{v:g}" for n, v in values)])
     for name, window in CT_WINDOWS.items():
         paths[name] = folder / f"{name}.png"
         write_sheet(nodules.images, paths[name], window)

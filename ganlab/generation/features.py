@@ -1,6 +1,6 @@
-"""The fixed networks whose features generated images are measured by: one per kind of image, trained to predict what is
-known of the images (see `feature_training`). Nothing is downloaded, and nothing was learned from photographs, unlike
-Inception's features.
+"""The fixed networks whose features are used to evaluate generated images: one per kind of image, trained to predict
+known attributes of the images (see `feature_training`). Nothing is downloaded, and unlike Inception's features these
+were not learned from photographs.
 
 A small convolutional network: 64 features, and linear heads on them for the label and for attributes. Its
 configuration is saved in its checkpoint, pretrained/features-KIND.
@@ -32,7 +32,7 @@ class FeatureConfig:
     data: str = Field(title="Images", description="The kind of image.")
     size: int = Field(ge=1, le=1024, title="Image size", description="Side of an image.", unit="pixels")
     classes: int = Field(ge=1, le=1000, title="Classes", description="Labels to predict.")
-    attributes: tuple[str, ...] = Field((), title="Attributes", description="Known values that are regressed as well.")
+    attributes: tuple[str, ...] = Field((), title="Attributes", description="Known attributes to regress.")
     widths: tuple[Annotated[int, Field(ge=1, le=2048)], ...] = Field(
         (24, 48, 96, 64),
         min_length=1,
@@ -101,8 +101,8 @@ def own_features(kind: ImageKind, folder: Path, source: Path, device: str = "cpu
 
 
 def load_features(kind_name: str, device: str = "cpu", folder: Path | None = None, source: str = "") -> FeatureNet:
-    """The features of a kind in evaluation mode, from pretrained/ or another folder. source: what the command that
-    trains them needs besides, for the error. Raises InputError if there are none."""
+    """The features of a kind in evaluation mode, from pretrained/ or another folder. source: the
+    --source option of the command that trains them, for the error. Raises InputError if there are none."""
     get_kind(kind_name)
     path = (folder or PRETRAINED) / f"{FEATURES}{kind_name}" / "model.safetensors"
     if not path.is_file():

@@ -28,8 +28,10 @@ def check_images(config: GanConfig, kind: ImageKind) -> None:
     """Raise InputError if networks of this configuration cannot learn images of this kind."""
     for name, fitting in (("size", {kind.size}), ("classes", {0, len(kind.classes)})):
         if (value := getattr(config.network, name)) not in fitting:
-            wanted = " or ".join(map(str, sorted(fitting)))
-            raise InputError(f"network.{name} is {value}, which does not fit the images ({kind.name}); {wanted} does.")
+            allowed = " or ".join(map(str, sorted(fitting)))
+            raise InputError(
+                f"network.{name} is {value}, which does not fit the images ({kind.name}); choose {allowed}."
+            )
 
 
 class Diverged(ArithmeticError):
@@ -67,7 +69,7 @@ class ImageGame:
         """d_steps of D, then one of G; their losses, D's mean output on real and generated images, and the norms of
         both gradients. Raises Diverged if a loss or gradient is not finite: restore an earlier state then."""
         c, generator = self.config, self._generator()
-        torch.manual_seed(generator.initial_seed() + 1)  # for dropout, which takes no generator of its own
+        torch.manual_seed(generator.initial_seed() + 1)  # for dropout, which takes no generator argument
         for _ in range(c.d_steps):
             real, labels = self._draw(generator)
             with self.autocast(self.device):
@@ -176,14 +178,14 @@ class ImageGame:
         return images
 
     def weights(self) -> dict[str, Tensor]:
-        """The weights of the generator that is the result."""
+        """The weights of the resulting generator: the averaged one, if weights are averaged."""
         return self._result().state_dict()
 
     def _result(self) -> torch.nn.Module:
         return self.average.module if self.config.horizon else self.generator
 
     def state(self) -> dict[str, dict[str, Tensor]]:
-        """All that is needed to continue, except for the number of steps."""
+        """Everything needed to continue, except the number of steps."""
         return {
             "generator": self.generator.state_dict(),
             "discriminator": self.discriminator.state_dict(),
@@ -192,7 +194,7 @@ class ImageGame:
         }
 
     def restore(self, state: dict[str, dict[str, Tensor]], step: int) -> None:
-        """Continue from a state after so many steps. Raises KeyError or RuntimeError if it is of another game."""
+        """Continue from a state at this step. Raises KeyError or RuntimeError if it is of another game."""
         self.generator.load_state_dict(state["generator"])
         self.discriminator.load_state_dict(state["discriminator"])
         restore_average(self.average, state["average"], step)

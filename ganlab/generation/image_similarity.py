@@ -65,10 +65,10 @@ def ms_ssim_diversity(images: Images, pairs: int = 1000, seed: int = 0) -> float
     order = np.argsort(labels, kind="stable")
     _, first, sizes = np.unique(labels[order], return_index=True, return_counts=True)
     first, sizes = np.repeat(first, sizes), np.repeat(sizes, sizes)  # start and size of the class at each place
-    places = np.flatnonzero(sizes > 1)
-    if not len(places):
+    candidates = np.flatnonzero(sizes > 1)
+    if not len(candidates):
         raise InputError("No class has two images to compare; generate more.")
-    a = rng.choice(places, pairs)
+    a = rng.choice(candidates, pairs)
     b = first[a] + (a - first[a] + rng.integers(1, sizes[a])) % sizes[a]
     similarity = [
         ms_ssim(images.images[order[a[k : k + BATCH]]], images.images[order[b[k : k + BATCH]]])
@@ -90,9 +90,9 @@ def nearest(images: Tensor, training: Tensor, top: int = 3) -> tuple[np.ndarray,
     order = distances.argsort(1, kind="stable")
     distances, indices = (np.take_along_axis(values, order, 1) for values in (distances, indices))
     # a training image may be near both as it is and mirrored: keep its nearer one
-    kept = np.stack([np.sort(np.unique(row, return_index=True)[1])[:top] for row in indices])
+    best = np.stack([np.sort(np.unique(row, return_index=True)[1])[:top] for row in indices])
     pixels = images[0].numel()
-    return np.take_along_axis(indices, kept, 1), np.take_along_axis(distances, kept, 1) / math.sqrt(pixels)
+    return np.take_along_axis(indices, best, 1), np.take_along_axis(distances, best, 1) / math.sqrt(pixels)
 
 
 def _smoothed(images: Tensor) -> np.ndarray:

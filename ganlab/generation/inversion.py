@@ -66,13 +66,13 @@ def invert(
     results = []
     for n, image in enumerate(images):
         tried = torch.arange(classes) if labels is None else labels[n : n + 1]
-        asked = tried.repeat_interleave(restarts)
+        start_labels = tried.repeat_interleave(restarts)
         starts = noise(seed, restarts, config).repeat(len(tried), 1)
         part = progress and (lambda share, n=n: progress((n + share) / len(images)))
-        z, fake, score = search(generator, discriminator, image[None], starts, asked, steps, weight, part)
+        z, fake, score = search(generator, discriminator, image[None], starts, start_labels, steps, weight, part)
         k = score.argmin()
-        scores = torch.full((classes,), torch.inf).scatter_reduce(0, asked, score, "amin")
-        results.append((z[k], asked[k], fake[k], image - fake[k], score[k], scores))
+        scores = torch.full((classes,), torch.inf).scatter_reduce(0, start_labels, score, "amin")
+        results.append((z[k], start_labels[k], fake[k], image - fake[k], score[k], scores))
     return Inversion(*(torch.stack(values) for values in zip(*results, strict=True)))
 
 

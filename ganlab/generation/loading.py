@@ -38,4 +38,4 @@ def written_config(written: dict) -> GanConfig:
     try:
         return from_values(GanConfig, written)
     except InputError as error:
-        raise InputError(f"{error} These weights are from another version of ganlab; train them anew.") from error
+        raise InputError(f"{error} These weights are from another version of ganlab; train the model again.") from error

@@ -61,13 +61,13 @@ def mix_images(
     labels = real.labels.numpy() if generated.labels.max() >= 0 else np.full(len(real), -1)
     chosen = np.empty(half, int)
     for label in np.unique(generated.labels):
-        wanted, available = np.flatnonzero(generated.labels == label), np.flatnonzero(labels == label)
-        if len(wanted) > len(available):
+        positions, available = np.flatnonzero(generated.labels == label), np.flatnonzero(labels == label)
+        if len(positions) > len(available):
             raise InputError(
-                f"{count} images need {len(wanted)} real ones of a class, but only {len(available)} are held out; ask "
-                "for fewer."
+                f"{count} images need {len(positions)} real ones of a class, but only {len(available)} are held out; "
+                "ask for fewer."
             )
-        chosen[wanted] = rng.permutation(available)[: len(wanted)]
+        chosen[positions] = rng.permutation(available)[: len(positions)]
     images = np.concatenate([generated.images, kind.to_unit(real.images[chosen])])
     classes = [kind.classes[label] if label >= 0 else "" for label in generated.labels]
     truth = [(SYNTHETIC, classes[k], name, k) for k in range(half)]

@@ -1,4 +1,4 @@
-"""Nodules measured from their images alone, and the measures of two sets compared."""
+"""Measures nodules from their images alone, and compares the measures of two sets."""
 
 from __future__ import annotations
 
@@ -107,11 +107,16 @@ def distributions(held_out: Measured, generated: Measured, real: Measured, class
     class the counts by bin of held-out and generated nodules, their Kolmogorov-Smirnov statistic ("ks"), and that of
     other real nodules against the held-out ones ("floor")."""
     result = {name: {"range": list(BINS[name][:2]), "classes": {}} for name in MEASURES}
-    for name, found in result.items():
+    for name, entry in result.items():
         for k, word in enumerate(classes):
-            known, made, other = (_finite(m[name][labels == k]) for m, labels in (held_out, generated, real))
-            counts = {"held_out": _counts(known, name), "generated": _counts(made, name)}
-            found["classes"][word] = counts | {"ks": _ks(known, made), "floor": _ks(known, other)}
+            held_out_values, generated_values, real_values = (
+                _finite(m[name][labels == k]) for m, labels in (held_out, generated, real)
+            )
+            counts = {"held_out": _counts(held_out_values, name), "generated": _counts(generated_values, name)}
+            entry["classes"][word] = counts | {
+                "ks": _ks(held_out_values, generated_values),
+                "floor": _ks(held_out_values, real_values),
+            }
     return result
 
 

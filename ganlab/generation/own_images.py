@@ -24,7 +24,7 @@ from ganlab.imaging.wording import listed, quoted, times
 
 VOLUMES = (".nii", ".nii.gz", ".mgz", ".mgh", ".nrrd", ".mha", ".dcm", ".zip")
 FEWEST, MOST = 16, 50_000  # images and files to train on
-HOLD_OUT = 5  # one file in so many is held out
+HOLD_OUT = 5  # one file in this many is held out
 PERCENTILES = (0.5, 99.5)  # become black and white
 HEAD_MM = 130.0  # below the top of a head, where its brain is
 
@@ -45,13 +45,15 @@ def read_folder(folder: Path, size: int, progress: Progress = None) -> tuple[Ima
         raise InputError(f"{quoted(folder)} holds no images; {', '.join(PICTURES + VOLUMES)} can be read.")
     dicom_folders = {p.parent for p in files if p.name.lower().endswith(".dcm")}
     files = [p for p in files if p.parent not in dicom_folders] + sorted(dicom_folders)
-    found, notices = _read(files, size, quoted(folder), progress)
-    held = held_out(list(found), folder)
-    training, kept = (
-        _join([images for path, images in found.items() if (path in held) == side], size) for side in (False, True)
+    images_of, notices = _read(files, size, quoted(folder), progress)
+    held = held_out(list(images_of), folder)
+    training, evaluation = (
+        _join([images for path, images in images_of.items() if (path in held) == side], size) for side in (False, True)
     )
-    notices.append(f"{len(kept):,} of {len(training) + len(kept):,} images are held out, to evaluate a generator with.")
-    return training, kept, notices
+    notices.append(
+        f"{len(evaluation):,} of {len(training) + len(evaluation):,} images are held out, to evaluate a generator with."
+    )
+    return training, evaluation, notices
 
 
 def held_out(files: list[Path], folder: Path) -> set[Path]:
@@ -66,13 +68,13 @@ def held_out(files: list[Path], folder: Path) -> set[Path]:
 def own_kind(folder: Path, size: int, progress: Progress = None) -> tuple[ImageKind, list[str]]:
     """(the kind of a user's images, notices). Its `make` returns the images of the folder in a shuffled order: the
     held-out ones for the seed HELD_OUT, the training images for others. Raises InputError if nothing is held out."""
-    training, kept, notices = read_folder(folder, size, progress)
-    if not len(kept):
+    training, evaluation, notices = read_folder(folder, size, progress)
+    if not len(evaluation):
         raise InputError(
             f"{quoted(Path(folder))} is a single volume, so none are left for the evaluation; add others to it."
         )
     parts = {}
-    for held, part in ((False, training), (True, kept)):
+    for held, part in ((False, training), (True, evaluation)):
         order = torch.randperm(len(part), generator=torch.Generator().manual_seed(0))
         parts[held] = part.kind.to_unit(part.images[order])
 
@@ -89,7 +91,7 @@ def judged_kind(name: str, config: GanConfig, source: Path | None, progress: Pro
     kind = get_kind(config.data)
     if not kind.name.startswith(OWN):
         if source:
-            raise InputError(f'"{name}" makes images that ganlab has real ones of; leave --source out.')
+            raise InputError(f'"{name}" generates a kind of image that ganlab supplies itself; leave --source out.')
         return kind
     if not source:
         raise InputError(f'"{name}" was trained on your own images; give their folder with --source.')
@@ -109,7 +111,7 @@ def judged_kind(name: str, config: GanConfig, source: Path | None, progress: Pro
 
 @dataclass
 class _Reading:
-    """What reading many files has found so far."""
+    """The state of reading many files."""
 
     images: dict[Path, Tensor] = field(default_factory=dict)
     deep: list[Path] = field(default_factory=list)  # 16-bit pictures
@@ -120,16 +122,16 @@ class _Reading:
 def read_files(
     files: list[Path], size: int, where: str, progress: Progress = None, most: int | None = None
 ) -> tuple[Images, list[str]]:
-    """(images (N, 1, size, size), notices about what was left out or changed) of pictures and volumes. where: what the
-    notices call their place. most: of more images than this, every second, third ... is taken.
+    """(images (N, 1, size, size), notices about what was left out or changed) of pictures and volumes. where: the
+    name of their source in notices. most: of more images than this, only every second, third ... is used.
 
     Pictures are converted to grey, cut to a square and resampled; black is -1 and white 1. 16-bit pictures, which may
     use a small part of their range, share one range, from the 0.5th to the 99.5th percentile of all of them. A volume
     gives the axial slices of its middle half, between these percentiles of its own. Raises InputError if fewer than 16
     images can be read.
     """
-    found, notices = _read(files, size, where, progress)
-    images = _join(list(found.values()), size)
+    images_of, notices = _read(files, size, where, progress)
+    images = _join(list(images_of.values()), size)
     if most and len(images) > most:
         every = -(-len(images) // most)
         notices.append(f"One in {every} of {len(images):,} images is used; python -m ganlab train --source uses all.")
@@ -207,8 +209,8 @@ def read_as(path: Path, kind: ImageKind) -> Tensor:
     volume = canonical(read_volume(path))
     modality, air = kind.modality, kind.low
     if (modality == "ct") != looks_like_ct(volume):
-        wanted = "a CT in HU" if modality == "ct" else "an MR" if modality == "t1" else "a map of FA"
-        raise InputError(f"{quoted(path)} does not look like {wanted}, which this model makes images of; give one.")
+        expected = "a CT in HU" if modality == "ct" else "an MR" if modality == "t1" else "a map of FA"
+        raise InputError(f"{quoted(path)} does not look like {expected}, which is what this model generates; give one.")
     if modality == "fa" and not 0 <= float(volume.array.min()) <= float(volume.array.max()) <= 1.5:
         raise InputError(f"{quoted(path)} holds values outside 0 to 1, so it is not FA; give a map of FA.")
     array = volume.array.astype(np.float32) * (mr_gain(volume.array) if modality == "t1" else 1.0)
@@ -257,7 +259,7 @@ def _slices(path: Path, size: int) -> tuple[Tensor, tuple[int, ...]]:
     array = volume.array[:, :, volume.shape[2] // 4 : -(volume.shape[2] // 4) or None]
     low, high = (float(v) for v in np.percentile(array, PERCENTILES))
     if not high > low:
-        raise InputError(f"{quoted(path)} is of a single grey; there is nothing to learn.")
+        raise InputError(f"{quoted(path)} has a single grey value; there is nothing to learn.")
     images = torch.from_numpy(np.clip((array - low) / (high - low), 0, 1).astype(np.float32))
     images = images.permute(2, 1, 0).flip(1, 2)[:, None]  # anterior up, the patient's right on the left
     return fitted(images, size) * 2 - 1, volume.shape

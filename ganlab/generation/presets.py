@@ -1,4 +1,4 @@
-"""Named trainings of generators from noise, which also made the pretrained ones."""
+"""Named training configurations of generators; the pretrained ones were trained with them."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def on_own(config: GanConfig, images: Images) -> GanConfig:
 
 
 def command(config: GanConfig, steps: int) -> str:
-    """The shell command that repeats a training of so many steps, up to rounding: the nearest preset, and every setting
-    that differs from it."""
+    """The shell command that repeats a training of this many steps, up to rounding: the nearest preset, and every
+    setting that differs from it."""
     if config.data.startswith(OWN):  # --source determines their count
         config = replace(config, count=0)
     settings = {

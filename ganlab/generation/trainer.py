@@ -1,4 +1,4 @@
-"""Training a generator from noise: what is particular to it; the loop is `ganlab.training.run`."""
+"""Training a generator from noise: the part that is specific to it; the loop is `ganlab.training.run`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def train(
     """Train to config.steps. out/model.safetensors holds the averaged generator, out/discriminator.safetensors its
     discriminator, out/progress.png samples of the same noise, out/state.safetensors everything to resume.
 
-    images: the user's, in place of config.data. progress(share): while the images are made. stop: asked after every
+    images: the user's own, instead of config.data. progress(share): while the images are made. stop: asked after every
     step (see `training.stopping`). A resumed run has the losses of an uninterrupted one (same device). Raises
     InputError if a loss becomes NaN or infinite; the last checkpoint stays.
     """

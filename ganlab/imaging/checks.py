@@ -1,4 +1,4 @@
-"""Is the scan what it is taken for? Two checks before a translation: not a CT, not skull-stripped."""
+"""Checks of a scan before translation: is it a CT, and is it skull-stripped?"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ganlab.imaging.volume import Volume
 STRIPPED_LITRES = (0.4, 2.3)  # a brain with its fluid has 0.9 to 2.0, a head at least 2.8
 CUT_FACE = 0.15  # largest share of a face of the field of view covered by a brain alone, which seldom touches one
 SKULL_DEPTH = (4.0, 12.0)  # mm below the surface, where a head has bone
-SKULL_SHARE = 0.2  # share of dark voxels at that depth that tells a skull
+SKULL_SHARE = 0.2  # share of dark voxels at that depth that indicates a skull
 
 
 def looks_like_ct(volume: Volume) -> bool:

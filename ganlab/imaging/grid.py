@@ -16,7 +16,7 @@ INTERPOLATORS = {0: "sitkNearestNeighbor", 1: "sitkLinear", 3: "sitkBSpline3"}
 
 
 def axis_letters(affine: np.ndarray) -> tuple[str, str, str]:
-    """The direction of the patient in which each voxel index grows, e.g. ("R", "A", "S") or ("L", "P", "S")."""
+    """The patient direction in which each voxel index increases, e.g. ("R", "A", "S") or ("L", "P", "S")."""
     import nibabel as nib
 
     return nib.aff2axcodes(affine)
@@ -103,8 +103,8 @@ def _interpolated(
     import SimpleITK as sitk
     from scipy import ndimage
 
-    number = source.dtype
-    source = source.astype(np.uint8) if number.kind == "b" else source
+    dtype = source.dtype
+    source = source.astype(np.uint8) if dtype.kind == "b" else source
     if order > 0:
         larger = np.linalg.norm(to_voxel[:3, :3], axis=1)  # new voxels along each old axis, in old voxels
         sigma = np.sqrt(np.clip(larger**2 - 1, 0, None) / (8 * np.log(2)))
@@ -119,7 +119,7 @@ def _interpolated(
     filter_.SetDefaultPixelValue(float(fill))
     image = filter_.Execute(sitk.GetImageFromArray(source.T))  # SimpleITK's arrays count z, y, x
     array = sitk.GetArrayFromImage(image).T
-    return (array if number.kind == "f" else np.rint(array)).astype(number, copy=False)
+    return (array if dtype.kind == "f" else np.rint(array)).astype(dtype, copy=False)
 
 
 def _corners(shape: Sequence[int]) -> np.ndarray:

@@ -30,8 +30,8 @@ def white_matter_level(t1: Volume, head: np.ndarray) -> float:
 
     head: boolean, on the scan's grid. Deep below the skin and near the vertex there are three kinds of voxels, fluid,
     grey and white matter: the answer is the median of the brightest of three classes (Otsu's thresholds) of the scan,
-    smoothed by 2 mm. On phantoms it is within 2 % of the labels (14 % under a strongly shading coil). A mask too
-    small for that is taken whole. NaN if there is no signal.
+    smoothed by 2 mm. On phantoms it is within 2 % of the labels (14 % under a strongly shading coil). A mask that
+    is too small for this is used as a whole. NaN if there is no signal.
     """
     from scipy import ndimage
     from skimage.filters import threshold_multiotsu

@@ -124,7 +124,7 @@ def evaluate(
         "ssim": _number(ssim_synthrad(reference.array, prediction.array, inside, scale.limits)),
         "dice": {scale.overlap: _number(dice(rule(ref), rule(pred)))},
         "tissues": {
-            name: {"range": words, **_tissue(error[rule(ref)])} for name, (words, rule) in scale.tissues.items()
+            name: {"range": rule_text, **_tissue(error[rule(ref)])} for name, (rule_text, rule) in scale.tissues.items()
         },
         "definitions": _definitions(scale),
         "notices": _notices(reference, prediction, scale),
@@ -248,10 +248,10 @@ def _mask(mask: Volume | np.ndarray | None, reference: Volume, task: str) -> tup
     if mask is None and task == "mr2ct":
         return head_mask(reference), "head mask of the reference (largest body above -200 HU, filled)"
     if mask is None:
-        inside, made = reference.array > 0, f"reference {SCALES[task].unit} > 0"
+        inside, description = reference.array > 0, f"reference {SCALES[task].unit} > 0"
         if not inside.any():
-            raise InputError(f"The mask ({made}) is empty: give one with at least one voxel above 0.")
-        return inside, made
+            raise InputError(f"The mask ({description}) is empty: give one with at least one voxel above 0.")
+        return inside, description
     return mask_array(mask, reference), "given"
 
 

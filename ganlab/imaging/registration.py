@@ -88,8 +88,8 @@ def _pyramid(name: str, volume: Volume) -> list[Image]:
 def _shrink(array: np.ndarray, affine: np.ndarray, spacing: float) -> tuple[np.ndarray, np.ndarray]:
     """Means of whole blocks of voxels that are about `spacing` mm long, at least 8 a side, and their grid."""
     edges = np.linalg.norm(affine[:3, :3], axis=0)
-    most = np.maximum(np.array(array.shape) // 8, 1)
-    factors = np.clip(np.rint(spacing / edges), 1, most).astype(int)
+    max_factor = np.maximum(np.array(array.shape) // 8, 1)
+    factors = np.clip(np.rint(spacing / edges), 1, max_factor).astype(int)
     counts = array.shape // factors
     whole = array[tuple(slice(n * f) for n, f in zip(counts, factors, strict=True))]
     blocks = whole.reshape([n for pair in zip(counts, factors, strict=True) for n in pair])
@@ -125,7 +125,7 @@ def _best_start(fixed: Image, moving: Image) -> Euler3DTransform:
 
     body = _body_centre(fixed)
     shifts = (np.zeros(3), _grid_centre(moving) - _grid_centre(fixed), _body_centre(moving) - body)
-    found = []
+    results = []
     for shift in shifts:
         for pitch in PITCHES_DEG:
             start = sitk.Euler3DTransform()
@@ -133,16 +133,16 @@ def _best_start(fixed: Image, moving: Image) -> Euler3DTransform:
             start.SetTranslation(shift.tolist())
             start.SetRotation(np.radians(pitch), 0.0, 0.0)
             try:
-                found.append(_optimise(fixed, moving, start, LEVELS_MM[0] / 2, 0.1))
+                results.append(_optimise(fixed, moving, start, LEVELS_MM[0] / 2, 0.1))
             except RuntimeError:  # ITK finds no overlap from this start
                 continue
-    if not found:
+    if not results:
         raise InputError(
             f"The two volumes cannot be made to overlap (shrunk to voxels of about {LEVELS_MM[0]:g} mm they "
             f"measure {fixed.GetSize()} and {moving.GetSize()}): check that both show a whole head, on at "
             "least 4 slices, with the right voxel size in mm."
         )
-    return min(found, key=lambda result: result[1])[0]
+    return min(results, key=lambda result: result[1])[0]
 
 
 def _optimise(

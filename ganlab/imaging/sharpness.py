@@ -32,8 +32,8 @@ def sharpness(reference: Volume, prediction: Volume, mask: np.ndarray) -> float:
     _require_comparable(reference, prediction, mask)
     window = _extent(mask)  # one voxel wider than the mask, so that differences at its border are complete
     inside = mask[window]
-    expected, found = (_mean_gradient(v.array[window], inside, v.spacing) for v in (reference, prediction))
-    return _ratio(found, expected)
+    expected, measured = (_mean_gradient(v.array[window], inside, v.spacing) for v in (reference, prediction))
+    return _ratio(measured, expected)
 
 
 def discontinuity(reference: Volume, prediction: Volume, mask: np.ndarray) -> tuple[float, float, float]:
@@ -48,11 +48,11 @@ def discontinuity(reference: Volume, prediction: Volume, mask: np.ndarray) -> tu
     """
     _require_comparable(reference, prediction, mask)
     window = _extent(mask)
-    found, expected = (
+    measured, expected = (
         [_mean_step(volume.array[window], mask[window], axis) for axis in range(3)]
         for volume in (prediction, reference)
     )
-    x, y, z = map(_ratio, found, expected)
+    x, y, z = map(_ratio, measured, expected)
     return x, y, z
 
 
@@ -102,15 +102,15 @@ def _mean_step(array: np.ndarray, inside: np.ndarray, axis: int) -> float:
 
 def _crossings(array: np.ndarray, inside: np.ndarray, spacing: np.ndarray) -> np.ndarray:
     """(points, 3) mm: where lines between neighbouring voxels cross the threshold of bone."""
-    bone, found = array > BONE_HU, []
+    bone, crossings = array > BONE_HU, []
     for axis in range(3):
         first, second = _neighbours(axis)
         at = np.argwhere((bone[first] != bone[second]) & inside[first] & inside[second])
         before, after = (array[part][tuple(at.T)].astype(np.float64) for part in (first, second))
         points = at.astype(np.float64)
         points[:, axis] += (BONE_HU - before) / (after - before)
-        found.append(points)
-    return np.concatenate(found) * spacing
+        crossings.append(points)
+    return np.concatenate(crossings) * spacing
 
 
 def _neighbours(axis: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
@@ -126,10 +126,10 @@ def _extent(mask: np.ndarray) -> tuple[slice, ...]:
     return tuple(slice(max(s.start - 1, 0), s.stop + 1) for s in box)
 
 
-def _ratio(found: float, expected: float) -> float:
+def _ratio(measured: float, expected: float) -> float:
     if expected == 0:
         raise InputError("The reference is flat inside the mask, so there is no ratio to it: give a larger mask.")
-    return found / expected
+    return measured / expected
 
 
 def _require_comparable(reference: Volume, prediction: Volume, mask: np.ndarray) -> None:

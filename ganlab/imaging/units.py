@@ -1,4 +1,4 @@
-"""Are the values in the unit of their modality? Others are refused, or measured with a notice; never in silence."""
+"""Checks that values are in the unit of their modality: others are refused, or measured with a notice."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ganlab.errors import InputError
 from ganlab.imaging.checks import looks_like_ct
 from ganlab.imaging.volume import Volume
 
-GREY_LEVELS = 260.0  # what is stored as 0 to 1, -1 to 1 or 0 to 255 stays below; a CT with any bone does not
+GREY_LEVELS = 260.0  # a CT stored as 0 to 1, -1 to 1 or 0 to 255 stays below; one in HU with any bone does not
 OFFSETS = (1000.0, 1024.0)  # that CT is stored with by mistake
 BACKGROUND_HU = -200.0  # around a head a CT is below
 SPREAD = (0.2, 5.0)  # of a prediction's values relative to the reference's, beyond which units are suspect
@@ -38,18 +38,19 @@ def check_units(
         _check_background(name, volume.array)
     if reference is None or mask is None:
         return []
-    spread, wanted = float(volume.array[mask].std()), float(reference.array[mask].std())
-    if modality == "t1" or wanted == 0 or SPREAD[0] <= spread / wanted <= SPREAD[1]:
+    spread, reference_spread = float(volume.array[mask].std()), float(reference.array[mask].std())
+    if modality == "t1" or reference_spread == 0 or SPREAD[0] <= spread / reference_spread <= SPREAD[1]:
         return []
     return [
-        f"The {name} varies {spread / wanted:.2g} times as much as the reference: check that both are in the same unit."
+        f"The {name} varies {spread / reference_spread:.2g} times as much as the reference: check that both are in the "
+        "same unit."
     ]
 
 
 def _check_hu(name: str, array: np.ndarray, low: float, high: float) -> None:
     if low >= -2 and high <= GREY_LEVELS:
         raise InputError(
-            f"The {name} spans {low:.4g} to {high:.4g}, which is no CT in HU (air -1000, water 0, bone above 250): "
+            f"The {name} spans {low:.4g} to {high:.4g}, which is not a CT in HU (air -1000, water 0, bone above 250): "
             "give it in HU."
         )
     if low > -500 and not looks_like_ct(Volume(array, np.eye(4))):
@@ -65,10 +66,10 @@ def _check_background(name: str, array: np.ndarray) -> None:
     """The head is found by the air around it, which may have been replaced by another value."""
     faces = np.concatenate([np.take(array, (0, -1), axis).ravel() for axis in range(3)])
     values, counts = np.unique(faces, return_counts=True)
-    most = float(values[counts.argmax()])
-    if most > BACKGROUND_HU and counts.max() > 0.5 * faces.size:
+    background = float(values[counts.argmax()])
+    if background > BACKGROUND_HU and counts.max() > 0.5 * faces.size:
         raise InputError(
-            f"The {name} is {most:g} around the head, where a CT in HU has air near -1000: set the background to "
+            f"The {name} is {background:g} around the head, where a CT in HU has air near -1000: set the background to "
             "-1000, or give a mask."
         )
 

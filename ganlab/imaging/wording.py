@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 
-def shown(text: str, most: int = 80) -> str:
+def shown(text: str, max_length: int = 80) -> str:
     """The text in printable characters, without double quotes, at most `most` long."""
     text = "".join(c if c.isprintable() else "?" for c in text).replace('"', "'")
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+    return text if len(text) <= max_length else f"{text[: max_length - 1]}…"
 
 
 def quoted(path: Path) -> str:

@@ -30,9 +30,9 @@ def contact_sheet(path: str, seeds: Sequence[int] = SEEDS, spacing: float = 1.0)
     axes = figure.subplots(len(rows), len(seeds), squeeze=False)
     for column, seed in enumerate(seeds):
         patient = make_patient(seed, ("t1", "t2", "ct", "fa"), spacing)
-        for row, (plane, axis, place, title, modality, (low, high)) in enumerate(rows):
+        for row, (plane, axis, position, title, modality, (low, high)) in enumerate(rows):
             volume = patient[modality]
-            index = round((place - volume.affine[axis, 3]) / spacing)
+            index = round((position - volume.affine[axis, 3]) / spacing)
             image = np.take(volume.array, index, axis).T
             if plane != "sagittal":
                 image = image[:, ::-1]  # the patient's right on the reader's left

@@ -23,8 +23,8 @@ def sample_grid(grid: Tensor, points: Tensor, origin: Tensor, spacing: float, pa
     size = torch.tensor(grid.shape[1:], device=points.device, dtype=points.dtype)
     flat = points.reshape(3, -1)
     unit = 2 * (flat - origin[:, None]) / (spacing * (size[:, None] - 1)) - 1
-    where = unit.flip(0).T.reshape(1, 1, 1, -1, 3)  # grid_sample wants (z, y, x) last
-    values = F.grid_sample(grid[None], where, mode="bilinear", padding_mode=padding, align_corners=True)
+    coordinates = unit.flip(0).T.reshape(1, 1, 1, -1, 3)  # grid_sample wants (z, y, x) last
+    values = F.grid_sample(grid[None], coordinates, mode="bilinear", padding_mode=padding, align_corners=True)
     return values.reshape(grid.shape[0], *points.shape[1:])
 
 

@@ -1,4 +1,4 @@
-"""What phantom patients can be made with: modalities, and the options of patient and scanner, each declared once.
+"""The settings of phantom patients: modalities, and the options of patient and scanner, each declared once.
 
 The command's options, the page's controls, links, titles, file names, printed commands, notices and error messages
 follow from the declaration; `volumes.make_patient` uses the value. This module loads without torch.
@@ -40,8 +40,8 @@ def _option(
 ) -> Any:
     """A field of PhantomOptions.
 
-    words, stem: how a title and a file's name mention it; {} is the value. section: of the page's controls; None: not
-    on the page. notice: what a reader of a comparison must know, where one of the two volumes is of the modality
+    words, stem: its wording in titles and in file names; {} is the value. section: of the page's controls; None: not
+    on the page. notice: what a reader of a comparison must know, if one of the two volumes has the modality
     `notice_for` (any if empty).
     """
     extra = {"words": words, "stem": stem, "section": section, "notice": notice, "notice_for": notice_for}
@@ -50,7 +50,7 @@ def _option(
 
 @frozen_config
 class PhantomOptions:
-    """What a phantom patient has that its seed does not determine, and its scanner.
+    """The properties of a phantom patient that its seed does not determine, and its scanner.
 
     An optional number is a field of `build.Build` of the same name; where it is None, the seed draws it.
     """
@@ -146,7 +146,7 @@ class PhantomOptions:
 
     def __post_init__(self) -> None:
         if self.lesion_at is not None and self.lesion is None:
-            raise InputError(f"The lesion's place says where, not what: give a lesion, one of {', '.join(LESIONS)}.")
+            raise InputError(f"A lesion's place needs a lesion: give one of {', '.join(LESIONS)}.")
         self.lesion_spot()
 
     def lesion_spot(self) -> tuple[float, float, float, float] | None:
@@ -172,20 +172,20 @@ class PhantomOptions:
     def words(self) -> tuple[str, str]:
         """The chosen options as the end of a title and of a file's name; empty if there are none."""
         texts = self.texts()
-        said = [(each.extra, texts[each.name]) for each in OPTIONS if each.name in texts]
-        title = ", ".join(extra["words"].format(text) for extra, text in said)
-        return f": {title}" if said else "", "".join(f"-{extra['stem'].format(text)}" for extra, text in said)
+        mentioned = [(each.extra, texts[each.name]) for each in OPTIONS if each.name in texts]
+        title = ", ".join(extra["words"].format(text) for extra, text in mentioned)
+        return f": {title}" if mentioned else "", "".join(f"-{extra['stem'].format(text)}" for extra, text in mentioned)
 
     def command(self) -> list[str]:
         """The chosen options as words of the command `phantom`."""
-        found = []
+        arguments = []
         for name, value in self.chosen().items():
             flag = f"--{name.replace('_', '-')}"
-            found += [flag] if value is True else [flag, number(value)]
-        return found
+            arguments += [flag] if value is True else [flag, number(value)]
+        return arguments
 
     def notices(self, modalities: Collection[str]) -> tuple[str, ...]:
-        """What a reader of a comparison between these modalities must know of the chosen options."""
+        """What a reader of a comparison between these modalities must know about the chosen options."""
         texts = self.texts()
         return tuple(
             each.extra["notice"].format(texts[each.name])

@@ -42,8 +42,8 @@ def pairs(
 
     MR in units of white matter, CT in HU, FA in 0..1. Targets have no noise; as a target, MR has the contrast of
     `plain_t1`. Unpaired source and target are of different patients, and MR is close to the images of one scanner;
-    wild, if given, decides whether MR may have any contrast. misalign: mm by which the patient moved between the two,
-    as in `make_patient`. planes: slice directions, equally frequent.
+    wild: whether MR may have any contrast; by default only if paired. misalign: mm by which the patient moved between
+    the two, as in `make_patient`. planes: slice directions, equally frequent.
 
     Each anatomy is shown `reuse` times from a shuffled pool, with another scanner each time and mirrored at random, and
     four slices come from each patient, since making a head costs more than scanning it.

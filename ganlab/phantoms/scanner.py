@@ -100,9 +100,11 @@ def acquire_ct(
     image += hu
     image = blur(image, kernel)
     if metal is not None:
-        where = np.flatnonzero(metal.max(axis=(0, 1)) >= VISIBLE_METAL)
-        if len(where):
-            image[:, :, where] += metal_streaks(hu.take(where, 2), metal.take(where, 2), spacing, rng)
+        metal_slices = np.flatnonzero(metal.max(axis=(0, 1)) >= VISIBLE_METAL)
+        if len(metal_slices):
+            image[:, :, metal_slices] += metal_streaks(
+                hu.take(metal_slices, 2), metal.take(metal_slices, 2), spacing, rng
+            )
     np.round(image, out=image)
     return np.clip(image, *HU_RANGE, out=image)
 
@@ -171,10 +173,10 @@ def between_slices(slices: np.ndarray, depth: int, count: int) -> np.ndarray:
         return slices
     starts = np.arange(0, count, depth)
     centres = (starts + np.minimum(starts + depth, count) - 1) / 2
-    place = np.interp(np.arange(count), centres, np.arange(len(starts)))
-    low = np.minimum(place.astype(int), max(len(starts) - 2, 0))
+    position = np.interp(np.arange(count), centres, np.arange(len(starts)))
+    low = np.minimum(position.astype(int), max(len(starts) - 2, 0))
     high = np.minimum(low + 1, len(starts) - 1)
-    weight = (place - low).astype(np.float32)
+    weight = (position - low).astype(np.float32)
     below = slices.take(low, 2)
     image = slices.take(high, 2)
     image -= below

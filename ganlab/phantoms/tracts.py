@@ -93,15 +93,15 @@ def voxel_fa(shares: Tensor, points: Tensor, field: TractField) -> Tensor:
     matter has the field's tensor, as has what the template calls grey in the brainstem. Anisotropy of other tissues
     (cortex, muscle) and of white matter without a tract has directions of its own, so its deviator adds in quadrature.
     """
-    flat, where = shares.reshape(len(shares), -1), points.reshape(3, -1)
+    flat, positions = shares.reshape(len(shares), -1), points.reshape(3, -1)
     fa, md = table("fa", shares.device), table("md", shares.device)
     fa[INDEX["white matter"]] = fa[INDEX["grey matter"]]
     deviator = md * fa * (3 / (1.5 - fa**2)).sqrt()  # norm of a deviator with this FA at this mean diffusivity
     deviator2, mean = (deviator @ flat) ** 2, md @ flat
-    white = flat[INDEX["white matter"]] + in_brainstem(where) * flat[INDEX["grey matter"]]
+    white = flat[INDEX["white matter"]] + in_brainstem(positions) * flat[INDEX["grey matter"]]
     some = (white > 1e-3).nonzero()[:, 0]
     if len(some):
-        deviator2[some] += white[some] ** 2 * _deviator(field.at(where[:, some]))[0]
+        deviator2[some] += white[some] ** 2 * _deviator(field.at(positions[:, some]))[0]
     return _anisotropy(deviator2, mean).reshape(points.shape[1:])
 
 
@@ -178,8 +178,8 @@ def _around(tract: Tract, axes: list[np.ndarray]) -> tuple[tuple[np.ndarray, ...
         low[0] = 0
     box = [np.flatnonzero((a >= b) & (a <= c)) for a, b, c in zip(axes, low, high, strict=True)]
     cell = [i.reshape(-1) for i in np.meshgrid(*box, indexing="ij")]
-    where = np.stack([a[i] for a, i in zip(axes, cell, strict=True)], 1)
-    distance, nearest = cKDTree(points).query(where, distance_upper_bound=reach)
+    positions = np.stack([a[i] for a, i in zip(axes, cell, strict=True)], 1)
+    distance, nearest = cKDTree(points).query(positions, distance_upper_bound=reach)
     hit = np.isfinite(distance)
     return tuple(i[hit] for i in cell), distance[hit] / tract.radius, tangents[nearest[hit]].T
 

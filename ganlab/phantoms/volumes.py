@@ -58,7 +58,7 @@ def make_patient(
     """
     modalities = tuple(modalities)
     check_request(seed, modalities, spacing)
-    options, lesion, scanner = _wishes(options or PhantomOptions(), changes)
+    options, lesion, scanner = _resolved_options(options or PhantomOptions(), changes)
     sources = {m: mr_signals(m, options.field, device, scanner.fat_suppressed) for m in MR if m in modalities}
     sources |= {m: table(column, device) for m, column in (("ct", "hu"), ("pet", "pet")) if m in modalities}
     with torch.inference_mode():
@@ -83,7 +83,9 @@ def make_patient(
     return {m: Volume(a, affine, UNITS.get(m, "arbitrary"), m) for m, a in images.items()}
 
 
-def _wishes(options: PhantomOptions, changes: dict[str, Any]) -> tuple[PhantomOptions, Lesion | str | None, Scanner]:
+def _resolved_options(
+    options: PhantomOptions, changes: dict[str, Any]
+) -> tuple[PhantomOptions, Lesion | str | None, Scanner]:
     """The options with changes; the lesion, placed or still to be drawn; and the scanner. Raises InputError."""
     lesion, scanner = changes.get("lesion"), changes.get("scanner")
     changes = changes | ({"lesion": check_lesion(lesion).kind} if isinstance(lesion, Lesion) else {})
@@ -100,7 +102,7 @@ def _states(
 ) -> tuple[Patient, Patient, Deface | None]:
     """The patient, the patient when the other scans were made, and what defacing cuts away."""
     patient = make_head(torch.Generator().manual_seed(int(seed)), device)
-    # Whatever else is drawn comes from a stream of its own, so that no option changes another's result or the head.
+    # Every option draws from its own stream, so that none changes another's result or the head.
     streams = [stream(seed, k) for k in range(5)]
     build = {name: value for name in DRAWN_OPTIONS if (value := getattr(options, name)) is not None}
     if isinstance(lesion, str):
@@ -133,9 +135,9 @@ def _fill(
         with torch.inference_mode():
             grid = torch.meshgrid(*(a[s] for a, s in zip(axes, block, strict=True)), indexing="ij")
             points = torch.stack(grid).reshape(3, -1)
-            for patient, wanted in states:
-                if wanted:
-                    render(patient, points, spacing, deface, sources, {m: arrays[m][block] for m in wanted})
+            for patient, visible in states:
+                if visible:
+                    render(patient, points, spacing, deface, sources, {m: arrays[m][block] for m in visible})
 
     each(fill, list(blocks(shape, BLOCK if device == "cpu" else 4 * BLOCK)), progress)
 

@@ -67,8 +67,8 @@ def open_study(engine: Engine, study: object, secret: object) -> dict:
 
 
 def progress(engine: Engine, row: dict) -> dict:
-    """How far readers are, without any result: the study's facts, its readers with their invitations, the number of
-    refused requests, and the area of the machine."""
+    """How far readers have got, without any results: the study's facts, its readers with their invitations, the number
+    of refused requests, and the area of the machine."""
     sealed = archive.unsealed(row["sealed"])
     with reading(engine) as connection:
         answered = archive.counts(connection, row["id"])
@@ -76,10 +76,10 @@ def progress(engine: Engine, row: dict) -> dict:
         people = archive.readers_of(connection, row["id"])
     readers = []
     for k, person in enumerate(people):
-        given, of = answered.get(k, 0), len(plan(sealed, k))
+        done, of = answered.get(k, 0), len(plan(sealed, k))
         readers.append({
-            "reader": reader_name(k), "invitation": invitation(row["key"], row["id"], k), "answers": given, "of": of,
-            "experience": person["experience"], "state": _state(person, given == of),
+            "reader": reader_name(k), "invitation": invitation(row["key"], row["id"], k), "answers": done, "of": of,
+            "experience": person["experience"], "state": _state(person, done == of),
         })  # fmt: skip
     machine = json.loads(row["audit"])["machine"]
     return {
@@ -120,13 +120,13 @@ def take_receipt(engine: Engine, row: dict, receipt: object) -> int:
     receipt of another study, one that was changed, and one that contradicts the stored answers."""
     sealed = archive.unsealed(row["sealed"])
     facts = _verified(row, receipt)
-    number, kept = facts["reader"], facts["answers"]
+    number, receipt_answers = facts["reader"], facts["answers"]
     with writing(engine) as connection:
         reader = archive.find_reader(connection, row["id"], number, lock=True)
         if reader is None or reader["deleted"]:
             raise InputError("The reader of this receipt has had the answers deleted; they cannot be restored.")
         stored = archive.answers_of(connection, row["id"], number)
-        missing = _missing(ReaderSession(row, sealed, number, reader), stored, kept)
+        missing = _missing(ReaderSession(row, sealed, number, reader), stored, receipt_answers)
         if missing:
             archive.restore(connection, missing)
         if not reader["consented"]:
@@ -150,13 +150,13 @@ def _verified(row: dict, receipt: object) -> dict:
     return facts
 
 
-def _missing(session: ReaderSession, stored: list[dict], kept: list[dict]) -> list[dict]:
+def _missing(session: ReaderSession, stored: list[dict], receipt_answers: list[dict]) -> list[dict]:
     """Rows of the answers of a receipt that are not stored. Raises InputError if the two do not fit together."""
-    if any(a["hash"] != b["hash"] for a, b in zip(stored, kept, strict=False)):
+    if any(a["hash"] != b["hash"] for a, b in zip(stored, receipt_answers, strict=False)):
         raise InputError("The receipt's answers differ from the stored ones; nothing was restored from it.")
     previous = stored[-1]["hash"] if stored else root(session)
     missing = []
-    for answer in kept[len(stored) :]:
+    for answer in receipt_answers[len(stored) :]:
         missing.append({"study": session.study["id"], "reader": session.number, "previous": previous} | answer)
         previous = answer["hash"]
     if archive.broken_links(stored + missing, root(session)):

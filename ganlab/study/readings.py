@@ -65,8 +65,8 @@ class Readings:
         first, names = self.first(), self.readers
         scores_of = {}
         for name in names:
-            own = first.of(name)
-            scores_of[name] = dict(zip(own.case, own.scores, strict=True))
+            readings = first.of(name)
+            scores_of[name] = dict(zip(readings.case, readings.scores, strict=True))
         cases = sorted(set.intersection(*(set(scores) for scores in scores_of.values())))
         truth = dict(zip(first.case, first.synthetic, strict=True))
         scores = np.array([[scores_of[name][case] for case in cases] for name in names])

@@ -52,7 +52,8 @@ class Detection:
     def __post_init__(self) -> None:
         if not (0 <= self.hits <= self.synthetic and 0 <= self.false_alarms <= self.real):
             raise InputError(
-                f"{self.hits} of {self.synthetic} hits and {self.false_alarms} of {self.real} false alarms cannot be."
+                f"{self.hits} of {self.synthetic} hits and {self.false_alarms} of {self.real} false alarms are "
+                "impossible counts."
             )
         if not (self.synthetic and self.real):
             raise InputError("All images are of one kind; a comparison needs real and synthetic images.")
@@ -194,13 +195,13 @@ def jackknifed(scores: np.ndarray, synthetic: np.ndarray) -> tuple[np.ndarray, n
         raise InputError(
             f"{n1} synthetic and {n0} real images are too few for the jackknife; give two or more of each."
         )
-    areas, left = np.empty(len(scores)), np.empty(scores.shape)
+    areas, leave_one_out = np.empty(len(scores)), np.empty(scores.shape)
     for j, row in enumerate(scores):
         above, below = placements(row, synthetic)
         areas[j] = above.mean()
-        left[j, synthetic] = (n1 * areas[j] - above) / (n1 - 1)
-        left[j, ~synthetic] = (n0 * areas[j] - below) / (n0 - 1)
-    off = left - left.mean(1, keepdims=True)
+        leave_one_out[j, synthetic] = (n1 * areas[j] - above) / (n1 - 1)
+        leave_one_out[j, ~synthetic] = (n0 * areas[j] - below) / (n0 - 1)
+    off = leave_one_out - leave_one_out.mean(1, keepdims=True)
     return areas, (len(synthetic) - 1) / len(synthetic) * off @ off.T
 
 

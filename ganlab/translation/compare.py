@@ -98,13 +98,13 @@ def translate_and_compare(
     kind = get_task(task)
     if pair.reference:
         check_units("reference", pair.reference, kind.target)  # before the minutes that a translation takes
-    most = 0.7 if pair.reference else 1.0  # share of the translations in the work
+    translation_share = 0.7 if pair.reference else 1.0  # share of the translations in the work
     translations = []
     for k, model in enumerate(models):
         stage = "Translating" if len(models) == 1 else f"Translating with {model or kind.default_model}"
 
         def report(done: float, k=k, stage=stage) -> None:
-            progress(most * (k + done) / len(models), stage)
+            progress(translation_share * (k + done) / len(models), stage)
 
         report(0.0)
         translations.append(translate(pair.source, task, model, device, planes, report, cancelled))
@@ -113,7 +113,7 @@ def translate_and_compare(
         return Comparison(pair.source, tuple(translations), None, (), tuple(notices))
     reference = pair.reference
     if not pair.aligned:
-        _stage(progress, cancelled, most, f"Registering the reference {NAMES[kind.target]}")
+        _stage(progress, cancelled, translation_share, f"Registering the reference {NAMES[kind.target]}")
         reference = register_reference(reference, pair.source, kind)
         notices += [reference.notices[0], *(f"Reference: {notice}" for notice in reference.notices[1:])]
     _stage(progress, cancelled, 0.9, "Comparing")
@@ -196,18 +196,18 @@ def measure(reference: Reference, prediction: Volume) -> Evaluation:
     if kind.target == "t1":
         level = white_matter_level(prediction, mask)
         if np.isfinite(level) and not WHITE_MATTER[0] <= level <= WHITE_MATTER[1]:
-            prediction, more = _white_matter_to_one("prediction", prediction, mask, None)
-            notices += more
+            prediction, scale_notices = _white_matter_to_one("prediction", prediction, mask, None)
+            notices += scale_notices
     prediction = _as_stored(prediction)
-    found = metrics.evaluate(truth, prediction, mask, kind.name)
-    found |= {"mask": reference.mask_name, "notices": [*notices, *found["notices"]]}
+    figures = metrics.evaluate(truth, prediction, mask, kind.name)
+    figures |= {"mask": reference.mask_name, "notices": [*notices, *figures["notices"]]}
     edges, values = HISTOGRAM_EDGES[kind.target], truth.array[mask]
     errors = (prediction.array - truth.array)[mask].clip(edges[0], edges[-1])
     counts = {
         tissue: np.histogram(errors[rule(values)], edges)[0].tolist()
         for tissue, (_, rule) in SCALES[kind.name].tissues.items()
     }
-    return Evaluation(found, {"edges": edges.tolist(), **counts}, prediction, truth, mask)
+    return Evaluation(figures, {"edges": edges.tolist(), **counts}, prediction, truth, mask)
 
 
 def _white_matter_to_one(

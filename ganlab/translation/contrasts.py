@@ -47,13 +47,13 @@ def examples(task: str, source: Tensor, target: Tensor, seed: int) -> list[Examp
     raise InputError(f"There are no known contrasts for {task}; leave prior at 0.")
 
 
-def curve(images: Tensor, places: tuple[float, ...], values: tuple[float, ...] | Tensor) -> Tensor:
+def curve(images: Tensor, knots: tuple[float, ...], values: tuple[float, ...] | Tensor) -> Tensor:
     """Piecewise linear through (place, value), constant beyond both ends. values: K numbers, or (N, K), K per image."""
-    at = images.new_tensor(places)
-    given = torch.as_tensor(values, dtype=images.dtype, device=images.device).expand(len(images), -1)
+    at = images.new_tensor(knots)
+    knot_values = torch.as_tensor(values, dtype=images.dtype, device=images.device).expand(len(images), -1)
     k = torch.bucketize(images.contiguous(), at).clamp(1, len(at) - 1)
     share = ((images - at[k - 1]) / (at[k] - at[k - 1])).clamp(0, 1)
-    low, high = (given.gather(1, i.flatten(1)).view_as(images) for i in (k - 1, k))
+    low, high = (knot_values.gather(1, i.flatten(1)).view_as(images) for i in (k - 1, k))
     return low + share * (high - low)
 
 

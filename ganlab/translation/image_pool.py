@@ -18,12 +18,12 @@ class ImagePool:
 
     def exchange(self, images: Tensor, seed: int) -> Tensor:
         """Images (N, C, H, W) to show in place of these; which are exchanged depends on the seed alone."""
-        chance, shown = random.Random(seed), []
+        chance, exchanged = random.Random(seed), []
         for image in images:
             if len(self.images) < self.size:
                 self.images.append(image)
             elif self.size and chance.random() < 0.5:
                 k = chance.randrange(self.size)
                 self.images[k], image = image, self.images[k]
-            shown.append(image)
-        return torch.stack(shown)
+            exchanged.append(image)
+        return torch.stack(exchanged)

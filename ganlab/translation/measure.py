@@ -128,8 +128,8 @@ def lesion_kept(name: str, task: str, seed: int, device: str = "auto") -> float:
     away = ndimage.distance_transform_edt(~inside, sampling=labels.spacing)
     brain = np.isin(labels.array, [INDEX["grey matter"], INDEX["white matter"]])
     around = brain & (away > SURROUNDINGS[0]) & (away <= SURROUNDINGS[1])
-    found, true = (v.array[inside].mean() - v.array[around].mean() for v in (synthetic, reference))
-    return float(found / true)
+    translated, true = (v.array[inside].mean() - v.array[around].mean() for v in (synthetic, reference))
+    return float(translated / true)
 
 
 def figures_of(evaluation: Evaluation, task: str) -> dict[str, float]:
@@ -140,8 +140,8 @@ def figures_of(evaluation: Evaluation, task: str) -> dict[str, float]:
     flat |= {"sharpness": sharpness(*volumes), "flicker": flicker(*volumes)}
     if task == "mr2ct":
         flat["skull_shift"] = skull_shift(*volumes)
-    wanted = {key: flat[key] for key, *_ in COLUMNS[task].values() if key in flat}
-    return {key: value for key, value in wanted.items() if value is not None and math.isfinite(value)}
+    figures = {key: flat[key] for key, *_ in COLUMNS[task].values() if key in flat}
+    return {key: value for key, value in figures.items() if value is not None and math.isfinite(value)}
 
 
 def format_patients(result: dict, task: str = "mr2ct") -> str:

@@ -26,8 +26,8 @@ def show_slice(panel, image: np.ndarray, plane: str, window: tuple[float, float]
     image = image.T if plane == "sagittal" else image.T[:, ::-1]  # the patient's right on the reader's left
     drawn = panel.imshow(image, cmap=colours, vmin=window[0], vmax=window[1], origin="lower")
     panel.axis("off")
-    places = ((0.04, 0.5), (0.96, 0.5), (0.5, 0.96))
-    for (x, y), letter in zip(places, LETTERS[plane], strict=True):
+    positions = ((0.04, 0.5), (0.96, 0.5), (0.5, 0.96))
+    for (x, y), letter in zip(positions, LETTERS[plane], strict=True):
         panel.text(x, y, letter, transform=panel.transAxes, color="#E69F00", fontsize=7, ha="center")
     return drawn
 

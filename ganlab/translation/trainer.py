@@ -139,8 +139,8 @@ class TranslatorTrainer:
         """Weights of all networks, a card for each direction, and progress.png."""
         config = self.config
         for name, net in self.nets.items():
-            kept = self.averages[name].module if name in self.averages else net
-            save_tensors(out / FILES[name], kept.state_dict(), self._checkpoint_config(name))
+            averaged = self.averages[name].module if name in self.averages else net
+            save_tensors(out / FILES[name], averaged.state_dict(), self._checkpoint_config(name))
         count = sum(len(self.volumes[side]) for side in ("sources", "targets")) if self.volumes else 0
         trained = Trained(
             config, self.step, f"{describe_device(self.device)}, {precision(self.device)}", minutes, count

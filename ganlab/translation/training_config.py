@@ -121,9 +121,9 @@ def check_training(config: TrainingConfig) -> TrainingConfig:
     return config
 
 
-def _check_channels(name: str, channels: int, wanted: int) -> None:
-    if channels != wanted:
-        raise InputError(f"{name}.channels is {channels}; this method needs {wanted}.")
+def _check_channels(name: str, channels: int, expected: int) -> None:
+    if channels != expected:
+        raise InputError(f"{name}.channels is {channels}; this method needs {expected}.")
 
 
 def is_paired(method: str) -> bool:

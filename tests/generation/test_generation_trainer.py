@@ -174,8 +174,8 @@ def test_refuses_files_that_are_not_generators(tmp_path):
         load_generator(str(tmp_path))
     written = json.loads(json.dumps(dataclasses.asdict(TINY)))
     for network, sentence in (
-        ({"z": 10, "depth": 3}, "depth is not known.* train them anew"),
-        ({"z": 10, "width": 1}, "Width is 1; .* train them anew"),
+        ({"z": 10, "depth": 3}, "depth is not known.* train the model again"),
+        ({"z": 10, "width": 1}, "Width is 1; .* train the model again"),
         (written["network"], "another architecture"),
         ({"width": 4}, "not a generator from noise"),
     ):

@@ -133,7 +133,7 @@ def test_unreadable_files_are_named_and_the_rest_is_used(folder):
         '"wide.png" has 100,000 x 40',
         '"broken.jpg" is not a picture',
         '"words.png" is not a picture',
-        "single grey",
+        "single grey value",
         "4 x 4",
     ):
         assert words in said

@@ -70,7 +70,7 @@ def test_options_and_their_keywords_make_the_same_patient():
         ({"scanner": "pocket"}, 'Scanner is "pocket"; give one of research, fat-suppressed, clinical, noisy'),
         ({"field": 7}, "MR field is 7; give one of 1.5, 3.0"),
         ({"skull": 40}, "Skull thickness is 40; give a number from 3 to 12 mm"),
-        ({"lesion_at": "1,2,3,4"}, "says where, not what: give a lesion, one of tumour, plaques, bleed."),
+        ({"lesion_at": "1,2,3,4"}, "place needs a lesion: give one of tumour, plaques, bleed."),
         ({"lesion": "bleed", "lesion_at": "1,2"}, '"1,2" is not X,Y,Z,RADIUS in mm'),
         ({"shoe": 43}, "Setting shoe is not known; choose from lesion"),
     ],

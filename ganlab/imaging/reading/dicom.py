@@ -1,7 +1,7 @@
-"""The reader of DICOM: from a heap of files to one volume with the right geometry.
+"""Reads DICOM: assembles a set of files into one volume with the right geometry.
 
-Each slice's own position counts, so that multi-frame files, tilted gantries and missing slices come out right. The
-elements of a file are parsed in `dicom_elements.py`, its pixels are decoded in `dicom_pixels.py`.
+Each slice is placed by its own position, so that multi-frame files, tilted gantries and missing slices come out right.
+The elements of a file are parsed in `dicom_elements.py`, its pixels are decoded in `dicom_pixels.py`.
 """
 
 from __future__ import annotations
@@ -46,23 +46,23 @@ class Slice:
 def slices_of(path: Path, max_voxels: int) -> list[Slice]:
     """The frames of one DICOM file; [] if it has no pixels. Raises Unusable, OSError."""
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        found = elements(data)
-    if tags.PIXELS not in found:
+        dataset = elements(data)
+    if tags.PIXELS not in dataset:
         return []
-    rows, columns, frames = uint16(found, tags.ROWS), uint16(found, tags.COLUMNS), integer(found, tags.FRAMES, 1)
+    rows, columns, frames = uint16(dataset, tags.ROWS), uint16(dataset, tags.COLUMNS), integer(dataset, tags.FRAMES, 1)
     if min(rows, columns, frames) < 1 or rows * columns * frames > max_voxels:
         raise Unusable(f"gives {columns}x{rows}x{frames} as its size")
-    if (samples := uint16(found, tags.SAMPLES, 1)) != 1:
-        raise Unusable(f"is a colour picture ({samples} numbers per pixel)")
-    native = text(found, tags.TRANSFER_SYNTAX, tags.IMPLICIT) in tags.NATIVE
-    promised = rows * columns * frames * uint16(found, tags.BITS, 16) // 8
-    if native and found[tags.PIXELS] < promised:
-        raise Unusable(f"is truncated: it promises {promised} bytes of pixels and holds {found[tags.PIXELS]}")
-    if "MOSAIC" in text(found, tags.IMAGE_TYPE).upper():
+    if (samples := uint16(dataset, tags.SAMPLES, 1)) != 1:
+        raise Unusable(f"is a colour picture ({samples} values per pixel)")
+    native = text(dataset, tags.TRANSFER_SYNTAX, tags.IMPLICIT) in tags.NATIVE
+    promised = rows * columns * frames * uint16(dataset, tags.BITS, 16) // 8
+    if native and dataset[tags.PIXELS] < promised:
+        raise Unusable(f"is truncated: it promises {promised} bytes of pixels and holds {dataset[tags.PIXELS]}")
+    if "MOSAIC" in text(dataset, tags.IMAGE_TYPE).upper():
         raise Unusable("is a Siemens mosaic, many slices in one picture: convert it with dcm2niix")
 
-    shared = first_item(found.get(tags.SHARED))
-    groups = found.get(tags.PER_FRAME)
+    shared = first_item(dataset.get(tags.SHARED))
+    groups = dataset.get(tags.PER_FRAME)
     per_frame: list[Elements] = groups if isinstance(groups, list) else []
     if len(per_frame) not in ((frames,) if frames > 1 else (0, 1)):
         raise Unusable("is a multi-frame file that does not say where its frames lie: convert it with dcm2niix")
@@ -71,9 +71,9 @@ def slices_of(path: Path, max_voxels: int) -> list[Slice]:
         raise Unusable("scales the intensity of each frame differently: convert it with dcm2niix")
     slices = []
     for index, frame in enumerate(per_frame or [{}]):
-        position = _placed(found, frame, shared, tags.PLANE_POSITION, tags.POSITION, 3)
-        orientation = _placed(found, frame, shared, tags.PLANE_ORIENTATION, tags.ORIENTATION, 6)
-        spacing = _placed(found, frame, shared, tags.PIXEL_MEASURES, tags.SPACING, 2)
+        position = _placed(dataset, frame, shared, tags.PLANE_POSITION, tags.POSITION, 3)
+        orientation = _placed(dataset, frame, shared, tags.PLANE_ORIENTATION, tags.ORIENTATION, 6)
+        spacing = _placed(dataset, frame, shared, tags.PIXEL_MEASURES, tags.SPACING, 2)
         if position is None or orientation is None or spacing is None or min(spacing) <= 0:
             raise Unusable("does not say where it lies in the patient")
         axes = np.reshape(orientation, (2, 3))
@@ -90,23 +90,23 @@ def slices_of(path: Path, max_voxels: int) -> list[Slice]:
                 spacing=spacing,
                 compressed=not native,
                 series=(
-                    *(text(found, tag) for tag in (tags.SERIES, tags.IMAGE_TYPE, tags.ECHO_TIME)),
+                    *(text(dataset, tag) for tag in (tags.SERIES, tags.IMAGE_TYPE, tags.ECHO_TIME)),
                     *np.round([*orientation, *spacing], 3).tolist(),
                     *(rows, columns, frames, native),
                 ),
-                instance=integer(found, tags.INSTANCE, 0) if frames == 1 else index,
-                description=text(found, tags.DESCRIPTION)[:40] or "unnamed",
-                modality=text(found, tags.MODALITY),
+                instance=integer(dataset, tags.INSTANCE, 0) if frames == 1 else index,
+                description=text(dataset, tags.DESCRIPTION)[:40] or "unnamed",
+                modality=text(dataset, tags.MODALITY),
             )
         )
     return slices
 
 
 def _placed(
-    found: Elements, frame: Elements, shared: Elements, group: int, tag: int, count: int
+    dataset: Elements, frame: Elements, shared: Elements, group: int, tag: int, count: int
 ) -> tuple[float, ...] | None:
     """A geometry value: the frame's own, else the one that all frames share, else the file's."""
-    for source in (first_item(frame.get(group)), first_item(shared.get(group)), found):
+    for source in (first_item(frame.get(group)), first_item(shared.get(group)), dataset):
         if (numbers := reals(source, tag, count)) is not None:
             return numbers
     return None
@@ -124,14 +124,14 @@ def read_series(paths: list[Path], name: str, max_voxels: int) -> tuple[np.ndarr
     name: the file or folder that the user gave, quoted, for messages.
     Returns the array (columns, rows, slices), float32 with rescale slope and intercept applied; its affine (voxel ->
     RAS mm); DICOM's modality ("CT", "MR", ...); and notices. Missing slices are interpolated between their neighbours,
-    with a notice that says where. Raises InputError, also where neighbouring slices lie more than MAX_SLICE_STEP apart.
+    with a notice that says where. Raises InputError, also if neighbouring slices are more than MAX_SLICE_STEP apart.
     """
     series: dict[tuple, list[Slice]] = defaultdict(list)
     unusable: list[tuple[Path, str]] = []
     for path in paths:
         try:
-            for piece in slices_of(path, max_voxels):
-                series[piece.series].append(piece)
+            for slice_ in slices_of(path, max_voxels):
+                series[slice_.series].append(slice_)
         except Unusable as reason:
             unusable.append((path, str(reason)))
     if not series:
@@ -170,35 +170,35 @@ def read_series(paths: list[Path], name: str, max_voxels: int) -> tuple[np.ndarr
     return array, affine, chosen[0].modality, notices
 
 
-def _normal(piece: Slice) -> np.ndarray:
-    return np.cross(*piece.orientation)
+def _normal(slice_: Slice) -> np.ndarray:
+    return np.cross(*slice_.orientation)
 
 
-def _one_per_place(pieces: list[Slice], notices: list[str]) -> list[Slice]:
+def _one_per_place(slices: list[Slice], notices: list[str]) -> list[Slice]:
     """The slices in order along their normal; of several at one position (repeats, time points) the first."""
-    normal = _normal(pieces[0])
-    heights = np.array([np.dot(piece.position, normal) for piece in pieces])
+    normal = _normal(slices[0])
+    heights = np.array([np.dot(slice_.position, normal) for slice_ in slices])
     order = np.argsort(heights, kind="stable")
     starts = np.flatnonzero(np.diff(heights[order], prepend=-np.inf) > SAME_PLACE)
-    places = [[pieces[k] for k in group] for group in np.split(order, starts[1:])]
-    kept = [min(group, key=lambda piece: piece.instance) for group in places]
-    if len(kept) < len(pieces):
-        most = Counter(len(group) for group in places).most_common(1)[0][0]
+    groups = [[slices[k] for k in group] for group in np.split(order, starts[1:])]
+    kept = [min(group, key=lambda slice_: slice_.instance) for group in groups]
+    if len(kept) < len(slices):
+        repeats = Counter(len(group) for group in groups).most_common(1)[0][0]
         notices.append(
-            f"The series holds {len(pieces)} pictures of {len(kept)} slices (mostly {most} at each place); "
+            f"The series holds {len(slices)} pictures of {len(kept)} slices (mostly {repeats} at each place); "
             "the first of each was read."
         )
     return kept
 
 
-def _decoded(pieces: list[Slice], name: str, unusable: list[tuple[Path, str]]) -> tuple[np.ndarray, list[Slice]]:
+def _decoded(slices: list[Slice], name: str, unusable: list[tuple[Path, str]]) -> tuple[np.ndarray, list[Slice]]:
     """The decoded slices: their values (columns, rows, slices), float32, and the slices."""
-    first = pieces[0]
+    first = slices[0]
     rows, columns = first.size
-    stack = np.empty((columns, rows, len(pieces)), dtype=np.float32, order="F")
+    stack = np.empty((columns, rows, len(slices)), dtype=np.float32, order="F")
     of_path: dict[Path, list[int]] = defaultdict(list)
-    for index, piece in enumerate(pieces):
-        of_path[piece.path].append(index)
+    for index, slice_ in enumerate(slices):
+        of_path[slice_.path].append(index)
     kept: list[int] = []
     try:
         files = pixels.decoded(list(of_path), (first.frames, rows, columns), first.compressed)
@@ -208,24 +208,24 @@ def _decoded(pieces: list[Slice], name: str, unusable: list[tuple[Path, str]]) -
                 continue
             kept += indices
             for index in indices:
-                stack[..., index] = frames[pieces[index].frame].T
+                stack[..., index] = frames[slices[index].frame].T
     except pixels.DecoderDied as died:
         raise InputError(
             f"{name} holds {quoted(died.path)}, whose compressed pixels are damaged so that they cannot be "
             "decoded: export the series again, uncompressed."
         ) from None
     kept.sort()
-    return (stack if len(kept) == len(pieces) else stack[..., kept]), [pieces[index] for index in kept]
+    return (stack if len(kept) == len(slices) else stack[..., kept]), [slices[index] for index in kept]
 
 
 def _evenly(
-    stack: np.ndarray, pieces: list[Slice], name: str, max_voxels: int, notices: list[str]
+    stack: np.ndarray, slices: list[Slice], name: str, max_voxels: int, notices: list[str]
 ) -> tuple[np.ndarray, np.ndarray]:
     """An evenly spaced volume from slices: (array, affine voxel -> RAS mm)."""
-    normal, places = _normal(pieces[0]), np.array([piece.position for piece in pieces])
-    heights = (places - places[0]) @ normal  # rising, from 0
-    slant = (places[-1] - places[0]) / heights[-1]  # per mm of height; not the normal if the gantry was tilted
-    stray = np.linalg.norm(places - places[0] - heights[:, None] * slant, axis=1).max()
+    normal, positions = _normal(slices[0]), np.array([slice_.position for slice_ in slices])
+    heights = (positions - positions[0]) @ normal  # rising, from 0
+    slant = (positions[-1] - positions[0]) / heights[-1]  # per mm of height; not the normal if the gantry was tilted
+    stray = np.linalg.norm(positions - positions[0] - heights[:, None] * slant, axis=1).max()
     if stray > 0.5:
         raise InputError(
             f"{name} has slices that lie up to {stray:.1f} mm off a straight line: convert it with dcm2niix."
@@ -245,18 +245,18 @@ def _evenly(
             f"{name} has slices from {gaps.min():g} to {gaps.max():g} mm apart, which no even spacing fits."
         )
 
-    row_step, column_step = pieces[0].spacing
-    along_columns, along_rows = pieces[0].orientation
+    row_step, column_step = slices[0].spacing
+    along_columns, along_rows = slices[0].orientation
     affine = np.eye(4)
     affine[:3, :3] = np.transpose([along_columns * column_step, along_rows * row_step, slant * step])
-    affine[:3, 3] = places[0]
+    affine[:3, 3] = positions[0]
     affine = LPS_TO_RAS @ affine
 
     index = heights / step
     nearest = np.round(index).astype(int)
     on_grid = np.abs(index - nearest) < 0.05
     missing = np.setdiff1d(np.arange(count), nearest[on_grid])
-    if on_grid.all() and len(pieces) == count:
+    if on_grid.all() and len(slices) == count:
         return stack, affine
     array = np.empty(shape, dtype=np.float32, order="F")
     for k in range(count):
@@ -282,9 +282,9 @@ def _where(affine: np.ndarray, shape: tuple[int, ...], slices: np.ndarray) -> st
     """Positions of the slices' centres as a scanner shows them: "S 12.0, S 14.0 mm"."""
     middle = [(shape[0] - 1) / 2, (shape[1] - 1) / 2]
     axis = int(np.argmax(np.abs(affine[:3, 2])))
-    words = []
+    positions = []
     for k in slices[:8]:
         mm = float((affine @ [*middle, k, 1.0])[axis])
-        words.append(f"{('RL', 'AP', 'SI')[axis][mm < 0]} {abs(mm):.1f}")
+        positions.append(f"{('RL', 'AP', 'SI')[axis][mm < 0]} {abs(mm):.1f}")
     more = f" and {len(slices) - 8} more" if len(slices) > 8 else ""
-    return ", ".join(words) + " mm" + more
+    return ", ".join(positions) + " mm" + more

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-UNDEFINED = 0xFFFFFFFF  # a length that is given by an end mark instead
+UNDEFINED = 0xFFFFFFFF  # length unknown: an end mark follows the value
 ITEM, ITEM_END, SEQUENCE_END, PIXELS = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD, 0x7FE00010
 IMPLICIT, EXPLICIT_BIG, DEFLATED = "1.2.840.10008.1.2", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"
 NATIVE = (IMPLICIT, "1.2.840.10008.1.2.1")  # transfer syntaxes with uncompressed pixels
@@ -36,7 +36,7 @@ Buffer = bytes | mmap
 
 
 class Unusable(ValueError):
-    """Why one file cannot be part of a series, phrased to follow the file's name."""
+    """Why a file cannot be part of a series, phrased so that it can follow the file's name."""
 
 
 def is_dicom(head: bytes) -> bool:
@@ -50,36 +50,36 @@ def elements(data: Buffer, max_bytes: int = 4096) -> Elements:
     data: the file's bytes, or a memory map of it. Values longer than `max_bytes` are skipped and given as their length;
     so are pixels of any length. Raises Unusable where a length points outside the file.
     """
-    found: Elements = {}
+    dataset: Elements = {}
     pos = 0
     if data[128:132] == b"DICM":
         pos, end = 132, len(data)
         while pos + 8 <= end and data[pos : pos + 2] == b"\x02\0":  # the meta group is always explicit
-            part, pos = _dataset(data, pos, end, True, max_bytes, one=True)
-            found |= part
-        explicit = text(found, TRANSFER_SYNTAX) != IMPLICIT
+            part, pos = _dataset(data, pos, end, True, max_bytes, first_only=True)
+            dataset |= part
+        explicit = text(dataset, TRANSFER_SYNTAX) != IMPLICIT
     else:
         explicit = bytes(data[4:6]).isalpha()
-    if text(found, TRANSFER_SYNTAX) in (EXPLICIT_BIG, DEFLATED):
+    if text(dataset, TRANSFER_SYNTAX) in (EXPLICIT_BIG, DEFLATED):
         raise Unusable("uses a retired or deflated transfer syntax")
     part, _ = _dataset(data, pos, len(data), explicit, max_bytes)
-    return found | part
+    return dataset | part
 
 
 def _dataset(
-    data: Buffer, pos: int, end: int, explicit: bool, max_bytes: int, depth: int = 0, one: bool = False
+    data: Buffer, pos: int, end: int, explicit: bool, max_bytes: int, depth: int = 0, first_only: bool = False
 ) -> tuple[Elements, int]:
-    """The elements from pos to end, or to the item's end mark, and the position after them; one: only the first."""
+    """The elements from pos to end, or to the item's end mark, and the position after them. first_only: only one."""
     if depth > MAX_DEPTH:
         raise Unusable(f"nests its sequences more than {MAX_DEPTH} deep")
-    found: Elements = {}
+    dataset: Elements = {}
     while pos < end:
         if end - pos < 8:
             raise Unusable("is truncated")
         group, element = struct.unpack_from("<HH", data, pos)
         tag = group << 16 | element
         if tag in (ITEM_END, SEQUENCE_END):
-            return found, pos + 8
+            return dataset, pos + 8
         vr = bytes(data[pos + 4 : pos + 6]) if explicit else b""
         if explicit and vr not in LONG_FORM + SHORT_FORM:
             raise Unusable(f"has a damaged element ({group:04x},{element:04x})")
@@ -94,15 +94,15 @@ def _dataset(
         if length != UNDEFINED and length > end - pos:
             raise Unusable(f"is truncated: element ({group:04x},{element:04x}) promises {length} bytes of {end - pos}")
         if tag == PIXELS:
-            found[tag], pos = (length, pos + length) if length != UNDEFINED else _fragments(data, pos, end)
+            dataset[tag], pos = (length, pos + length) if length != UNDEFINED else _fragments(data, pos, end)
         elif length == UNDEFINED or vr == b"SQ" or tag in SEQUENCES:
             stop = end if length == UNDEFINED else pos + length
-            found[tag], pos = _items(data, pos, stop, explicit and vr != b"UN", max_bytes, depth)
+            dataset[tag], pos = _items(data, pos, stop, explicit and vr != b"UN", max_bytes, depth)
         else:
-            found[tag], pos = bytes(data[pos : pos + length]) if length <= max_bytes else length, pos + length
-        if one:
+            dataset[tag], pos = bytes(data[pos : pos + length]) if length <= max_bytes else length, pos + length
+        if first_only:
             break
-    return found, pos
+    return dataset, pos
 
 
 def _items(data: Buffer, pos: int, end: int, explicit: bool, max_bytes: int, depth: int) -> tuple[list[Elements], int]:
@@ -135,31 +135,31 @@ def _fragments(data: Buffer, pos: int, end: int) -> tuple[int, int]:
     raise Unusable("is truncated in its compressed pixels")
 
 
-def text(found: Elements, tag: int, default: str = "") -> str:
+def text(dataset: Elements, tag: int, default: str = "") -> str:
     """A string value without padding, printable; the default if it is absent."""
-    value = found.get(tag)
+    value = dataset.get(tag)
     string = value.decode("latin-1").strip(" \0") if isinstance(value, bytes) else default
     return "".join(c if c.isprintable() else "?" for c in string)
 
 
-def reals(found: Elements, tag: int, count: int) -> tuple[float, ...] | None:
+def reals(dataset: Elements, tag: int, count: int) -> tuple[float, ...] | None:
     """The numbers of a decimal string; None if it is absent or is not `count` finite numbers."""
     try:
-        numbers = tuple(float(word) for word in text(found, tag).split("\\"))
+        numbers = tuple(float(word) for word in text(dataset, tag).split("\\"))
     except ValueError:
         return None
     return numbers if len(numbers) == count and np.isfinite(numbers).all() else None
 
 
-def integer(found: Elements, tag: int, default: int = 0) -> int:
+def integer(dataset: Elements, tag: int, default: int = 0) -> int:
     """The integer of a decimal string; the default if it is absent or not a number."""
-    numbers = reals(found, tag, 1)
+    numbers = reals(dataset, tag, 1)
     return int(numbers[0]) if numbers else default
 
 
-def uint16(found: Elements, tag: int, default: int = 0) -> int:
+def uint16(dataset: Elements, tag: int, default: int = 0) -> int:
     """A binary unsigned short; the default if it is absent."""
-    value = found.get(tag)
+    value = dataset.get(tag)
     return int.from_bytes(value, "little") if isinstance(value, bytes) and len(value) == 2 else default
 
 

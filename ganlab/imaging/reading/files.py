@@ -70,14 +70,14 @@ def read_volume(path: str | os.PathLike, modality: str = "unknown") -> Volume:
     modality: what the caller knows the volume to be ("t1", "ct", ...); it sets the unit.
 
     The array is float32, finite and not constant, has at least 2 voxels along each axis and at most MAX_VOXELS in all,
-    in the file's own voxel order and with its affine (voxel -> RAS mm). Of a 4-D file the first frame is read. What was
-    chosen, converted or replaced is told in `notices`.
+    in the file's own voxel order and with its affine (voxel -> RAS mm). Of a 4-D file the first frame is read. The
+    `notices` say what was chosen, converted or replaced.
     Raises InputError, with one sentence, for a file that cannot be read or cannot be a scan of a patient.
     """
     path = Path(path)
     name = quoted(path)
     if "\0" in str(path):
-        raise InputError(f"{name} is not a name that a file can have: it contains a zero byte.")
+        raise InputError(f"{name} is not a valid file name: it contains a zero byte.")
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
@@ -89,7 +89,7 @@ def read_volume(path: str | os.PathLike, modality: str = "unknown") -> Volume:
     except FileNotFoundError:
         raise InputError(f"{name} does not exist: check the name and the folder.") from None
     except PermissionError:
-        raise InputError(f"{name} may not be read by you: ask its owner for permission.") from None
+        raise InputError(f"{name} cannot be read without permission: ask its owner for it.") from None
     except OSError as error:
         raise InputError(f"{name} cannot be read ({error.strerror or error}): copy it again.") from None
     return _checked(volume, name)
@@ -135,7 +135,7 @@ def _read_file(path: Path, name: str, modality: str) -> Volume:
 
 def _read_folder(folder: Path, name: str, modality: str) -> Volume:
     """A folder's DICOM series or, without DICOM, its only volume."""
-    found: dict[str, list[Path]] = {}
+    by_kind: dict[str, list[Path]] = {}
     for path in _files_in(folder, name):
         try:
             head, gzipped = head_of(path, 4096)
@@ -145,10 +145,10 @@ def _read_folder(folder: Path, name: str, modality: str) -> Volume:
             kind = _kind(head)
             if kind == "zip" or (gzipped and kind == "dicom"):
                 kind = "packed"
-        found.setdefault("volume" if kind in PARSERS else kind, []).append(path)
-    volumes = found.get("volume", [])
-    if "dicom" in found:
-        volume = _read_dicom(found["dicom"], name, modality)
+        by_kind.setdefault("volume" if kind in PARSERS else kind, []).append(path)
+    volumes = by_kind.get("volume", [])
+    if "dicom" in by_kind:
+        volume = _read_dicom(by_kind["dicom"], name, modality)
         if volumes:
             volume = volume.with_notices(f"{name} holds DICOM and {listed(volumes)}; the DICOM series was read.")
         return volume
@@ -156,10 +156,10 @@ def _read_folder(folder: Path, name: str, modality: str) -> Volume:
         raise InputError(f"{name} holds {len(volumes)} volumes, {listed(volumes)}: give one of them.")
     if volumes:
         return _read_file(volumes[0], f"{quoted(volumes[0])} in {name}", modality)
-    if "packed" in found:
-        raise InputError(f"{name} holds no volume, only packed files, {listed(found['packed'])}: unpack them.")
-    if "damaged" in found:
-        raise InputError(f"{name} holds no volume, only damaged files, {listed(found['damaged'])}: copy them again.")
+    if "packed" in by_kind:
+        raise InputError(f"{name} holds no volume, only packed files, {listed(by_kind['packed'])}: unpack them.")
+    if "damaged" in by_kind:
+        raise InputError(f"{name} holds no volume, only damaged files, {listed(by_kind['damaged'])}: copy them again.")
     raise InputError(f"{name} holds no image volume: give {KNOWN}.")
 
 
@@ -220,7 +220,7 @@ def _read_numbers(path: Path, name: str, head: bytes, kind: str, gzipped: bool, 
     except InputError as error:
         raise InputError(f"{name} {error}.") from None
     shape, frames = header.shape[:3], header.shape[3:]
-    wanted = math.prod(shape) * header.dtype.itemsize
+    expected = math.prod(shape) * header.dtype.itemsize
     with open(path, "rb") as file:
         chunks: Iterable[bytes] = iter(lambda: file.read(CHUNK), b"")
         if gzipped:
@@ -228,10 +228,10 @@ def _read_numbers(path: Path, name: str, head: bytes, kind: str, gzipped: bool, 
         chunks = skipped(chunks, header.offset)
         if header.deflated:
             chunks = inflated(chunks)
-        data = taken(chunks, wanted)
-    if len(data) < wanted:
+        data = taken(chunks, expected)
+    if len(data) < expected:
         raise InputError(
-            f"{name} promises {times(shape)} voxels ({megabytes(wanted)}) but holds only {megabytes(len(data))}: "
+            f"{name} promises {times(shape)} voxels ({megabytes(expected)}) but holds only {megabytes(len(data))}: "
             "the file is truncated; copy it again from its source."
         )
     numbers = np.frombuffer(data, header.dtype).reshape(shape, order="F")
@@ -248,11 +248,11 @@ def _check_promise(header: headers.Header) -> None:
     if min(shape, default=0) < 1:
         raise InputError(f"gives {times(shape)} as its size, which is not positive: the file is damaged")
     if header.dtype.names:
-        raise InputError("is a colour picture (RGB), not a scan: give the scan with one number per voxel")
+        raise InputError("is a colour picture (RGB), not a scan: give the scan with one value per voxel")
     if header.dtype.kind == "c":
         raise InputError("holds complex numbers: give the magnitude image")
     if header.dtype.kind not in "iuf" or header.dtype.itemsize > 8:
-        raise InputError(f"holds numbers of type {header.dtype.name}: {headers.RESAVE} with 32-bit real numbers")
+        raise InputError(f"holds values of type {header.dtype.name}: {headers.RESAVE} with 32-bit floats")
     if any(n > 1 for n in shape[4:]):
         raise InputError(f"has {len(shape)} dimensions ({times(shape)}), and a volume has 3: give one of its parts")
     if len(shape) < 3 or min(shape[:3]) < 2:
@@ -263,7 +263,7 @@ def _check_promise(header: headers.Header) -> None:
             "crop or downsample it first"
         )
     if header.offset > MAX_OFFSET:
-        raise InputError(f"puts its numbers at byte {header.offset:,}, beyond {MAX_OFFSET:,}: the file is damaged")
+        raise InputError(f"puts its voxel data at byte {header.offset:,}, beyond {MAX_OFFSET:,}: the file is damaged")
 
 
 def _beside(path: Path, data_file: str) -> Path:
@@ -272,7 +272,7 @@ def _beside(path: Path, data_file: str) -> Path:
     for candidate in (path.parent / plain, path.parent / f"{plain}.gz"):
         if plain and candidate != path and candidate.is_file():
             return candidate
-    raise InputError(f'is only a header, and "{shown(plain)}" with its numbers is not beside it: zip both')
+    raise InputError(f'is only a header, and "{shown(plain)}" with its voxel data is not beside it: zip both')
 
 
 def _scaled(numbers: np.ndarray, slope: float, intercept: float) -> np.ndarray:
@@ -304,7 +304,7 @@ def _checked(volume: Volume, name: str) -> Volume:
     finite = np.isfinite(array)
     bad = array.size - int(np.count_nonzero(finite))
     if bad == array.size:
-        raise InputError(f"{name} holds no numbers: all of its {array.size:,} voxels are NaN or infinite.")
+        raise InputError(f"{name} holds no finite values: all of its {array.size:,} voxels are NaN or infinite.")
     if bad:
         lowest = array.min(where=finite, initial=np.inf)
         array[~finite] = lowest

@@ -68,7 +68,7 @@ def nifti(head: bytes) -> Header:
         raise InputError(f"has a NIfTI header that gives {axes} dimensions: the file is damaged; copy it again")
     offset = float(fields["vox_offset"])
     if not 0 <= offset < 2**53:
-        raise InputError(f"has a NIfTI header that puts its numbers at byte {offset:g}: the file is damaged")
+        raise InputError(f"has a NIfTI header that puts its voxel data at byte {offset:g}: the file is damaged")
     affine, notices = _nifti_affine(fields)
     slope, intercept = float(fields["scl_slope"]), float(fields["scl_inter"])
     if not np.isfinite(slope) or slope == 0:  # the standard's "not scaled"
@@ -94,7 +94,7 @@ def _nifti_dtype(fields: Any) -> np.dtype:
     try:
         return fields.get_data_dtype()
     except (HeaderDataError, KeyError):
-        raise InputError(f"has a NIfTI data type ({code}) that nothing defines: the file is damaged") from None
+        raise InputError(f"has an undefined NIfTI data type ({code}): the file is damaged") from None
 
 
 def _nifti_affine(fields: Any) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -191,7 +191,7 @@ NRRD_SPACES = {  # signs that turn the file's axes into right, anterior, superio
 
 
 def nrrd(head: bytes) -> Header:
-    """NRRD with attached or detached numbers, raw or gzip (https://teem.sourceforge.net/nrrd/format.html)."""
+    """NRRD with attached or detached voxel data, raw or gzip (https://teem.sourceforge.net/nrrd/format.html)."""
     end = re.search(rb"\r?\n\r?\n", head)
     text = (head[: end.start()] if end else head).decode("latin-1")
     pairs = (line.split(":", 1) for line in text.splitlines()[1:] if ":" in line and not line.startswith("#"))
@@ -200,7 +200,7 @@ def nrrd(head: bytes) -> Header:
     if end is None and not data_file:
         raise InputError("ends inside its NRRD header (there is no blank line after it): copy it again")
     if data_file is not None and re.search(r"%|\bLIST\b|\s", data_file):
-        raise InputError(f"is an NRRD header whose numbers lie in several files: {RESAVE}")
+        raise InputError(f"is an NRRD header whose voxel data are in several files: {RESAVE}")
 
     encoding = _field(fields, "encoding", "NRRD").lower()
     if encoding not in ("raw", "gzip", "gz"):
@@ -208,7 +208,7 @@ def nrrd(head: bytes) -> Header:
     names = {name: code for code, names in NRRD_TYPES.items() for name in names}
     kind = _field(fields, "type", "NRRD").lower()
     if kind not in names:
-        raise InputError(f'has NRRD type "{shown(kind, 40)}", not whole or real numbers: {RESAVE}')
+        raise InputError(f'has NRRD type "{shown(kind, 40)}", neither integer nor float: {RESAVE}')
     dtype = np.dtype(names[kind])
     if dtype.itemsize > 1:
         endian = _field(fields, "endian", "NRRD").lower()
@@ -217,7 +217,7 @@ def nrrd(head: bytes) -> Header:
         dtype = dtype.newbyteorder("<" if endian == "little" else ">")
     skip = int(_numbers(fields.get("byteskip", "0"), "byte skip")[0])
     if fields.get("lineskip", "0") != "0" or (skip and encoding != "raw") or skip < 0:
-        raise InputError(f"has an NRRD header that skips lines or unknown bytes before its numbers: {RESAVE}")
+        raise InputError(f"has an NRRD header that skips lines or unknown bytes before its voxel data: {RESAVE}")
 
     sizes = _sizes(_field(fields, "sizes", "NRRD"))
     directions = re.findall(r"none|\([^)]*\)", fields.get("spacedirections", ""))
@@ -233,7 +233,7 @@ def nrrd(head: bytes) -> Header:
         raise InputError(f"has an NRRD header with {len(spatial)} directions in space for {len(sizes)} axes: {RESAVE}")
     within = [axis for axis in range(spatial[-1]) if axis not in spatial and sizes[axis] != 1]
     if within:
-        raise InputError(f"holds {sizes[within[0]]} numbers per voxel (colour or vectors), not one: {RESAVE}")
+        raise InputError(f"holds {sizes[within[0]]} values per voxel (colour or vectors), not one: {RESAVE}")
     units = re.findall(r'"([^"]*)"', fields.get("spaceunits", "")) or ["mm"]
     axes = [_vector(directions[axis]) for axis in spatial]
     affine = np.eye(4)
@@ -267,7 +267,7 @@ META_TYPES = {
 
 
 def metaimage(head: bytes) -> Header:
-    """MetaImage: .mha, or .mhd with its numbers beside it (https://itk.org/Wiki/ITK/MetaIO/Documentation).
+    """MetaImage: .mha, or .mhd with its voxel data beside it (https://itk.org/Wiki/ITK/MetaIO/Documentation).
 
     Its world is LPS; row n of TransformMatrix is the direction of axis n.
     """
@@ -278,15 +278,15 @@ def metaimage(head: bytes) -> Header:
     fields = {key.strip().lower(): value.strip() for key, value in pairs}
     data_file = fields["elementdatafile"]
     if data_file.split(" ")[0] == "LIST" or "%" in data_file:
-        raise InputError(f"is a MetaImage header whose numbers lie in several files: {RESAVE}")
+        raise InputError(f"is a MetaImage header whose voxel data are in several files: {RESAVE}")
     if fields.get("binarydata", "true").lower() != "true":
-        raise InputError(f"holds its numbers as text: {RESAVE}")
+        raise InputError(f"holds its voxel data as text: {RESAVE}")
     if fields.get("elementnumberofchannels", "1") != "1":
         channels = shown(fields["elementnumberofchannels"], 40)
-        raise InputError(f"holds {channels} numbers per voxel (colour or vectors), not one: {RESAVE}")
+        raise InputError(f"holds {channels} values per voxel (colour or vectors), not one: {RESAVE}")
     kind = _field(fields, "elementtype", "MetaImage").lower()
     if kind not in META_TYPES:
-        raise InputError(f'has MetaImage type "{shown(kind, 40)}", not whole or real numbers: {RESAVE}')
+        raise InputError(f'has MetaImage type "{shown(kind, 40)}", neither integer nor float: {RESAVE}')
     order = fields.get("elementbyteordermsb", fields.get("binarydatabyteordermsb", "false")).lower()
     sizes = _sizes(_field(fields, "dimsize", "MetaImage"))
     matrix = fields.get("transformmatrix") or fields.get("rotation") or fields.get("orientation")
@@ -301,7 +301,7 @@ def metaimage(head: bytes) -> Header:
     spacing = _field(fields, "elementspacing" if "elementspacing" in fields else "elementsize", "MetaImage")
     shift, steps = _numbers(origin, "Offset"), _numbers(spacing, "ElementSpacing")
     if n < 3:
-        raise InputError(f"has {n} axes, not three: it is a picture and not a volume")
+        raise InputError(f"has {n} axes, not three: it is a picture, not a volume")
     if len(rows) != n * n or len(shift) != n or len(steps) != n:
         raise InputError(f"has a MetaImage header whose matrix, offset or spacing does not fit {n} axes: {RESAVE}")
     affine = np.eye(4)
@@ -321,7 +321,7 @@ def metaimage(head: bytes) -> Header:
 def _meta_offset(fields: dict[str, str], local: int) -> int:
     skip = int(_numbers(fields.get("headersize", "0"), "HeaderSize")[0])
     if skip < 0:
-        raise InputError(f"has a MetaImage header that does not say where its numbers begin: {RESAVE}")
+        raise InputError(f"has a MetaImage header that does not say where its voxel data begin: {RESAVE}")
     return skip if skip or fields["elementdatafile"].lower() != "local" else local
 
 

@@ -19,11 +19,11 @@ MAX_PIXELS, MAX_SIDE, LEAST_SIDE = 50_000_000, 20_000, 8
 def read_picture(path: Path) -> np.ndarray:
     """A picture as (H, W) float32 from 0 (black) to 1 (white).
 
-    Colours become their luminance (ITU-R 601), transparent pixels lie on black. All 16 bits of deep pictures are kept,
+    Colours become their luminance (ITU-R 601), transparent pixels become black. All 16 bits of deep pictures are kept,
     with 65,535 as white; such a picture may use a small part of the range (see `is_deep`).
 
     Raises InputError for a file that is not a picture or is damaged, for a picture that is too large (more than 50
-    million pixels or 20,000 pixels a side) or too small, and for one that is a single grey.
+    million pixels or 20,000 pixels a side) or too small, and for one with a single grey value.
     """
     name = quoted(path)
     try:
@@ -46,7 +46,7 @@ def read_picture(path: Path) -> np.ndarray:
             f"{name} is not a picture that can be read, or is damaged; save it again as PNG, or give another."
         ) from error
     if not float(grey.max()) > float(grey.min()):
-        raise InputError(f"{name} is a single grey; there is nothing to see in it.")
+        raise InputError(f"{name} has a single grey value; there is nothing to see in it.")
     return grey
 
 

@@ -45,10 +45,10 @@ FLAP_KERF = 1.6  # mm, the width of a craniotome's cut with its healing edge
 
 def bone_flap(h: Head) -> Iterator[Part]:
     """The kerf of a craniotomy, filled with scar: a round flap of the vault with three burr holes on its edge."""
-    found = h.build.flap
-    if found is None:
+    flap = h.build.flap
+    if flap is None:
         return
-    x, y, z, radius = found
+    x, y, z, radius = flap
     centre = h.p.new_tensor((x, y, z))[:, None]
     if not ((h.p - centre).square().sum(0) < (radius + 40) ** 2).any():
         return

@@ -101,12 +101,12 @@ def _capsules(slab: Slab, segments: np.ndarray, corners: np.ndarray, size: int, 
     distance += (y * y + z * z) + x * x
     np.sqrt(np.maximum(distance, 0, out=distance), out=distance)
     middle = (ra + rb) / 2
-    shown = np.maximum(middle, finest)
-    soft = shown - np.sqrt(shown**2 - FINE**2 / 12)  # what an edge of width FINE adds to a disc
+    widened = np.maximum(middle, finest)
+    soft = widened - np.sqrt(widened**2 - FINE**2 / 12)  # what an edge of width FINE adds to a disc
     t *= rb - ra
     t += ra - soft
     distance -= np.maximum(t, finest - soft, out=t)
-    return covered(distance) * (middle / shown) ** 2
+    return covered(distance) * (middle / widened) ** 2
 
 
 def polyline(points: np.ndarray, radii: np.ndarray) -> np.ndarray:
@@ -118,11 +118,11 @@ def polyline(points: np.ndarray, radii: np.ndarray) -> np.ndarray:
 @lru_cache
 def _spline(scale: float) -> sparse.csr_array:
     """(P, knots) values of cubic B-splines on knots `scale` mm apart, four to a row, rows of unit norm."""
-    place = np.arange(POINTS) * FINE / scale
-    t = place % 1
+    position = np.arange(POINTS) * FINE / scale
+    t = position % 1
     values = np.stack([(1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3], 1)
     values /= np.linalg.norm(values, axis=1, keepdims=True)
-    knots = np.floor(place).astype(int)[:, None] + np.arange(4)
+    knots = np.floor(position).astype(int)[:, None] + np.arange(4)
     return sparse.csr_array((values.astype(np.float32).ravel(), knots.ravel(), np.arange(0, 4 * POINTS + 1, 4)))
 
 

@@ -207,10 +207,10 @@ def _calcium(
         return np.clip(rng.uniform(0.6, 0.95) + 0.12 * smooth_field(rng, 1.6), 0, 1)
     calcium = np.zeros((POINTS, POINTS), np.float32)
     window, distance = body.distance(slab, 0.5)
-    place = 1 + distance / radius + 0.05 * smooth_field(rng, 1.6)[window]  # 0 at the centre, 1 on the surface
-    core = covered((place - rng.uniform(0.35, 0.6)) * radius, 0.7)
+    relative_radius = 1 + distance / radius + 0.05 * smooth_field(rng, 1.6)[window]  # 0 at the centre, 1 on the surface
+    core = covered((relative_radius - rng.uniform(0.35, 0.6)) * radius, 0.7)
     if pattern == "laminated":
-        shell = covered((np.abs(place - rng.uniform(0.75, 0.9)) - rng.uniform(0.06, 0.1)) * radius, 0.5)
+        shell = covered((np.abs(relative_radius - rng.uniform(0.75, 0.9)) - rng.uniform(0.06, 0.1)) * radius, 0.5)
         core = np.maximum(core * rng.uniform(0.4, 1), shell)
     calcium[window] = mean_sheet(core)
     return calcium
@@ -226,8 +226,8 @@ def _air(rng: np.random.Generator, nodule: NoduleDescription, body: Shape, slab:
         air = hole.coverage(slab, 0.5, 0.3 * smooth_field(rng, 1.6))
     segments = []
     if nodule.bubbles:
-        place = middle + rng.uniform(-0.36, 0.36, (nodule.bubbles, 3)) * nodule.diameter * [1, 1, 0.1]
-        ends = np.stack([place, place + rng.normal(0, 0.6, place.shape)], 1)
+        centres = middle + rng.uniform(-0.36, 0.36, (nodule.bubbles, 3)) * nodule.diameter * [1, 1, 0.1]
+        ends = np.stack([centres, centres + rng.normal(0, 0.6, centres.shape)], 1)
         segments.append(polyline(ends, rng.uniform(0.35, 0.9, (nodule.bubbles, 1)) * [1, 0.8]))
     if nodule.bronchogram:
         turn = rng.uniform(0, 2 * math.pi)

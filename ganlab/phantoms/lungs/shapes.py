@@ -39,8 +39,8 @@ class Shape:
         bulge = (0.06 + 0.34 * lobulation) * rng.uniform(0.4, 1, count)
         least = ((1 + bulge) ** 2 - 1) / (2 + 2 * bulge)  # smaller balls would detach
         self.ball = (least + (0.8 - least) * rng.uniform(0.1, 0.7, count))[:, None].astype(np.float32)
-        where = unit(rng.standard_normal((count, 3)) * [1, 1, 0.7])
-        self.lobes = (where * (1 + bulge[:, None] - self.ball)).astype(np.float32)
+        directions = unit(rng.standard_normal((count, 3)) * [1, 1, 0.7])
+        self.lobes = (directions * (1 + bulge[:, None] - self.ball)).astype(np.float32)
         wave = rng.uniform(1.2, 4.5, 4)
         self.wave = (unit(rng.standard_normal((4, 3))) * wave[:, None]).astype(np.float32)
         self.phase = rng.uniform(0, 2 * math.pi, (4, 1)).astype(np.float32)

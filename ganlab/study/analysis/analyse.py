@@ -91,8 +91,8 @@ def _average(scores: np.ndarray, synthetic: np.ndarray, margin: float, seed: int
     }
 
 
-def _reader(own: Readings) -> dict:
-    first = own.first()
+def _reader(readings: Readings) -> dict:
+    first = readings.first()
     areas, covariances = jackknifed(first.scores[None], first.synthetic)
     reach = stats.norm.ppf(0.975) * math.sqrt(covariances[0, 0])
     return _detection(detect(first.synthetic, first.called)) | {
@@ -100,7 +100,7 @@ def _reader(own: Readings) -> dict:
         "roc": roc(first.scores, first.synthetic).tolist(),
         "seconds": _seconds(first),
         "thirds": thirds(first),
-        "with_self": _with_self(own),
+        "with_self": _with_self(readings),
     }
 
 
@@ -145,12 +145,12 @@ def thirds(first: Readings) -> dict | None:
     return {"of": n, "first": begun / n, "last": ended / n, "p": float(p)}
 
 
-def _with_self(own: Readings) -> dict | None:
+def _with_self(readings: Readings) -> dict | None:
     """Cohen's kappa between the two answers to cases that were shown twice."""
-    second = own[own.repeat]
+    second = readings[readings.repeat]
     if len(second) < LEAST:
         return None
-    answer = dict(zip(own.first().case, own.first().called, strict=True))
+    answer = dict(zip(readings.first().case, readings.first().called, strict=True))
     a, b = np.array([answer[case] for case in second.case]), second.called
     return {"of": len(b), "same": float((a == b).mean()), "kappa": _kappa(a, b)}
 

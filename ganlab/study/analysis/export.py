@@ -72,17 +72,17 @@ def _write_table(path: Path, rows: Iterable[tuple], delimiter: str = ",", linete
         csv.writer(file, delimiter=delimiter, lineterminator=lineterminator).writerows(rows)
 
 
-def events(own: Readings) -> list[tuple]:
+def events(readings: Readings) -> list[tuple]:
     """Rows of EVENTS of one reader in session order; times are n/a unless all are known."""
-    own = own[np.argsort(own.position, kind="stable")]
-    timed = bool(np.isfinite(own.seconds).all())
-    onset = np.concatenate([[0.0], np.cumsum(own.seconds)[:-1]])
+    readings = readings[np.argsort(readings.position, kind="stable")]
+    timed = bool(np.isfinite(readings.seconds).all())
+    onset = np.concatenate([[0.0], np.cumsum(readings.seconds)[:-1]])
     arm = {True: SYNTHETIC, False: REAL}
     return [
         (
-            f"{onset[k]:.3f}" if timed else "n/a", f"{own.seconds[k]:.3f}" if timed else "n/a",
-            arm[bool(own.synthetic[k])], own.case[k], arm[bool(own.called[k])], int(own.confidence[k]),
-            int(own.repeat[k]),
+            f"{onset[k]:.3f}" if timed else "n/a", f"{readings.seconds[k]:.3f}" if timed else "n/a",
+            arm[bool(readings.synthetic[k])], readings.case[k], arm[bool(readings.called[k])],
+            int(readings.confidence[k]), int(readings.repeat[k]),
         )
-        for k in range(len(own))
+        for k in range(len(readings))
     ]  # fmt: skip

@@ -160,19 +160,19 @@ def machine(table: np.ndarray, synthetic: np.ndarray) -> dict:
     return {"area": float(areas[0]), "low": max(0.0, areas[0] - reach), "high": min(1.0, areas[0] + reach)}
 
 
-def format_audit(found: dict) -> str:
+def format_audit(result: dict) -> str:
     """The result of `audit` as text."""
-    lines = [f"{found['images']} images, {found['synthetic']} synthetic.", ""]
-    for name, facts in found["files"].items():
+    lines = [f"{result['images']} images, {result['synthetic']} synthetic.", ""]
+    for name, facts in result["files"].items():
         values = "the same in all" if facts["values"] == 1 else f"{facts['values']} values, p {facts['p']:.3g}"
         lines.append(f"{PROPERTIES[name]}: {values}{'   LEAK: associated with the kind' if facts['leak'] else ''}")
     lines.append("")
-    for name, value in sorted(found["features"].items(), key=lambda item: -abs(item[1] - 0.5)):
+    for name, value in sorted(result["features"].items(), key=lambda item: -abs(item[1] - 0.5)):
         lines.append(f"{FEATURES[name]}: area {value:.2f}")
-    m = found["machine"]
+    m = result["machine"]
     lines += ["", f"All features, logistic regression: area {m['area']:.2f} ({m['low']:.2f} to {m['high']:.2f})."]
-    if found["leaks"]:
-        leaks = ", ".join(PROPERTIES[name] for name in found["leaks"])
+    if result["leaks"]:
+        leaks = ", ".join(PROPERTIES[name] for name in result["leaks"])
         lines.append(f"Do not start: the {leaks} of the files reveals the truth before anyone looks.")
     elif m["low"] > 0.5:
         lines.append("A machine that sees no anatomy can separate the kinds; report its area beside the readers'.")

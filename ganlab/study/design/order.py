@@ -112,8 +112,8 @@ def with_extras(trials: list[Trial], catches: list[StudyCase], share: float, rng
     keyed = [(float(k), trial) for k, trial in enumerate(trials)]
     first = np.arange(max(0, n - LAG))
     for k in rng.permutation(first)[: round(share * n)]:
-        again = Trial(trials[k].asks, trials[k].block, trials[k].codes, repeat=True)
-        keyed.append((float(rng.uniform(k + LAG, n)), again))
+        repeated = Trial(trials[k].asks, trials[k].block, trials[k].codes, repeat=True)
+        keyed.append((float(rng.uniform(k + LAG, n)), repeated))
     for case in catches:
         keyed.append((float(rng.uniform(0, n)), Trial(trials[0].asks, TEST, (case.code,), catch=True)))
     return [trial for _, trial in sorted(keyed, key=lambda item: item[0])]

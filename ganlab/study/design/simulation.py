@@ -44,8 +44,8 @@ def perceive(study: SimulatedStudy, rng: np.random.Generator) -> tuple[np.ndarra
     """(what each reader perceives (J, N), with the criterion at 0; synthetic (N,))."""
     synthetic = np.arange(study.cases) < study.cases // 2
     dprime = study.dprime + study.spread * rng.standard_normal(study.readers)
-    own = rng.standard_normal((study.readers, study.cases))
-    perceived = np.sqrt(study.shared) * rng.standard_normal(study.cases) + np.sqrt(1 - study.shared) * own
+    individual = rng.standard_normal((study.readers, study.cases))
+    perceived = np.sqrt(study.shared) * rng.standard_normal(study.cases) + np.sqrt(1 - study.shared) * individual
     perceived += dprime[:, None] * (synthetic - 0.5)  # c = 0 lies midway between the two kinds
     return perceived - study.criterion, synthetic
 
@@ -68,13 +68,13 @@ def simulate(study: SimulatedStudy) -> Readings:
     rows: list[Row] = []
     for j in range(study.readers):
         order = rng.permutation(study.cases)
-        again = rng.permutation(study.cases)[: round(study.repeats * study.cases)]  # places in the order
-        noise = 0.5 * rng.standard_normal(len(again))
-        x = np.concatenate([perceived[j, order], perceived[j, order[again]] + noise])
-        cases, repeat = np.concatenate([order, order[again]]), np.arange(len(x)) >= study.cases
+        repeated = rng.permutation(study.cases)[: round(study.repeats * study.cases)]  # places in the order
+        noise = 0.5 * rng.standard_normal(len(repeated))
+        x = np.concatenate([perceived[j, order], perceived[j, order[repeated]] + noise])
+        cases, repeat = np.concatenate([order, order[repeated]]), np.arange(len(x)) >= study.cases
         confidence = confidence_of(x)
         seconds = np.exp(rng.normal(np.log(6) - 0.1 * (confidence - 3), 0.4))
-        due = np.argsort(np.concatenate([np.arange(study.cases), again + LAG + 0.5]), kind="stable")
+        due = np.argsort(np.concatenate([np.arange(study.cases), repeated + LAG + 0.5]), kind="stable")
         for position, k in enumerate(due.tolist(), 1):
             reader, case = f"R{j + 1:02d}", f"C{cases[k] + 1:04d}"
             truth, called = bool(synthetic[cases[k]]), bool(x[k] > 0)

@@ -28,31 +28,31 @@ def check_answer(trial: Trial, answer: object, shape: tuple[int, int]) -> dict:
     """The parts of an answer that are stored. shape: (H, W) of the images. Raises InputError for an invalid answer."""
     if not isinstance(answer, dict):
         raise InputError("That is not an answer.")
-    kept: dict = {}
+    checked: dict = {}
     if trial.asks == "authenticate":
         if not isinstance(answer.get("synthetic"), bool):
             raise InputError("Answer real or synthetic.")
-        kept["synthetic"] = answer["synthetic"]
+        checked["synthetic"] = answer["synthetic"]
     if trial.asks == "choose":
-        kept["chosen"] = _integer(answer, "chosen", 0, 1)
+        checked["chosen"] = _integer(answer, "chosen", 0, 1)
     if trial.asks == "rate":
-        kept["realism"] = _integer(answer, "realism", 1, STEPS)
+        checked["realism"] = _integer(answer, "realism", 1, STEPS)
     if trial.asks == "mark":
         marked = answer.get("marked")
         if not isinstance(marked, list) or any(type(k) is not int or not 0 <= k < len(trial.codes) for k in marked):
             raise InputError(f"Mark images 0 to {len(trial.codes) - 1} of the panel, or none.")
-        kept["marked"] = sorted(set(marked))
+        checked["marked"] = sorted(set(marked))
     if trial.asks in ("authenticate", "choose", "diagnose"):
-        kept["confidence"] = _integer(answer, "confidence", 1, STEPS)
+        checked["confidence"] = _integer(answer, "confidence", 1, STEPS)
     if trial.asks == "diagnose":
-        kept["place"] = _place(answer.get("place"), shape)
-        if kept["place"] is None and kept["confidence"] > HALF:
+        checked["place"] = _place(answer.get("place"), shape)
+        if checked["place"] is None and checked["confidence"] > HALF:
             raise InputError("You answered that there is a lesion: click on it.")
     for name, (low, high) in MEASUREMENTS.items():
         value = answer.get(name)
         if isinstance(value, int | float) and not isinstance(value, bool) and -math.inf < value < math.inf:
-            kept[name] = round(min(max(value, low), high), 3)
-    return kept
+            checked[name] = round(min(max(value, low), high), 3)
+    return checked
 
 
 def _integer(answer: dict, name: str, low: int, high: int) -> int:

@@ -63,7 +63,7 @@ def handle(engine: Engine, request: dict) -> dict:
     request: `code`, the invitation, and `do`: look, consent (with `experience`), answer (with `token` and `said`),
     receipt, board (of a race) or forget (with `sure` true). Always returns a dictionary: after a mistake or a database
     failure it has a sentence in "error", and nothing was changed. Refused requests go to the study's log, without
-    anything about who made them.
+    anything that identifies who made them.
     """
     study = None
     try:

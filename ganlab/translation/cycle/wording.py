@@ -11,12 +11,12 @@ def lesion_rows(task: str, lesion: dict) -> list[tuple[str, str, str, str]]:
     units = {"input": kind.source, "synthetic": kind.target, "reconstruction": kind.source}
     rows = []
     for name, modality in units.items():
-        one = lesion[name]
-        noise, kept = one["noise"], one["kept"]
+        figures = lesion[name]
+        noise, kept = figures["noise"], figures["kept"]
         rows.append(
             (
                 name,
-                contrast_words(one["without"], one["with"], modality),
+                contrast_words(figures["without"], figures["with"], modality),
                 "\N{EN DASH}" if noise is None else signed(noise, 1),
                 "\N{EN DASH}" if kept is None else f"{signed(100 * kept, 0, plus=False)} %",
             )
@@ -51,10 +51,10 @@ def format_cycle(task: str, results: dict) -> str:
         lines += [f"  {name:<16}{c:>22}{n:>8}{k:>8}" for name, c, n, k in lesion_rows(task, results["lesion"])]
     if "hidden" in results:
         lines.append("Hidden message: change of the synthetic volume, cycle error, ratio")
-        for name, one in results["hidden"].items():
-            times = one["mae"] / max(whole["mae"], 1e-9)
-            lines.append(f"  {name:<16}{one['mae']:>12.{digits}f} {unit}{times:>8.2f}")
+        for name, figures in results["hidden"].items():
+            times = figures["mae"] / max(whole["mae"], 1e-9)
+            lines.append(f"  {name:<16}{figures['mae']:>12.{digits}f} {unit}{times:>8.2f}")
     if "judged" in results:
-        words = {"judged": "the synthetic volume", "judged-real": "the real volume"}
-        lines += [f"The discriminator takes {words[n]} for real: {v:.2f}" for n, v in results["judged"].items()]
+        labels = {"judged": "the synthetic volume", "judged-real": "the real volume"}
+        lines += [f"The discriminator takes {labels[n]} for real: {v:.2f}" for n, v in results["judged"].items()]
     return "\n".join(lines)

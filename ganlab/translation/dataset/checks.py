@@ -121,10 +121,10 @@ def _check_all_ct(is_ct: dict[Path, bool], folder: Path) -> None:
     wrong = [path for path, ct in is_ct.items() if not ct]
     if not wrong:
         return
-    what = "do not look like a CT in HU (air near -1000, tissue near 0, bone)"
+    problem = "do not look like a CT in HU (air near -1000, tissue near 0, bone)"
     if len(wrong) == len(is_ct):
-        raise InputError(f'The volumes in "{folder}" {what}; give CTs that include the air around the head.')
+        raise InputError(f'The volumes in "{folder}" {problem}; give CTs that include the air around the head.')
     raise InputError(
-        f'{len(wrong)} of {len(is_ct)} volumes in "{folder}", {quoted(wrong[0])} among them, {what}, and the rest do; '
-        "convert all to HU."
+        f'{len(wrong)} of {len(is_ct)} volumes in "{folder}", {quoted(wrong[0])} among them, {problem}, and the rest '
+        "do; convert all to HU."
     )

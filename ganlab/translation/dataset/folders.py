@@ -87,13 +87,13 @@ def _volumes_in(folder: Path) -> tuple[Path, ...]:
         raise InputError(f'"{folder}" cannot be read as a folder ({error.strerror}); give another.') from None
     for path in entries:
         refuse_pickled(path)
-    found = tuple(p for p in entries if p.is_dir() or p.name.lower().endswith(SUFFIXES))
-    if not found:
+    volumes = tuple(p for p in entries if p.is_dir() or p.name.lower().endswith(SUFFIXES))
+    if not volumes:
         raise InputError(
             f'"{folder}" holds no volumes; give files ending in .nii, .nii.gz, .mgz, .nrrd, .mha or .mhd, or one '
             "sub-folder or zip for each DICOM series."
         )
-    return found
+    return volumes
 
 
 def _check_partners(folders: Folders, paths: tuple[Path, ...], partners: tuple[Path, ...]) -> None:

@@ -37,15 +37,15 @@ def prepare(listing: Listing, facts: dict, task: Task, out: Path, progress: Prog
     folder = out / "data"
     if folder.resolve() in (listing.folders.source.resolve(), listing.folders.target.resolve()):
         raise InputError(f'"{folder}" is where prepared volumes are written; choose another --out.')
-    wanted = {"task": task.name, "paired": listing.paired, **{side: facts[side] for side in ("sources", "targets")}}
-    prepared = _load(folder, wanted)
+    expected = {"task": task.name, "paired": listing.paired, **{side: facts[side] for side in ("sources", "targets")}}
+    prepared = _load(folder, expected)
     if not prepared:
         needed = check_volumes(listing, task, progress and (lambda share: progress(share / 2)))
         _check_space(folder, needed)
         prepared = _store(listing, task, folder, progress and (lambda share: progress(0.5 + share / 2)))
         stored = {"sources": prepared.sources, "targets": prepared.targets}
         with replacing(folder / "index.json") as partial:  # last: without it the folder is not complete
-            partial.write_text(json.dumps({"of": wanted, **stored}), encoding="utf-8")
+            partial.write_text(json.dumps({"of": expected, **stored}), encoding="utf-8")
         (out / "preview.png").unlink(missing_ok=True)
     if not (out / "preview.png").is_file():
         write_preview(prepared, out / "preview.png")
@@ -59,11 +59,11 @@ def target_units(array: np.ndarray, task: Task) -> np.ndarray:
     return array.clip(*task.limits) / task.scale
 
 
-def _load(folder: Path, wanted: dict) -> PreparedDataset | None:
+def _load(folder: Path, expected: dict) -> PreparedDataset | None:
     """What is in the folder, if it is complete and of these volumes."""
     try:
         index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-        if index["of"] != wanted:
+        if index["of"] != expected:
             return None
         sources, targets = (
             tuple(
@@ -72,7 +72,7 @@ def _load(folder: Path, wanted: dict) -> PreparedDataset | None:
             )
             for side in ("sources", "targets")
         )
-        prepared = PreparedDataset(folder, wanted["task"], wanted["paired"], sources, targets)
+        prepared = PreparedDataset(folder, expected["task"], expected["paired"], sources, targets)
         complete = all(prepared.array(volume).shape == volume.shape for volume in sources + targets)
     except (OSError, ValueError, LookupError, TypeError):  # missing or damaged: it is prepared again
         return None

@@ -86,7 +86,7 @@ class CycleGAN(Adversarial):
         with torch.no_grad(), exact(self.device):
             pairs = examples(self.config.task, source, target, seed)
         pairs = pairs if step % BACKWARD_EVERY == 0 else pairs[:1]
-        return torch.stack([l1_loss(self.nets[name](given), wanted) for name, given, wanted in pairs]).sum()
+        return torch.stack([l1_loss(self.nets[name](example), expected) for name, example, expected in pairs]).sum()
 
     def memory(self) -> dict[str, Tensor]:
         return {name: torch.stack(pool.images) for name, pool in self.pools.items() if pool.images}

@@ -74,7 +74,7 @@ def test_refuses_a_file_without_permission(tmp_path, kind):
     try:
         if root:
             os.seteuid(65534)  # nobody
-        refused(path, "may not be read by you")
+        refused(path, "cannot be read without permission")
     finally:
         if root:
             os.seteuid(0)
