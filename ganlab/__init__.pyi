@@ -1,3 +1,4 @@
+from . import api as api
 from .api import evaluate as evaluate
 from .api import generate as generate
 from .api import models as models

@@ -18,8 +18,9 @@ def models(as_json: Json = False, seed: Seed = 0, device: Device = "auto") -> No
     from ganlab.checkpoints import list_models
 
     cards = list_models()
-    text = "\n".join(f"{c['name']:<16} {c['task']:<8} {c['parameters']:>10,} parameters  {c['summary']}" for c in cards)
-    say({"models": cards}, as_json, text or "No pretrained models.")
+    width = max((len(card["name"]) for card in cards), default=0)
+    rows = [f"{c['name']:<{width}}  {c['task']:<8} {c['parameters']:>10,} parameters  {c['summary']}" for c in cards]
+    say({"models": cards}, as_json, "\n".join(rows) or "No pretrained models.")
 
 
 def serve_app() -> None:

@@ -20,7 +20,9 @@ def train(
         typer.Argument(
             help="A translator: mr2ct-unet, ct2mr-unet, t1fa-unet, mr2ct-pix2pix, ct2mr-pix2pix, t1fa-pix2pix, "
             "mr2ct-cyclegan, mr2ct-cyclegan-structure, mr2ct-cyclegan-plain, t1fa-cyclegan or mr2ct-wolterink; "
-            "a generator: dcgan-nodules, ..."
+            "a generator from noise: dcgan-digits, dcgan-nodules, dcgan-nodules-plain, dcgan-brain, dcgan-brain-128, "
+            "dcgan-brain-ct, dcgan-brain-fa, fc-digits or fc-nodules; the features that generators are measured by: "
+            "features-digits, features-nodules, features-own-64, ..."
         ),
     ],
     out: Annotated[Path | None, typer.Option(help="Folder for checkpoints; runs/PRESET by default.")] = None,
@@ -42,10 +44,11 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Another seed than the preset's.")] = None,
     device: Device = "auto",
 ) -> None:
-    """Train a model on nothing but the phantoms, or on your own volumes.
+    """Train a model on phantoms, which are made as it runs, or on your own volumes or images.
 
-    SIGINT (Ctrl-C) and SIGTERM save and stop it after the current step; --resume continues from there. Several GPUs or
-    machines: accelerate launch -m ganlab train ...
+    SIGINT (Ctrl-C) and SIGTERM save and stop it after the current step; --resume continues from there.
+
+    On several GPUs or machines: accelerate launch -m ganlab train ...
     """
     from ganlab.device import resolve
     from ganlab.generation.features import FEATURES

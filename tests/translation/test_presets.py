@@ -6,6 +6,7 @@ import re
 import pytest
 
 from ganlab.errors import InputError
+from ganlab.generation.presets import PRESETS as GENERATORS
 from ganlab.settings import parse_settings
 from ganlab.translation.networks import ResNetConfig, UNetConfig, stride_of
 from ganlab.translation.presets import PRESETS, get_preset
@@ -27,7 +28,7 @@ def test_every_preset_is_valid_and_named_in_the_help(name):
     config = check_training(get_preset(name))
     assert config.size >= 2 * stride_of(config.network)
     words = next(p for p in typer.main.get_command(app).commands["train"].params if p.name == "preset").help
-    assert name in re.findall(r"[\w-]+", words)
+    assert {name, *GENERATORS} <= set(re.findall(r"[\w-]+", words))
 
 
 def test_settings_change_a_preset():
