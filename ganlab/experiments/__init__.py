@@ -1,4 +1,4 @@
-"""Questions of the lectures, answered by trainings that differ in one thing, on images whose truth is known."""
+"""Controlled experiments: training runs that differ in one factor, on images with known ground truth."""
 
 from __future__ import annotations
 

@@ -42,8 +42,8 @@ FIGURES = {  # key -> (heading, decimals)
 
 
 def arms(steps: int = STEPS, seed: int = 0) -> dict[str, Arm]:
-    """The same generator, slices and number of steps; source and target are aligned, misaligned or unpaired, and the
-    loss is the one that this allows."""
+    """The same generator, slices and number of steps; source and target are aligned, misaligned or unpaired, and
+    each uses the loss that this allows."""
     common = TrainingConfig(
         network=NETWORK,
         steps=steps,
@@ -113,7 +113,7 @@ def measure(steps: int, out: Path, device: str, progress=lambda share: None) -> 
 
 def follow_cycles(result: dict, out: Path, device: str) -> None:
     """The full cycle of each CycleGAN on the patient SHOWN: cycles.png and cycles.md. A small cycle error with a large
-    error of the CT means a mapping that is consistent and wrong."""
+    error of the CT means a mapping that is consistent but wrong."""
     patient, cycles = make_patient(SHOWN, ("t1", "ct"), PIXEL), {}
     for name in result["arms"]:
         forward, backward = out / name, out / name / BACK_FOLDER
@@ -129,7 +129,7 @@ def follow_cycles(result: dict, out: Path, device: str) -> None:
 
 
 def mae_gain(patients: dict, result: dict, one: str, other: str) -> dict:
-    """How much lower one arm's MAE is than another's, patient by patient."""
+    """Paired difference in MAE between two arms, over patients."""
     gains = {seed: patients[other][seed]["mae"] - patients[one][seed]["mae"] for seed in patients[one]}
     mean_and_sd = summary([{"gain": value} for value in gains.values()])["gain"]
     titles = {"one": result["arms"][one]["title"], "other": result["arms"][other]["title"]}

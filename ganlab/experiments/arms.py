@@ -1,4 +1,4 @@
-"""The arms of an experiment: trainings that differ in one thing, run one after another, each in its own folder."""
+"""The arms of an experiment: training runs that differ in one factor, run one after another, each in its own folder."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def trainings(arms: dict[str, Arm], out: Path, device: str, workers: int = 1) ->
 
 
 def spent(folder: Path) -> dict:
-    """What a training cost, from its card: steps, minutes, device, parameters."""
+    """Cost of a training run, from its card: steps, minutes, device, parameters."""
     card = read_card(Path(folder))
     return {key: card[key] for key in ("steps", "minutes", "device", "parameters")}
 

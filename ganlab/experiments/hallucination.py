@@ -2,7 +2,7 @@
 
 After Cohen, Luck and Honari, Distribution matching losses can hallucinate features in medical image translation, MICCAI
 2018: FLAIR and T1 of brains, with a tumour in all slices of one domain and in none of the other. The discriminator
-rewards what looks like its domain, so the translator adds or removes tumours, and the cycle does not forbid it.
+rewards what looks like its domain, so the translator adds or removes tumours, and the cycle loss does not prevent it.
 
 Here: axial slices of phantoms, T1-weighted and FLAIR. `one-sided` is trained on healthy T1 and FLAIR with tumours,
 `balanced` on tumours in half of both domains. Both begin with known contrasts (see `translation.contrasts`): from
@@ -167,7 +167,7 @@ def measure(steps: int, out: Path, device: str, progress=lambda share: None) -> 
 
 
 def follow(folder: Path, direction: str, patients: list[dict], device: str) -> tuple[dict, dict[str, np.ndarray]]:
-    """What one direction of a training does to lesions: figures, and its output {"healthy": (N, H, W), "ill": ...}."""
+    """How one translation direction affects lesions: figures, and its output {"healthy": (N, H, W), "ill": ...}."""
     name, source, target = DIRECTIONS[direction]
     forward, backward = (load_part(folder, n, device) for n in (name, DIRECTIONS[f"{target} to {source}"][0]))
     sign = 1 if target == "flair" else -1

@@ -47,7 +47,7 @@ def ball_mask(size: int) -> np.ndarray:
 
 
 def with_ball(image: Tensor) -> Tensor:
-    """A copy of an image (1, size, size) with a bright ball, an anomaly that no training image has."""
+    """A copy of an image (1, size, size) with a bright ball, an anomaly absent from the training images."""
     painted = image.clone()
     painted[0, torch.from_numpy(ball_mask(image.shape[-1]))] = 1.0
     return painted

@@ -44,7 +44,7 @@ def flip(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def noise(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Add white noise, so that D does not rely on the finest texture alone (instance noise: Sønderby et al., Amortised
+    """Add white noise, so that D does not rely on fine texture alone (instance noise: Sønderby et al., Amortised
     MAP inference for image super-resolution, ICLR 2017)."""
     return images + STD * torch.randn(images.shape, generator=generator).to(images.device)
 

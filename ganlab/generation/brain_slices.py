@@ -12,7 +12,7 @@ HEIGHTS = (-12.0, 52.0)  # mm in the template: from the temporal lobes to above 
 LEVELS = ("temporal lobes", "basal ganglia", "ventricles", "centrum semiovale")  # class names, from the bottom up
 PER_PATIENT = 6  # slices
 FIELD = 224.0  # side of a slice in mm
-POINTS = 128  # a side is rendered on so many points, then averaged down to pixels
+POINTS = 128  # points per side at rendering, averaged down to pixels
 
 
 def make_brain_slices(

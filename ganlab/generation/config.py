@@ -16,7 +16,7 @@ NORMS = {"batch": "Batch", "layer": "Layer", "none": "None"}
 
 @frozen_config
 class NetworkConfig:
-    """What a generator and its discriminator consist of. The defaults are DCGAN's recipe (Radford et al., ICLR 2016) at
+    """Architecture of a generator and its discriminator. The defaults are DCGAN's recipe (Radford et al., ICLR 2016) at
     a width for CPUs. Fully connected networks (Goodfellow et al. 2014) use size, z, width, classes and squash only."""
 
     kind: Annotated[str, OneOf(KINDS)] = Field("dcgan", title="Networks", description="DCGAN or fully connected.")
@@ -64,7 +64,7 @@ class NetworkConfig:
     grain: int = Field(
         0, ge=0, le=32, title="Grain", description="Kernels of the scanner noise that G adds (see `Grain`); 0: none."
     )
-    spread: bool = Field(False, title="Spread", description="Show D how much a batch varies (see `Spread`).")
+    spread: bool = Field(False, title="Spread", description="Give D the minibatch standard deviation (see `Spread`).")
 
 
 @frozen_config
@@ -101,4 +101,4 @@ class GanConfig:
     seed: int = Field(0, ge=0, le=2**31, title="Seed", description="Same seed, same training on a CPU.")
 
     def __post_init__(self):
-        smoothed(get_objective(self.objective), self.smoothing)  # only some games have labels to smooth
+        smoothed(get_objective(self.objective), self.smoothing)  # only some objectives have labels to smooth

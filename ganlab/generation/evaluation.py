@@ -1,7 +1,7 @@
 """How good a generator from noise is: are its images realistic, varied, no copies, and of the requested class?
 
-Distances of feature sets use ganlab's own features (see `features`). Every figure of a generator stands beside the same
-figure of a second set of real images, which is what a perfect generator would score.
+Distances of feature sets use ganlab's own features (see `features`). Every figure of a generator is reported next to
+the same figure of a second set of real images, which is what a perfect generator would score.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def evaluate_generator(
     progress: Progress = None,
     source: Path | None = None,
 ) -> dict:
-    """Evaluate a generator, given by its name or folder. The result can be written as JSON: numbers have four digits,
-    and None stands for NaN.
+    """Evaluate a generator, given by its name or folder. The result can be written as JSON: numbers have four
+    significant digits, and None stands for NaN.
 
     count: images of each set, or as many as there are. source: for a generator of a user's own images, the folder it
     was trained on; it is measured against the held-out part.

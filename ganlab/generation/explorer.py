@@ -1,6 +1,6 @@
 """A shipped generator to explore: its latent space by points, its discriminator, its training images.
 
-A point of the latent space is a dictionary that survives JSON: {"seed": s, "index": k} (the k-th draw of a seed) or
+A point of the latent space is a JSON-serialisable dictionary: {"seed": s, "index": k} (the k-th draw of a seed) or
 {"z": [...]}, with "label" or "mix" (weights of all classes), and optionally "moves": {"3": distance along principal
 direction 3, "z7": distance along coordinate 7 of z}. A malformed point may raise ValueError, TypeError,
 LookupError, AttributeError or OverflowError.
@@ -106,7 +106,7 @@ class Explorer:
             return [round(p, 4) for p in probability(self.discriminator(images, weights.argmax(1))).tolist()]
 
     def training_images(self) -> tuple[Tensor | None, float]:
-        """(the training set (N, 1, size, size), or None while it is being made; the share made)."""
+        """(the training set (N, 1, size, size), or None while it is being made; the fraction made)."""
         future, share = images_of(self.config.data, self.config.count or self.kind.count)
         return (future.result().images, 1.0) if future.done() else (None, share[-1])
 

@@ -34,9 +34,9 @@ def known_images(
     """Labelled images of a seed, and their attributes: name -> (N,).
 
     Nodules: the attributes that `Nodules` records, 0 or 1 for each solidity, and the scanner's kernel and noise, so
-    that features see blur and noise too. Brains: the height 0..1 in the head, to within a twelfth. Digits: none. A
-    user's own: each image four times, labelled by its number of quarter turns (Gidaris, Singh and Komodakis, ICLR
-    2018), and its LOOKS.
+    that features are sensitive to blur and noise. Brains: the height 0..1 in the head, to within a twelfth. Digits:
+    none. A user's own: each image four times, labelled by its number of quarter turns (Gidaris, Singh and Komodakis,
+    ICLR 2018), and its LOOKS.
     """
     if kind.name.startswith(OWN):
         values = kind.to_network(kind.make(seed, count, progress)[0])

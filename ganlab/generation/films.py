@@ -19,8 +19,8 @@ def film(images: np.ndarray, fps: float = 15, scale: int = 4, form: str = "gif")
     """Images (T, H, W) uint8 as a film in one of FORMS, enlarged `scale` times.
 
     A GIF loops. Its frame times are multiples of 10 ms and at least 20 ms, so fps is met as nearly as these allow. An
-    MP4 holds H.264 with 4:2:0 colour, which every browser and slide program plays; its sides are even, with the last
-    row or column repeated if necessary. Raises InputError for another form.
+    MP4 holds H.264 with 4:2:0 colour, which all browsers and presentation programs play; its sides are even, with the
+    last row or column repeated if necessary. Raises InputError for another form.
     """
     if form not in FORMS:
         raise InputError(f'A film cannot be a "{form}"; choose from {", ".join(FORMS)}.')
@@ -61,7 +61,7 @@ def strip(images: np.ndarray, columns: int = 8, scale: int = 4) -> bytes:
 
 
 def enlarged(image: np.ndarray, scale: int) -> Image.Image:
-    """(H, W) uint8 as a picture `scale` times the size. Bicubic: without interpolation one sees squares instead of
+    """(H, W) uint8 as a picture `scale` times the size. Bicubic: nearest-neighbour shows squares instead of
     shapes, and Lanczos draws rings around a bright skull."""
     picture = Image.fromarray(np.ascontiguousarray(image))
     return picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.BICUBIC)

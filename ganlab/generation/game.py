@@ -1,4 +1,4 @@
-"""The game of a generator from noise against its discriminator on images: what a step does."""
+"""The training step of an image GAN: a generator from noise against its discriminator."""
 
 from __future__ import annotations
 

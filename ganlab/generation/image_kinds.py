@@ -160,4 +160,4 @@ def get_kind(name: str) -> ImageKind:
 
 
 def _refuse_own(seed: int, count: int, progress: Progress = None):
-    raise InputError("These images are a user's own, and not here; give their folder again with --source.")
+    raise InputError("This generator was trained on your own images; give their folder again with --source.")

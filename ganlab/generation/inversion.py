@@ -17,7 +17,7 @@ from ganlab.errors import InputError
 from ganlab.generation.networks import noise
 
 RATE = 0.3  # of Adam; it falls to 0 as a cosine
-NORM_WEIGHT = 0.1  # pulls |z| toward sqrt(dim): with 0.01 unusual images were found at 2.5 times that norm
+NORM_WEIGHT = 0.1  # keeps |z| near sqrt(dim); with 0.01, z of unusual images drifted to 2.5 times that norm
 
 
 @dataclass(frozen=True)

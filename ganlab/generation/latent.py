@@ -116,7 +116,7 @@ def layer_features(generator: nn.Module, z: Tensor, labels: Tensor, layer: int) 
 
 
 def truncated(z: Tensor, psi: float) -> Tensor:
-    """psi z, that is, z moved toward its mean, 0: fewer surprises below 1, more above. StyleGAN's truncation (Karras et
+    """psi z, that is, z moved toward its mean, 0: less variety below 1, more above. StyleGAN's truncation (Karras et
     al., CVPR 2019) for z in N(0, 1); BigGAN's is `resampled`."""
     return z * psi
 

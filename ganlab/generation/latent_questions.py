@@ -1,4 +1,4 @@
-"""Questions about a generator's latent space, as dictionaries that survive JSON, and their answers: facts and images.
+"""Questions about a generator's latent space, as JSON-serialisable dictionaries, and their answers: facts and images.
 
 A question names the "model", "what" is asked (see QUESTIONS), most have "points" (see `explorer`) and "psi", a
 truncation of z. The answer follows from the question alone.

@@ -22,8 +22,8 @@ class BatchNorm(nn.BatchNorm2d):
 
 
 class Spread(nn.Module):
-    """Append a channel with the standard deviation over each part of a batch, averaged over channels and pixels, from
-    which D sees that images are too similar (Karras et al., ICLR 2018, section 3). In evaluation mode the channel holds
+    """Append a channel with the standard deviation over each part of a batch, averaged over channels and pixels, which
+    lets D detect a lack of variety (Karras et al., ICLR 2018, section 3). In evaluation mode the channel holds
     the running mean of training, so that an image is judged independently of the rest of its batch."""
 
     parts, momentum = 1, 0.1

@@ -1,4 +1,4 @@
-"""Image sets for a visual Turing test: as many real as generated images, shuffled, with the truth kept apart."""
+"""Image sets for a visual Turing test: as many real as generated images, shuffled, with the truth stored separately."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def mix_images(
     half, rng = count // 2, np.random.default_rng(seed)
     kind = judged_kind(name, load_generator(name)[1], source)
     generated = generate(name, half, seed, device=device)
-    spare = SPARE if kind.modality else kind.count  # phantoms are made anew for each set
+    spare = SPARE if kind.modality else kind.count  # new phantoms for each set
     real = load_images(kind, True, min(spare * half, kind.count), progress, draw=2 + seed)
     labels = real.labels.numpy() if generated.labels.max() >= 0 else np.full(len(real), -1)
     chosen = np.empty(half, int)

@@ -94,7 +94,7 @@ class Generator(nn.Module):
         *maps, image = [x, *outputs(self.blocks, x)]
         image = self.last(image)
         if self.grain is not None:
-            # blurred by a scanner's point spread, so that convolutions cannot draw noise themselves
+            # blurred like a scanner's point spread, so that convolutions cannot produce noise themselves
             image = (binomial(image) + self.grain(z)).clamp(-1, 1)
         return [*maps, image]
 
@@ -212,7 +212,7 @@ class DenseDiscriminator(nn.Module):
 
 def initialise(net: nn.Module, config: NetworkConfig) -> None:
     """DCGAN's initial weights: N(0, 0.02), and N(1, 0.02) for the gains of normalisations. Label embeddings start
-    small: at N(0, 1) they drowned noise and image, and made all samples of a class the same."""
+    small: at N(0, 1) they dominated noise and image, and made all samples of a class the same."""
     for module in net.modules():
         if isinstance(module, nn.Embedding):
             nn.init.normal_(module.weight, 0.0, LABEL_STD)

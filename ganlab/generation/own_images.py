@@ -25,7 +25,7 @@ from ganlab.imaging.wording import listed, quoted, times
 VOLUMES = (".nii", ".nii.gz", ".mgz", ".mgh", ".nrrd", ".mha", ".dcm", ".zip")
 FEWEST, MOST = 16, 50_000  # images and files to train on
 HOLD_OUT = 5  # one file in this many is held out
-PERCENTILES = (0.5, 99.5)  # become black and white
+PERCENTILES = (0.5, 99.5)  # mapped to black and white
 HEAD_MM = 130.0  # below the top of a head, where its brain is
 
 

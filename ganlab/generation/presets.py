@@ -11,7 +11,7 @@ from ganlab.generation.image_kinds import OWN, Images
 from ganlab.settings import as_settings
 
 # DCGAN's own recipe, with labels as planes beside the image. Batch normalisation in D lets it compare the images of a
-# batch, which keeps the samples of a class varied: with R1 instead, every digit came out in the same handwriting.
+# batch, which keeps the samples of a class varied: with R1 instead, all samples of a digit looked the same.
 RECIPE = GanConfig(batch=32, horizon=500)
 # With labels, or without augmentation, all slices of a level became the same.
 BRAIN = replace(
@@ -42,8 +42,8 @@ def get_preset(name: str, **changes) -> GanConfig:
 
 
 def on_own(config: GanConfig, images: Images) -> GanConfig:
-    """The same training on a user's own images, which have no classes. Their count is stored, to recognise them
-    later."""
+    """The same training on a user's own images, which have no classes. Their count is stored, to recognise
+    the folder later."""
     return replace(config, data=images.kind.name, count=len(images), network=replace(config.network, classes=0))
 
 

@@ -49,7 +49,7 @@ def train(
     except Diverged as error:
         raise InputError(
             f'At step {trainer.step + 1} {error}. The last checkpoint in "{out}" is kept; lower the learning rates or '
-            "turn a penalty on."
+            "add a penalty."
         ) from error
 
 
@@ -93,7 +93,7 @@ def fixed_noise(config: GanConfig) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def write_progress(game: ImageGame, path: Path) -> None:
-    """A sheet of what the same noise gives at every checkpoint."""
+    """A contact sheet of samples from the same noise at every checkpoint."""
     kind = game.images.kind
     images = kind.to_unit(game.sample(*fixed_noise(game.config)))
     write_sheet(images, path, kind.window, columns(game.config))

@@ -7,7 +7,7 @@ import numpy as np
 from ganlab.imaging.volume import Volume
 
 STRIPPED_LITRES = (0.4, 2.3)  # a brain with its fluid has 0.9 to 2.0, a head at least 2.8
-CUT_FACE = 0.15  # largest share of a face of the field of view covered by a brain alone, which seldom touches one
+CUT_FACE = 0.15  # largest share of a face of the field of view covered by an extracted brain, which rarely touches one
 SKULL_DEPTH = (4.0, 12.0)  # mm below the surface, where a head has bone
 SKULL_SHARE = 0.2  # share of dark voxels at that depth that indicates a skull
 
@@ -51,7 +51,7 @@ def looks_skull_stripped(volume: Volume) -> bool:
     labels, _ = ndimage.label(signal > 0.03)
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
-    bright = (sizes >= 0.02 * sizes.sum())[labels] & (labels > 0)  # no specks
+    bright = (sizes >= 0.02 * sizes.sum())[labels] & (labels > 0)  # ignores specks
     if not bright.any():
         return False
     cut = max(bright.take(end, axis).mean() for axis in range(3) for end in (0, -1))

@@ -49,7 +49,7 @@ def model_grid(volume: Volume, spacing: float = 1.0) -> tuple[np.ndarray, tuple[
     """
     corners = (volume.affine @ _corners(volume.shape))[:3]
     low, high = corners.min(axis=1), corners.max(axis=1)
-    steps = np.ceil((high - low) / spacing - 1e-3).astype(int)  # float32 headers: 255.00001 steps are 255
+    steps = np.ceil((high - low) / spacing - 1e-3).astype(int)  # tolerates float32 headers: 255.00001 steps are 255
     affine = np.diag([spacing, spacing, spacing, 1.0])
     affine[:3, 3] = (low + high - steps * spacing) / 2
     return affine, (int(steps[0]) + 1, int(steps[1]) + 1, int(steps[2]) + 1)

@@ -27,7 +27,7 @@ def head_mask(ct: Volume) -> np.ndarray:
 
 
 def fill_cavities(body: np.ndarray) -> np.ndarray:
-    """A 3-D mask with every hole filled that it encloses in a slice perpendicular to any of the three axes.
+    """A 3-D mask with all holes filled that are enclosed within a slice perpendicular to any of the three axes.
 
     An airway that the bottom of the field of view cuts open is thus closed in axial slices, and a nasal cavity that
     opens at the nostrils in coronal ones.

@@ -1,4 +1,4 @@
-"""How far a synthetic volume is from the real one: one fixed definition for each metric, named in the output.
+"""Error metrics of a synthetic volume against a reference: one fixed definition per metric, named in the output.
 
 Sources: Wolterink et al. 2017 (MAE, PSNR; arXiv:1708.01155), the evaluation of the SynthRAD2023 challenge
 (PSNR, SSIM; Huijben et al. 2024, doi:10.1016/j.media.2024.103276), Wang et al. 2004 (SSIM), Dice 1945.
@@ -308,7 +308,7 @@ def _definitions(scale: Scale) -> dict[str, str]:
 
 
 def _notices(reference: Volume, prediction: Volume, scale: Scale) -> list[str]:
-    """Warnings about input for which the numbers may mislead."""
+    """Warnings about inputs for which the metrics may be misleading."""
     notices = []
     if scale.unit == "HU" and reference.array.min() >= AIR_BODY_HU:
         notices.append(

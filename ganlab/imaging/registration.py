@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # SimpleITK is loaded when a registration starts
 
 AIR_HU = -1000.0
 LEVELS_MM = (8.0, 4.0, 2.0)  # voxel sizes, coarse to fine
-PITCHES_DEG = (-20.0, 0.0, 20.0)  # starting pitches of the head: the rotation in which two scans differ most
+PITCHES_DEG = (-20.0, 0.0, 20.0)  # initial pitches of the head: the rotation that differs most between scans
 SAMPLES = 30_000  # voxels sampled for the metric at each level
 SEED = 1
 HEAD_RADIUS_MM = 70.0  # scales a radian of rotation to millimetres of translation
@@ -45,9 +45,9 @@ def register_rigid(moving: Volume, fixed: Volume) -> tuple[Volume, np.ndarray]:
     Returns (the moving volume on fixed's grid, linearly interpolated, with -1000 outside its field of view if it is in
     HU and 0 otherwise; the (4, 4) matrix that maps fixed's RAS+ mm to moving's RAS+ mm).
 
-    A notice warns of a doubtful result: the two bodies have a Dice overlap below 0.8 where both fields of view reach, a
-    shift by 12 mm costs less than a quarter of the mutual information, or the head was rotated by more than 60 degrees
-    or lies more than 100 mm from where centred fields of view would put it.
+    A notice warns of an unreliable result: the two bodies have a Dice overlap below 0.8 where both fields of view
+    reach, a shift by 12 mm costs less than a quarter of the mutual information, or the head was rotated by more than 60
+    degrees or lies more than 100 mm from where centred fields of view would put it.
     Raises InputError if a volume has no contrast or the two cannot be made to overlap.
     """
     fixed_levels, moving_levels = _pyramid("fixed", fixed), _pyramid("moving", moving)
@@ -239,7 +239,7 @@ def _match_doubts(overlap: float, loss: float) -> list[str]:
 
 
 def _motion_doubts(matrix: np.ndarray, moving: Volume, fixed: Volume) -> list[str]:
-    """Reasons to doubt a motion: larger than a patient makes between two scans."""
+    """Reasons to distrust a motion: larger than plausible between two scans."""
     angle = np.degrees(np.arccos(np.clip((np.trace(matrix[:3, :3]) - 1) / 2, -1, 1)))
     centre, target = (v.affine @ [*(np.array(v.shape) - 1) / 2, 1] for v in (fixed, moving))
     shift = np.linalg.norm(matrix @ centre - target)

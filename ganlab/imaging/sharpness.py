@@ -1,7 +1,7 @@
-"""How sharp a synthetic volume is, whether its slices fit together, and how far its skull is off.
+"""Sharpness of a synthetic volume, consistency between its slices, and displacement of its skull.
 
-Errors reward blur: the mean of all plausible images has the least squared error. These measures see what MAE and PSNR
-miss. None of them says that a detail is right, and noise is sharp, too: read them beside the errors.
+Errors reward blur: the mean of all plausible images has the least squared error. These measures capture what MAE and
+PSNR miss. None of them shows that a detail is right, and noise is sharp, too: read them beside the errors.
 """
 
 from __future__ import annotations

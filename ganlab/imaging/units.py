@@ -9,10 +9,10 @@ from ganlab.imaging.checks import looks_like_ct
 from ganlab.imaging.volume import Volume
 
 GREY_LEVELS = 260.0  # a CT stored as 0 to 1, -1 to 1 or 0 to 255 stays below; one in HU with any bone does not
-OFFSETS = (1000.0, 1024.0)  # that CT is stored with by mistake
-BACKGROUND_HU = -200.0  # around a head a CT is below
+OFFSETS = (1000.0, 1024.0)  # offsets that CT is stored with by mistake
+BACKGROUND_HU = -200.0  # CT values around a head are below this
 SPREAD = (0.2, 5.0)  # of a prediction's values relative to the reference's, beyond which units are suspect
-MOST_FA = 1.5  # noise takes FA a little above 1
+MOST_FA = 1.5  # noise can push FA slightly above 1
 NEGATIVE = 0.05  # share of a T1's voxels
 
 

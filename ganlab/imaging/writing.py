@@ -28,7 +28,7 @@ def check_writable(path: str | os.PathLike) -> None:
             f"{quoted(path)} cannot be written: its folder does not exist; make {quoted(path.parent)} first."
         )
     if not os.access(path.parent, os.W_OK):
-        raise InputError(f"{quoted(path)} cannot be written: its folder may not be written to; choose another folder.")
+        raise InputError(f"{quoted(path)} cannot be written: its folder is not writable; choose another folder.")
 
 
 def write_volume(volume: Volume, path: str | os.PathLike) -> None:

@@ -1,4 +1,4 @@
-"""What differs between patients in addition to their warp: lengths and proportions of the head."""
+"""Lengths and proportions of the head, which vary between patients in addition to their warp."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contrasts: the T1-weighted signal of every tissue, plain or random.
+"""T1-weighted signals of every tissue, standard or randomised.
 
 Domain randomisation (Billot et al., SynthSeg, Medical Image Analysis 86:102789, 2023): contrast and field vary more
 than between real scanners, so that a real scan is one more variation.

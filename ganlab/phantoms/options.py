@@ -71,7 +71,7 @@ class PhantomOptions:
         words="dental fillings",
         stem="fillings",
     )
-    defaced: bool = _option(False, "Defaced", "Cut the face away, as in public scans.", words="defaced", stem="defaced")
+    defaced: bool = _option(False, "Defaced", "Remove the face, as in public scans.", words="defaced", stem="defaced")
     misalign: float = _option(
         0.0,
         "Misalignment",
@@ -79,7 +79,7 @@ class PhantomOptions:
         words="misaligned by {} mm",
         stem="misalign-{}",
         notice="Throat and jaw moved by about {} mm between MR and CT, the skull by a third of it: that part of the "
-        "error is not the model's.",
+        "error is not due to the model.",
         notice_for="ct",
         ge=0.0,
         le=12.0,
@@ -146,7 +146,7 @@ class PhantomOptions:
 
     def __post_init__(self) -> None:
         if self.lesion_at is not None and self.lesion is None:
-            raise InputError(f"A lesion's place needs a lesion: give one of {', '.join(LESIONS)}.")
+            raise InputError(f"The lesion's place is given without a lesion: choose one of {', '.join(LESIONS)}.")
         self.lesion_spot()
 
     def lesion_spot(self) -> tuple[float, float, float, float] | None:

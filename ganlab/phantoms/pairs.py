@@ -73,7 +73,7 @@ def pairs(
 
 
 def _other_patient(draw: Draw, slices: list[TrainingSlice], source: TrainingSlice) -> TrainingSlice | None:
-    """A slice of another patient; None if there is none yet."""
+    """A slice of another patient; None if none is available yet."""
     others = [each for each in slices if each.patient != source.patient]
     return others[int(draw.uniform(0, len(others)))] if others else None
 

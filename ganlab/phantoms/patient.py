@@ -60,7 +60,7 @@ def rotation(angles: Tensor) -> Tensor:
 
 
 def misaligned(patient: Patient, amount: float, generator: torch.Generator) -> Patient:
-    """The patient at another time: rotated and shifted as a whole, with throat, jaw and neck deformed by `amount` mm.
+    """The patient at a later scan: rotated and shifted as a whole, with throat, jaw and neck deformed by `amount` mm.
 
     After registration, scans of one patient agree in the skull within about a millimetre, but not in throat, mouth and
     neck (Wolterink et al., SASHIMI 2017, figure 2). The local deformation increases from the skull base downwards.

@@ -1,4 +1,4 @@
-"""Slices as scanners show them: random MR, CT with and without noise, FA, from tissue shares (tissues, H, W).
+"""Simulated acquisition of slices: random MR, CT with and without noise, FA, from tissue shares (tissues, H, W).
 
 Noise, bias and resolution of MR vary more than between real scanners (see contrasts.py). The target of a translation
 (CT, FA) depends on anatomy alone.

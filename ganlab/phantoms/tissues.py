@@ -45,7 +45,7 @@ class Tissue(NamedTuple):
     pet: float
 
 
-NOTHING = (1, 1, 1, 1, 0, 0, 0, 0, 0)  # no protons: its relaxation times are never seen
+NOTHING = (1, 1, 1, 1, 0, 0, 0, 0, 0)  # no protons: its relaxation times have no effect
 
 TISSUES = {
     #                              hu  t1_15  t1_3  t2_15  t2_3    pd  lipid   md    fa   pet

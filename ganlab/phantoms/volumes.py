@@ -1,4 +1,4 @@
-"""Volumes of a phantom patient: what scanners see of the anatomy, rendered block by block."""
+"""Volumes of a phantom patient: simulated scans, rendered block by block."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _resolved_options(
 def _states(
     seed: int, options: PhantomOptions, lesion: Lesion | str | None, device: str
 ) -> tuple[Patient, Patient, Deface | None]:
-    """The patient, the patient when the other scans were made, and what defacing cuts away."""
+    """The patient, the patient when the other scans were made, and the region removed by defacing."""
     patient = make_head(torch.Generator().manual_seed(int(seed)), device)
     # Every option draws from its own stream, so that none changes another's result or the head.
     streams = [stream(seed, k) for k in range(5)]

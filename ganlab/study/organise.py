@@ -25,12 +25,12 @@ from ganlab.study.reading.invitations import invitation, is_secret, new_secret, 
 from ganlab.study.reading.session import REFUSED, ReaderSession, log_limited, root
 from ganlab.study.readings import reader_name
 
-WRONG = "No study with this name and secret is here. The secret was shown once, when the study was created."
+WRONG = "No study with this name and secret exists. The secret was shown once, when the study was created."
 
 
 @dataclass(frozen=True)
 class CreatedStudy:
-    """What the organiser learns once: the study's name, its secret, the invitations, the seal and the pixel audit."""
+    """What the organiser is shown once: the study's name, its secret, the invitations, the seal and the pixel audit."""
 
     study: str
     secret: str
@@ -98,7 +98,7 @@ def _state(person: dict, finished: bool) -> str:
 
 
 def lock(engine: Engine, row: dict) -> None:
-    """Permanently stop taking answers."""
+    """Permanently stop accepting answers."""
     if row["status"] != OPEN:
         raise InputError(f"The study is already {row['status']}.")
     with writing(engine) as connection:
@@ -160,5 +160,5 @@ def _missing(session: ReaderSession, stored: list[dict], receipt_answers: list[d
         missing.append({"study": session.study["id"], "reader": session.number, "previous": previous} | answer)
         previous = answer["hash"]
     if archive.broken_links(stored + missing, root(session)):
-        raise InputError("The receipt's answers do not follow from one another; nothing was restored from it.")
+        raise InputError("The hashes of the receipt's answers do not match; nothing was restored from it.")
     return missing

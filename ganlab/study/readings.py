@@ -13,7 +13,7 @@ from ganlab.checkpoints import replacing
 from ganlab.errors import InputError
 from ganlab.imaging.wording import quoted
 
-STEPS = 6  # confidence runs from 1 (a guess) to 6 (certain); an even number leaves no neutral middle
+STEPS = 6  # confidence runs from 1 (a guess) to 6 (certain); an even number has no neutral middle
 REAL, SYNTHETIC = "real", "synthetic"
 COLUMNS = ("reader", "case", "truth", "answer", "confidence")
 OPTIONAL = ("position", "seconds", "repeat")

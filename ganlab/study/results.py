@@ -50,7 +50,7 @@ def results(engine: Engine, row: dict) -> tuple[Readings, dict]:
         raise InputError(f"The study is {row['status']}; results are available once it is locked and unblinded.")
     sealed, rows = archive.unsealed(row["sealed"]), answers(engine, row)
     if sealed.protocol.race:
-        raise InputError("A race reveals the truth to its players as they go; it is not a study and is not analysed.")
+        raise InputError("A race reveals the truth to its players during the game; it is not analysed as a study.")
     done = Counter(r["reader"] for r in rows)
     total = {number: len(plan(sealed, number)) for number in done}
     left_out = {reader_name(k): (done[k], total[k]) for k in sorted(done) if done[k] < total[k]}
@@ -114,7 +114,7 @@ def write_report(engine: Engine, row: dict, path: Path) -> dict[str, str]:
 
 
 def certificate(engine: Engine, row: dict) -> dict:
-    """What was checked of the blinding, on the bytes that readers receive and on the hash chain of the answers."""
+    """The checks of the blinding, on the bytes that readers receive and on the hash chain of the answers."""
     sealed = archive.unsealed(row["sealed"])
     session, tested = ReaderSession(row, sealed, 0, {}), [case for case in sealed.cases if case.role == TEST]
     arms = [[case for case in tested if case.synthetic == arm][:COMPARED] for arm in (True, False)]

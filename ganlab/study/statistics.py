@@ -137,7 +137,7 @@ class Detection:
 
     @property
     def chance_p(self) -> float:
-        """Two-sided exact binomial p of this many correct answers if every answer is a fair coin flip."""
+        """Two-sided exact binomial p of this many correct answers under random guessing."""
         return float(stats.binomtest(self.right, self.synthetic + self.real).pvalue)
 
 
@@ -277,7 +277,7 @@ def verdict(average: ReaderAverage, margin: float, level: float = 0.95) -> str:
         raise InputError(f"A margin of {margin:g} is outside 0 to 0.5; 0.1 makes areas from 0.4 to 0.6 equivalent.")
     inner, outer = average.interval(2 * level - 1), average.interval(level)
     if not average.se and average.area not in (0.0, 1.0):
-        return INCONCLUSIVE  # readers who always pressed the same key have no spread, which is not evidence
+        return INCONCLUSIVE  # readers with constant answers have no spread, which is not evidence of equivalence
     if CHANCE - margin < inner.low and inner.high < CHANCE + margin:
         return EQUIVALENT
     return INCONCLUSIVE if outer.low <= CHANCE <= outer.high else DISTINGUISHABLE

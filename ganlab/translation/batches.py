@@ -20,7 +20,7 @@ from ganlab.translation.networks import outlined
 from ganlab.translation.tasks import get_task
 from ganlab.translation.training_config import HEAD_THRESHOLD, MAX_PROCESSES, TrainingConfig, is_paired
 
-FIRST_SEED = 10**9  # of sampler streams, so that no training patient is a patient that a user's seed makes
+FIRST_SEED = 10**9  # of sampler streams, so that no user's seed makes a training patient
 
 SliceMaker = Callable[[int], Iterator[tuple[Tensor, Tensor]]]  # seed -> endless (source, target), each (1, H, W)
 
@@ -62,8 +62,8 @@ def clipped(
 def filled(
     seed: int, make: SliceMaker, least: float, thresholds: tuple[float, float]
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """The pairs of make(seed) in which the head fills at least this share of both slices: from a slice beside the head
-    or of a cropped field of view a discriminator learns nothing."""
+    """The pairs of make(seed) in which the head fills at least this share of both slices: a discriminator learns
+    nothing from a slice next to the head or from a cropped field of view."""
     for images in make(seed):
         if all(outlined(image[None], t).mean() >= least for image, t in zip(images, thresholds, strict=True)):
             yield images

@@ -117,12 +117,12 @@ LIMITS = {
 - Weakest are the thin bones of face and skull base, air cells and the throat; strongest is the vault.
 - For T1-weighted scans of adult heads with the skull. Not for stripped brains, other contrasts or other body parts.""",
     "ct2mr": """\
-- CT hardly distinguishes grey from white matter: the cortex shown is a plausible one, not this patient's.
+- CT hardly distinguishes grey from white matter: the cortex shown is plausible, but not this patient's.
 - One contrast only, that of a spoiled gradient echo at 3 T with white matter at 1. No flow, no coil bias field.
 - For adult heads. Not for contrast-enhanced CT or other body parts.""",
     "t1fa": """\
-- FA is a property of diffusion, which no T1 scan measures: the result is what the anatomy makes likely. Anything that
-  changes diffusion but not T1 is invisible to it.
+- FA is a property of diffusion, which a T1 scan does not measure: the result is an estimate from anatomy. Anything
+  that changes diffusion but not T1 is invisible to it.
 - Weakest are crossings and thin tracts; strongest are the corpus callosum and the capsules.
 - For T1-weighted scans of adult heads, with or without the skull.""",
     "t1flair": """\
@@ -138,7 +138,7 @@ is the baseline for the models with an adversary.
 {% elif config.method == "pix2pix" %}
 The generator of `{{ task }}-unet`, whose weights it starts from, and a PatchGAN that sees 70 x 70 pixels of source and
 result together: `min_G max_D E log D(x, y) + E log(1 - D(x, G(x))) + {{ config.pixel | g }} E |y - G(x)|`. What the L1
-loss leaves open, the adversary fills with what looks likely. The result is sharper, but not more often right.
+loss leaves open, the adversary fills with plausible detail. The result is sharper, but not more accurate.
 {% else %}
 Trained without pairs, on source slices of some patients and target slices of others: two generators, two PatchGANs with
 least squares, and the cycle loss `{{ cycle_source | g }} E |F(G(x)) - x| + {{ config.cycle | g }} E |G(F(y)) - y|`,
@@ -159,7 +159,7 @@ The discriminators also see how deep each pixel lies under the outline of the he
 {% if config.discriminator.windows %}
 They see CT through brain and bone windows as well.
 {% endif %}
-Nothing here forbids a mapping that is consistent and wrong.
+Nothing in these losses prevents a mapping that is consistent but wrong.
 {% endif %}
 
 ## Training
@@ -186,12 +186,12 @@ Measure again with `python -m ganlab evaluate-models --task {{ task }} --model {
 ## Limits
 
 {% if volumes %}
-- It knows only the scans that it was trained on: other scanners, contrasts, diseases and ages it does not know, and
-  nothing in the result says so. Weights learned from patients may hold traces of them: share them like the data.
+- It knows only the scans that it was trained on, and may fail without warning on other scanners, contrasts, diseases
+  and ages. Weights trained on patients may hold traces of their data: handle them like the data.
 {% else %}
 - It knows only the anatomy of its phantoms: adults, some with a tumour, plaques, a bleed, a bone flap or fillings.
-  Anything else (other disease, implants, children) it does not know: a lesion may be lost or invented, and nothing in
-  the result says so.
+  Anything else (other diseases, implants, children) is unknown to it: a lesion may be lost or invented, and nothing
+  in the result shows it.
 {% endif %}
 {{ limits }}
 - Not a medical device. Not for diagnosis, dose or treatment.

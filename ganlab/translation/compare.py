@@ -33,7 +33,7 @@ Progress = Callable[[float, str], None]
 
 @dataclass(frozen=True)
 class ScanPair:
-    """A scan, and where there is one the real volume of what it is translated into.
+    """A scan and, if there is one, the real volume of the target modality.
 
     aligned: the reference lies on the scan's grid and need not be registered. white_matter: the intensity of white
     matter on a T1 reference, if it is known; estimated otherwise.
@@ -97,8 +97,8 @@ def translate_and_compare(
 
     kind = get_task(task)
     if pair.reference:
-        check_units("reference", pair.reference, kind.target)  # before the minutes that a translation takes
-    translation_share = 0.7 if pair.reference else 1.0  # share of the translations in the work
+        check_units("reference", pair.reference, kind.target)  # fails before the slow translation
+    translation_share = 0.7 if pair.reference else 1.0  # of the progress bar
     translations = []
     for k, model in enumerate(models):
         stage = "Translating" if len(models) == 1 else f"Translating with {model or kind.default_model}"
@@ -171,7 +171,7 @@ def _prepared(
     white_matter: float | None = None,
 ) -> Reference:
     if mask is None and kind.target == "t1" and source is None:
-        raise InputError("A T1 is measured inside the head of the CT that it was made from: give that CT, or a mask.")
+        raise InputError("A synthetic T1 is measured inside the head of its source CT: give that CT, or a mask.")
     if kind.target == "t1" and source is not None:
         metrics.check_same_grid("source", source, reference)
     if mask is not None:
@@ -227,7 +227,7 @@ def _white_matter_to_one(
 
 
 def _as_stored(volume: Volume) -> Volume:
-    """The values that a file of the volume holds: whole HU, so that a saved volume gives the same numbers."""
+    """The volume's values after saving: whole HU, so that a saved volume gives the same numbers."""
     return replace(volume, array=np.rint(volume.array)) if volume.unit == "HU" else volume
 
 
@@ -240,7 +240,7 @@ def register_reference(reference: Volume, source: Volume, task: Task) -> Volume:
 
 
 def motion_notice(matrix: np.ndarray, source: Volume, task: Task) -> str:
-    """How far a registration's 4 x 4 matrix moves the middle of the source, and how far it turns it."""
+    """Translation and rotation of a registration's 4 x 4 matrix at the centre of the source."""
     middle = source.affine @ np.array([*(np.array(source.shape) - 1) / 2, 1.0])
     shift = np.linalg.norm((matrix @ middle - middle)[:3])
     turn = np.degrees(np.arccos(np.clip((np.trace(matrix[:3, :3]) - 1) / 2, -1, 1)))
@@ -280,7 +280,7 @@ def read_scan(files: Sequence[str], modality: str, scratch: Path | None = None) 
         raise InputError("No scan was chosen: upload a NIfTI, MGZ, NRRD, MHA or DICOM file, a folder or a zip.")
     if len(files) == 1:
         return read_volume(files[0], modality=modality)
-    together = Path(scratch or ".", f"upload-{modality}")  # readers want a folder; across folders names may repeat
+    together = Path(scratch or ".", f"upload-{modality}")  # readers need one folder; names may repeat
     together.mkdir()
     for number, file in enumerate(files):
         name = Path(file).name

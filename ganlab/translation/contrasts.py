@@ -1,4 +1,4 @@
-"""Training pairs synthesised from unpaired images by known contrasts: the signal of every tissue is in textbooks.
+"""Training pairs synthesised from unpaired images with known contrasts: textbook signals of every tissue.
 
 From a CT alone a T1-weighted image can be made that matches it pixel by pixel, as SynthSeg learns segmentation from
 random images of labels (Billot et al., Medical Image Analysis 86:102789, 2023). It is not a scan: tissues that look

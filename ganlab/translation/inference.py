@@ -1,5 +1,5 @@
-"""A whole volume through a slice network: resampled to the model's grid, slices of up to three planes averaged, and
-brought back to the grid it came from."""
+"""Whole-volume inference with a 2-D network: a volume is resampled to the model's grid, the predictions of up to three
+planes are averaged, and the result is resampled to the input's grid."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class Translation:
 
     synthetic: on the grid and affine of the input. model: its name. seconds: from input to result. disagreement: the
     standard deviation between the predictions of the slice directions, on the same grid and in the same unit; None if
-    it was not asked for or there was one direction. Where it is high, the model is not to be relied on; where it is
-    low, all directions may still be wrong alike.
+    it was not asked for or there was one direction. Where it is high, the model is unreliable; where it is low,
+    all directions may still be wrong in the same way.
     """
 
     synthetic: Volume
@@ -172,7 +172,7 @@ def check_source(volume: Volume, task: Task) -> tuple[str, ...]:
             raise InputError("This does not look like a CT in HU (air near -1000, tissue near 0, bone); give a CT.")
     elif looks_like_ct(volume):
         raise InputError(
-            "This looks like a CT (air near -1000, whole HU), but the task wants a T1-weighted MR; give the T1 scan."
+            "This looks like a CT (air near -1000, whole HU), but the task needs a T1-weighted MR; give the T1 scan."
         )
     elif task.target == "ct" and looks_skull_stripped(volume):
         raise InputError(
@@ -181,7 +181,7 @@ def check_source(volume: Volume, task: Task) -> tuple[str, ...]:
     notices = []
     thickest = float(volume.spacing.max())
     if thickest > 2.5:
-        notices.append(f"Slices are {thickest:.1f} mm apart: thin bone between them is a guess; best below 1.5 mm.")
+        notices.append(f"Slices are {thickest:.1f} mm apart: thin bone between them is a guess; below 1.5 mm is best.")
     return tuple(notices)
 
 
@@ -211,7 +211,7 @@ def _load(path: Path, modified: int, device: str) -> LoadedModel:
         planes = tuple(plane for plane in PLANES if plane in config.get("planes", PLANES))
         source_range, _ = ranges_of(config)
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RuntimeError) as error:
-        raise InputError(f'"{path}" does not say which network its weights are of; train it anew.') from error
+        raise InputError(f'"{path}" does not say which network its weights belong to; train it again.') from error
     fill(network, tensors, path, assign=True)
     network = folded(network.float()).to(device, memory_format=torch.channels_last)
     return LoadedModel(network, config.get("task"), spacing, planes, source_range)

@@ -16,13 +16,13 @@ def l1_loss(prediction: Tensor, target: Tensor) -> Tensor:
 
 
 def cycle_loss(reconstruction: Tensor, original: Tensor) -> Tensor:
-    """E |F(G(x)) - x|: an image must come back through both generators (Zhu et al., ICCV 2017, equation 2; for MR to CT
+    """E |F(G(x)) - x|: an image must be recovered by both generators (Zhu et al., ICCV 2017, equation 2; for MR to CT
     Wolterink et al., SASHIMI 2017)."""
     return l1_loss(reconstruction, original)
 
 
 def identity_loss(translated: Tensor, original: Tensor) -> Tensor:
-    """E |G(y) - y|: a generator leaves alone what is already in its target domain (Taigman et al., ICLR 2017; Zhu et
+    """E |G(y) - y|: a generator does not change what is already in its target domain (Taigman et al., ICLR 2017; Zhu et
     al., ICCV 2017, section 5.2)."""
     return l1_loss(translated, original)
 
@@ -53,6 +53,6 @@ def mind(images: Tensor, distance: int = 2, sigma: float = 1.5) -> Tensor:
     d = F.pad((images - shifted) ** 2, (radius,) * 4, mode="replicate")
     d = F.conv2d(F.conv2d(d, kernel[:, None, :, None], groups=4), kernel[:, None, None, :], groups=4)
     v = d.mean(1, keepdim=True)
-    floor = 1e-3 * v.mean(dim=(1, 2, 3), keepdim=True) + 1e-6  # without it the noise of flat regions counts
+    floor = 1e-3 * v.mean(dim=(1, 2, 3), keepdim=True) + 1e-6  # suppresses the noise of flat regions
     descriptor = torch.exp(-d / (v + floor))
     return descriptor / descriptor.amax(1, keepdim=True)

@@ -90,7 +90,7 @@ def measure_model(
     """{"patients": {seed: figures}, "mean": figures, "sd": figures} inside the head mask of each held-out patient; mean
     and sd include "lesion", of other patients (see `lesion_kept`). Raises InputError like `models_to_measure`, and
     Cancelled."""
-    models_to_measure([name], task)  # refuse a wrong model before patients are made
+    models_to_measure([name], task)  # refuses a wrong model before patients are made
     patients, total = {}, len(HELD_OUT) + len(WITH_LESION)
     for k, seed in enumerate(HELD_OUT):
         pair = phantom_pair(task, seed=seed)

@@ -98,8 +98,8 @@ class ResNetConfig:
     channels: int = Field(1, ge=1, le=8, title="Channels", description="Channels of an image.")
     width: int = Field(64, ge=1, le=512, title="Width", description="Channels of the first layer.")
     blocks: int = Field(9, ge=0, le=64, title="Residual blocks", description="6 or 9 in the paper.")
-    low: float = Field(-1.0, title="Low", description="The output at tanh's lower end.")
-    high: float = Field(1.0, title="High", description="The output at tanh's upper end.")
+    low: float = Field(-1.0, title="Low", description="The output at tanh = -1.")
+    high: float = Field(1.0, title="High", description="The output at tanh = 1.")
 
 
 class Residual(nn.Module):
@@ -147,7 +147,7 @@ class PatchGANConfig:
     """A discriminator's settings.
 
     Besides the image (the last channel) it may be shown windows of it, and how deep every pixel lies under the outline
-    of the head: without that, patches cannot tell a skull in the scalp's fat from one below it.
+    of the head: otherwise patches cannot tell a skull in the scalp's fat from one below it.
     """
 
     channels: int = Field(1, ge=1, le=8, title="Channels", description="1, or 2 where it sees the source too.")
@@ -157,7 +157,7 @@ class PatchGANConfig:
         (), title="Windows (centre, half-width)", description="Ranges of the image, each shown as a channel in -1..1."
     )
     outline: float | None = Field(
-        None, title="Outline", description="Threshold above which there is head, in the networks' units."
+        None, title="Outline", description="Threshold above which a pixel is head, in the networks' units."
     )
     depths: tuple[Annotated[int, Field(ge=1, le=255)], ...] = Field(
         (), title="Depths", description="Odd sides of the boxes that the outline is blurred by.", unit="pixels"
@@ -170,7 +170,7 @@ class PatchGANConfig:
 
 class PatchGAN(nn.Module):
     """C64-C128-C256-C512 and one output per patch, each of which sees 70x70 pixels (Isola et al., CVPR 2017, section
-    3.2): 4x4 convolutions, LeakyReLU 0.2, instance normalisation but for the first. (N, channels, H, W) to logits
+    3.2): 4x4 convolutions, LeakyReLU 0.2, instance normalisation except in the first. (N, channels, H, W) to logits
     (N, 1, H / 8 - 2, W / 8 - 2).
     """
 

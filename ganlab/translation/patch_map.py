@@ -1,4 +1,4 @@
-"""Where a discriminator takes a volume for real: the answers of its patches (PatchGAN, Isola et al., CVPR 2017)."""
+"""Patch-wise discriminator output over a volume (PatchGAN, Isola et al., CVPR 2017)."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def patch_map(
     progress: Callable[[float], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Volume:
-    """How real a model's discriminator takes each place of a volume to be, 0 to 1, on the volume's grid.
+    """A discriminator's probability of "real" at each position of a volume, 0 to 1, on the volume's grid.
 
     Axial slices of the model's spacing; a place gets the answer of the patch around it, linear between patches, and 0
     outside the head's box. volume: real or synthetic, of the task's target modality, in the unit that `translate`
@@ -122,7 +122,7 @@ def _load(path: Path, modified: int, device: str) -> LoadedDiscriminator:
             network = PatchGAN(from_values(PatchGANConfig, config["discriminator"]))
         spacing, ranges = float(config.get("spacing", SPACING)), ranges_of(config)
     except (LookupError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
-        raise InputError(f'"{path}" does not say which discriminator its weights are of; train it anew.') from error
+        raise InputError(f'"{path}" does not say which discriminator its weights belong to; train it again.') from error
     if objective.probability is None:
         raise InputError(f"The discriminator of {objective.title} gives no probability; choose another model.")
     fill(network, tensors, path, assign=True)

@@ -21,7 +21,7 @@ CYCLEGAN = TrainingConfig(
 )
 # Two things keep the skull out of the scalp's fat: the prior steps learn from MR synthesised from CT with textbook
 # signals, and the discriminators see how deep each pixel lies under the outline of the head, and CT through brain and
-# bone windows. The cycle from MR weighs less, for a CT cannot hold all of an MR.
+# bone windows. The cycle from MR weighs less, as a CT cannot hold all of an MR.
 CYCLEGAN_KNOWN = replace(
     CYCLEGAN, batch=4, steps=5000, decay=0.3, cycle_source=1.0, prior=3500, known=5.0, pace=2.0,
     filled=0.12,
@@ -65,7 +65,7 @@ def get_preset(name: str, settings: dict | None = None, **changes) -> TrainingCo
         raise InputError(f'There is no training for the task "{config.task}"; choose from {", ".join(TASKS)}.')
     if isinstance(config.network, ResNetConfig) and not config.ranges:
         raise InputError(
-            "A ResNet ends in tanh and makes nothing beyond its range; give the ranges of source and target, CT in "
+            "A ResNet ends in tanh, so its output range must be set; give the ranges of source and target, CT in "
             "thousands of HU and MR with white matter at 1, such as ranges=[[0, 2.5], [-0.6, 1.4]]."
         )
     return check_training(config)

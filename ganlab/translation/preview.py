@@ -1,4 +1,4 @@
-"""Sheets of a training: the same slices at every checkpoint, through the networks as they are by then."""
+"""Contact sheets of a training: the same slices at every checkpoint, translated by the current networks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ganlab.checkpoints import replacing
 from ganlab.translation.tasks import Task
 
-SAMPLES, SEED = 4, 10**6  # slices in a sheet; a seed that no training has
+SAMPLES, SEED = 4, 10**6  # slices in a sheet; a seed that is never trained on
 CANDIDATES, APART = 12, 4  # slices of which those with most contrast are shown; their distance in the stream
 LETTERS = {"axial": ("R", "L", "A"), "coronal": ("R", "L", "S"), "sagittal": ("P", "A", "S")}  # left, right, top
 # black and white, in the networks' units

@@ -1,4 +1,4 @@
-"""Translation tasks: what is translated into what, in which units, and which models do it."""
+"""Translation tasks: source, target, units and models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training a translator: what is particular to translation; the loop is `ganlab.training.run`."""
+"""Training a translator: the part specific to translation; the loop is `ganlab.training.run`."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def train(
     stop: Stop = lambda: None,
 ) -> Iterator[Event]:
     """Train to config.steps. out/model.safetensors holds the averaged generator, out/discriminator.safetensors its
-    discriminator, out/back the same of a CycleGAN's other direction, out/state.safetensors everything to resume.
+    discriminator, out/back the same of a CycleGAN's other direction, out/state.safetensors everything needed to resume.
 
     data: the user's volumes in place of phantoms (see `dataset`); all are checked before the first step and prepared in
     out/data, with progress(share). make: another stream of slices in place of the phantoms', as `slice_maker` gives.
@@ -153,7 +153,7 @@ class TranslatorTrainer:
         write_progress(get_task(config.task), averages, self.shown, out / "progress.png")
 
     def _checkpoint_config(self, name: str) -> dict:
-        """What a network's file says of it: the training's configuration, seen from its own direction."""
+        """The configuration stored with a network: the training's, seen from its own direction."""
         written = as_config(self.config)
         if FILES[name].startswith(BACK_FOLDER):
             ranges = self.config.ranges

@@ -15,7 +15,7 @@ from ganlab.translation.tasks import get_task
 METHOD_NAMES = {"l1": "L1", "pix2pix": "pix2pix", "cyclegan": "CycleGAN"}
 FORWARD, BACKWARD = "generator", "back"  # the generators' names in checkpoints: source to target, target to source
 MAX_PROCESSES = 64  # of one training; each draws slices and examples of its own
-HEAD_THRESHOLD = {"t1": 0.15, "flair": 0.15, "ct": -0.5, "fa": 0.05}  # the head is above, in the networks' units
+HEAD_THRESHOLD = {"t1": 0.15, "flair": 0.15, "ct": -0.5, "fa": 0.05}  # threshold of the head, in the networks' units
 # The others need a penalty or clipped weights, which these methods do not have.
 GAMES = tuple(name for name, objective in OBJECTIVES.items() if objective.probability)
 
@@ -24,7 +24,7 @@ GAMES = tuple(name for name, objective in OBJECTIVES.items() if objective.probab
 class TrainingConfig:
     """One training; the defaults are the preset `mr2ct-unet`."""
 
-    task: str = Field("mr2ct", title="Task", description="What is translated into what.")
+    task: str = Field("mr2ct", title="Task", description="Source and target modality.")
     method: Annotated[str, OneOf(METHOD_NAMES)] = Field("l1", title="Method", description="L1, pix2pix or CycleGAN.")
     network: UNetConfig | ResNetConfig = Field(
         default_factory=UNetConfig, title="Network", description="The generators; both of a CycleGAN are alike."
@@ -35,7 +35,7 @@ class TrainingConfig:
     objective: Annotated[str, OneOf(GAMES)] = Field(
         "least-squares", title="Objective", description="The game of generator and discriminator."
     )
-    steps: int = Field(8000, ge=1, le=10**7, title="Steps", description="Steps in all.")
+    steps: int = Field(8000, ge=1, le=10**7, title="Steps", description="Steps in total.")
     batch: int = Field(6, ge=1, le=512, title="Batch", description="Slices per step.")
     size: int = Field(192, ge=16, le=1024, title="Size", description="Side of a slice.", unit="pixels")
     spacing: int = Field(1, ge=1, le=8, title="Spacing", description="Edge of a pixel.", unit="mm")
@@ -55,12 +55,12 @@ class TrainingConfig:
         ge=0,
         le=1,
         title="Frozen",
-        description="Last share of the steps, with statistics as at inference.",
+        description="Last share of the steps, with batch statistics frozen.",
     )
     pixel: float = Field(1.0, ge=0, le=1e4, title="L1 weight", description="Weight of pix2pix's L1 loss.")
     cycle: float = Field(10.0, ge=0, le=1e4, title="Cycle weight", description="Weight of the cycle loss.")
     cycle_source: float | None = Field(
-        None, ge=0, le=1e4, title="Source cycle weight", description="Weight of the cycle from the source, if another."
+        None, ge=0, le=1e4, title="Source cycle weight", description="Weight of the source's cycle, if different."
     )
     identity: float = Field(
         0.0, ge=0, le=1e4, title="Identity weight", description="Weight of the identity loss; 5 in CycleGAN's code."
@@ -72,7 +72,7 @@ class TrainingConfig:
     seed: int = Field(0, ge=0, le=2**31, title="Seed", description="Same seed, same training on a CPU.")
     start: str = Field("", title="Start", description="A model whose weights to start from; random weights if empty.")
     prior: int = Field(
-        0, ge=0, le=10**7, title="Prior steps", description="First steps of a CycleGAN, on known contrasts alone."
+        0, ge=0, le=10**7, title="Prior steps", description="First steps of a CycleGAN, on synthetic pairs alone."
     )
     known: float = Field(
         0.0, ge=0, le=1e4, title="Known weight", description="Weight of known contrasts in the steps after these."
@@ -101,7 +101,7 @@ def check_training(config: TrainingConfig) -> TrainingConfig:
     """The configuration, if its settings fit together. Raises InputError."""
     get_task(config.task)
     if config.ranges and not all(low < high for low, high in config.ranges):
-        raise InputError(f"ranges {config.ranges} must rise; give such as [[0, 2.5], [-0.6, 1.4]].")
+        raise InputError(f"ranges {config.ranges} must be increasing, such as [[0, 2.5], [-0.6, 1.4]].")
     stride = stride_of(config.network)
     if config.size % stride or config.size < 2 * stride:
         below = max(2, config.size // stride) * stride
@@ -132,7 +132,7 @@ def is_paired(method: str) -> bool:
 
 
 def network_of(config: TrainingConfig, name: str) -> UNetConfig | ResNetConfig:
-    """The network of a generator: both ways have the same, except for the range of a ResNet's output."""
+    """The network of a generator: both directions have the same, except for the range of a ResNet's output."""
     if config.ranges is None or isinstance(config.network, UNetConfig):
         return config.network
     low, high = config.ranges[1 if name == FORWARD else 0]

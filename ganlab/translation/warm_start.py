@@ -19,7 +19,7 @@ FILES = {  # network -> where a training writes it
 
 
 def start_from(config: TrainingConfig, method: Method) -> None:
-    """Give the networks the weights of config.start: the forward generator, and of the others those that are there and
+    """Give the networks the weights of config.start: the forward generator, and of the others those that exist and
     have the same shapes, so that one stage can follow another. Raises InputError if the generator does not fit."""
     fill(method.nets[FORWARD], starting_weights(config), model_folder(config.start) / FILES[FORWARD])
     for name, net in method.nets.items():

@@ -112,7 +112,7 @@ def test_writes_nodules_with_their_truth_and_a_contact_sheet(run, tmp_path):
         (("phantom", "--modality", "x-ray", "--out", "x"), '"x-ray".*flair'),
         (("phantom", "--out", f"{__file__}/x", "--spacing", "8"), "cannot be created .*--out"),
         (("phantom", "--lesion", "aneurysm", "--out", "x"), '"aneurysm".*tumour'),
-        (("phantom", "--lesion-at", "30,-10,20,12", "--out", "x"), "give a lesion"),
+        (("phantom", "--lesion-at", "30,-10,20,12", "--out", "x"), "without a lesion: choose one of"),
         (("phantom", "--lesion", "bleed", "--lesion-at", "30,-10,20", "--out", "x"), '"30,-10,20" is not X,Y,Z,RADIUS'),
         (
             ("phantom", "--lesion", "bleed", "--lesion-at", "30,-10,20,12,1", "--out", "x"),

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def tiny(monkeypatch):
-    """Networks that train in a moment; one held-out patient, or two, in place of six and of twenty-four."""
+    """Tiny networks; one or two held-out patients instead of six and twenty-four."""
     monkeypatch.setattr(hallucination, "PLAIN", UNetConfig(widths=(2, 4), patch=1))
     for module in (arms, alignment, hallucination):
         monkeypatch.setattr(module, "NETWORK", UNetConfig(widths=(2, 4), patch=1))
@@ -51,7 +51,7 @@ def run(module, out, steps=2):
 @pytest.mark.parametrize("name", ["paired-vs-unpaired", "hallucination"])
 def test_an_experiment_trains_and_measures_all_arms_and_resumes(name, tmp_path, tiny, monkeypatch):
     module = experiments.get_experiment(name)
-    if module is alignment:  # volumes of 4 mm are enough to see that it runs
+    if module is alignment:  # volumes of 4 mm are enough for a smoke test
         monkeypatch.setattr(module, "make_patient", lambda seed, kinds, spacing: make_patient(seed, kinds, 4.0))
         monkeypatch.setattr(module, "SHOWN", 9001)
         monkeypatch.setattr(module, "translate", partial(module.translate, planes=("axial",)))
@@ -69,11 +69,11 @@ def test_an_experiment_trains_and_measures_all_arms_and_resumes(name, tmp_path, 
 
 
 def test_arms_differ_in_one_thing():
-    found = alignment.arms(7)
-    assert found["aligned"].config == found["misaligned"].config
-    assert dataclasses.replace(found["unpaired"].config, structure=5.0) == found["unpaired-structure"].config
+    result = alignment.arms(7)
+    assert result["aligned"].config == result["misaligned"].config
+    assert dataclasses.replace(result["unpaired"].config, structure=5.0) == result["unpaired-structure"].config
     common = ("network", "steps", "batch", "size", "spacing", "seed")
-    assert len({json.dumps([dataclasses.asdict(a.config)[k] for k in common]) for a in found.values()}) == 1
+    assert len({json.dumps([dataclasses.asdict(a.config)[k] for k in common]) for a in result.values()}) == 1
     sick = hallucination.arms(7)
     assert sick["one-sided"].config == sick["balanced"].config
 
@@ -82,22 +82,24 @@ def test_generators_are_compared_over_seeds(tmp_path, monkeypatch):
     measured, evaluate = {}, generators.evaluate_generator
 
     def once(folder, device, count):
-        """Measures one run of a network in earnest, and makes the others of it worse, for measuring takes long."""
+        """Measures the first run of each network and derives worse figures for the others, because measuring is slow."""
         kind, _, run = folder.rpartition("-")
         if kind not in measured:
             measured[kind] = evaluate(folder, device, count)
-        found = measured[kind]
-        return found | {"generated": found["generated"] | {"fid": found["generated"]["fid"] + int(run)}}
+        trained = measured[kind]
+        return trained | {"generated": trained["generated"] | {"fid": trained["generated"]["fid"] + int(run)}}
 
     monkeypatch.setattr(generators, "evaluate_generator", once)
     two = {name: generators.NETWORKS[name] for name in ("fc", "conditional")}
     monkeypatch.setattr(generators, "NETWORKS", two)
     monkeypatch.setattr(generators, "SEEDS", 2)
     monkeypatch.setattr(generators, "COUNT", 40)
-    found = generators.arms(2, seed=5)
-    assert {arm.config.seed for arm in found.values()} == {5, 6}
-    assert len({json.dumps(dataclasses.asdict(arm.config) | {"network": 0, "seed": 0}) for arm in found.values()}) == 1
-    for _, events in arms.trainings(found, tmp_path, "cpu"):
+    trained = generators.arms(2, seed=5)
+    assert {arm.config.seed for arm in trained.values()} == {5, 6}
+    assert (
+        len({json.dumps(dataclasses.asdict(arm.config) | {"network": 0, "seed": 0}) for arm in trained.values()}) == 1
+    )
+    for _, events in arms.trainings(trained, tmp_path, "cpu"):
         assert sum(event.kind == "step" for event in events) == 2
     result = generators.measure(2, tmp_path, "cpu")
     known = result["networks"]
@@ -118,10 +120,10 @@ def test_refuses_an_unknown_experiment():
 
 
 def test_tumours_appear_in_the_chosen_share_of_slices():
-    """Bright on FLAIR beyond anything of the brain, on every slice or on none; scalp is brighter, so look inside."""
+    """Brighter on FLAIR than any brain tissue, on all slices or on none; scalp is brighter, so look inside."""
 
-    def brightest(ill):
-        slices = islice(hallucination.tumour_slices(3, 224, ill), 0, 16, 8)
+    def brightest(share):
+        slices = islice(hallucination.tumour_slices(3, 224, share), 0, 16, 8)
         return [np.quantile(flair[0, 82:142, 72:152], 0.999) for _, flair in slices]
 
     assert min(brightest((0.0, 1.0))) > 1.2 > max(brightest((1.0, 0.0)))
@@ -144,7 +146,7 @@ def test_misaligned_slices_differ_in_the_neck_more_than_in_the_vault():
     from ganlab.phantoms.pairs import pairs
 
     def mean_difference(**how):
-        """Of the CT between a still patient and the same stream's, by the same seed."""
+        """Difference of the CT between an unmoved patient and one from the same stream and seed."""
         stream = pairs(5, size=96, task="ct2mr", reuse=1, **how)
         return torch.stack([target for _, target in islice(stream, 6)])
 
@@ -153,7 +155,7 @@ def test_misaligned_slices_differ_in_the_neck_more_than_in_the_vault():
 
 
 def test_cycles_are_drawn_and_tabulated(tmp_path, monkeypatch):
-    """A translator that is right, but for 50 HU, and a way back that undoes it."""
+    """A translator with an offset of 50 HU, and a backward model that removes it."""
     patient = make_patient(9001, ("t1", "ct"), 4.0)
     mask = patient["ct"].array > -500
     t1 = dataclasses.replace(patient["t1"], array=patient["t1"].array / 1000)

@@ -86,9 +86,9 @@ def test_every_objective_takes_steps(images, name):
         numbers = game.take_step()
         assert set(numbers) == {"d", "g", "real", "fake", "norm_d", "norm_g"}
         assert all(math.isfinite(v) for v in numbers.values()) and numbers["norm_d"] > 0 and numbers["norm_g"] > 0
-    said = game.probability()
-    assert (said is None) == (OBJECTIVES[name].probability is None)
-    assert said is None or all(v.shape == (8,) and v.min() >= 0 and v.max() <= 1 for v in said)
+    probabilities = game.probability()
+    assert (probabilities is None) == (OBJECTIVES[name].probability is None)
+    assert probabilities is None or all(v.shape == (8,) and v.min() >= 0 and v.max() <= 1 for v in probabilities)
     if name == "wasserstein":
         assert all(p.abs().max() <= TINY.clip for p in game.discriminator.parameters())
 
@@ -103,8 +103,8 @@ def test_r1_is_half_gamma_times_the_squared_gradient_at_real_images_every_eighth
     config = replace(TINY, network=FREE, r1=3.0, rate_d=0.0, rate_g=0.0)
     game, free = ImageGame(config, images), ImageGame(replace(config, r1=0.0), images)
     rows = [(images.images == image).all((1, 2, 3)).nonzero().item() for image in game._draw(game._generator())[0]]
-    wanted = LAZY * 3.0 / 2 * gradient_norms(game)[rows].square().mean().item()
-    assert game.take_step()["d"] - free.take_step()["d"] == pytest.approx(wanted, rel=1e-4)
+    expected = LAZY * 3.0 / 2 * gradient_norms(game)[rows].square().mean().item()
+    assert game.take_step()["d"] - free.take_step()["d"] == pytest.approx(expected, rel=1e-4)
     for _ in range(LAZY - 1):
         assert game.take_step() == free.take_step()
     assert game.take_step()["d"] > free.take_step()["d"]
@@ -141,14 +141,14 @@ def test_samples_use_the_averaged_weights_and_do_not_change_the_game(images):
     for _ in range(3):
         game.take_step()
     before = copied(game)
-    found = game.sample(z, labels)
-    assert found.shape == (4, 1, 16, 16) and found.abs().max() <= 1 and torch.equal(found, game.sample(z, labels))
+    result = game.sample(z, labels)
+    assert result.shape == (4, 1, 16, 16) and result.abs().max() <= 1 and torch.equal(result, game.sample(z, labels))
     assert same(before, copied(game)) and game.generator.training
     assert any(not torch.equal(v, game.generator.state_dict()[k]) for k, v in game.weights().items())
     plain = ImageGame(replace(TINY, horizon=0), images)
     plain.take_step()
-    wanted = plain.generator.eval()(z, labels)
-    assert torch.allclose(plain.sample(z, labels), wanted, atol=1e-6)
+    expected = plain.generator.eval()(z, labels)
+    assert torch.allclose(plain.sample(z, labels), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("part", ["generator", "discriminator"])
@@ -156,12 +156,12 @@ def test_a_nan_weight_stops_the_game_and_an_earlier_state_restores_it(images, pa
     game, whole = ImageGame(TINY, images), ImageGame(TINY, images)
     for each in (game, whole):
         each.take_step()
-    kept = copied(game)
+    saved = copied(game)
     with torch.no_grad():
         next(getattr(game, part).parameters()).fill_(math.nan)
     with pytest.raises(Diverged, match="loss of the discriminator is nan"):
         game.take_step()
-    game.restore(kept, 1)
+    game.restore(saved, 1)
     assert game.take_step() == whole.take_step()
 
 

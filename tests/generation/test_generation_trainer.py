@@ -129,7 +129,7 @@ def test_a_nan_loss_stops_the_training_and_keeps_the_last_checkpoint(tmp_path, i
 
 
 def spoil(path, part=""):
-    """Make one value of a file's last floating tensor (of a part) infinite; the tensor's name."""
+    """Set one value of a file's last float tensor (of a part) to infinity; returns the tensor's name."""
     known, config = load_tensors(path)
     name = [k for k, v in known.items() if v.is_floating_point() and v.dim() and k.startswith(part)][-1]
     known[name].view(-1)[0] = math.inf

@@ -50,7 +50,7 @@ def test_waiting_sets_progress_and_report_their_share(kinds):
     names = [kinds(f"slow-{k}") for k in range(AT_ONCE + 2)]
     making = [images_of(name, 1) for name in names]
     for name, (future, share) in zip(names, making, strict=True):
-        assert kinds.under_way[name].wait(30)  # all of them come on
+        assert kinds.under_way[name].wait(30)  # all of them advance
         assert not future.done() and share == sorted(share) and 0 < share[-1] < 1
 
 

@@ -55,12 +55,12 @@ def test_diversity_compares_different_images_of_one_class(digits):
 
 
 def test_nearest_finds_copies_and_mirrored_copies(digits):
-    wanted = torch.tensor([5, 700, 44])
-    copies = digits.images[wanted]
+    expected = torch.tensor([5, 700, 44])
+    copies = digits.images[expected]
     for images in (copies, copies.flip(3), (copies + 0.02).clamp(-1, 1)):
         indices, distances = nearest(images, digits.images)
         assert indices.shape == distances.shape == (3, 3)
-        assert indices[:, 0].tolist() == wanted.tolist()
+        assert indices[:, 0].tolist() == expected.tolist()
         assert (distances[:, 0] < 0.021).all() and (np.diff(distances, axis=1) >= 0).all()
     assert nearest(copies, digits.images[:2])[0].shape == (3, 2)
 

@@ -90,12 +90,12 @@ def test_slerp_is_finite_at_zero_and_in_one_dimension():
 
 def test_a_sheet_contains_its_corners_and_keeps_the_norm():
     corners = z(3, 4)
-    found = sheet(corners, 5, 7)
-    assert found.shape == (5, 7, 100)
-    assert torch.equal(found[[0, 0, -1, -1], [0, -1, 0, -1]], corners)
-    assert torch.equal(found[0], slerp(corners[0], corners[1], torch.linspace(0, 1, 7)))
+    result = sheet(corners, 5, 7)
+    assert result.shape == (5, 7, 100)
+    assert torch.equal(result[[0, 0, -1, -1], [0, -1, 0, -1]], corners)
+    assert torch.equal(result[0], slerp(corners[0], corners[1], torch.linspace(0, 1, 7)))
     norms = corners.norm(dim=1)
-    assert (found.norm(dim=2) > norms.min() - 1e-4).all() and (found.norm(dim=2) < norms.max() + 1e-4).all()
+    assert (result.norm(dim=2) > norms.min() - 1e-4).all() and (result.norm(dim=2) < norms.max() + 1e-4).all()
     assert torch.equal(sheet(corners, 1, 1)[0], corners[:1])
 
 
@@ -120,10 +120,10 @@ def test_a_walk_is_smooth_and_visits_its_points(count, frames, closed):
 
 def test_arithmetic_uses_means_and_keeps_the_norm():
     plus, minus, base = z(5, 3), z(6, 4), z(7, 2)
-    found = arithmetic(plus, minus, base)
-    assert found.shape == (2, 100) and torch.allclose(found.norm(dim=1), base.norm(dim=1))
-    wanted = base + plus.mean(0) - minus.mean(0)
-    assert torch.allclose(torch.cosine_similarity(found, wanted, dim=1), torch.ones(2))
+    result = arithmetic(plus, minus, base)
+    assert result.shape == (2, 100) and torch.allclose(result.norm(dim=1), base.norm(dim=1))
+    expected = base + plus.mean(0) - minus.mean(0)
+    assert torch.allclose(torch.cosine_similarity(result, expected, dim=1), torch.ones(2))
     assert torch.allclose(arithmetic(plus, plus, base[0]), base[0], atol=1e-5)
 
 
@@ -156,15 +156,15 @@ def test_layer_features_equal_those_of_the_generator(kind, classes):
     generator, _ = made_networks(NetworkConfig(kind=kind, size=16, z=16, width=4, classes=classes))
     draws, labels = z(0, 130, 16), torch.arange(130) % 3
     for layer in (0, 1, -1):
-        wanted = generator.features(draws, labels)[layer].flatten(1)
-        assert torch.allclose(layer_features(generator, draws, labels, layer), wanted, atol=1e-6)
+        expected = generator.features(draws, labels)[layer].flatten(1)
+        assert torch.allclose(layer_features(generator, draws, labels, layer), expected, atol=1e-6)
 
 
 def test_truncation_redraws_only_what_exceeds_the_limit():
-    plain, found = noise(0, 50, CONFIG), resampled(0, 50, CONFIG, 0.5)
-    assert found.abs().max() <= 0.5 and found.std() == pytest.approx(0.283, abs=0.02)  # of a normal cut at 0.5
-    assert torch.equal(found[plain.abs() <= 0.5], plain[plain.abs() <= 0.5])
-    assert torch.equal(resampled(0, 7, CONFIG, 0.5), found[:7])
+    plain, result = noise(0, 50, CONFIG), resampled(0, 50, CONFIG, 0.5)
+    assert result.abs().max() <= 0.5 and result.std() == pytest.approx(0.283, abs=0.02)  # of a normal cut at 0.5
+    assert torch.equal(result[plain.abs() <= 0.5], plain[plain.abs() <= 0.5])
+    assert torch.equal(resampled(0, 7, CONFIG, 0.5), result[:7])
     assert torch.equal(resampled(0, 7, CONFIG, 9.0), plain[:7])
     assert torch.equal(truncated(plain, 0.7), 0.7 * plain)
     for limit in (0.0, -1.0, math.nan):
@@ -182,13 +182,13 @@ def test_inversion_finds_a_generated_image_and_leaves_an_anomaly_in_the_residual
     apart = (own - generator(z(9, 200, 16))).abs().mean()
     drawn = own.clone()
     drawn[0, 0, DISC] = drawn[0, 0, DISC].sign().neg()
-    found = invert(generator, torch.cat([own, drawn]), discriminator=discriminator if judged else None, steps=80)
-    assert found.z.shape == (2, 16) and found.reconstruction.shape == found.residual.shape == (2, 1, 16, 16)
-    assert torch.allclose(generator(found.z), found.reconstruction, atol=1e-6)
-    assert found.residual[0].abs().mean() < 0.03 * apart and found.score[1] > 10 * found.score[0]
-    assert found.residual[1, 0, DISC].abs().mean() > 4 * found.residual[1, 0, ~DISC].abs().mean()
-    assert (found.z.norm(dim=1) / 4 - 1).abs().max() < 0.5
-    assert torch.equal(found.scores[:, 0], found.score) and not found.labels.any()
+    result = invert(generator, torch.cat([own, drawn]), discriminator=discriminator if judged else None, steps=80)
+    assert result.z.shape == (2, 16) and result.reconstruction.shape == result.residual.shape == (2, 1, 16, 16)
+    assert torch.allclose(generator(result.z), result.reconstruction, atol=1e-6)
+    assert result.residual[0].abs().mean() < 0.03 * apart and result.score[1] > 10 * result.score[0]
+    assert result.residual[1, 0, DISC].abs().mean() > 4 * result.residual[1, 0, ~DISC].abs().mean()
+    assert (result.z.norm(dim=1) / 4 - 1).abs().max() < 0.5
+    assert torch.equal(result.scores[:, 0], result.score) and not result.labels.any()
 
 
 def test_inversion_tries_every_class_unless_one_is_given():
@@ -197,15 +197,15 @@ def test_inversion_tries_every_class_unless_one_is_given():
     labels = torch.tensor([2, 0])
     own = generator(z(8, 2, 16), labels)
     shares = []
-    found = invert(generator, own, steps=60, restarts=2, progress=shares.append)
-    assert torch.equal(found.labels, labels) and found.scores.isfinite().all()
-    assert torch.equal(found.scores.argmin(1), labels)
+    result = invert(generator, own, steps=60, restarts=2, progress=shares.append)
+    assert torch.equal(result.labels, labels) and result.scores.isfinite().all()
+    assert torch.equal(result.scores.argmin(1), labels)
     assert len(shares) == 120 and shares == sorted(shares) and shares[-1] == 1
     again = invert(generator, own[1], steps=60, restarts=2)
-    assert torch.equal(again.z[0], found.z[1])
-    said = invert(generator, own, torch.tensor([1, 0]), steps=60, restarts=2)
-    assert said.labels.tolist() == [1, 0] and said.score[0] > 2 * found.score[0]
-    assert said.scores.isfinite().tolist() == [[False, True, False], [True, False, False]]
+    assert torch.equal(again.z[0], result.z[1])
+    given = invert(generator, own, torch.tensor([1, 0]), steps=60, restarts=2)
+    assert given.labels.tolist() == [1, 0] and given.score[0] > 2 * result.score[0]
+    assert given.scores.isfinite().tolist() == [[False, True, False], [True, False, False]]
 
 
 def test_inversion_can_be_cancelled_and_refuses_other_sizes():

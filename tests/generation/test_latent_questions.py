@@ -34,8 +34,8 @@ def test_a_gallery_alternates_between_classes_and_is_reproducible():
 
 def test_a_gallery_equals_the_output_of_the_generate_command():
     shown = asked(what="gallery", seed=5, count=6, label=7, psi=0.5)[1]["images"]
-    made = generate(MODEL, 6, 5, "7", 0.5)
-    np.testing.assert_allclose((shown + 1) * 8, made.images, atol=1e-3)
+    samples = generate(MODEL, 6, 5, "7", 0.5)
+    np.testing.assert_allclose((shown + 1) * 8, samples.images, atol=1e-3)
 
 
 def test_points_have_norms_and_scores():
@@ -46,8 +46,8 @@ def test_points_have_norms_and_scores():
 
 
 def test_a_move_along_a_direction_changes_the_image():
-    still, there = (asked(what="points", points=[{**POINTS[0], "moves": m}])[1]["images"] for m in ({}, {"0": 4.0}))
-    assert np.abs(there - still).mean() > 0.015
+    original, moved = (asked(what="points", points=[{**POINTS[0], "moves": m}])[1]["images"] for m in ({}, {"0": 4.0}))
+    assert np.abs(moved - original).mean() > 0.015
     e = get_explorer(MODEL)
     assert e.z({**POINTS[0], "moves": {"0": 4.0}}).sub(e.z(POINTS[0])).norm().item() == pytest.approx(4, rel=1e-4)
 
@@ -79,9 +79,9 @@ def test_a_walk_starts_at_a_and_its_film_has_every_frame():
 
 def test_a_minus_a_plus_c_is_c():
     head, arrays = asked(what="sum", points=[POINTS[0], POINTS[0], POINTS[2]])
-    there = asked(what="points", points=[*head["points"], POINTS[2]])[1]["images"]
-    assert np.abs(there[0] - there[1]).max() < 6e-3
-    assert np.abs(arrays["images"][0] - there[0]).max() < 6e-3
+    images = asked(what="points", points=[*head["points"], POINTS[2]])[1]["images"]
+    assert np.abs(images[0] - images[1]).max() < 6e-3
+    assert np.abs(arrays["images"][0] - images[0]).max() < 6e-3
 
 
 def test_classes_are_blended_added_and_subtracted():

@@ -88,7 +88,7 @@ def test_unconditional_networks_need_no_labels():
 
 def test_dcgan_has_the_published_number_of_parameters():
     """Radford et al. 2016, figure 1, with one channel for three: 100 -> 512 x 4 x 4 -> 256 -> 128 -> 64 -> image by 4x4
-    kernels, batch normalisation (a gain and a bias) everywhere but at the image, D in mirror image."""
+    kernels, batch normalisation (a gain and a bias) everywhere except at the image, D in mirror image."""
     generator, discriminator = make_networks(NetworkConfig(size=64, z=100, width=64))
     wide = [512, 256, 128, 64]
     kernels = 16 * sum(i * o for i, o in zip(wide, [*wide[1:], 1], strict=True))
@@ -190,11 +190,11 @@ def test_grain_is_as_strong_at_the_border_as_in_the_middle():
 
 def test_grain_has_no_preferred_direction():
     kernels = torch.randn(3, 1, 9, 9)
-    found = symmetric(kernels)
-    for turned in (found.transpose(2, 3), found.flip(2), found.flip(3)):
-        torch.testing.assert_close(turned, found)
-    torch.testing.assert_close(symmetric(found), found)
-    torch.testing.assert_close(found.mean((2, 3)), kernels.mean((2, 3)))
+    result = symmetric(kernels)
+    for turned in (result.transpose(2, 3), result.flip(2), result.flip(3)):
+        torch.testing.assert_close(turned, result)
+    torch.testing.assert_close(symmetric(result), result)
+    torch.testing.assert_close(result.mean((2, 3)), kernels.mean((2, 3)))
 
 
 def test_an_image_with_grain_is_a_smooth_function_of_z_alone():
@@ -221,7 +221,7 @@ def test_spread_differs_between_uniform_and_varied_parts_of_a_batch():
     together = in_parts(spread, 2)(torch.cat([varied, same]))
     assert together.shape == (12, 4, 4, 4) and together[:, :3].equal(torch.cat([varied, same]))
     assert together[:6, 3].min() > 0.5 and together[6:, 3].max() < 1e-3
-    assert in_parts(spread, 1)(varied)[:, 3].equal(together[:6, 3])  # a pass of its own gives the same
+    assert in_parts(spread, 1)(varied)[:, 3].equal(together[:6, 3])  # a separate pass gives the same
 
 
 def test_spread_in_evaluation_mode_is_the_running_mean_of_training():

@@ -1,4 +1,4 @@
-"""A user's own images: what is read and what is refused."""
+"""A user's own images: which files are read and which refused."""
 
 import re
 import struct
@@ -47,12 +47,12 @@ def test_a_folder_becomes_squares_of_one_size(folder):
 def test_16_bits_are_kept(tmp_path):
     values = (1000 + np.arange(1024).reshape(32, 32)).astype(np.uint16)
     Image.fromarray(values).save(tmp_path / "deep.png")
-    found = read_picture(tmp_path / "deep.png")
-    np.testing.assert_allclose(found * 65535, values, atol=0.01)
+    result = read_picture(tmp_path / "deep.png")
+    np.testing.assert_allclose(result * 65535, values, atol=0.01)
 
 
 def exported(folder, count=20, low=1000, high=2000):
-    """16-bit pictures with these values, as CT is exported; the last one reaches half as high as the others."""
+    """16-bit pictures with these values, as CT is exported; the last one has half the maximum of the others."""
     folder.mkdir(exist_ok=True)
     tops = [high] * (count - 1) + [(low + high) // 2]
     for k, top in enumerate(tops):
@@ -70,11 +70,11 @@ def test_16_bit_pictures_of_a_folder_share_one_range(tmp_path):
 
 
 def test_8_bit_pictures_keep_their_range_beside_16_bit_ones(folder):
-    alone, said = read_all(folder, 32)
+    alone, notices_alone = read_all(folder, 32)
     exported(folder / "zz", 4)
     images, notices = read_all(folder, 32)
     assert torch.equal(images.images[:18], alone.images) and images.images[18:22].max() == 1
-    assert len(notices) == len(said) + 1 and "4 16-bit pictures" in notices[-1]
+    assert len(notices) == len(notices_alone) + 1 and "4 16-bit pictures" in notices[-1]
 
 
 def test_a_16_bit_picture_to_invert_is_not_black(tmp_path):
@@ -91,8 +91,8 @@ def test_transparent_is_black(tmp_path):
     pixels = np.full((16, 16, 4), 255, np.uint8)
     pixels[:8, :, 3] = 0
     Image.fromarray(pixels).save(tmp_path / "half.png")
-    found = read_picture(tmp_path / "half.png")
-    assert (found[:8] == 0).all() and (found[8:] == 1).all()
+    result = read_picture(tmp_path / "half.png")
+    assert (result[:8] == 0).all() and (result[8:] == 1).all()
 
 
 def test_resampling_keeps_the_mean(tmp_path):
@@ -128,7 +128,7 @@ def test_unreadable_files_are_named_and_the_rest_is_used(folder):
     Image.fromarray(ramp(4, 4)).save(folder / "tiny.png")
     images, notices = read_all(folder, 16)
     assert len(images) == 18
-    said = " ".join(notices)
+    text = " ".join(notices)
     for words in (
         '"wide.png" has 100,000 x 40',
         '"broken.jpg" is not a picture',
@@ -136,7 +136,7 @@ def test_unreadable_files_are_named_and_the_rest_is_used(folder):
         "single grey value",
         "4 x 4",
     ):
-        assert words in said
+        assert words in text
 
 
 def test_too_few_images_are_refused(tmp_path):
@@ -173,25 +173,25 @@ def volumes(folder, count, depth=20):
 
 
 def test_slices_of_a_volume_stay_together(tmp_path):
-    learned, kept, notices = read_folder(volumes(tmp_path, 3), 24)
-    assert (len(learned), len(kept)) == (20, 10)
+    training, evaluation, notices = read_folder(volumes(tmp_path, 3), 24)
+    assert (len(training), len(evaluation)) == (20, 10)
     assert "10 of 30 images are held out" in notices[-1]
-    sides = [{image.numpy().tobytes() for image in part.images} for part in (learned, kept)]
+    sides = [{image.numpy().tobytes() for image in part.images} for part in (training, evaluation)]
     assert not sides[0] & sides[1] and len(sides[1]) == 10
 
 
 def test_a_single_volume_allows_training_but_no_evaluation(tmp_path):
-    learned, kept, _ = read_folder(volumes(tmp_path, 1, 40), 16)
-    assert len(learned) == 20 and not len(kept)
+    training, evaluation, _ = read_folder(volumes(tmp_path, 1, 40), 16)
+    assert len(training) == 20 and not len(evaluation)
     with pytest.raises(InputError, match="single volume"):
         own_kind(tmp_path, 16)
 
 
 def test_own_images_are_split_into_training_and_held_out_ones(folder):
-    learned, kept, _ = read_folder(folder, 16)
+    training, evaluation, _ = read_folder(folder, 16)
     kind, _ = own_kind(folder, 16)
-    assert kind.count == len(learned)
-    for held, part in ((False, learned), (True, kept)):
+    assert kind.count == len(training)
+    for held, part in ((False, training), (True, evaluation)):
         made = load_images(kind, held)
         assert sorted(x.sum().item() for x in made.images) == pytest.approx(sorted(x.sum().item() for x in part.images))
 

@@ -73,9 +73,9 @@ def test_canonical_order_keeps_every_value_at_its_position(degrees, spacing):
     ordered = canonical(volume)
     for _ in range(2):
         marked = np.argwhere(ordered.array == volume.array[1, 2, 3])[0]
-        there = volume.affine @ [1, 2, 3, 1]
-        np.testing.assert_allclose(ordered.affine @ [*marked, 1], there, atol=1e-9)
-        ordered = canonical(ordered)  # nothing left to do
+        position = volume.affine @ [1, 2, 3, 1]
+        np.testing.assert_allclose(ordered.affine @ [*marked, 1], position, atol=1e-9)
+        ordered = canonical(ordered)  # idempotent
 
 
 def test_axis_letters():
@@ -93,9 +93,9 @@ def test_a_blob_on_the_left_stays_on_the_left(orientation):
     affine, shape = model_grid(volume)
     on_model = resample(volume, affine, shape)
     back = resample(on_model, volume.affine, volume.shape)
-    for found in (canonical(volume), on_model, back):
-        weight = found.array[..., None]
-        centre = (_world(found.affine, found.shape) * weight).sum(axis=(0, 1, 2)) / weight.sum()
+    for result in (canonical(volume), on_model, back):
+        weight = result.array[..., None]
+        centre = (_world(result.affine, result.shape) * weight).sum(axis=(0, 1, 2)) / weight.sum()
         np.testing.assert_allclose(centre, (left, front, top), atol=0.15)
 
 
@@ -166,7 +166,7 @@ def test_voxels_outside_the_volume_get_the_fill_value():
 
 def test_downsampling_averages_and_does_not_alias():
     stripes = np.zeros((40, 40, 40), np.float32)
-    stripes[::2] = 100  # the finest pattern there is
+    stripes[::2] = 100  # the highest spatial frequency
     volume = placed(stripes)
     affine = volume.affine @ np.diag([4, 4, 4, 1])
     coarse = resample(volume, affine, (9, 9, 9)).array[1:-1]

@@ -304,10 +304,10 @@ def test_head_mask_fills_a_head_that_touches_every_face():
     assert head_mask(ct(array)).all()
 
 
-# --- what a user can get wrong
+# --- invalid input
 
 
-def test_every_mistake_gives_one_sentence():
+def test_invalid_input_gives_one_sentence():
     array, _ = head()
     good = ct(array)
     shifted = np.eye(4)

@@ -25,7 +25,7 @@ def texture(seed=0):
 
 def ball(radius, shape=SHAPE, spacing=(1.0, 1.0, 1.0), shift=0.0):
     """Soft tissue (40 HU) around a ball of bone (960 HU), radius and shift (along the first axis) in mm; the edge is a
-    ramp of 2 mm, whose middle lies at the radius, but for the little between 250 and 500 HU."""
+    ramp of 2 mm, whose middle lies at the radius, except for the small offset between 250 and 500 HU."""
     axes = ((np.arange(n) - (n - 1) / 2) * s for n, s in zip(shape, spacing, strict=True))
     x, y, z = np.meshgrid(*axes, indexing="ij")
     r = np.sqrt((x - shift) ** 2 + y**2 + z**2)
@@ -75,10 +75,10 @@ def test_flicker_shows_only_along_its_axis(axis):
     clean = texture()
     offsets = 60.0 * (np.arange(SHAPE[axis]) % 2)
     stack = clean + np.moveaxis(np.broadcast_to(offsets, np.moveaxis(clean, axis, 2).shape), 2, axis)
-    found = discontinuity(ct(clean), ct(stack), EVERYWHERE)
-    assert found[axis] > 1.5
-    assert [found[k] for k in range(3) if k != axis] == pytest.approx([1, 1], abs=1e-5)
-    assert flicker(ct(clean), ct(stack), EVERYWHERE) == found[axis]
+    result = discontinuity(ct(clean), ct(stack), EVERYWHERE)
+    assert result[axis] > 1.5
+    assert [result[k] for k in range(3) if k != axis] == pytest.approx([1, 1], abs=1e-5)
+    assert flicker(ct(clean), ct(stack), EVERYWHERE) == result[axis]
 
 
 def test_discontinuity_is_the_ratio_of_steps():
@@ -91,9 +91,9 @@ def test_discontinuity_is_the_ratio_of_steps():
 @pytest.mark.parametrize("grown", [-2.0, 0.3, 2.0])
 def test_a_bone_grown_by_2_mm_has_its_surface_2_mm_away(spacing, grown):
     reference, prediction = ball(8, spacing=spacing), ball(8 + grown, spacing=spacing)
-    found = skull_shift(reference, prediction, EVERYWHERE)
-    assert found == pytest.approx(abs(grown), abs=0.15 * max(spacing))
-    assert found == skull_shift(prediction, reference, EVERYWHERE)
+    result = skull_shift(reference, prediction, EVERYWHERE)
+    assert result == pytest.approx(abs(grown), abs=0.15 * max(spacing))
+    assert result == skull_shift(prediction, reference, EVERYWHERE)
 
 
 def test_a_plate_shifted_by_2_mm_is_2_mm_away_and_a_ball_half_of_it():

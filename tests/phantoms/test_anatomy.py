@@ -88,7 +88,7 @@ def test_air_passes_from_the_nostrils_to_the_windpipe(seed):
         template = head.to_template(grid)
     air = ((shares[INDEX["air"]] + shares[INDEX["background"]]) > 0.4).numpy()
     parts, _ = ndimage.label(air)
-    outside = parts[25, -1, -1]  # before the face
+    outside = parts[25, -1, -1]  # in front of the face
     low = (shares[INDEX["air"]] > 0.6).numpy()[:, :, :4]
     assert outside > 0 and low.any()
     assert set(np.unique(parts[:, :, :4][low])) >= {outside}
@@ -134,5 +134,5 @@ def test_tissue_at_a_point_does_not_depend_on_its_block(seed):
 def test_every_tissue_of_the_head_occurs(mean_head):
     axes = [torch.arange(-90.0, 90, 3), torch.arange(-118.0, 118, 3), torch.arange(-155.0, 95, 3)]
     shares = shares_at(mean_head, torch.stack(torch.meshgrid(*axes, indexing="ij")))
-    found = {NAMES[k] for k in range(len(NAMES)) if shares[k].max() > 0.3}
-    assert set(NAMES) - found == {"tumour", "necrosis", "oedema", "plaque", "blood", "metal"}
+    result = {NAMES[k] for k in range(len(NAMES)) if shares[k].max() > 0.3}
+    assert set(NAMES) - result == {"tumour", "necrosis", "oedema", "plaque", "blood", "metal"}

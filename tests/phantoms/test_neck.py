@@ -73,7 +73,7 @@ def shares_at(patient, points):
 
 
 def shares_in_template(patient, points):
-    """Shares at points that lie, but for the warp, in template mm."""
+    """Shares at points in template mm, ignoring the warp."""
     return shares_at(patient, torch.tensordot(torch.linalg.inv(patient.matrix), points, 1))
 
 

@@ -73,11 +73,11 @@ def test_a_patch_of_a_kind_equals_the_randomly_drawn_one():
     tossed = make_nodules(3, 16)
     assert set(tossed.labels) == {0, 1}
     for label, kind in enumerate(KINDS):
-        wanted = make_nodules(3, 16, kind)
-        assert (wanted.labels == label).all()
+        expected = make_nodules(3, 16, kind)
+        assert (expected.labels == label).all()
         where = tossed.labels == label
         for name in NAMES:
-            assert np.array_equal(getattr(wanted, name)[where], getattr(tossed, name)[where]), name
+            assert np.array_equal(getattr(expected, name)[where], getattr(tossed, name)[where]), name
 
 
 def test_large_seeds_and_indices_give_different_patches():

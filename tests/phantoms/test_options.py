@@ -40,17 +40,17 @@ def test_chosen_options_appear_in_title_file_name_command_and_notices():
 
 def test_every_option_has_its_own_words():
     values = {"lesion": "plaques", "lesion_at": "1,2,3,4", "scanner": "clinical", "field": 1.5}
-    said = set()
+    wordings = set()
     for each in OPTIONS:
         value = values.get(each.name, True if each.kind is bool else each.high)
         lesion = {"lesion": "bleed"} if each.name == "lesion_at" else {}
-        said.add(PhantomOptions(**lesion, **{each.name: value}).words())
-    assert len(said) == len(OPTIONS)
+        wordings.add(PhantomOptions(**lesion, **{each.name: value}).words())
+    assert len(wordings) == len(OPTIONS)
 
 
 def test_options_and_their_keywords_make_the_same_patient():
     options = PhantomOptions(lesion="bleed", lesion_at="26,-5,5,14", skull=9.0)
-    made, keywords, placed = (
+    patient, keywords, placed = (
         make_patient(7, ("labels",), 8.0, **how)["labels"].array
         for how in (
             {"options": options},
@@ -58,8 +58,8 @@ def test_options_and_their_keywords_make_the_same_patient():
             {"options": PhantomOptions(skull=9.0), "lesion": Lesion("bleed", (Spot(26, -5, 5, 14),))},
         )
     )
-    assert (made == keywords).all() and (made == placed).all()
-    assert (made != make_patient(7, ("labels",), 8.0)["labels"].array).any()
+    assert (patient == keywords).all() and (patient == placed).all()
+    assert (patient != make_patient(7, ("labels",), 8.0)["labels"].array).any()
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_options_and_their_keywords_make_the_same_patient():
         ({"scanner": "pocket"}, 'Scanner is "pocket"; give one of research, fat-suppressed, clinical, noisy'),
         ({"field": 7}, "MR field is 7; give one of 1.5, 3.0"),
         ({"skull": 40}, "Skull thickness is 40; give a number from 3 to 12 mm"),
-        ({"lesion_at": "1,2,3,4"}, "place needs a lesion: give one of tumour, plaques, bleed."),
+        ({"lesion_at": "1,2,3,4"}, "place is given without a lesion: choose one of tumour, plaques, bleed."),
         ({"lesion": "bleed", "lesion_at": "1,2"}, '"1,2" is not X,Y,Z,RADIUS in mm'),
         ({"shoe": 43}, "Setting shoe is not known; choose from lesion"),
     ],

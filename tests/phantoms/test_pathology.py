@@ -32,14 +32,14 @@ def test_lesions_appear_only_on_request(kind, tissue, seed):
 @pytest.mark.parametrize("side", [-1, 1])
 def test_a_lesion_on_the_right_lies_at_positive_x_in_every_modality(side):
     spot = Spot(side * 32.0, 0.0, 22.0, 14.0)
-    wanted = ("t1", "t2", "flair", "ct", "fa", "labels")
-    ill, well = (make_patient(4, wanted, 2.0, lesion=x) for x in (Lesion("bleed", (spot,)), None))
-    where = np.argwhere(ill["labels"].array == INDEX["blood"])
-    centre = ill["labels"].affine[:3, :3] @ where.mean(0) + ill["labels"].affine[:3, 3]
+    modalities = ("t1", "t2", "flair", "ct", "fa", "labels")
+    with_lesion, healthy = (make_patient(4, modalities, 2.0, lesion=x) for x in (Lesion("bleed", (spot,)), None))
+    where = np.argwhere(with_lesion["labels"].array == INDEX["blood"])
+    centre = with_lesion["labels"].affine[:3, :3] @ where.mean(0) + with_lesion["labels"].affine[:3, 3]
     assert np.sign(centre[0]) == side and 20 < abs(centre[0]) < 40
     assert np.linalg.norm(centre[1:] - np.array([0, 22]) / 1.125) < 14
     for m in ("t1", "t2", "flair", "ct", "fa"):  # RAS: the first axis runs to the patient's right
-        change = np.abs(ill[m].array - well[m].array)
+        change = np.abs(with_lesion[m].array - healthy[m].array)
         half = change.shape[0] // 2
         left, right = change[:half].sum(), change[half:].sum()
         assert (right > 2 * left) if side > 0 else (left > 2 * right), m
@@ -88,8 +88,8 @@ def test_craniotomy_cuts_the_vault_but_not_the_brain():
 
 
 def test_fillings_cause_ct_streaks_only_near_the_teeth():
-    wanted = ("t1", "ct", "labels")
-    filled, sound = (make_patient(7, wanted, 2.0, fillings=f) for f in (True, False))
+    modalities = ("t1", "ct", "labels")
+    filled, sound = (make_patient(7, modalities, 2.0, fillings=f) for f in (True, False))
     metal = (filled["labels"].array == INDEX["metal"]).any(axis=(0, 1))
     assert metal.any()
     change = np.abs(filled["ct"].array - sound["ct"].array).max(axis=(0, 1))

@@ -39,14 +39,14 @@ def people():
     sites, vault = rays(list(SITES.values())), rays(upper)
     axes = [torch.arange(a, b, 4.0) for a, b in ((-82, 83), (-108, 84), (-62, 90))]
     box = torch.stack(torch.meshgrid(*axes, indexing="ij"))
-    found = []
+    result = []
     for seed in SEEDS:
         head = make_head(torch.Generator().manual_seed(seed))
         with torch.inference_mode():
             thickness = head.shares(sites)[BONE].sum((0, 2)) * STEP
             hu = torch.tensordot(table("hu"), head.shares(vault), 1)
             litres = sum(head.shares(block).sum((1, 2, 3)) for block in box.split(14, 1)) * 4.0**3 / 1e6
-        found.append(
+        result.append(
             {
                 "grey": litres[INDEX["grey matter"]].item(),
                 "white": litres[INDEX["white matter"]].item(),
@@ -56,7 +56,7 @@ def people():
                 **dict(zip(SITES, thickness.tolist(), strict=True)),
             }
         )
-    return {key: np.array([f[key] for f in found]) for key in found[0]}
+    return {key: np.array([f[key] for f in result]) for key in result[0]}
 
 
 @pytest.mark.parametrize(

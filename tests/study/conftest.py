@@ -77,11 +77,11 @@ def truly(trial, cases, position=0):
 
 def falsely(trial, cases, position=0):
     """The wrong answer."""
-    said = truly(trial, cases, position)
-    return said | {
-        "synthetic": not said["synthetic"], "chosen": 1 - said["chosen"], "realism": 7 - said["realism"],
-        "marked": sorted(set(range(len(trial.codes))) - set(said["marked"])),
-        "confidence": 7 - said["confidence"] if trial.asks == "diagnose" else 6, "place": [20.0, 20.0],
+    correct = truly(trial, cases, position)
+    return correct | {
+        "synthetic": not correct["synthetic"], "chosen": 1 - correct["chosen"], "realism": 7 - correct["realism"],
+        "marked": sorted(set(range(len(trial.codes))) - set(correct["marked"])),
+        "confidence": 7 - correct["confidence"] if trial.asks == "diagnose" else 6, "place": [20.0, 20.0],
     }  # fmt: skip
 
 
@@ -93,9 +93,9 @@ def with_opposite_truth(sealed):
 
 @pytest.fixture
 def engine(tmp_path):
-    made = archive.open_archive(f"sqlite:///{tmp_path}/studies.db")
-    yield made
-    made.dispose()
+    database = archive.open_archive(f"sqlite:///{tmp_path}/studies.db")
+    yield database
+    database.dispose()
 
 
 @pytest.fixture

@@ -41,10 +41,10 @@ def test_refuses_results_before_unblinding(new_study, tmp_path):
 def test_progress_shows_counts_and_no_results(new_study):
     study = new_study(groups=("student", "radiologist"), **SMALL)
     study.read(1, most=4)
-    found = organise.progress(study.engine, study.row())
-    assert [reader["answers"] for reader in found["readers"]] == [0, 4, 0]
-    assert [reader["state"] for reader in found["readers"]] == ["invited", "reading", "invited"]
-    text = json.dumps(found)
+    result = organise.progress(study.engine, study.row())
+    assert [reader["answers"] for reader in result["readers"]] == [0, 4, 0]
+    assert [reader["state"] for reader in result["readers"]] == ["invited", "reading", "invited"]
+    text = json.dumps(result)
     assert study.sealed().nonce not in text
     assert not any(case.code in text for case in study.sealed().cases)
 
@@ -161,8 +161,8 @@ def test_refuses_malformed_answers_with_a_sentence(new_study):
     study = new_study(**SMALL)
     frame = study.read(0, most=0)
     for wrong in ({}, None, [], {"synthetic": 1, "confidence": 3}, anything(frame) | {"confidence": 7}):
-        found = study.ask(0, do="answer", token=frame["token"], said=wrong)
-        assert set(found) == {"error"}
+        result = study.ask(0, do="answer", token=frame["token"], said=wrong)
+        assert set(result) == {"error"}
     assert results.answers(study.engine, study.row()) == []
 
 

@@ -1,4 +1,4 @@
-"""The table of readings survives a file, and invalid files are refused."""
+"""Readings are unchanged after writing and reading, and invalid files are refused."""
 
 import dataclasses
 import re

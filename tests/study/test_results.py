@@ -1,4 +1,4 @@
-"""What an unblinded study yields: results, reports, exports and the certificate of its blinding."""
+"""The output of an unblinded study: results, reports, exports and the certificate of its blinding."""
 
 import csv
 
@@ -125,9 +125,9 @@ def test_removed_answer_breaks_the_chain(new_study):
 
 
 def test_report_states_the_generators_diversity():
-    found = results.diversity(["dcgan-nodules 3", "dcgan-nodules 17"])
-    assert found["model"] == "dcgan-nodules"
-    assert 0 < found["recall"] < found["precision"] < 1
+    result = results.diversity(["dcgan-nodules 3", "dcgan-nodules 17"])
+    assert result["model"] == "dcgan-nodules"
+    assert 0 < result["recall"] < result["precision"] < 1
     assert results.diversity(["a.png", "b.png"]) is None
     assert results.diversity(["dcgan-nodules 3", "dcgan-digits 3"]) is None
 

@@ -56,9 +56,9 @@ def test_reader_continues_with_the_old_invitation(engine):
 
 
 def test_blinding_of_a_stored_study_is_intact(engine):
-    found = results.certificate(engine, open_row(engine))
-    assert found["seal_matches"]
-    assert found["images_changed"] == found["links_broken"] == []
+    result = results.certificate(engine, open_row(engine))
+    assert result["seal_matches"]
+    assert result["images_changed"] == result["links_broken"] == []
 
 
 def test_exports_of_a_stored_study_are_the_same_files(engine, tmp_path):

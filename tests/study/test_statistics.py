@@ -26,10 +26,10 @@ def test_detection_measures_have_known_values():
 
 def test_counts_agree_with_scikit_learn():
     truth = np.repeat([1, 0], 50)
-    said = np.concatenate([np.repeat([1, 0], [38, 12]), np.repeat([1, 0], [30, 20])])
-    assert statistics.detect(truth, said) == GOLDEN
-    assert GOLDEN.mcc == pytest.approx(matthews_corrcoef(truth, said))
-    assert GOLDEN.kappa == pytest.approx(cohen_kappa_score(truth, said))
+    called = np.concatenate([np.repeat([1, 0], [38, 12]), np.repeat([1, 0], [30, 20])])
+    assert statistics.detect(truth, called) == GOLDEN
+    assert GOLDEN.mcc == pytest.approx(matthews_corrcoef(truth, called))
+    assert GOLDEN.kappa == pytest.approx(cohen_kappa_score(truth, called))
 
 
 def test_wilson_and_exact_intervals_have_published_values():
@@ -48,10 +48,10 @@ def test_obuchowski_rockette_has_published_values_for_van_dykes_data(area, ms, c
     """Five readers, 114 cases: OR-DBM MRMC 2.51, single-treatment intervals for random readers and cases."""
     spread = np.array([-2.0, -1, 0, 1, 2])
     areas = area + spread * np.sqrt(ms / spread.var(ddof=1))  # any five areas with this mean and mean square
-    found = reader_average(areas, cov2)
-    assert found.ms_reader == pytest.approx(ms) and found.se == pytest.approx(se, abs=2e-7)
-    assert found.df == pytest.approx(df, abs=0.01)
-    assert (found.interval().low, found.interval().high) == pytest.approx((low, high), abs=2e-6)
+    result = reader_average(areas, cov2)
+    assert result.ms_reader == pytest.approx(ms) and result.se == pytest.approx(se, abs=2e-7)
+    assert result.df == pytest.approx(df, abs=0.01)
+    assert (result.interval().low, result.interval().high) == pytest.approx((low, high), abs=2e-6)
 
 
 def test_jackknife_equals_leaving_cases_out():
@@ -72,20 +72,20 @@ def test_area_matches_the_roc_curve_and_mirrors_with_the_scores(readings):
         with pytest.raises(InputError, match="one kind"):
             statistics.area(scores, truth)
         return
-    found = statistics.area(scores, truth)
-    assert found == pytest.approx(roc_auc_score(truth, scores))
-    assert found + statistics.area(-scores, truth) == pytest.approx(1)
+    result = statistics.area(scores, truth)
+    assert result == pytest.approx(roc_auc_score(truth, scores))
+    assert result + statistics.area(-scores, truth) == pytest.approx(1)
     curve = statistics.roc(scores, truth)
-    assert np.trapezoid(curve[:, 1], curve[:, 0]) == pytest.approx(found)
+    assert np.trapezoid(curve[:, 1], curve[:, 0]) == pytest.approx(result)
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 400), st.integers(0, 400), st.integers(1, 400), st.integers(0, 400))
 def test_inverting_all_answers_negates_dprime(n1, hits, n0, false):
     hits, false = min(hits, n1), min(false, n0)
-    found, turned = Detection(hits, n1, false, n0), Detection(n1 - hits, n1, n0 - false, n0)
-    assert found.dprime == pytest.approx(-turned.dprime) and found.criterion == pytest.approx(-turned.criterion)
-    assert -1 <= found.mcc <= 1 and np.isfinite(found.dprime_se)
+    result, turned = Detection(hits, n1, false, n0), Detection(n1 - hits, n1, n0 - false, n0)
+    assert result.dprime == pytest.approx(-turned.dprime) and result.criterion == pytest.approx(-turned.criterion)
+    assert -1 <= result.mcc <= 1 and np.isfinite(result.dprime_se)
 
 
 def test_fleiss_kappa_has_its_published_value():
@@ -107,9 +107,9 @@ def test_dprime_interval_covers_the_true_value():
 
 @pytest.mark.parametrize(("readers", "cases"), [(4, 60), (8, 100)])
 def test_false_positive_rate_is_five_percent(readers, cases):
-    found = plan(SimulatedStudy(readers, cases, dprime=0.0, spread=0.3, seed=1), 0.1, 1000)
-    assert 0.03 <= found["rejected_at_5_percent"] <= 0.07
-    assert 0.93 <= found["interval_holds_truth"] <= 0.97
+    result = plan(SimulatedStudy(readers, cases, dprime=0.0, spread=0.3, seed=1), 0.1, 1000)
+    assert 0.03 <= result["rejected_at_5_percent"] <= 0.07
+    assert 0.93 <= result["interval_holds_truth"] <= 0.97
 
 
 def test_pooling_readings_would_be_anticonservative():
@@ -159,6 +159,6 @@ def test_refuses_impossible_counts():
 def test_identical_readers_have_no_reader_variance():
     truth = np.repeat([True, False], 10)
     same = np.tile(np.arange(20.0), (3, 1))
-    found = many_readers(same, truth)
-    assert found.ms_reader == 0 and np.isinf(found.df) and found.se == pytest.approx(np.sqrt(found.cov2))
+    result = many_readers(same, truth)
+    assert result.ms_reader == 0 and np.isinf(result.df) and result.se == pytest.approx(np.sqrt(result.cov2))
     assert all(a == b for a, b in itertools.pairwise(statistics.jackknifed(same, truth)[0]))

@@ -46,7 +46,7 @@ def test_a_t1_stored_in_any_unit_gives_the_same_numbers(patient):
     assert known["voxels"] == head_mask(ct).sum()
 
 
-def test_a_prediction_in_scanner_units_is_rescaled_and_said_so(patient):
+def test_a_prediction_in_scanner_units_is_rescaled_with_a_notice(patient):
     t1 = patient["t1"]
     result = compare(t1, t1, "ct2mr", source=patient["ct"]).metrics
     assert result["mae"] < 0.01
@@ -85,10 +85,10 @@ def in_wrong_units(ct):
     """A CT as files in other units hold it, and the words that refuse it."""
     hu, background = ct.array, np.where(head_mask(ct), ct.array, 0)
     return {
-        "0 to 1": ((hu + 1024) / 4095, "no CT in HU"),
-        "-1 to 1": (np.clip(hu / 1500, -1, 1), "no CT in HU"),
-        "thousands of HU": (hu / 1000, "no CT in HU"),
-        "0 to 255": (np.clip((hu + 1000) / 4000 * 255, 0, 255).round(), "no CT in HU"),
+        "0 to 1": ((hu + 1024) / 4095, "not a CT in HU"),
+        "-1 to 1": (np.clip(hu / 1500, -1, 1), "not a CT in HU"),
+        "thousands of HU": (hu / 1000, "not a CT in HU"),
+        "0 to 255": (np.clip((hu + 1000) / 4000 * 255, 0, 255).round(), "not a CT in HU"),
         "offset by 1024": (hu + 1024, "subtract the offset"),
         "background 0": (background, "0 around the head"),
     }
@@ -131,7 +131,7 @@ def test_warns_of_a_prediction_that_hardly_varies(patient):
     assert compare(ct, ct).metrics["notices"] == []
 
 
-def test_values_are_measured_as_files_hold_them(patient):
+def test_values_are_measured_as_stored_in_files(patient):
     """HU are written as whole numbers, so a stored volume and one in memory give the same numbers."""
     ct = patient["ct"]
     prediction = replace(ct, array=ct.array + np.float32(20.4))
@@ -171,7 +171,7 @@ def test_without_a_reference_there_is_nothing_to_measure(patient, translated):
 
 
 @pytest.mark.slow
-def test_a_reference_elsewhere_is_registered_and_the_notice_says_how_far(patient, translated):
+def test_a_misplaced_reference_is_registered_with_a_notice_of_the_shift(patient, translated):
     ct = patient["ct"]
     translated(ct)
     moved = replace(ct, affine=np.array([[1.0, 0, 0, 6], [0, 1, 0, -4], [0, 0, 1, 3], [0, 0, 0, 1]]) @ ct.affine)
@@ -194,7 +194,7 @@ def test_a_cancelled_comparison_stops(patient, translated):
         translate_and_compare(pair, cancelled=lambda: True)
 
 
-def test_a_registration_is_told_in_mm_and_degrees(patient):
+def test_a_registration_is_reported_in_mm_and_degrees(patient):
     volume = patient["t1"]
     middle = volume.affine @ [*(np.array(volume.shape) - 1) / 2, 1]
     turned = np.eye(4)
@@ -210,7 +210,7 @@ def test_a_phantom_pair_knows_its_white_matter(patient):
     assert np.array_equal(pair.reference.array, patient["t1"].array)
 
 
-def test_no_file_is_a_users_mistake():
+def test_refuses_an_empty_upload():
     with pytest.raises(InputError, match="No scan was chosen"):
         read_scan((), "ct")
 

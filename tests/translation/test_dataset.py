@@ -161,7 +161,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("spoil", REFUSED, ids=lambda f: f.__name__)
-def test_refuses_volumes_that_cannot_be_learned_from(data, tmp_path, spoil):
+def test_refuses_unusable_volumes(data, tmp_path, spoil):
     spoil(data)
     with pytest.raises(InputError, match=REFUSED[spoil]) as raised:
         ready(data, tmp_path / "out")
@@ -181,7 +181,7 @@ def test_fa_lies_between_0_and_1(tmp_path):
         ready(data, tmp_path / "out", get_task("t1fa"))
 
 
-def test_refuses_a_ct_where_mr_is_wanted(tmp_path):
+def test_refuses_a_ct_in_place_of_mr(tmp_path):
     data = make(tmp_path, "ct", "t1", 2)
     prepared = ready(data, tmp_path / "out", get_task("ct2mr"))
     source, target = prepared.array(prepared.sources[0]), prepared.array(prepared.targets[0])

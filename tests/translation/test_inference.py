@@ -93,10 +93,10 @@ def test_disagreement_is_the_standard_deviation_between_planes():
 def test_disagreement_lies_on_the_grid_of_the_input_and_needs_two_planes(slab):
     t1, _ = slab
     result = translate(t1, device="cpu", planes=["axial", "coronal"], disagreement=True)
-    found = result.disagreement
-    assert (found.unit, found.modality, found.shape) == ("HU", "disagreement", t1.shape)
-    np.testing.assert_array_equal(found.affine, t1.affine)
-    assert found.array.min() >= 0 and found.array.max() > 100
+    actual = result.disagreement
+    assert (actual.unit, actual.modality, actual.shape) == ("HU", "disagreement", t1.shape)
+    np.testing.assert_array_equal(actual.affine, t1.affine)
+    assert actual.array.min() >= 0 and actual.array.max() > 100
     assert translate(t1, device="cpu", planes=["axial"], disagreement=True).disagreement is None
 
 
@@ -108,7 +108,7 @@ def test_progress_ends_at_one_and_a_cancelled_translation_stops(patient):
         translate(patient["t1"], device="cpu", cancelled=lambda: True)
 
 
-def test_refuses_what_the_task_cannot_take(patient):
+def test_refuses_volumes_of_another_modality(patient):
     t1, ct = patient["t1"], patient["ct"]
     with pytest.raises(InputError, match="CT"):
         translate(ct)
@@ -139,8 +139,8 @@ def test_proposes_models_of_the_task_only(patient):
         translate(patient["t1"], "t1fa", "mr2ct-unet")
     with pytest.raises(InputError, match="that makes FA from T1") as missing:
         translate(patient["t1"], "t1fa", "nothing")
-    for said in (str(raised.value), str(missing.value)):
-        names = said.rpartition("choose ")[2].split(", ")
+    for message in (str(raised.value), str(missing.value)):
+        names = message.rpartition("choose ")[2].split(", ")
         assert names == [*(card["name"] for card in cards_of("t1fa")), "or give the folder of a training."]
     with pytest.raises(InputError, match=r"makes FLAIR from T1; give the folder of a training\.$"):
         translate(patient["t1"], "t1flair")

@@ -75,13 +75,13 @@ def test_a_figure_undefined_for_one_patient_has_no_mean(measured):
 
 def test_refuses_models_and_tasks_before_measuring(monkeypatch):
     assert measure.models_to_measure(None, "t1fa") == ["t1fa-unet", "t1fa-pix2pix", "t1fa-cyclegan"]
-    for names, task, said in (
+    for names, task, message in (
         (None, "t1pet", 'Task "t1pet" is not known; choose from mr2ct'),
         (None, "t1flair", 'no figures for the task "t1flair"; choose from mr2ct'),
         (["t1fa-unet", "ct2mr-unet"], "t1fa", '"ct2mr-unet" makes T1 from CT, not FA; choose t1fa-unet'),
         (["nothing"], "t1fa", 'no model "nothing" that makes FA from T1; choose t1fa-unet'),
     ):
-        with pytest.raises(InputError, match=said):
+        with pytest.raises(InputError, match=message):
             measure.models_to_measure(names, task)
     with pytest.raises(InputError, match="makes T1 from CT"):
         measure.measure_model("ct2mr-unet", "mr2ct")

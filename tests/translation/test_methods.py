@@ -28,7 +28,7 @@ def test_pix2pix_learns_its_pairs_and_its_discriminator_recognises_them():
     with torch.no_grad():
         real = method.logits("discriminator", torch.cat([source, target], 1), False).mean()
         other = method.logits("discriminator", torch.cat([source, 1 - target], 1), False).mean()
-    assert real > other  # the condition counts: the same images, not paired so
+    assert real > other  # the condition matters: the same images, paired differently
 
 
 def test_the_generator_loss_gives_no_gradient_to_the_discriminator():
@@ -122,14 +122,14 @@ def test_cyclegan_learns_from_known_contrasts_before_the_game():
 @pytest.mark.parametrize("task", ["mr2ct", "t1fa", "t1flair"])
 def test_structure_and_known_losses_are_computed_in_float32(task):
     config = replace(CYCLEGAN, task=task, method="cyclegan", prior=1, known=1.0, structure=1.0, spacing=2)
-    (source, target), found = images(), []
+    (source, target), result = images(), []
     for precise in (True, False):
         torch.manual_seed(0)
         method = CycleGAN(config, "cpu")
         with torch.autocast("cpu", torch.bfloat16, enabled=not precise):
-            found.append([method.step(source, target, k) for k in range(2)])
+            result.append([method.step(source, target, k) for k in range(2)])
         assert all(p.dtype == torch.float32 for net in method.nets.values() for p in net.parameters())
-    for exact, near in zip(*found, strict=True):
+    for exact, near in zip(*result, strict=True):
         assert exact.keys() == near.keys() and all(v.dtype == torch.float32 for v in near.values())
         assert all(float(near[k]) == pytest.approx(float(v), rel=0.15, abs=0.05) for k, v in exact.items())
 
@@ -148,11 +148,11 @@ def test_the_prior_steps_have_a_higher_learning_rate():
 def test_the_source_cycle_may_have_another_weight():
     config = TrainingConfig(method="cyclegan", network=UNetConfig(widths=(4, 6)),
                             discriminator=PatchGANConfig(width=4, layers=1))  # fmt: skip
-    mr, ct, found = torch.rand(2, 1, 32, 32), torch.rand(2, 1, 32, 32), []
+    mr, ct, result = torch.rand(2, 1, 32, 32), torch.rand(2, 1, 32, 32), []
     for weight in (None, 10.0, 1.0):
         torch.manual_seed(1)
         method = CycleGAN(replace(config, cycle_source=weight), "cpu")
         method.step(mr, ct, 0)
-        found.append(torch.cat([p.detach().flatten() for p in method.nets["generator"].parameters()]))
-    assert found[0].equal(found[1])
-    assert not found[0].equal(found[2])
+        result.append(torch.cat([p.detach().flatten() for p in method.nets["generator"].parameters()]))
+    assert result[0].equal(result[1])
+    assert not result[0].equal(result[2])

@@ -59,21 +59,21 @@ def test_the_map_lies_on_the_volume_and_holds_the_discriminators_answers(tmp_pat
     monkeypatch.setattr(module.PatchGAN, "forward", lambda net, x: net.body[0](x)[:, :, ::1, ::1])
     monkeypatch.setattr(module, "patch_centre", lambda layers: 0.5)
     done = []
-    found = patch_map(ct, source, str(tmp_path), "cpu", done.append)
-    assert found.shape == source.shape and np.allclose(found.affine, source.affine) and done[-1] == 1
-    assert found.array.min() >= 0 and found.array.max() <= 1
-    assert found.array[36, 40, 32] == pytest.approx(0.4, abs=1e-3)  # thousands of HU
+    result = patch_map(ct, source, str(tmp_path), "cpu", done.append)
+    assert result.shape == source.shape and np.allclose(result.affine, source.affine) and done[-1] == 1
+    assert result.array.min() >= 0 and result.array.max() <= 1
+    assert result.array[36, 40, 32] == pytest.approx(0.4, abs=1e-3)  # thousands of HU
     turned = replace(ct, array=ct.array[::-1].copy(), affine=ct.affine @ np.diag([-1.0, 1, 1, 1]))
     scan = replace(source, array=source.array[::-1].copy(), affine=turned.affine)
-    assert patch_map(turned, scan, str(tmp_path), "cpu").shape == found.shape
+    assert patch_map(turned, scan, str(tmp_path), "cpu").shape == result.shape
 
 
 def test_a_conditional_discriminator_sees_the_source(tmp_path):
     write_discriminator(tmp_path, channels=2, objective="non-saturating", method="pix2pix")
     source = head()
     ct = replace(source, array=np.full(source.shape, 40.0, np.float32), unit="HU", modality="ct")
-    found = patch_map(ct, source, str(tmp_path), "cpu").array
-    assert found.min() >= 0 and found.max() <= 1 and found.max() > 0
+    result = patch_map(ct, source, str(tmp_path), "cpu").array
+    assert result.min() >= 0 and result.max() <= 1 and result.max() > 0
 
 
 def test_refuses_models_without_a_discriminator_and_games_without_a_probability(tmp_path):

@@ -1,4 +1,4 @@
-"""Named trainings of translators, and what --set makes of them."""
+"""Presets of translators, and the effect of --set on them."""
 
 import dataclasses
 import re
@@ -32,14 +32,15 @@ def test_every_preset_is_valid_and_named_in_the_help(name):
 
 
 def test_settings_change_a_preset():
-    said = ["identity=5", "structure=1", "size=96", "batch=1", "cycle=3", "network.widths=[8, 16]", "cycle_source=null"]
-    said += ['planes=["sagittal"]', "network.window=null", "start=", "network.patch=1"]
-    config = get_preset("mr2ct-cyclegan", parse_settings(said), steps=7)
+    settings = ["identity=5", "structure=1", "size=96", "batch=1", "cycle=3", "network.widths=[8, 16]"]
+    settings.append("cycle_source=null")
+    settings += ['planes=["sagittal"]', "network.window=null", "start=", "network.patch=1"]
+    config = get_preset("mr2ct-cyclegan", parse_settings(settings), steps=7)
     assert (config.identity, config.structure, config.size, config.batch, config.cycle) == (5, 1, 96, 1, 3)
     assert config.network == UNetConfig(widths=(8, 16), patch=1) and config.steps == 7
     assert config.planes == ("sagittal",) and config.cycle_source is None and config.start == ""
-    said = ["network.blocks=6", "network.width=32", "ranges=[[0, 2.5], [-1, 2]]"]
-    assert get_preset("mr2ct-cyclegan", parse_settings(said)).network == ResNetConfig(width=32, blocks=6)
+    settings = ["network.blocks=6", "network.width=32", "ranges=[[0, 2.5], [-1, 2]]"]
+    assert get_preset("mr2ct-cyclegan", parse_settings(settings)).network == ResNetConfig(width=32, blocks=6)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +62,7 @@ def test_settings_change_a_preset():
         ("cycle_source=all", 'is "all"; give a number.* or null'),
         ("cycle=-1", "Cycle weight is -1; give a number from 0 to 10000"),
         ("ranges=[0, 1]", "Ranges.* holds 0; give a list such as"),
-        ("ranges=[[1, 0], [0, 1]]", "must rise"),
+        ("ranges=[[1, 0], [0, 1]]", "must be increasing"),
         ("planes=[]", r"Planes is \[\]; give a list such as .\"axial\", \"coronal\", \"sagittal\""),
         ('planes=["oblique"]', 'Planes holds "oblique"; give a list such as'),
         ("method=gan", 'Method is "gan"; give one of l1, pix2pix, cyclegan'),
@@ -94,5 +95,5 @@ def test_refuses_starting_weights_of_another_shape():
 
 def test_resnet_presets_have_ranges():
     for config in PRESETS.values():
-        if isinstance(config.network, ResNetConfig):  # the others end in no tanh
+        if isinstance(config.network, ResNetConfig):  # the others do not end in tanh
             assert config.ranges

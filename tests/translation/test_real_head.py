@@ -1,4 +1,4 @@
-"""What a synthetic CT of a real head must be, on a scan that the model has never seen the like of."""
+"""Properties of a synthetic CT of a real head, on a scan unlike the training data."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def pair(scan, made):
     return canonical(scan), canonical(made.synthetic)
 
 
-def test_it_lies_on_the_scans_own_grid(scan, made):
+def test_synthetic_ct_is_on_the_scans_own_grid(scan, made):
     assert made.synthetic.shape == scan.shape
     np.testing.assert_array_equal(made.synthetic.affine, scan.affine)
 

@@ -372,4 +372,4 @@ def test_a_training_can_start_from_all_networks_of_an_earlier_one(tmp_path):
             state = method.nets[name].state_dict()
             assert all(state[key].equal(value) for key, value in tensors.items())
     other = dataclasses.replace(second, discriminator=dataclasses.replace(D, width=6))
-    assert losses(other, tmp_path / "other")  # what does not fit begins from chance
+    assert losses(other, tmp_path / "other")  # layers that do not fit start from random weights

@@ -75,7 +75,7 @@ def slices_of(path: Path, max_voxels: int) -> list[Slice]:
         orientation = _placed(dataset, frame, shared, tags.PLANE_ORIENTATION, tags.ORIENTATION, 6)
         spacing = _placed(dataset, frame, shared, tags.PIXEL_MEASURES, tags.SPACING, 2)
         if position is None or orientation is None or spacing is None or min(spacing) <= 0:
-            raise Unusable("does not say where it lies in the patient")
+            raise Unusable("does not say where it is in the patient")
         axes = np.reshape(orientation, (2, 3))
         if np.abs(axes @ axes.T - np.eye(2)).max() > 0.01:
             raise Unusable("has directions that are not at right angles")
@@ -242,7 +242,7 @@ def _evenly(
     shape = (*stack.shape[:2], count)
     if math.prod(shape) > max_voxels:
         raise InputError(
-            f"{name} has slices from {gaps.min():g} to {gaps.max():g} mm apart, which no even spacing fits."
+            f"{name} has slices from {gaps.min():g} to {gaps.max():g} mm apart, which is not an even spacing."
         )
 
     row_step, column_step = slices[0].spacing
@@ -268,7 +268,7 @@ def _evenly(
         verb = "is" if len(missing) == 1 else "are"
         notices.append(
             f"{len(missing)} of {count} slices {verb} missing, at {_where(affine, shape, missing)}; these were "
-            "interpolated between their neighbours and must not be relied on."
+            "interpolated between their neighbours and are unreliable."
         )
     else:
         notices.append(

@@ -1,6 +1,6 @@
 """DICOM elements: the tags and values of one file, read by walking it.
 
-Elements are parsed here, so that a wrong length is found before GDCM believes it: GDCM allocates whatever an element
+Elements are parsed here, so that a wrong length is detected before GDCM trusts it: GDCM allocates whatever an element
 declares, up to 4 GB.
 """
 

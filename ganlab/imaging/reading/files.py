@@ -193,7 +193,7 @@ def _kind(head: bytes) -> str:
     if head[344:348] in (b"n+1\0", b"ni1\0") or head[4:8] in (b"n+2\0", b"ni2\0"):
         return "nifti"
     if head[:4] in (b"\x5c\x01\0\0", b"\0\0\x01\x5c") and len(head) >= 348:
-        return "an Analyze 7.5 file, which does not say which side is left"
+        return "an Analyze 7.5 file, which does not store which side is left"
     if head[:4] in (b"\x5c\x01\0\0", b"\0\0\x01\x5c", b"\x1c\x02\0\0", b"\0\0\x02\x1c"):
         return "nifti" if len(head) < 348 else ""
     if re.match(rb"NRRD000\d", head):
@@ -310,7 +310,7 @@ def _checked(volume: Volume, name: str) -> Volume:
         array[~finite] = lowest
         notices += (f"Voxels that were NaN or infinite, {bad:,}, were set to the lowest value, {lowest:g}.",)
     if (lowest := array.min()) == array.max():
-        raise InputError(f"{name} is constant (every voxel is {lowest:g}), so there is nothing to see in it.")
+        raise InputError(f"{name} is constant (every voxel is {lowest:g}), so it contains no image.")
     return replace(volume, array=array, notices=notices)
 
 

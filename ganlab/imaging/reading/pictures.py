@@ -46,7 +46,7 @@ def read_picture(path: Path) -> np.ndarray:
             f"{name} is not a picture that can be read, or is damaged; save it again as PNG, or give another."
         ) from error
     if not float(grey.max()) > float(grey.min()):
-        raise InputError(f"{name} has a single grey value; there is nothing to see in it.")
+        raise InputError(f"{name} has a single grey value; it contains no image.")
     return grey
 
 
@@ -64,7 +64,7 @@ def _grey(image: Image.Image, name: str) -> np.ndarray:
     if image.mode == "F":
         values = np.asarray(image, np.float32)
         if not np.isfinite(values).all():
-            raise InputError(f"{name} has pixels that are not numbers; save it again as PNG.")
+            raise InputError(f"{name} has pixels that are NaN or infinite; save it again as PNG.")
         return (values - values.min()) / max(float(values.max() - values.min()), 1e-12)
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")

@@ -28,7 +28,7 @@ from ganlab.study.statistics import (
 )
 
 MARGIN = 0.1
-LEAST = 5  # readings needed for a share: of a third, of a confidence level, of repeats
+LEAST = 5  # least readings for a proportion: of a third, of a confidence level, of repeats
 SENTENCES = {
     DISTINGUISHABLE: "Readers can tell the images apart: the 95 % interval of their mean area excludes 0.5.",
     EQUIVALENT: "The 90 % interval of the mean area lies inside the prespecified margin.",

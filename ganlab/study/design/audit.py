@@ -20,7 +20,7 @@ from ganlab.study.design.stimuli import LEAST
 from ganlab.study.statistics import area, jackknifed
 
 FOLDS, ROUNDS = 5, 4
-EASY = 0.8  # if the machine's whole interval lies above, the study hardly needs readers
+EASY = 0.8  # if the classifier's whole interval is above, the images are trivially distinguishable
 EASY_WARNING = (
     "Warning: noise, sharpness or grey values alone separate real from synthetic, and readers may learn that instead "
     "of looking at anatomy. Run study audit to see which, and give both kinds the same noise and resolution."
@@ -40,7 +40,7 @@ FEATURES = {
 
 
 def audit(folder: Path, truth: dict[str, bool]) -> dict:
-    """What separates real from synthetic images.
+    """Find properties that separate real from synthetic images.
 
     Returns "files": each file property with its p; "leaks": properties associated with the kind; "features": the area
     of each pixel feature; "machine": the area of all features together. folder: pictures named by their codes. Raises

@@ -52,7 +52,7 @@ def plan(sealed: Sealed, reader: int) -> list[Trial]:
     if protocol.design == "diagnose":
         order = rng.permutation(len(tested))
         diagnoses = [Trial("diagnose", FINDING, (tested[k].code,)) for k in (order[::-1] if mirrored else order)]
-        trials = diagnoses + trials  # lesions come first, so that nobody is primed by what is real
+        trials = diagnoses + trials  # lesions come first, so that readers are not primed by "real or synthetic"
     return trials + with_extras(test, [case for case in cases if case.role == CATCH], protocol.repeats, rng)
 
 

@@ -85,11 +85,13 @@ class Protocol:
         description="Mean areas within 0.5 \u00b1 this count as equivalent; to be set before the study",
     )
     race: bool = Field(
-        False, title="Race", description="A race: a classroom game with feedback and a leaderboard, not research"
+        False, title="Race", description="A classroom game with feedback and a leaderboard; not for research"
     )
-    expires: str = Field("", title="Expires", description=f"Last day of the invitations, YYYY-MM-DD; in {DAYS} days")
+    expires: str = Field(
+        "", title="Expires", description=f"Last day of the invitations, YYYY-MM-DD; default {DAYS} days"
+    )
     keep_until: str = Field(
-        "", title="Keep until", description=f"Last day before answers are deleted, YYYY-MM-DD; in {KEEP_DAYS} days"
+        "", title="Keep until", description=f"Last day of the answers, YYYY-MM-DD; default {KEEP_DAYS} days"
     )
 
     def __post_init__(self) -> None:
@@ -102,7 +104,7 @@ class Protocol:
         except UnicodeEncodeError:
             raise InputError("Title, instructions or groups contain invalid characters; type them again.") from None
         if len(self.groups) > MAX_GROUPS or any(not 0 < len(group) <= MAX_GROUP for group in self.groups):
-            raise InputError(f"Groups are at most {MAX_GROUPS}, of 1 to {MAX_GROUP} characters each.")
+            raise InputError(f"At most {MAX_GROUPS} groups are allowed, of 1 to {MAX_GROUP} characters each.")
         if self.race and self.design != "yes-no":
             raise InputError(f'A race asks real or synthetic: design "yes-no", not "{self.design}".')
 

@@ -1,8 +1,8 @@
 """Simulated readers of known sensitivity, to plan studies with and to validate the analysis.
 
-Model (Roe and Metz, Acad Radiol 4:298, 1997, one modality): what a reader perceives of a case is a number, higher for
-what looks synthetic. It is the reader's d' if the case is synthetic, plus a case effect common to all readers, plus a
-case effect of this reader. The two case effects have a total variance of 1, of which `shared` is common to all readers.
+Model (Roe and Metz, Acad Radiol 4:298, 1997, one modality): a reader's perception of a case is a number, higher for a
+case that looks synthetic. It is the reader's d' if the case is synthetic, plus a case effect common to all readers,
+plus a case effect of this reader. The two case effects have a total variance of 1, of which `shared` is common to all.
 """
 
 from __future__ import annotations

@@ -240,7 +240,7 @@ def _range(sources: list[SourceImage], window: tuple[float, float] | None) -> tu
     some = np.concatenate([each.values.ravel()[:: max(1, each.values.size // 4096)] for each in sources])
     low, high = (float(v) for v in np.percentile(some, (0.5, 99.5)))
     if not high > low:
-        raise InputError("The slices have a single grey value; there is nothing to see.")
+        raise InputError("The slices have a single grey value; they contain no image.")
     return low, high
 
 

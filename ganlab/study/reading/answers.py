@@ -27,7 +27,7 @@ MEASUREMENTS = {  # reported by the browser beside the answer: (lowest, highest)
 def check_answer(trial: Trial, answer: object, shape: tuple[int, int]) -> dict:
     """The parts of an answer that are stored. shape: (H, W) of the images. Raises InputError for an invalid answer."""
     if not isinstance(answer, dict):
-        raise InputError("That is not an answer.")
+        raise InputError("This is not a valid answer.")
     checked: dict = {}
     if trial.asks == "authenticate":
         if not isinstance(answer.get("synthetic"), bool):
@@ -73,7 +73,7 @@ def _place(value: object, shape: tuple[int, int]) -> list[float] | None:
 
 
 def is_correct(trial: Trial, answer: dict, cases: Mapping[str, StudyCase]) -> bool:
-    """Whether an answer is correct. A panel is correct if all of it is; a rating of realism is reduced to its half."""
+    """Whether an answer is correct. A panel is correct if all of it is; a realism rating counts as its half."""
     truth = [cases[code].synthetic for code in trial.codes]
     if trial.asks == "authenticate":
         return answer["synthetic"] == truth[0]

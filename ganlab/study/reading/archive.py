@@ -123,7 +123,7 @@ def append(connection: Connection, study: str, reader: int, position: int, said:
 
 
 def restore(connection: Connection, rows: list[dict]) -> None:
-    """Add answers that were kept elsewhere, with their original hashes and times."""
+    """Add answers from a receipt, with their original hashes and times."""
     connection.execute(insert(ANSWERS), rows)
 
 

@@ -1,8 +1,7 @@
 """The database of studies: its tables, opening and migrating it, and transactions.
 
 SQLite in WAL mode with full synchronisation, unless GANLAB_DATABASE_URL names another database, such as PostgreSQL for
-several servers that share their studies. Rows of answers are only ever added; each carries the hash of the one before
-it.
+several servers that share their studies. Answers are append-only; each row carries the hash of the one before it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A reader's session, as the server answers it: invitation, consent, one question at a time, receipt.
 
-A reader's position lives in the database: whoever comes with the invitation, from any device and after any break, gets
+A reader's position lives in the database: anyone with the invitation, on any device and after any break, gets
 the next question. An answer counts once, in its turn, with the token of its question, and is on disk before it is
 acknowledged. Nothing sent before unblinding depends on the truth of the test's images, except for the exposures of a
 staircase, which follow correct and wrong answers by design, and a race, which gives feedback.
@@ -32,15 +32,15 @@ from ganlab.study.reading.leaderboard import nickname, standings
 
 GRAIN = 1 / 64  # share of pixels whose last bit is flipped; which ones differs between showings
 REFUSED, AGAIN = "refused", "shown again"  # kinds of events in the log; the second: a timed image after a reload
-MAX_EVENTS = 10_000  # of one kind in a log, so that nobody can fill the disk
+MAX_EVENTS = 10_000  # of one kind in a log, to bound its size
 CLOSED = {
-    LOCKED: "This study is closed and takes no more answers. Thank you.",
-    UNBLINDED: "This study is over and its truth has been revealed. Thank you.",
+    LOCKED: "This study is closed and no longer accepts answers. Thank you.",
+    UNBLINDED: "This study is over and has been unblinded. Thank you.",
 }
 
 
 class RequestRefused(InputError):
-    """A request that the reader may not make now."""
+    """A request that is not allowed in the reader's current state."""
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ def _position(session: ReaderSession, received: object, done: int, total: int) -
 
 
 def root(session: ReaderSession) -> str:
-    """The value that the first hash of a reader's answers builds on."""
+    """The initial value of a reader's hash chain."""
     return signed(session.key, "root", session.sealed.design_hash(), session.number)
 
 

@@ -1,1 +1,1 @@
-"""Translation and back: what a cycle of two translators keeps, hides and loses."""
+"""Translation there and back: what a cycle of two translators preserves, hides and loses."""

@@ -1,4 +1,4 @@
-"""A cycle and the questions that can be asked about it: for the Cycle page and `ganlab cycle`."""
+"""The analysis of a cycle, for the Cycle page and `ganlab cycle`."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def analyse_cycle(
 ) -> tuple[Cycle, dict[str, Volume], dict]:
     """(the cycle, its volumes by name, the results) of a volume translated by a task and back.
 
-    lesion: is inserted first. probe: look for a hidden message. judge: ask the model's discriminator about the
+    lesion: inserted first. probe: test for a hidden message. judge: apply the model's discriminator to the
     synthetic volume, and about `real`, of the task's target, if it is given. how: device, planes and cancelled, as of
     `translate`. Results, fit for JSON: models; consistency; with a lesion {"put": its values, and `lesion_contrasts`};
     hidden: `hidden_message`; judged: means of the discriminator's maps in the head. Raises InputError and Cancelled.
     """
     cancelled = how.setdefault("cancelled", lambda: False)
     changes = changes_of(get_task(task).target) if probe else {}
-    total = 2 + 2 * bool(lesion) + len(changes) + judge  # translations, or what takes about as long as one
+    total = 2 + 2 * bool(lesion) + len(changes) + judge  # cost of each stage, in translations
     done = 0
 
     def next_stage(stage: str, translations: int) -> Callable[[float], None]:
@@ -70,10 +70,10 @@ def analyse_cycle(
         healthy = run_cycle(volume, task, model, reverse_model, progress=report, **how)
         results["lesion"] = {"put": lesion.values, **lesion_contrasts(cycle, healthy, lesion)}
     if probe:
-        report = next_stage("Looking for a hidden message", len(changes))
+        report = next_stage("Testing for a hidden message", len(changes))
         results["hidden"] = hidden_message(cycle, changes, progress=report, **how)
     if judge:
-        next_stage("Asking the discriminator", 1)
+        next_stage("Applying the discriminator", 1)
         maps = judged(cycle, source, volume, real, cancelled)
         results["judged"] = {name: float(each.array[cycle.mask].mean()) for name, each in maps.items()}
         volumes |= maps

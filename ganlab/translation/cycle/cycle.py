@@ -1,7 +1,7 @@
 """Forward and back with two translators, and how far the reconstruction is from the input.
 
 Forward cycle: MR -> CT -> MR, by G and F; backward cycle: CT -> MR -> CT, by F and G (Wolterink et al. 2017, section
-2.1). A small cycle error says that F undoes G, not that G(x) is right: a pair can be consistent and wrong.
+2.1). A small cycle error says that F undoes G, not that G(x) is right: a pair can be consistent but wrong.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def run_cycle(
 
 
 def scale_between(volume: Volume, source: Volume, mask: np.ndarray) -> float:
-    """The factor that brings an MR nearest to another in a mask (least squares), so that the scanner's gain does not
+    """The least-squares scale factor between two MRs in a mask, so that the scanner's gain does not
     count as an error; 1 for CT."""
     if volume.unit == "HU":
         return 1.0

@@ -1,5 +1,5 @@
-"""Does the generator hide in its output what it needs to come back? (Chu, Zhmoginov and Sandler, CycleGAN, a master of
-steganography, 2017). Changes of the synthetic volume that no reader would notice destroy such a message."""
+"""Does the generator hide information in its output that the way back needs? (Chu, Zhmoginov and Sandler, CycleGAN, a
+master of steganography, 2017). Changes of the synthetic volume that no reader would notice destroy such a message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Insert a lesion into a scan, and measure what is left of it after a translation and back (Cohen et al. 2018)."""
+"""Insert a lesion into a scan, and measure what remains of it after translation and back (Cohen et al. 2018)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class InsertedLesion:
     y: float = Field(title="Front", unit="mm", description="In front of the origin.")
     z: float = Field(title="Up", unit="mm", description="Above the origin.")
     radius: float = Field(ge=2, le=40, title="Radius", unit="mm", description="Radius of the ball.")
-    contrast: float = Field(ge=-500, le=2000, title="Contrast", description="HU more on CT, times as bright on MR.")
+    contrast: float = Field(ge=-500, le=2000, title="Contrast", description="HU above tissue on CT, a factor on MR.")
 
     @property
     def centre(self) -> tuple[float, float, float]:
@@ -66,7 +66,7 @@ def insert_lesion(volume: Volume, lesion: InsertedLesion) -> Volume:
     distance = distance_to(volume, lesion.centre)
     if distance.min() > lesion.radius:
         place = ", ".join(f"{mm:.0f}" for mm in lesion.centre)
-        raise InputError(f"The place {place} mm is not in the scan; choose one inside.")
+        raise InputError(f"The position {place} mm is outside the scan; choose one inside.")
     share = np.clip(lesion.radius + SOFT / 2 - distance, 0, 1)
     contrast = np.float32(lesion.contrast)
     added = contrast * share if hu else volume.array * ((contrast - 1) * share)
@@ -85,11 +85,11 @@ def distance_to(volume: Volume, centre: tuple[float, float, float]) -> np.ndarra
 
 def lesion_contrasts(ill: Cycle, healthy: Cycle, lesion: InsertedLesion) -> dict[str, dict]:
     """The lesion's contrast in input, synthetic volume and reconstruction, each against the same voxels of the same
-    cycle without it, so that nothing around the lesion can pass for a contrast.
+    cycle without it, so that the surroundings do not affect it.
 
     For each of the three {"without", "with": means inside the soft edge, in the volume's unit; "noise": the difference
     over the standard deviation of these voxels without the lesion; "kept": the difference as a share of the input's,
-    None of the synthetic volume, whose unit is another}.
+    None for the synthetic volume, which has another unit}.
     """
     distance = distance_to(ill.source, lesion.centre)
     inside = distance <= max(lesion.radius - SOFT / 2, float(distance.min()))

@@ -23,7 +23,7 @@ def trained_together(model: str, reverse_model: str) -> bool:
 
 
 def training_of(model: str) -> dict | None:
-    """The configuration of the CycleGAN that a model is part of, which is in the cards of both; None of others."""
+    """The configuration of the CycleGAN that a model is part of, which is in the cards of both; None for others."""
     folder = model_folder(model)
     config = read_card(folder).get("config") if (folder / "card.md").is_file() else None
     return config if config and config.get("method") == "cyclegan" else None
@@ -33,4 +33,4 @@ def mixed_notice(model: str, reverse_model: str) -> str:
     """A sentence about models that were not trained as a pair; empty for those of one training."""
     if trained_together(model, reverse_model):
         return ""
-    return f"{model} and {reverse_model} were not trained together: neither learned to close this cycle."
+    return f"{model} and {reverse_model} were not trained together to close this cycle."

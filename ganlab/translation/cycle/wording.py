@@ -1,4 +1,4 @@
-"""The results of a cycle in words, for the page and the terminal; without torch."""
+"""The results of a cycle as text, for the page and the terminal; without torch."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Training on your own volumes: two folders, checked, converted to what networks are fed, and cut into slices."""
+"""Training on your own volumes: two folders, checked, converted to network input, and cut into slices."""

@@ -1,4 +1,4 @@
-"""Every volume is read and checked before anything is written: what cannot be learned from is refused by name."""
+"""Every volume is read and checked before anything is written: unusable volumes are refused by name."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ Grid = tuple[np.ndarray, tuple[int, int, int]]  # affine and shape; RAS-aligned,
 def check_volumes(listing: Listing, task: Task, progress: Progress = None) -> int:
     """Read every volume; the bytes that the prepared volumes will take.
 
-    Raises InputError for unreadable files, voxels that are NaN or infinite, MR where CT is wanted and the other way
-    round, CTs some of which are not in HU, FA outside 0 to 1, skull-stripped brains where a skull is to be learned, and
+    Raises InputError for unreadable files, voxels that are NaN or infinite, MR in place of CT or vice
+    versa, CTs some of which are not in HU, FA outside 0 to 1, skull-stripped brains where a skull is to be learned, and
     pairs whose fields of view do not overlap.
     """
     total, done, grids = len(listing.sources) + len(listing.targets), 0, []
@@ -102,7 +102,7 @@ def _shared_voxels(path: Path, source: Grid, target: Grid) -> int:
 
 def _check_not_ct(volume: Volume, is_ct: bool, name: str, modality: str) -> None:
     if is_ct:
-        raise InputError(f"{name} looks like a CT (air near -1000), but {MODALITIES[modality]} is wanted there.")
+        raise InputError(f"{name} looks like a CT (air near -1000), but {MODALITIES[modality]} is expected there.")
     low, high = float(volume.array.min()), float(volume.array.max())
     if modality == "fa" and not -1e-3 <= low <= high <= 1 + 1e-3:
         raise InputError(f"{name} goes from {low:.4g} to {high:.4g}, but FA lies between 0 and 1; rescale or clip it.")

@@ -52,7 +52,7 @@ def stem_of(path: Path) -> str:
 
 
 def describe(listing: Listing) -> dict:
-    """What a checkpoint remembers of its data, fit for JSON: the folders, and [name, checksum] of every volume."""
+    """What a checkpoint records about its data, fit for JSON: the folders, and [name, checksum] of every volume."""
     folders = {"source": str(listing.folders.source.absolute()), "target": str(listing.folders.target.absolute())}
     sides = {"sources": listing.sources, "targets": listing.targets}
     return folders | {side: [[p.name, _checksum(p)] for p in paths] for side, paths in sides.items()}
@@ -74,7 +74,7 @@ def check_same_data(saved: dict | None, current: dict | None, out: Path) -> None
         if changed:
             raise InputError(
                 f'The training in "{out}" had other volumes as its {side} (new, gone or changed: '
-                f"{listed([Path(name) for name in changed])}); bring them back or start a new one."
+                f"{listed([Path(name) for name in changed])}); restore them or start a new one."
             )
 
 

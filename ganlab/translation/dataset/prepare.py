@@ -1,4 +1,4 @@
-"""Volumes converted to what networks are fed, once, and stored beside the training."""
+"""Volumes converted to network input, once, and stored with the training."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MAX_STORED = 6e4  # within what float16 can hold
 
 
 def prepare(listing: Listing, facts: dict, task: Task, out: Path, progress: Progress = None) -> PreparedDataset:
-    """Check all volumes, store them as the network is fed them in out/data, and draw some in out/preview.png.
+    """Check all volumes, store them as network input in out/data, and draw some in out/preview.png.
 
     facts: of `describe`. Volumes become RAS at 1 mm in the network's units, float16 (within half a HU of float32). The
     target of a pair is resampled to its source's grid, and both are cropped to the box that both scans cover. Files
@@ -53,7 +53,7 @@ def prepare(listing: Listing, facts: dict, task: Task, out: Path, progress: Prog
 
 
 def target_units(array: np.ndarray, task: Task) -> np.ndarray:
-    """What a network is to answer: CT in thousands of HU, MR with white matter near 1, FA; within the task's limits."""
+    """A target in the network's units, clipped to the task's limits: CT / 1000 HU, MR with white matter near 1, FA."""
     if task.target == "t1":
         array = array * mr_gain(array)
     return array.clip(*task.limits) / task.scale

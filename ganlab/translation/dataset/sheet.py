@@ -1,4 +1,4 @@
-"""A sheet of prepared volumes, to look at before training."""
+"""A contact sheet of prepared volumes, to inspect before training."""
 
 from __future__ import annotations
 

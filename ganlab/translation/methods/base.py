@@ -1,4 +1,4 @@
-"""What all methods share: networks, optimisers, and one step of an optimiser."""
+"""Shared by all methods: networks, optimisers, and one step of an optimiser."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Method:
             self.nets[name] = net.to(device, memory_format=torch.channels_last)
 
     def step(self, source: Tensor, target: Tensor, step: int) -> dict[str, Tensor]:
-        """Learn from a batch of images (N, 1, H, W) in the networks' units, as the step of this number; the losses, as
+        """Learn from a batch of images (N, 1, H, W) in the networks' units at this step; returns the losses as
         scalars."""
         raise NotImplementedError
 
@@ -48,7 +48,7 @@ class Method:
         return {}
 
     def restore_memory(self, memory: dict[str, Tensor]) -> None:
-        """Take back what `memory` gave."""
+        """Restore what `memory` returned."""
 
     def minimise(self, optimizer: str, loss: Tensor) -> None:
         """One step of an optimiser, by the mean of all processes' gradients, clipped."""
@@ -99,11 +99,11 @@ class Adversarial(Method):
         return self.nets[name](images.contiguous(memory_format=self.layout)).float()
 
     def generator_loss(self, name: str, fake: Tensor) -> Tensor:
-        """What a generator loses against a discriminator that sees `fake` (N, C, H, W)."""
+        """A generator's loss against a discriminator that sees `fake` (N, C, H, W)."""
         return self.objective.generator_loss(self.logits(name, fake, learn=False))
 
     def discriminator_loss(self, name: str, real: Tensor, fake: Tensor) -> Tensor:
-        """A discriminator's loss on real and generated images (N, C, H, W); halved, which slows it (Isola et al., CVPR
+        """A discriminator's loss on real and generated images (N, C, H, W); halved, which slows D (Isola et al., CVPR
         2017, section 3.3)."""
         real_logits, fake_logits = self.logits(name, torch.cat([real, fake]), learn=True).chunk(2)
         return self.objective.discriminator_loss(real_logits, fake_logits) / 2

@@ -1,5 +1,5 @@
 """CycleGAN (Zhu et al., ICCV 2017; MR to CT: Wolterink et al., SASHIMI 2017): two generators and two discriminators on
-images that are not pairs."""
+unpaired images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ganlab.translation.losses import cycle_loss, identity_loss, l1_loss, struct
 from ganlab.translation.methods.base import Adversarial
 from ganlab.translation.training_config import BACKWARD, FORWARD, MAX_PROCESSES, TrainingConfig
 
-PRIOR_PACE = 4.0  # learning rate of the prior phase over that of the game: a regression bears more
+PRIOR_PACE = 4.0  # learning rate of the prior phase over that of the adversarial one: a regression tolerates more
 BACKWARD_EVERY = 4  # the prior phase trains the backward generator, which has less to learn, in every fourth step
 
 D_Y, D_X = "discriminator", "back_discriminator"
@@ -27,8 +27,8 @@ class CycleGAN(Adversarial):
         + identity * (E |G(y) - y| + E |F(x) - x|) + structure * (E |MIND(G(x)) - MIND(x)| + E |MIND(F(y)) - MIND(y)|)
         + known * E |G(x') - y'|
 
-    `structure` (Yang et al., IEEE TMI 39:4249, 2020) is there because the cycle does not forbid a mapping that is
-    consistent and wrong. `known` is a regression on examples made by known contrasts (`contrasts.examples`); the first
+    `structure` (Yang et al., IEEE TMI 39:4249, 2020) is there because the cycle loss does not prevent a mapping that is
+    consistent but wrong. `known` is a regression on examples made by known contrasts (`contrasts.examples`); the first
     `prior` steps train on it alone.
     """
 
@@ -81,7 +81,7 @@ class CycleGAN(Adversarial):
         return {"known": loss_known.detach()}
 
     def known_loss(self, source: Tensor, target: Tensor, step: int) -> Tensor:
-        """The L1 distance to the answers of examples made by known contrasts (`contrasts.examples`)."""
+        """The L1 loss on synthetic examples with known contrasts (`contrasts.examples`)."""
         seed = (self.config.seed * 10**6 + step) * MAX_PROCESSES + rank()
         with torch.no_grad(), exact(self.device):
             pairs = examples(self.config.task, source, target, seed)

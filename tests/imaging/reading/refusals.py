@@ -1,4 +1,4 @@
-"""Checks that a damaged, odd or hostile file ends in one sentence, within limits of time and memory."""
+"""Checks that damaged, unusual or hostile files give a one-sentence error, within limits of time and memory."""
 
 import re
 import resource

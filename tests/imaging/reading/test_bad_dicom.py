@@ -25,7 +25,7 @@ DICOM = {
     ),
     "colour": (lambda: _series(samples=3), "colour picture"),
     "mosaic": (lambda: _series(image_type="ORIGINAL\\PRIMARY\\M\\ND\\MOSAIC"), "mosaic.*dcm2niix"),
-    "no place": (lambda: [samples.dicom(samples.scan()[..., 0].T, None)], "does not say where it lies"),
+    "no place": (lambda: [samples.dicom(samples.scan()[..., 0].T, None)], "does not say where it is"),
     "crooked": (
         lambda: [samples.dicom(samples.scan()[..., k].T, (0, 0, 6 * k), (1, 0, 0, 0.5, 1, 0)) for k in range(9)],
         "right angles",

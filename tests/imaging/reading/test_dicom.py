@@ -85,8 +85,8 @@ def test_missing_slices_are_interpolated_with_a_notice(tmp_path):
     volume = read_volume(gapped)
     np.testing.assert_allclose(volume.affine, whole.affine)
     assert volume.shape == whole.shape
-    there = [0, 2, 3, 4, 7, 8, 9]
-    np.testing.assert_array_equal(volume.array[..., there], whole.array[..., there])
+    present = [0, 2, 3, 4, 7, 8, 9]
+    np.testing.assert_array_equal(volume.array[..., present], whole.array[..., present])
     between = (2 * whole.array[..., 4] + whole.array[..., 7]) / 3
     np.testing.assert_allclose(volume.array[..., 5], between, rtol=1e-5, atol=1e-3)
     assert volume.notices[0].startswith("3 of 10 slices are missing, at I 6.0, S 18.0, S 24.0 mm; ")

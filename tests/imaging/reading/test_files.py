@@ -109,7 +109,7 @@ def test_repairs_of_the_nifti_standard(tmp_path):
     plain = np.diag([*samples.SPACING, 1.0])
     content = samples.nifti(affine=plain, sform_code=0, pixdim=[0, -5, -4, -6, 0, 0, 0, 0])  # qfac 0 means 1
     assert same(read_volume(saved(tmp_path, content)), affine=plain)
-    assert same(read_volume(saved(tmp_path, samples.nifti(vox_offset=0))))  # the smallest that there is
+    assert same(read_volume(saved(tmp_path, samples.nifti(vox_offset=0))))  # the smallest valid size
 
 
 def test_nrrd_spaces_become_ras(tmp_path):

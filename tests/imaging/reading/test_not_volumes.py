@@ -57,7 +57,7 @@ def test_refuses_a_path_that_does_not_exist(tmp_path, name):
 
 
 def test_refuses_pipes_devices_and_loops(tmp_path):
-    os.mkfifo(tmp_path / "pipe.nii")  # reading it would wait for ever
+    os.mkfifo(tmp_path / "pipe.nii")  # reading it would block forever
     refused(tmp_path / "pipe.nii", "neither a file nor a folder")
     refused("/dev/zero", "neither a file nor a folder")
     refused(save(tmp_path, samples.nifti(), "a.nii") / "b.nii", "cannot be read")

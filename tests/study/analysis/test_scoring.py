@@ -28,38 +28,38 @@ pytestmark = pytest.mark.usefixtures("same_dice")
 def test_readings_exclude_practice_and_catch_images(design):
     sealed = built(64, design=design, practice=6, catch=3, repeats=0.2)
     tested = {case.code for case in sealed.cases if case.role == TEST}
-    found = score_readings(sealed, rows_of(sealed, [0, 5], truly))
+    result = score_readings(sealed, rows_of(sealed, [0, 5], truly))
     cases = sealed.by_code()
-    assert found.readers == ["reader-01", "reader-06"]
+    assert result.readers == ["reader-01", "reader-06"]
     for number in (0, 5):
-        mine, trials = found.of(reader_name(number)), plan(sealed, number)
+        mine, trials = result.of(reader_name(number)), plan(sealed, number)
         assert sorted(mine.first().case) == sorted(tested)
-        wanted = [t for t in trials if t.block == TEST and not t.catch]
-        assert list(mine.case) == [code for t in wanted for code in t.codes]
-        assert list(mine.repeat) == [t.repeat for t in wanted for _ in t.codes]
-        assert [trials[p - 1].codes for p in mine.position] == [t.codes for t in wanted for _ in t.codes]
+        expected = [t for t in trials if t.block == TEST and not t.catch]
+        assert list(mine.case) == [code for t in expected for code in t.codes]
+        assert list(mine.repeat) == [t.repeat for t in expected for _ in t.codes]
+        assert [trials[p - 1].codes for p in mine.position] == [t.codes for t in expected for _ in t.codes]
         assert mine.seconds == pytest.approx((1500 + mine.position - 1) / 1000)
-    assert all(cases[c].synthetic == synthetic for c, synthetic in zip(found.case, found.synthetic, strict=True))
-    assert (found.called == found.synthetic).all() and detect(found.synthetic, found.called).accuracy == 1
+    assert all(cases[c].synthetic == synthetic for c, synthetic in zip(result.case, result.synthetic, strict=True))
+    assert (result.called == result.synthetic).all() and detect(result.synthetic, result.called).accuracy == 1
 
 
 def test_repeats_are_marked():
     sealed = built(104, repeats=0.25)
-    found = score_readings(sealed, rows_of(sealed, [0], truly))
-    assert found.repeat.sum() == 25 and len(found.first()) == 100
+    result = score_readings(sealed, rows_of(sealed, [0], truly))
+    assert result.repeat.sum() == 25 and len(result.first()) == 100
 
 
 @pytest.mark.parametrize(("design", "sign"), [(design, sign) for design in DESIGNS for sign in (truly, falsely)])
 def test_perfect_and_inverted_readers_have_areas_of_one_and_zero(design, sign):
     sealed = built(design=design)
-    found = score_readings(sealed, rows_of(sealed, [0], sign)).first()
-    assert area(found.scores, found.synthetic) == (1 if sign is truly else 0)
+    result = score_readings(sealed, rows_of(sealed, [0], sign)).first()
+    assert area(result.scores, result.synthetic) == (1 if sign is truly else 0)
 
 
 def test_answers_of_an_unfinished_session_are_scored():
     sealed = built(practice=4, catch=0, repeats=0)
-    found = score_readings(sealed, rows_of(sealed, [0], truly) + rows_of(sealed, [1], truly, most=10))
-    assert len(found.of("reader-01")) == 36 and len(found.of("reader-02")) == 6
+    result = score_readings(sealed, rows_of(sealed, [0], truly) + rows_of(sealed, [1], truly, most=10))
+    assert len(result.of("reader-01")) == 36 and len(result.of("reader-02")) == 6
 
 
 def test_missing_times_are_nan():
@@ -121,12 +121,12 @@ def choosing(good, pairs, **how):
 ])  # fmt: skip
 def test_dprime_of_two_alternatives_is_root_two_times_z(good, pairs, dprime):
     sealed, say = choosing(good, pairs)
-    found = score_choices(sealed, rows_of(sealed, [0], say))
-    reader = found["readers"]["reader-01"]
+    result = score_choices(sealed, rows_of(sealed, [0], say))
+    reader = result["readers"]["reader-01"]
     assert (reader["right"], reader["of"], reader["share"]) == (good, pairs, good / pairs)
     assert reader["d_prime"] == pytest.approx(dprime, abs=1e-4)
     assert reader["low"] - 1e-9 <= reader["share"] <= reader["high"] + 1e-9
-    assert found["average"] is None  # one reader is not a sample
+    assert result["average"] is None  # one reader is not a sample
 
 
 def test_repeats_and_practice_do_not_count_as_choices():
@@ -134,10 +134,10 @@ def test_repeats_and_practice_do_not_count_as_choices():
     assert sum(t.repeat for t in plan(sealed, 0)) == 24
     assert score_choices(sealed, rows_of(sealed, [0], say))["readers"]["reader-01"]["right"] == 30
     sealed = built(44, design="2afc", practice=4)
-    found = score_choices(
+    result = score_choices(
         sealed, rows_of(sealed, [0], lambda t, *rest: (truly if t.block == TEST else falsely)(t, *rest))
     )
-    assert (found["readers"]["reader-01"]["right"], found["readers"]["reader-01"]["of"]) == (20, 20)
+    assert (result["readers"]["reader-01"]["right"], result["readers"]["reader-01"]["of"]) == (20, 20)
     assert score_choices(sealed, rows_of(sealed, [0], truly, most=2)) == {
         "readers": {}, "average": None, "pairs": [],
     }  # fmt: skip
@@ -169,20 +169,20 @@ def test_choices_are_averaged_by_obuchowski_rockette():
     ms = table.mean(1).var(ddof=1)
     assert cov2 > 1e-4 and ms > 1e-4
     se, df = math.sqrt(ms / 4 + cov2), (ms + 4 * cov2) ** 2 / (ms**2 / 3)
-    found = score_choices(sealed, rows)["average"]
-    assert found["pairs"] == 30 and found["share"] == pytest.approx(table.mean())
-    assert found["high"] - found["share"] == pytest.approx(stats.t.ppf(0.975, df) * se)
-    assert found["share"] - found["low_90"] == pytest.approx(stats.t.ppf(0.95, df) * se)
-    assert found["p"] == pytest.approx(2 * stats.t.sf((table.mean() - 0.5) / se, df))
-    assert found["verdict"] == verdict(ReaderAverage(table.mean(), se, df, ms, cov2), 0.1)
+    result = score_choices(sealed, rows)["average"]
+    assert result["pairs"] == 30 and result["share"] == pytest.approx(table.mean())
+    assert result["high"] - result["share"] == pytest.approx(stats.t.ppf(0.975, df) * se)
+    assert result["share"] - result["low_90"] == pytest.approx(stats.t.ppf(0.95, df) * se)
+    assert result["p"] == pytest.approx(2 * stats.t.sf((table.mean() - 0.5) / se, df))
+    assert result["verdict"] == verdict(ReaderAverage(table.mean(), se, df, ms, cov2), 0.1)
 
 
 def test_choices_are_averaged_over_common_pairs():
     sealed = built(60, design="2afc", practice=0, repeats=0)
     rows = rows_of(sealed, [0], truly) + rows_of(sealed, [1], truly, most=12)
-    found = score_choices(sealed, rows)
-    assert found["average"]["pairs"] == 12 and found["readers"]["reader-02"]["of"] == 12
-    assert found["average"]["share"] == 1 and found["average"]["p"] == 0
+    result = score_choices(sealed, rows)
+    assert result["average"]["pairs"] == 12 and result["readers"]["reader-02"]["of"] == 12
+    assert result["average"]["share"] == 1 and result["average"]["p"] == 0
     lonely = score_choices(sealed, rows_of(sealed, [0], truly, most=5) + rows_of(sealed, [1], truly, most=5))
     assert lonely["average"] is None  # no pair in common: the orders are opposite
 
@@ -191,8 +191,8 @@ def test_guessing_is_not_called_distinguishable():
     sealed = built(120, design="2afc", practice=0)
     rng = np.random.default_rng(1)
     rows = rows_of(sealed, range(6), lambda *which: (truly if rng.random() < 0.5 else falsely)(*which))
-    found = score_choices(sealed, rows)["average"]
-    assert found["low"] < 0.5 < found["high"] and found["verdict"] in ("equivalent", "inconclusive")
+    result = score_choices(sealed, rows)["average"]
+    assert result["low"] < 0.5 < result["high"] and result["verdict"] in ("equivalent", "inconclusive")
 
 
 @pytest.mark.parametrize(("margin", "end"), [(0.01, "inconclusive"), (0.4, "equivalent")])
@@ -219,18 +219,18 @@ def lesions_in(sealed, synthetic):
 
 def test_perfect_lesion_readers_have_an_area_of_one():
     sealed = diagnosing()
-    found = score_lesions(sealed, rows_of(sealed, [0, 1, 2], truly))
+    result = score_lesions(sealed, rows_of(sealed, [0, 1, 2], truly))
     for arm, synthetic in (("real", False), ("synthetic", True)):
         many = 3 * lesions_in(sealed, synthetic)
         assert many > 10
-        assert found[arm] == {"area": 1.0, "readers": 3, "placed": many, "lesions": many}
+        assert result[arm] == {"area": 1.0, "readers": 3, "placed": many, "lesions": many}
 
 
 def test_inverted_lesion_readers_have_an_area_of_zero():
     sealed = diagnosing()
-    found = score_lesions(sealed, rows_of(sealed, [0], falsely))
-    assert [found[arm]["area"] for arm in ("real", "synthetic")] == [0.0, 0.0]
-    assert [found[arm]["placed"] for arm in ("real", "synthetic")] == [0, 0]
+    result = score_lesions(sealed, rows_of(sealed, [0], falsely))
+    assert [result[arm]["area"] for arm in ("real", "synthetic")] == [0.0, 0.0]
+    assert [result[arm]["placed"] for arm in ("real", "synthetic")] == [0, 0]
 
 
 @pytest.mark.parametrize("blind_to", [True, False])
@@ -242,10 +242,10 @@ def test_lesions_are_scored_separately_for_real_and_synthetic_images(blind_to):
         blind = trial.block == FINDING and cases[trial.codes[0]].synthetic == blind_to
         return said | {"confidence": 3, "place": None} if blind else said
 
-    found = score_lesions(sealed, rows_of(sealed, [0, 1], say))
+    result = score_lesions(sealed, rows_of(sealed, [0, 1], say))
     seen, missed = ("real", "synthetic") if blind_to else ("synthetic", "real")
-    assert found[seen]["area"] == 1.0 and found[seen]["placed"] == found[seen]["lesions"] > 0
-    assert found[missed]["area"] == 0.5 and found[missed]["placed"] == 0 < found[missed]["lesions"]
+    assert result[seen]["area"] == 1.0 and result[seen]["placed"] == result[seen]["lesions"] > 0
+    assert result[missed]["area"] == 0.5 and result[missed]["placed"] == 0 < result[missed]["lesions"]
 
 
 @pytest.mark.parametrize(("off", "confidence", "hit"), [
@@ -262,16 +262,16 @@ def test_lesion_counts_as_located_within_its_radius_if_called(off, confidence, h
             return said | {"confidence": confidence, "place": [x + off[0], y + off[1]]}
         return said
 
-    found = score_lesions(sealed, rows_of(sealed, [0], say))
-    assert all(part["placed"] == (part["lesions"] if hit else 0) for part in found.values())
+    result = score_lesions(sealed, rows_of(sealed, [0], say))
+    assert all(part["placed"] == (part["lesions"] if hit else 0) for part in result.values())
 
 
 def test_areas_are_averaged_over_readers():
     sealed = diagnosing()
     rows = rows_of(sealed, [0], truly) + rows_of(sealed, [1], falsely)
-    found = score_lesions(sealed, rows)
-    assert found["real"]["area"] == found["synthetic"]["area"] == 0.5
-    assert found["real"]["placed"] * 2 == found["real"]["lesions"]
+    result = score_lesions(sealed, rows)
+    assert result["real"]["area"] == result["synthetic"]["area"] == 0.5
+    assert result["real"]["placed"] * 2 == result["real"]["lesions"]
 
 
 def test_lesion_scores_need_diagnoses():
@@ -289,10 +289,10 @@ def test_lesion_scores_need_diagnoses():
 def climbing(pattern, sealed=None):
     """Rows of a reader with correct (T) and wrong (F) answers in the test, and wrong ones in practice."""
     sealed = sealed or built(44, design="staircase", practice=4, repeats=0)
-    said = iter(pattern)
+    answers = iter(pattern)
 
     def say(trial, cases, position):
-        return (truly if trial.block != PRACTICE and next(said) == "T" else falsely)(trial, cases, position)
+        return (truly if trial.block != PRACTICE and next(answers) == "T" else falsely)(trial, cases, position)
 
     return sealed, rows_of(sealed, [0], say, most=4 + len(pattern))
 
@@ -328,6 +328,6 @@ def test_staircase_recovers_a_known_threshold():
             return (truly if good[-1] else falsely)(trial, cases, position)
 
         rows += rows_of(sealed, [reader], say)
-    found = score_staircase(sealed, rows)
-    reached = [each["ms"] for each in found.values() if each["ms"]]
-    assert len(found) == 8 and len(reached) >= 6 and np.mean(reached) == pytest.approx(300, abs=50)
+    result = score_staircase(sealed, rows)
+    reached = [each["ms"] for each in result.values() if each["ms"]]
+    assert len(result) == 8 and len(reached) >= 6 and np.mean(reached) == pytest.approx(300, abs=50)

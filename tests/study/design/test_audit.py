@@ -39,10 +39,10 @@ def synthetic_ones(fair):
 
 
 def test_fair_images_pass_the_audit(fair):
-    found = audit(*fair)
-    assert found["leaks"] == [] and found["images"] == COUNT and found["synthetic"] == COUNT // 2
-    assert found["machine"]["low"] <= 0.5 <= found["machine"]["high"]
-    text = format_audit(found)
+    result = audit(*fair)
+    assert result["leaks"] == [] and result["images"] == COUNT and result["synthetic"] == COUNT // 2
+    assert result["machine"]["low"] <= 0.5 <= result["machine"]["high"]
+    text = format_audit(result)
     assert "Do not start" not in text and "the same in all" in text
 
 
@@ -65,9 +65,9 @@ def test_audit_finds_leaks_in_file_properties(fair, what):
         elif what == "pixels":
             image.crop((0, 0, 31, 32)).save(path)
         os.utime(path if path.exists() else path.with_suffix(".bmp"), (1e9 + 60 * (what == "changed"),) * 2)
-    found = audit(*fair)
-    assert what in found["leaks"]
-    assert "Do not start" in format_audit(found)
+    result = audit(*fair)
+    assert what in result["leaks"]
+    assert "Do not start" in format_audit(result)
 
 
 def test_classifier_finds_differences_outside_the_anatomy(fair):
@@ -76,24 +76,24 @@ def test_classifier_finds_differences_outside_the_anatomy(fair):
         picture = np.asarray(Image.open(path)).copy()
         picture[0] = 0
         save_png(picture, path, plain=True)
-    found = audit(*fair)
-    assert found["features"]["black"] == 1 and found["machine"]["area"] > 0.95
-    assert "A machine that sees no anatomy" in format_audit(found | {"leaks": []})
+    result = audit(*fair)
+    assert result["features"]["black"] == 1 and result["machine"]["area"] > 0.95
+    assert "A machine that sees no anatomy" in format_audit(result | {"leaks": []})
 
 
 def test_features_have_their_defined_values():
     flat = np.full((16, 16), 100, np.uint8)
     flat[4, 4] = 104
-    found = features(flat)
-    assert set(found) == set(FEATURES) and all(np.isfinite(list(found.values())))
-    assert found["darkest"] == 100 and found["greys"] == 2 and found["noise"] == 0
-    assert found["comb"] == pytest.approx(3 / 5) and found["black"] == found["white"] == 0
+    result = features(flat)
+    assert set(result) == set(FEATURES) and all(np.isfinite(list(result.values())))
+    assert result["darkest"] == 100 and result["greys"] == 2 and result["noise"] == 0
+    assert result["comb"] == pytest.approx(3 / 5) and result["black"] == result["white"] == 0
 
 
 def test_generated_sets_have_no_leak(tmp_path):
     files = write_mixed_images("dcgan-digits", 40, tmp_path)
-    found = audit(tmp_path / "images", read_truth(tmp_path / "truth.csv"))
-    assert found["leaks"] == [] and files["truth"].endswith("truth.csv")
+    result = audit(tmp_path / "images", read_truth(tmp_path / "truth.csv"))
+    assert result["leaks"] == [] and files["truth"].endswith("truth.csv")
 
 
 def test_refuses_sets_that_cannot_be_audited(fair, tmp_path):

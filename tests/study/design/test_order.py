@@ -47,8 +47,8 @@ def test_every_test_image_is_asked_about_once(design):
     for reader in range(3):
         trials = [t for t in plan(sealed, reader) if not t.repeat and not t.catch]
         assert Counter(c for t in trials if t.block == TEST for c in t.codes) == tested
-        found = Counter(c for t in trials if t.block == FINDING for c in t.codes)
-        assert found == (tested if design == "diagnose" else Counter())
+        result = Counter(c for t in trials if t.block == FINDING for c in t.codes)
+        assert result == (tested if design == "diagnose" else Counter())
 
 
 @pytest.mark.parametrize(("design", "asks"), [
@@ -94,9 +94,9 @@ def test_catch_images_come_once_at_different_places_for_each_reader():
     places = []
     for reader in range(4):
         trials = plan(sealed, reader)
-        found = [t for t in trials if t.catch]
-        assert Counter(t.codes[0] for t in found) == Counter(catches)
-        assert all(t.block == TEST and not t.repeat for t in found)
+        result = [t for t in trials if t.catch]
+        assert Counter(t.codes[0] for t in result) == Counter(catches)
+        assert all(t.block == TEST and not t.repeat for t in result)
         assert not catches & {c for t in trials if not t.catch for c in t.codes}
         places.append(tuple(k for k, t in enumerate(trials) if t.catch))
     assert len(set(places)) > 1
@@ -107,12 +107,12 @@ def test_paired_readers_see_opposite_orders(design):
     sealed = built(60, design=design, repeats=0, catch=0)
     orders = []
     for pair in range(3):
-        one, two = (plan(sealed, 2 * pair + k) for k in range(2))
+        first, second = (plan(sealed, 2 * pair + k) for k in range(2))
         for block in (TEST, FINDING):
-            there, back = ([t.codes for t in trials if t.block == block] for trials in (one, two))
-            assert there == [codes[::-1] if design == "2afc" else codes for codes in reversed(back)]
-        assert [t for t in one if t.block == PRACTICE] == [t for t in two if t.block == PRACTICE]
-        orders.append(tuple(t.codes for t in one))
+            first_order, second_order = ([t.codes for t in trials if t.block == block] for trials in (first, second))
+            assert first_order == [codes[::-1] if design == "2afc" else codes for codes in reversed(second_order)]
+        assert [t for t in first if t.block == PRACTICE] == [t for t in second if t.block == PRACTICE]
+        orders.append(tuple(t.codes for t in first))
     assert len(set(orders)) == 3
 
 
@@ -126,7 +126,7 @@ def test_alternatives_pair_a_real_with_a_synthetic_image_alike_for_all_readers()
         seen.append({frozenset(t.codes) for t in trials if t.block == TEST})
         sides = Counter(cases[t.codes[0]].synthetic for t in trials if t.block == TEST and not t.repeat)
         assert abs(sides[True] - sides[False]) <= 1
-    assert all(found == seen[0] for found in seen)
+    assert all(result == seen[0] for result in seen)
 
 
 strata = st.lists(st.tuples(st.booleans(), st.sampled_from("abc")), max_size=40)
@@ -136,14 +136,14 @@ strata = st.lists(st.tuples(st.booleans(), st.sampled_from("abc")), max_size=40)
 def test_pairs_share_a_stratum_as_far_as_possible(known, seed):
     cases = [StudyCase(f"{k:08x}", synthetic, TEST, stratum) for k, (synthetic, stratum) in enumerate(known)]
     by_code = {case.code: case for case in cases}
-    found = pairs(cases, np.random.default_rng(seed))
+    result = pairs(cases, np.random.default_rng(seed))
     counts = Counter(known)
     of_a_kind = [sum(synthetic == arm for synthetic, _ in known) for arm in (False, True)]
-    assert len(found) == min(of_a_kind)  # as many as possible
-    codes = [code for pair in found for code in pair]
+    assert len(result) == min(of_a_kind)  # as many as possible
+    codes = [code for pair in result for code in pair]
     assert len(set(codes)) == len(codes)
-    assert all(by_code[a].synthetic != by_code[b].synthetic for a, b in found)
-    same = sum(by_code[a].stratum == by_code[b].stratum for a, b in found)
+    assert all(by_code[a].synthetic != by_code[b].synthetic for a, b in result)
+    same = sum(by_code[a].stratum == by_code[b].stratum for a, b in result)
     assert same == sum(min(counts[False, name], counts[True, name]) for name in "abc")
 
 
@@ -192,8 +192,8 @@ def test_every_prefix_of_the_order_is_balanced(real, synthetic, seed):
 def test_kind_cannot_be_predicted_from_the_position():
     """Every position has either kind in some orders; not even the last of a block is certain."""
     cases = of_kinds(20, 20)
-    found = np.array([[c.synthetic for c in permuted(cases, np.random.default_rng(seed))] for seed in range(300)])
-    assert (np.abs(found.mean(0) - 0.5) < 0.15).all()
+    result = np.array([[c.synthetic for c in permuted(cases, np.random.default_rng(seed))] for seed in range(300)])
+    assert (np.abs(result.mean(0) - 0.5) < 0.15).all()
 
 
 # --- exposures ------------------------------------------------------------------------------------------

@@ -88,8 +88,8 @@ def test_seal_changes_with_any_truth():
 
 def test_seal_changes_with_any_pixel_and_the_seed():
     sealed = built(images=24)
-    for code, found in sealed.pixels.items():
-        pixels = sealed.pixels | {code: found[:-1] + ("0" if found[-1] != "0" else "1")}
+    for code, pixel_hash in sealed.pixels.items():
+        pixels = sealed.pixels | {code: pixel_hash[:-1] + ("0" if pixel_hash[-1] != "0" else "1")}
         assert replace(sealed, pixels=pixels).seal() != sealed.seal()
         assert replace(sealed, pixels=pixels).design_hash() != sealed.design_hash()
     assert replace(sealed, seed=sealed.seed + 1).seal() != sealed.seal()
@@ -126,17 +126,17 @@ def test_refuses_text_that_is_not_a_sealed_protocol(text):
 @pytest.mark.parametrize("where", ["protocol", "case", "lesion", "top"])
 def test_refuses_sealed_text_with_missing_or_unknown_fields(where):
     for spoil in (lambda part, name: part.pop(name), lambda part, name: part.update(more=1, **{name: part[name]})):
-        found = json.loads(built(design="diagnose").text())
-        with_lesion = next(case for case in found["cases"] if case["lesion"])
+        result = json.loads(built(design="diagnose").text())
+        with_lesion = next(case for case in result["cases"] if case["lesion"])
         part, name = {
-            "protocol": (found["protocol"], "groups"), "case": (found["cases"][0], "code"),
-            "lesion": (with_lesion["lesion"], "radius"), "top": (found, "nonce"),
+            "protocol": (result["protocol"], "groups"), "case": (result["cases"][0], "code"),
+            "lesion": (with_lesion["lesion"], "radius"), "top": (result, "nonce"),
         }[where]  # fmt: skip
         spoil(part, name)
-        if where == "top" and "more" in found:
+        if where == "top" and "more" in result:
             continue  # other fields at the top are ignored
         with pytest.raises(InputError, match="not a sealed protocol"):
-            read_sealed(json.dumps(found))
+            read_sealed(json.dumps(result))
 
 
 # --- the protocol ---------------------------------------------------------------------------------------
@@ -154,7 +154,7 @@ def test_refuses_sealed_text_with_missing_or_unknown_fields(where):
     ("design", "3afc", 'Design is "3afc"; give one of yes-no, 2afc, ordinal'),
     ("title", "x" * 121, "Title has 121 characters; at most 120 are allowed"),
     ("instructions", "x" * 4001, "Instructions has 4,001 characters; at most 4,000 are allowed"),
-    ("groups", ("x",) * 9, "Groups are at most 8"), ("groups", ("",), "of 1 to 60"), ("groups", ("x" * 61,), "1 to 60"),
+    ("groups", ("x",) * 9, "At most 8 groups"), ("groups", ("",), "of 1 to 60"), ("groups", ("x" * 61,), "1 to 60"),
     ("title", "\ud800", "invalid characters"), ("readers", "4", 'Readers is "4"'), ("race", 1, "Race is 1"),
 ])  # fmt: skip
 def test_refuses_values_out_of_range_in_a_sentence(name, value, sentence):
@@ -191,8 +191,8 @@ def test_whole_numbers_stay_whole_in_the_sealed_text(number):
      "title": "x" * 120, "instructions": "x" * 4000, "groups": ("x" * 60,) * 8, "expires": "2030-06-15"},
 ])  # fmt: skip
 def test_accepts_values_at_the_limits(edges):
-    found = with_dates(Protocol(**edges))
-    assert {name: getattr(found, name) for name in edges} == edges
+    result = with_dates(Protocol(**edges))
+    assert {name: getattr(result, name) for name in edges} == edges
 
 
 @pytest.mark.parametrize("design", [design for design in DESIGNS if design != "yes-no"])
@@ -214,10 +214,10 @@ def test_default_dates_are_in_90_days_and_in_a_year():
 def test_dates_are_kept_in_a_form_that_compares_as_text(name, text):
     """Dates are compared as text, and "20300620" would come after "2030-06-21" to "2030-12-31"."""
     try:
-        found = getattr(with_dates(Protocol(**{name: text})), name)
+        result = getattr(with_dates(Protocol(**{name: text})), name)
     except InputError:
         return
-    assert found == "2030-06-20"
+    assert result == "2030-06-20"
 
 
 # --- building -------------------------------------------------------------------------------------------
@@ -264,8 +264,8 @@ def test_catch_images_are_shuffled_tiles_of_practice_or_of_any_image(practice):
     role = PRACTICE if practice else TEST
     sources = {case.code: tiles(images[case.code]) for case in sealed.cases if case.role == role}
     cut = [[code for code, pieces in sources.items() if pieces == tiles(images[case.code])] for case in catches]
-    assert all(len(found) == 1 for found in cut)
-    assert {sealed.by_code()[found[0]].synthetic for found in cut} == {False, True}
+    assert all(len(result) == 1 for result in cut)
+    assert {sealed.by_code()[result[0]].synthetic for result in cut} == {False, True}
     for case in catches:
         assert not any((images[case.code] == image).all() for image in stimuli.images)
     assert len({sealed.pixels[case.code] for case in catches}) == 20
@@ -274,12 +274,12 @@ def test_catch_images_are_shuffled_tiles_of_practice_or_of_any_image(practice):
 def test_built_study_depends_on_the_truth_in_practice_only(monkeypatch):
     """The same images with opposite truths get the same catch images, codes and pixels."""
     stimuli = made_stimuli(40)
-    found = []
+    result = []
     for synthetic in (stimuli.synthetic, ~stimuli.synthetic):
         monkeypatch.setattr(build_module.secrets, "randbits", lambda bits: 5)
         sealed, _ = build(Protocol(practice=0, catch=5), replace(stimuli, synthetic=synthetic))
-        found.append((sealed.pixels, [(case.code, case.role) for case in sealed.cases], plan(sealed, 0)))
-    assert found[0] == found[1]
+        result.append((sealed.pixels, [(case.code, case.role) for case in sealed.cases], plan(sealed, 0)))
+    assert result[0] == result[1]
 
 
 def tiles(image, size=4):
@@ -288,9 +288,9 @@ def tiles(image, size=4):
 
 def test_shuffled_tiles_are_permuted_and_the_remainder_stays():
     image = made_stimuli(1, side=26).images[0]
-    found = shuffled_tiles(image, np.random.default_rng(0))
-    assert tiles(found[:24, :24]) == tiles(image[:24, :24]) and (found[:24, :24] != image[:24, :24]).any()
-    assert (found[24:] == image[24:]).all() and (found[:, 24:] == image[:, 24:]).all()
+    result = shuffled_tiles(image, np.random.default_rng(0))
+    assert tiles(result[:24, :24]) == tiles(image[:24, :24]) and (result[:24, :24] != image[:24, :24]).any()
+    assert (result[24:] == image[24:]).all() and (result[:, 24:] == image[:, 24:]).all()
 
 
 def test_small_pictures_are_shuffled():

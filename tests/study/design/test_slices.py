@@ -44,7 +44,7 @@ def test_refuses_windows_out_of_range(window):
 
 
 def test_refuses_slices_without_contrast():
-    with pytest.raises(InputError, match="single grey value; there is nothing to see"):
+    with pytest.raises(InputError, match="single grey value; they contain no image"):
         render(found(np.full((20, 8, 8), 7, np.float32), np.arange(20) < 10, "volumes"))
 
 

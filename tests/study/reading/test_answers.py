@@ -76,7 +76,7 @@ def test_refuses_an_incomplete_answer(asks, name):
 @pytest.mark.parametrize("said", [None, True, 3, "real", [], ["synthetic"], [{"synthetic": True, "confidence": 1}]])
 @pytest.mark.parametrize("asks", GOOD)
 def test_refuses_answers_that_are_not_objects(asks, said):
-    with pytest.raises(InputError, match="not an answer"):
+    with pytest.raises(InputError, match="not a valid answer"):
         check_answer(asked(asks), said, SHAPE)
 
 
@@ -99,8 +99,8 @@ def test_error_sentences_name_what_is_missing():
 
 @pytest.mark.parametrize("place", [[0, 0], [30, 20], [30, 0], [0.0, 20.0], [15.5, 10.25]])
 def test_accepts_a_position_inside_the_image(place):
-    found = check_answer(asked("diagnose"), {"confidence": 4, "place": place}, SHAPE)["place"]
-    assert found == place and all(type(v) is float for v in found)
+    result = check_answer(asked("diagnose"), {"confidence": 4, "place": place}, SHAPE)["place"]
+    assert result == place and all(type(v) is float for v in result)
 
 
 @pytest.mark.parametrize("place", [[-0.1, 5], [5, -0.1], [30.1, 5], [5, 20.1], [20, 30], [-1, -1], [1e9, 1e9]])
@@ -141,8 +141,8 @@ def test_invalid_browser_measurements_are_dropped(name, value):
 @pytest.mark.parametrize("sign", [1, -1])
 def test_huge_numbers_are_handled(sign):
     value = sign * 10**400  # a valid integer in JSON, too large for a float
-    found = check_answer(asked("rate"), {"realism": 1, "ms": value}, SHAPE)
-    assert found in ({"realism": 1}, {"realism": 1, "ms": 0 if value < 0 else 1e8})
+    result = check_answer(asked("rate"), {"realism": 1, "ms": value}, SHAPE)
+    assert result in ({"realism": 1}, {"realism": 1, "ms": 0 if value < 0 else 1e8})
 
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
@@ -155,12 +155,12 @@ names = st.sampled_from(["synthetic", "confidence", "chosen", "realism", "marked
 @given(st.sampled_from(list(GOOD)), st.dictionaries(names, values | st.integers(-1, 8) | st.just([1, 2])))
 def test_any_input_is_a_valid_answer_or_refused(asks, sent):
     try:
-        found = check_answer(asked(asks), sent, SHAPE)
+        result = check_answer(asked(asks), sent, SHAPE)
     except InputError:
         return
-    assert set(found) - set(MEASUREMENTS) == set(GOOD[asks])
-    assert json.loads(json.dumps(found, allow_nan=False)) == found == check_answer(asked(asks), found, SHAPE)
-    assert isinstance(is_correct(asked(asks), found, {code: StudyCase(code, True, TEST) for code in "abc"}), bool)
+    assert set(result) - set(MEASUREMENTS) == set(GOOD[asks])
+    assert json.loads(json.dumps(result, allow_nan=False)) == result == check_answer(asked(asks), result, SHAPE)
+    assert isinstance(is_correct(asked(asks), result, {code: StudyCase(code, True, TEST) for code in "abc"}), bool)
 
 
 # --- correct answers ------------------------------------------------------------------------------------
@@ -198,8 +198,8 @@ def test_every_kind_of_answer_becomes_judgements():
     assert judgements(asked("choose"), GOOD["choose"]) == [("a", False, 6), ("b", True, 6)]
     assert judgements(asked("mark"), GOOD["mark"]) == [("a", True, 1), ("b", False, 1), ("c", True, 1)]
     assert judgements(asked("diagnose"), GOOD["diagnose"]) == []
-    found = [judgements(asked("rate"), {"realism": realism})[0] for realism in range(1, 7)]
-    assert found == [("a", True, 6), ("a", True, 4), ("a", True, 2), ("a", False, 2), ("a", False, 4), ("a", False, 6)]
+    result = [judgements(asked("rate"), {"realism": realism})[0] for realism in range(1, 7)]
+    assert result == [("a", True, 6), ("a", True, 4), ("a", True, 2), ("a", False, 2), ("a", False, 4), ("a", False, 6)]
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 6)), min_size=2, max_size=30))

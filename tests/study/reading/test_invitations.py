@@ -1,4 +1,4 @@
-"""Codes survive bad typing and cannot be guessed; tokens and secrets are valid in one place only."""
+"""Codes tolerate typing errors and cannot be guessed; tokens and secrets are valid in one place only."""
 
 import string
 
@@ -153,8 +153,8 @@ def secret():
 
 
 def test_secret_matches_its_stored_hash(secret):
-    said, kept = secret
-    assert is_secret(said, kept) and said not in kept and len(said) >= 20
+    plain_secret, stored_hash = secret
+    assert is_secret(plain_secret, stored_hash) and plain_secret not in stored_hash and len(plain_secret) >= 20
 
 
 @pytest.mark.parametrize("wrong", [
@@ -162,14 +162,14 @@ def test_secret_matches_its_stored_hash(secret):
     "é", "\ud800",
 ])  # fmt: skip
 def test_wrong_secrets_do_not_match(secret, wrong):
-    said, kept = secret
-    assert not is_secret(wrong(said) if callable(wrong) else wrong, kept)
+    plain_secret, stored_hash = secret
+    assert not is_secret(wrong(plain_secret) if callable(wrong) else wrong, stored_hash)
 
 
 def test_stored_hash_is_not_a_secret(secret):
-    other, kept = new_secret()
-    assert other != secret[0] and kept.split(":")[0] != secret[1].split(":")[0]
-    assert not is_secret(other, secret[1]) and not is_secret(secret[0], kept)
+    other_secret, other_hash = new_secret()
+    assert other_secret != secret[0] and other_hash.split(":")[0] != secret[1].split(":")[0]
+    assert not is_secret(other_secret, secret[1]) and not is_secret(secret[0], other_hash)
     assert not is_secret(secret[1], secret[1])
 
 

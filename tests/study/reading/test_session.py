@@ -96,8 +96,8 @@ def test_tokens_are_bound_to_reader_and_question(new_study):
         mine["token"][:-1] + ("0" if mine["token"][-1] != "0" else "1"),
         mine["token"] + "0",
     ):
-        found = study.ask(do="answer", token=wrong, said=anything(mine))
-        assert "not your current question" in found["error"], wrong
+        result = study.ask(do="answer", token=wrong, said=anything(mine))
+        assert "not your current question" in result["error"], wrong
     assert len(stored(study)) == 2
     assert len(refusals(study)) == 8
 
@@ -119,9 +119,9 @@ def test_refuses_forged_invitations(new_study):
     code = study.created.invitations[0]
     foreign = study.created.study + other.created.invitations[0][6:]
     for forged in (code[:-1] + ("0" if code[-1] != "0" else "1"), foreign, "", None, "A" * 18, "\u0130" * 18, 5, ["x"]):
-        found = session.handle(study.engine, {"code": forged, "do": "look"})
-        assert set(found) == {"error"}, forged
-        assert "not known" in found["error"]
+        result = session.handle(study.engine, {"code": forged, "do": "look"})
+        assert set(result) == {"error"}, forged
+        assert "not known" in result["error"]
 
 
 def test_forged_requests_cannot_fill_the_log(new_study, monkeypatch):
@@ -134,8 +134,8 @@ def test_forged_requests_cannot_fill_the_log(new_study, monkeypatch):
 
 def test_refuses_a_reader_who_was_not_invited(new_study):
     study = new_study(**SMALL)
-    found = session.handle(study.engine, {"code": invitation(study.row()["key"], study.created.study, 2)})
-    assert "not known" in found["error"]
+    result = session.handle(study.engine, {"code": invitation(study.row()["key"], study.created.study, 2)})
+    assert "not known" in result["error"]
 
 
 def test_expired_invitation_names_its_last_day(new_study):
@@ -211,9 +211,9 @@ def test_locked_database_is_reported_and_the_answer_counts_when_sent_again(new_s
     with study.engine.connect().execution_options(writes=True) as holder, holder.begin():
         with study.engine.connect() as next_one:  # the connection that the request will use
             next_one.exec_driver_sql("PRAGMA busy_timeout=1")
-        found = study.ask(do="answer", token=frame["token"], said=anything(frame))
-    assert found["again"]
-    assert "locked" in found["error"]
+        result = study.ask(do="answer", token=frame["token"], said=anything(frame))
+    assert result["again"]
+    assert "locked" in result["error"]
     assert len(stored(study)) == 3
     assert study.ask(do="answer", token=frame["token"], said=anything(frame))["position"] == 4
 
@@ -225,14 +225,14 @@ def test_full_or_read_only_disk_is_reported_and_nothing_is_lost(new_study, pragm
     study.engine.dispose()
     with study.engine.connect() as connection:
         connection.exec_driver_sql(f"PRAGMA {pragma}")
-    words, found = {"ms": 1.0}, {}
+    words, result = {"ms": 1.0}, {}
     for _ in range(400):  # the last page of a full disk still has room for some answers
-        found = study.ask(do="answer", token=frame["token"], said=anything(frame) | words)
-        if "error" in found or found["stage"] != "question":
+        result = study.ask(do="answer", token=frame["token"], said=anything(frame) | words)
+        if "error" in result or result["stage"] != "question":
             break
-        frame = found
-    assert found.get("again"), found
-    assert "Try again" in found["error"]
+        frame = result
+    assert result.get("again"), result
+    assert "Try again" in result["error"]
     kept = len(stored(study))
     assert kept == frame["position"]
     study.engine.dispose()  # as after a restart with a working disk
@@ -347,11 +347,11 @@ def test_race_gives_feedback_and_ranks_players(new_study):
     frame = study.read(0, said=knows(0))
     study.read(1, said=knows(1))
     assert frame["told"]["right"] is True
-    found = study.ask(1, do="board")
-    assert [row["right"] for row in found["board"]][1] == 0
-    assert found["board"][0]["right"] == found["board"][0]["of"]
-    assert found["me"] == found["board"][1]["name"]
-    assert len({row["name"] for row in found["board"]}) == 2
+    result = study.ask(1, do="board")
+    assert [row["right"] for row in result["board"]][1] == 0
+    assert result["board"][0]["right"] == result["board"][0]["of"]
+    assert result["me"] == result["board"][1]["name"]
+    assert len({row["name"] for row in result["board"]}) == 2
 
 
 def test_reloading_a_timed_image_is_logged(new_study):

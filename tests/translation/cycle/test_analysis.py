@@ -55,21 +55,21 @@ def test_the_pretrained_cyclegans_are_the_pair_to_start_with():
     assert "not trained together" in mixed_notice("mr2ct-unet", "ct2mr-unet")  # each trained by itself
 
 
-def test_half_of_a_lesion_is_kept_and_said_so(ct):
-    said = []
-    cycle, volumes, found = analyse_cycle(
-        ct, "ct2mr", "a", "b", LESION, probe=True, progress=lambda done, words: said.append(done)
+def test_half_of_a_lesion_is_kept_and_reported(ct):
+    shares = []
+    cycle, volumes, results = analyse_cycle(
+        ct, "ct2mr", "a", "b", LESION, probe=True, progress=lambda done, words: shares.append(done)
     )
-    assert said == sorted(said) and said[-1] == 1.0
+    assert shares == sorted(shares) and shares[-1] == 1.0
     assert list(volumes) == ["input", "synthetic", "reconstruction"] and cycle.source.unit == "HU"
-    lesion = found["lesion"]
+    lesion = results["lesion"]
     assert lesion["put"] == LESION.values
     assert lesion["input"]["with"] - lesion["input"]["without"] == pytest.approx(60, abs=0.1)
     assert lesion["reconstruction"]["kept"] == pytest.approx(0.5, abs=0.01)
     rows = {name: rest for name, *rest in wording.lesion_rows("ct2mr", lesion)}
     assert rows["input"][0] == "+60.0 HU" and rows["input"][2] == "100 %" and rows["reconstruction"][2] == "50 %"
     assert rows["synthetic"][0] == "1.05 times" and rows["synthetic"][2] == "\N{EN DASH}"
-    text = wording.format_cycle("ct2mr", found)
+    text = wording.format_cycle("ct2mr", results)
     assert "+30.0 HU" in text and "2 % of noise" in text and "a and b" in text
 
 
@@ -82,5 +82,5 @@ def test_a_cancelled_cycle_stops_between_its_parts(ct):
 
 
 @pytest.mark.parametrize(("value", "text"), [(-0.04, "0.0"), (1.0, "+1.0"), (-2.34, "\N{MINUS SIGN}2.3")])
-def test_signs(value, text):
+def test_numbers_have_a_sign_and_no_negative_zero(value, text):
     assert wording.signed(value, 1) == text

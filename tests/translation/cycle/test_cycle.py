@@ -53,16 +53,16 @@ def translators(monkeypatch):
     )
 
 
-def test_a_cycle_that_closes_has_no_error_although_it_knows_nothing(mr, translators):
+def test_a_closed_cycle_has_no_error_even_without_anatomy(mr, translators):
     cycle = run_cycle(mr, "mr2ct", *MODELS)
     assert cycle.models == MODELS
     assert cycle.mask.sum() == pytest.approx((mr.array > 20).sum(), rel=0.02)
-    found = consistency(cycle)
-    assert found["mae"] < 0.02 and found["relative"] < 0.1
-    assert len(found["slices"]) == mr.shape[1]  # the second axis of these voxels runs up
-    assert found["slices"][0] is None and found["slices"][21] is not None
-    assert found["relative"] == pytest.approx(found["mae"] / cycle.range)
-    assert found["relative"] == pytest.approx(cycle.relative_error[cycle.mask].mean(), rel=1e-4)
+    result = consistency(cycle)
+    assert result["mae"] < 0.02 and result["relative"] < 0.1
+    assert len(result["slices"]) == mr.shape[1]  # the second axis of these voxels runs up
+    assert result["slices"][0] is None and result["slices"][21] is not None
+    assert result["relative"] == pytest.approx(result["mae"] / cycle.range)
+    assert result["relative"] == pytest.approx(cycle.relative_error[cycle.mask].mean(), rel=1e-4)
 
 
 def test_slices_are_counted_from_the_feet_whichever_way_the_voxels_run(mr, translators):
@@ -76,7 +76,7 @@ def test_slices_are_counted_from_the_feet_whichever_way_the_voxels_run(mr, trans
     assert one == pytest.approx(other) and one[5] != one[-6]
 
 
-def test_the_gain_of_a_scanner_is_no_error(mr, translators):
+def test_scanner_gain_is_not_counted_as_an_error(mr, translators):
     """The way back gives white matter as 1; the same cycle of a scan twice as bright has the same error."""
     bright = replace(mr, array=2 * mr.array)
     assert consistency(run_cycle(bright, "mr2ct", *MODELS))["mae"] < 0.02
@@ -84,25 +84,25 @@ def test_the_gain_of_a_scanner_is_no_error(mr, translators):
     assert scale_between(ct, mr, mr.array > 20) == 1.0
 
 
-def test_a_hidden_message_does_not_survive_what_no_reader_minds(mr, translators):
+def test_imperceptible_changes_destroy_a_hidden_message(mr, translators):
     cycle = run_cycle(mr, "mr2ct", *MODELS)
     changes = {"1 HU of noise": with_noise(1.0), "whole HU": quantised(1.0), "2 mm blur": blurred(2.0)}
-    found = hidden_message(cycle, changes)
-    assert found["as it is"]["mae"] < 0.02
-    assert found["1 HU of noise"]["change"] == pytest.approx(0.8, abs=0.05)  # sqrt(2 / pi)
-    assert found["1 HU of noise"]["mae"] > 50 and found["whole HU"]["mae"] > 0.9
+    result = hidden_message(cycle, changes)
+    assert result["as it is"]["mae"] < 0.02
+    assert result["1 HU of noise"]["change"] == pytest.approx(0.8, abs=0.05)  # sqrt(2 / pi)
+    assert result["1 HU of noise"]["mae"] > 50 and result["whole HU"]["mae"] > 0.9
     direct = consistency(run_cycle(mr, "mr2ct", *MODELS, change=quantised(1.0)))
-    assert direct["mae"] == found["whole HU"]["mae"]
+    assert direct["mae"] == result["whole HU"]["mae"]
 
 
-def test_a_lesion_is_lost_in_the_middle_and_back_at_the_end_where_a_message_carries_it(mr, translators):
+def test_a_hidden_message_restores_a_lesion_that_the_synthetic_volume_lacks(mr, translators):
     lesion = InsertedLesion(10.0, -6.0, 8.0, 7.0, 1.6)
     cycle, healthy = (run_cycle(v, "mr2ct", *MODELS) for v in (insert_lesion(mr, lesion), mr))
-    found = lesion_contrasts(cycle, healthy, lesion)
-    scan, middle, end = found["input"], found["synthetic"], found["reconstruction"]
+    result = lesion_contrasts(cycle, healthy, lesion)
+    scan, middle, end = result["input"], result["synthetic"], result["reconstruction"]
     assert scan["with"] / scan["without"] == pytest.approx(1.6, abs=1e-3) and scan["kept"] == 1.0
     assert middle["with"] - middle["without"] == pytest.approx(0.006, abs=0.001)  # a CT of 40 HU everywhere
-    assert middle["kept"] is None  # HU are no share of an MR's signal
+    assert middle["kept"] is None  # HU are not a fraction of an MR's signal
     assert end["kept"] == pytest.approx(1.0, abs=0.02)  # it was hidden in the decimals
     assert scan["noise"] == pytest.approx(0.6 * 100 / 5, rel=0.15)  # a texture of 5
     invisible = InsertedLesion(*lesion.centre, lesion.radius, 1.0)
@@ -115,8 +115,8 @@ def test_tissue_around_a_lesion_does_not_change_its_contrast(mr, translators):
     away = distance_to(mr, lesion.centre)
     ringed = replace(mr, array=np.where((away > 8) & (away < 20) & (mr.array > 0), 170, mr.array).astype(np.float32))
     cycle, healthy = (run_cycle(v, "mr2ct", *MODELS) for v in (insert_lesion(ringed, lesion), ringed))
-    found = lesion_contrasts(cycle, healthy, lesion)["input"]
-    assert found["with"] / found["without"] == pytest.approx(1.4, abs=1e-3)
+    result = lesion_contrasts(cycle, healthy, lesion)["input"]
+    assert result["with"] / result["without"] == pytest.approx(1.4, abs=1e-3)
 
 
 def test_a_lesion_of_a_ct_is_a_difference_in_hu():
@@ -131,12 +131,12 @@ def test_a_lesion_of_a_ct_is_a_difference_in_hu():
         ("0,0,0,1,2", "Radius is 1.0; give a number from 2 to 40 mm"),
         ("0,0,0,5,9", "Contrast is 9; give a number from 0 to 5 times as bright"),
         ("0,0,0,5,-600", "Contrast is -600.0; give a number from -500 to 2000"),
-        ("500,0,0,5,2", "500, 0, 0 mm is not in the scan"),
+        ("500,0,0,5,2", "500, 0, 0 mm is outside the scan"),
         ("nan,0,0,5,2", "Right is NaN"),
         ("0,0,0,5", "is not X,Y,Z,RADIUS,CONTRAST"),
     ],
 )
-def test_refuses_in_a_sentence_a_lesion_that_cannot_be(mr, text, message):
+def test_refuses_an_impossible_lesion(mr, text, message):
     with pytest.raises(InputError, match=message):
         insert_lesion(mr, parse_lesion(text))
 
