@@ -82,7 +82,7 @@ def test_generators_are_compared_over_seeds(tmp_path, monkeypatch):
     measured, evaluate = {}, generators.evaluate_generator
 
     def once(folder, device, count):
-        """Measures the first run of each network and derives worse figures for the others, because measuring is slow."""
+        """Measures the first run of each network and derives worse figures for the others, to save time."""
         kind, _, run = folder.rpartition("-")
         if kind not in measured:
             measured[kind] = evaluate(folder, device, count)

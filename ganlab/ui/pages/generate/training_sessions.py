@@ -120,7 +120,7 @@ class Training:
             self.playing = False
             self.trouble = (
                 f"At step {at + 1} {trouble}. The state of step {self.game.step} was restored; lower a learning rate "
-                "or turn a penalty on before going on, or go further back."
+                "or add a penalty before going on, or go further back."
             )
 
     def stop(self) -> None:
