@@ -86,8 +86,8 @@ def test_generators_are_compared_over_seeds(tmp_path, monkeypatch):
         kind, _, run = folder.rpartition("-")
         if kind not in measured:
             measured[kind] = evaluate(folder, device, count)
-        trained = measured[kind]
-        return trained | {"generated": trained["generated"] | {"fid": trained["generated"]["fid"] + int(run)}}
+        quality = measured[kind]
+        return quality | {"generated": quality["generated"] | {"fid": quality["generated"]["fid"] + int(run)}}
 
     monkeypatch.setattr(generators, "evaluate_generator", once)
     two = {name: generators.NETWORKS[name] for name in ("fc", "conditional")}
@@ -96,9 +96,8 @@ def test_generators_are_compared_over_seeds(tmp_path, monkeypatch):
     monkeypatch.setattr(generators, "COUNT", 40)
     trained = generators.arms(2, seed=5)
     assert {arm.config.seed for arm in trained.values()} == {5, 6}
-    assert (
-        len({json.dumps(dataclasses.asdict(arm.config) | {"network": 0, "seed": 0}) for arm in trained.values()}) == 1
-    )
+    configs = [dataclasses.asdict(arm.config) | {"network": 0, "seed": 0} for arm in trained.values()]
+    assert len({json.dumps(config) for config in configs}) == 1
     for _, events in arms.trainings(trained, tmp_path, "cpu"):
         assert sum(event.kind == "step" for event in events) == 2
     result = generators.measure(2, tmp_path, "cpu")

@@ -115,7 +115,7 @@ def test_the_discriminator_judges_the_synthetic_and_a_phantoms_real_volume(tmp_p
 
 
 def test_a_lesion_outside_the_scan_is_refused(tmp_path):
-    with pytest.raises(InputError, match="not in the scan"):
+    with pytest.raises(InputError, match="outside the scan"):
         solve(job_of(**{**ASKED, "lesion": True, "x": 900.0}), tmp_path)
 
 
