@@ -307,7 +307,7 @@
       tag(
         "p",
         { class: "note" },
-        `A machine that sees no anatomy separates the kinds with an area of ${m.area.toFixed(2)} (${m.low.toFixed(2)} to ${m.high.toFixed(2)}); report it beside the readers' areas. ${found.warning}`,
+        `A classifier that sees no anatomy separates the kinds with an area of ${m.area.toFixed(2)} (${m.low.toFixed(2)} to ${m.high.toFixed(2)}); report it beside the readers' areas. ${found.warning}`,
       ),
       tag(
         "div",

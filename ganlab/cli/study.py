@@ -169,7 +169,7 @@ def format_created(created: CreatedStudy) -> str:
     lines = [
         f"Study {created.study}, secret {created.secret} (shown once: write it down).",
         f"Seal, to be published before the first answer: {created.seal}",
-        f"A machine that sees no anatomy separates the kinds with an area of {m['area']:.2f} ({m['low']:.2f} to "
+        f"A classifier that sees no anatomy separates the kinds with an area of {m['area']:.2f} ({m['low']:.2f} to "
         f"{m['high']:.2f}).",
         *([EASY_WARNING] if m["low"] > EASY else []),
         "Invitations, one per reader, for the page /rate:",

@@ -69,7 +69,7 @@ class NetworkConfig:
 
 @frozen_config
 class GanConfig:
-    """One training; the defaults are DCGAN's: Adam with 2e-4 and beta1 0.5, the non-saturating game."""
+    """A training run; the defaults are DCGAN's: Adam with 2e-4 and beta1 0.5, the non-saturating game."""
 
     data: str = Field("nodules", title="Images", description="The kind of images to learn, see `image_kinds`.")
     count: int = Field(0, ge=0, le=10**7, title="Images to learn from", description="0: all that the kind has.")

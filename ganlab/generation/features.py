@@ -88,8 +88,8 @@ def embed(net: FeatureNet, images: Tensor, batch: int = 256) -> np.ndarray:
 
 
 def own_features(kind: ImageKind, folder: Path, source: Path, device: str = "cpu") -> FeatureNet:
-    """The features of a user's own images (see `own_images.own_kind`), from a folder of trainings. Raises InputError if
-    there are none, or those of other images."""
+    """The features of a user's own images (see `own_images.own_kind`), from a folder of training runs. Raises
+    InputError if there are none, or those of other images."""
     net = load_features(kind.name, device, folder, f' --source "{source}"')
     if net.config.count != kind.count:
         raise InputError(

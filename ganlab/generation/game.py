@@ -20,7 +20,7 @@ from ganlab.objectives import get_objective, gradient_norm2, gradient_penalty, s
 from ganlab.processes import average, rank
 from ganlab.training import averaged, ema, optimizer_tensors, restore_average, restore_optimizer
 
-FIXED = ("data", "count", "network", "seed")  # cannot change during a game
+FIXED = ("data", "count", "network", "seed")  # cannot change during training
 LAZY = 8  # the R1 penalty is computed every 8 steps, with 8 times the weight (Karras et al., CVPR 2020, section 3.1)
 
 
@@ -41,8 +41,8 @@ class Diverged(ArithmeticError):
 class ImageGame:
     """Both networks and their optimisers, on images. `step`: steps taken.
 
-    The randomness of a step depends on the seed and its number alone, so that a resumed game continues exactly. Runs in
-    the precision that `autocast` gives; the benchmark sets another.
+    The randomness of a step depends only on the seed and the step number, so that a resumed run continues exactly. Runs
+    in the precision that `autocast` gives; the benchmark sets another.
     """
 
     def __init__(self, config: GanConfig, images: Images, device: str = "cpu"):
@@ -194,7 +194,7 @@ class ImageGame:
         }
 
     def restore(self, state: dict[str, dict[str, Tensor]], step: int) -> None:
-        """Continue from a state at this step. Raises KeyError or RuntimeError if it is of another game."""
+        """Continue from a state at this step. Raises KeyError or RuntimeError if it is from a different run."""
         self.generator.load_state_dict(state["generator"])
         self.discriminator.load_state_dict(state["discriminator"])
         restore_average(self.average, state["average"], step)

@@ -12,7 +12,7 @@ from ganlab.settings import from_values
 
 
 def load_generator(name: str, device: str = "cpu") -> tuple[nn.Module, GanConfig]:
-    """(generator in evaluation mode, training configuration) of a pretrained model or of a training's folder. Raises
+    """(generator in evaluation mode, training configuration) of a pretrained model or of a training folder. Raises
     InputError."""
     return _load(name, "model.safetensors", 0, device)
 

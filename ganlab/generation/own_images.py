@@ -127,7 +127,7 @@ def read_files(
 
     Pictures are converted to grey, cut to a square and resampled; black is -1 and white 1. 16-bit pictures, which may
     use a small part of their range, share one range, from the 0.5th to the 99.5th percentile of all of them. A volume
-    gives the axial slices of its middle half, between these percentiles of its own. Raises InputError if fewer than 16
+    gives the axial slices of its middle half, between its own percentiles. Raises InputError if fewer than 16
     images can be read.
     """
     images_of, notices = _read(files, size, where, progress)
@@ -168,7 +168,7 @@ def _read(files: list[Path], size: int, where: str, progress: Progress) -> tuple
 
 
 def _notices(reading: _Reading, size: int) -> list[str]:
-    """What was left out or changed. Gives 16-bit pictures their common range."""
+    """Notices about what was left out or changed. Gives 16-bit pictures their common range."""
     notices = [f"Left out: {why}" for _, why in reading.skipped[:5]]
     if len(reading.skipped) > 5:
         notices.append(f"Left out as well: {listed([path for path, _ in reading.skipped[5:]])}.")

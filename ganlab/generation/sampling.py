@@ -38,7 +38,7 @@ def generate(
     device: str = "cpu",
     progress: Progress = None,
 ) -> Samples:
-    """Samples of a pretrained model or of a training's folder. Same seed, same samples on a CPU.
+    """Samples of a pretrained model or of a training folder. Same seed, same samples on a CPU.
 
     count: 1 to 100,000. label: name of a class; None alternates between all classes. psi: truncation, 0 < psi <= 1, a
     factor of z: samples nearer to the mean of what was learned, and less varied. Raises InputError for other values.

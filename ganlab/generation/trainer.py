@@ -54,7 +54,7 @@ def train(
 
 
 class GeneratorTrainer:
-    """A game as a `training.Trainer`."""
+    """Wraps an `ImageGame` as a `training.Trainer`."""
 
     def __init__(self, game: ImageGame):
         self.game, self.config, self.device = game, game.config, game.device

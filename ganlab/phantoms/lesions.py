@@ -38,7 +38,7 @@ MOLARS = ((25.1, 62.0), (27.3, 55.0), (28.4, 49.0), (28.9, 43.8))  # x, y of cro
 
 
 def draw_lesion(kind: str, generator: torch.Generator) -> Lesion:
-    """A lesion of a kind at a common site, on either side alike. Raises InputError for an unknown kind."""
+    """A lesion of a kind at a common site, equally often on either side. Raises InputError for an unknown kind."""
 
     def between(low: float, high: float) -> float:
         return low + (high - low) * float(torch.rand((), generator=generator))

@@ -185,7 +185,7 @@ class PhantomOptions:
         return arguments
 
     def notices(self, modalities: Collection[str]) -> tuple[str, ...]:
-        """What a reader of a comparison between these modalities must know about the chosen options."""
+        """Notices about the chosen options for a comparison between these modalities."""
         texts = self.texts()
         return tuple(
             each.extra["notice"].format(texts[each.name])

@@ -196,7 +196,7 @@ VISIBLE_METAL = 0.05  # share of a voxel below which metal makes no streaks
 
 
 def metal_streaks(hu: np.ndarray, metal: np.ndarray, spacing: float, rng: np.random.Generator) -> np.ndarray:
-    """What metal adds to the HU of axial slices (X, Y, N): itself, beam hardening and photon starvation.
+    """The contribution of metal to the HU of axial slices (X, Y, N): itself, beam hardening and photon starvation.
 
     Parallel rays are projected through tissue (as water of its density) and metal. The log signal of a scanner,
 

@@ -91,7 +91,7 @@ def voxel_fa(shares: Tensor, points: Tensor, field: TractField) -> Tensor:
 
     The voxel's tensor is the sum of tissue tensors weighted by their shares, so that partial volume lowers FA. White
     matter has the field's tensor, as has what the template calls grey in the brainstem. Anisotropy of other tissues
-    (cortex, muscle) and of white matter without a tract has directions of its own, so its deviator adds in quadrature.
+    (cortex, muscle) and of white matter without a tract has independent directions, so its deviator adds in quadrature.
     """
     flat, positions = shares.reshape(len(shares), -1), points.reshape(3, -1)
     fa, md = table("fa", shares.device), table("md", shares.device)

@@ -145,7 +145,7 @@ def _fill(
 def _acquire(
     modality: str, array: np.ndarray, spacing: float, scanner: Scanner, seed: int, metal: np.ndarray | None
 ) -> np.ndarray:
-    """What the scanner stores of a modality's signals."""
+    """The stored values of a modality's signals."""
     rng = np.random.default_rng([int(seed), MODALITIES.index(modality)])
     if modality in MR:
         return acquire_mr(array, spacing, scanner, rng)

@@ -68,7 +68,7 @@ def open_study(engine: Engine, study: object, secret: object) -> dict:
 
 def progress(engine: Engine, row: dict) -> dict:
     """How far readers have got, without any results: the study's facts, its readers with their invitations, the number
-    of refused requests, and the area of the machine."""
+    of refused requests, and the area of the classifier."""
     sealed = archive.unsealed(row["sealed"])
     with reading(engine) as connection:
         answered = archive.counts(connection, row["id"])

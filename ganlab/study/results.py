@@ -1,4 +1,4 @@
-"""What an unblinded study yields: readings, a report, files for other programs and a certificate of the blinding."""
+"""The output of an unblinded study: readings, a report, files for other programs and a certificate of the blinding."""
 
 from __future__ import annotations
 

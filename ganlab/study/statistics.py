@@ -109,7 +109,7 @@ class Detection:
 
     @property
     def dprime(self) -> float:
-        """d' = z(h) - z(f); 0 if the two kinds look alike."""
+        """d' = z(h) - z(f); 0 if the two kinds cannot be distinguished."""
         h, f = stats.norm.ppf(self.rates)
         return float(h - f)
 

@@ -107,7 +107,7 @@ def epoch_batches(
 def batches_from(
     step: int, config: TrainingConfig, device: str, workers: int, make: SliceMaker, host: bool = False
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """The batches of all steps from this one on. Every epoch has a stream of its own, so that a resumed training sees
+    """The batches of all steps from this one on. Every epoch has a separate stream, so that a resumed training sees
     the batches of an uninterrupted one."""
     while True:
         epoch, done = divmod(step, config.epoch)

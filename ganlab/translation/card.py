@@ -14,7 +14,7 @@ from ganlab.translation.training_config import TrainingConfig
 
 @dataclass(frozen=True)
 class Trained:
-    """A training as it stands. volumes: number of the user's own volumes, 0 for phantoms."""
+    """A training at its current step. volumes: number of the user's own volumes, 0 for phantoms."""
 
     config: TrainingConfig
     step: int
@@ -24,7 +24,7 @@ class Trained:
 
 
 def write_new_card(folder: Path, trained: Trained, parameters: int, back: bool = False) -> None:
-    """Write the card of a training as it stands; `evaluate-models --write-card` adds the figures.
+    """Write the card of a training at its current step; `evaluate-models --write-card` adds the figures.
 
     back: the card of the other direction, in a sub-folder of the training's own.
     """

@@ -140,7 +140,7 @@ def compare(
     """Measure a prediction against its reference on the same grid, both brought to the scale of the task.
 
     source: the CT that a T1 was made from (ct2mr), whose head is the mask. mask: where to measure instead, > 0.
-    white_matter: the intensity of white matter on a T1 reference, estimated unless given. Raises InputError for units
+    white_matter: the intensity of white matter on a T1 reference; estimated by default. Raises InputError for units
     that make no sense for the task, for different grids, for ct2mr without source or mask, and for what
     `ganlab.imaging.metrics.evaluate` refuses.
     """

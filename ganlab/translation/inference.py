@@ -30,7 +30,7 @@ from ganlab.translation.tasks import Task, check_task, find_model, get_task
 SPACING = 1.0  # mm, unless the checkpoint says otherwise
 MAX_VOXELS = 400**3  # of the model grid: 64 litres of scan, 0.25 GB per float32 array
 HEAD, SIGNAL = 0.12, 0.02  # above air, in the network's units: part of a head; anything but air
-PIXELS_PER_BATCH = 2**19  # bounds the memory of activations, whatever the volume
+PIXELS_PER_BATCH = 2**19  # bounds the memory of activations for any volume
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,8 @@ def translate(
 ) -> Translation:
     """Translate a volume of any orientation and spacing; the result has its shape and affine.
 
-    model: a pretrained model or the folder of a training, the task's default unless given. planes: the slice directions
-    whose predictions are averaged, any of PLANES; those that the model was trained on unless given. progress(share of
+    model: a pretrained model or a training folder; by default the task's default model. planes: the slice directions
+    whose predictions are averaged, any of PLANES; by default those of the model's training. progress(share of
     the work) and cancelled() are called between batches. disagreement: whether to return how far the planes'
     predictions differ. Raises InputError for a volume that the task cannot take, Cancelled.
     """
@@ -186,7 +186,7 @@ def check_source(volume: Volume, task: Task) -> tuple[str, ...]:
 
 
 def load_model(name: str, device: str, task: Task | None = None) -> LoadedModel:
-    """A pretrained model, or the model in a training's folder.
+    """A pretrained model, or the model in a training folder.
 
     Raises InputError if there is none, if its weights do not fit the network that its checkpoint describes, or if it
     was trained for another task than the given one.
@@ -218,7 +218,7 @@ def _load(path: Path, modified: int, device: str) -> LoadedModel:
 
 
 def ranges_of(config: dict) -> list[tuple[float, float]]:
-    """What a checkpoint's training clipped source and target images to, (low, high) each, in network units."""
+    """The ranges that a checkpoint's training clipped source and target to, (low, high) each, in network units."""
     return [(float(low), float(high)) for low, high in config.get("ranges") or [(-np.inf, np.inf)] * 2]
 
 

@@ -28,7 +28,7 @@ def identity_loss(translated: Tensor, original: Tensor) -> Tensor:
 
 
 def structure_loss(before: Tensor, after: Tensor) -> Tensor:
-    """E |MIND(after) - MIND(before)|: edges stay where they are, whatever the contrast (Yang et al., IEEE TMI 39:4249,
+    """E |MIND(after) - MIND(before)|: edges stay where they are, for any contrast (Yang et al., IEEE TMI 39:4249,
     2020)."""
     return l1_loss(mind(after), mind(before))
 

@@ -63,7 +63,7 @@ class UNet(nn.Module):
     """U-Net (Ronneberger et al., MICCAI 2015) on pixel blocks, fully convolutional.
 
     Input and output: (N, channels, H, W), H and W multiples of `stride`. At inference the batch statistics are fixed:
-    every slice of a volume is treated alike, and the normalisation folds into the convolutions (`folded`).
+    every slice of a volume is treated the same way, and the normalisation folds into the convolutions (`folded`).
     """
 
     def __init__(self, config: UNetConfig):

@@ -59,7 +59,7 @@ def patch_map(
     outside the head's box. volume: real or synthetic, of the task's target modality, in the unit that `translate`
     gives. source: the scan that it belongs to, on the same grid; it tells where the head is, and conditional
     discriminators (pix2pix) see it too. Raises InputError for a model without a discriminator, with an objective whose
-    output is no probability, or for another target than the volume's modality, and Cancelled.
+    output is not a probability, or whose target is not the volume's modality, and Cancelled.
     """
     path = model_folder(model) / DISCRIMINATOR
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""Named trainings that reproduce the pretrained models."""
+"""Named training configurations that reproduce the pretrained models."""
 
 from __future__ import annotations
 

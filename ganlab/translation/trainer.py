@@ -82,7 +82,7 @@ def train(
 class TranslatorTrainer:
     """A method, the running averages of its generators, and the batches it learns from: a `training.Trainer`.
 
-    volumes: what `dataset.describe` says of the user's volumes, None for phantoms.
+    volumes: `dataset.describe` of the user's volumes, None for phantoms.
     """
 
     def __init__(self, config: TrainingConfig, device: str, method: Method, volumes: dict | None = None):

@@ -14,7 +14,7 @@ from ganlab.translation.tasks import get_task
 
 METHOD_NAMES = {"l1": "L1", "pix2pix": "pix2pix", "cyclegan": "CycleGAN"}
 FORWARD, BACKWARD = "generator", "back"  # the generators' names in checkpoints: source to target, target to source
-MAX_PROCESSES = 64  # of one training; each draws slices and examples of its own
+MAX_PROCESSES = 64  # of one run; each draws its own slices and examples
 HEAD_THRESHOLD = {"t1": 0.15, "flair": 0.15, "ct": -0.5, "fa": 0.05}  # threshold of the head, in the networks' units
 # The others need a penalty or clipped weights, which these methods do not have.
 GAMES = tuple(name for name, objective in OBJECTIVES.items() if objective.probability)
@@ -22,18 +22,18 @@ GAMES = tuple(name for name, objective in OBJECTIVES.items() if objective.probab
 
 @frozen_config
 class TrainingConfig:
-    """One training; the defaults are the preset `mr2ct-unet`."""
+    """A training run; the defaults are the preset `mr2ct-unet`."""
 
     task: str = Field("mr2ct", title="Task", description="Source and target modality.")
     method: Annotated[str, OneOf(METHOD_NAMES)] = Field("l1", title="Method", description="L1, pix2pix or CycleGAN.")
     network: UNetConfig | ResNetConfig = Field(
-        default_factory=UNetConfig, title="Network", description="The generators; both of a CycleGAN are alike."
+        default_factory=UNetConfig, title="Network", description="The generators; those of a CycleGAN are identical."
     )
     discriminator: PatchGANConfig = Field(
         default_factory=lambda: PatchGANConfig(width=32), title="Discriminator", description="A PatchGAN."
     )
     objective: Annotated[str, OneOf(GAMES)] = Field(
-        "least-squares", title="Objective", description="The game of generator and discriminator."
+        "least-squares", title="Objective", description="Adversarial loss of generator and discriminator."
     )
     steps: int = Field(8000, ge=1, le=10**7, title="Steps", description="Steps in total.")
     batch: int = Field(6, ge=1, le=512, title="Batch", description="Slices per step.")

@@ -1,4 +1,4 @@
-"""Weights that a training starts from: those of another model, or of an earlier stage of training."""
+"""Weights that a training run starts from: those of another model, or of an earlier stage of training."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ganlab.translation.methods import Method
 from ganlab.translation.networks import PatchGANConfig, generator_config
 from ganlab.translation.training_config import BACKWARD, FORWARD, TrainingConfig, network_of
 
-BACK_FOLDER = "back"  # of the backward generator, in a training's folder
+BACK_FOLDER = "back"  # of the backward generator, in a training folder
 FILES = {  # network -> where a training writes it
     FORWARD: "model.safetensors",
     "discriminator": DISCRIMINATOR,

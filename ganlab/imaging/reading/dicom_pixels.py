@@ -1,6 +1,6 @@
 """Decode DICOM pixels with GDCM through SimpleITK.
 
-Uncompressed pixels are decoded in this process. Compressed ones are decoded in a process of their own, because damaged
+Uncompressed pixels are decoded in this process. Compressed ones are decoded in a separate process, because damaged
 JPEG data crash GDCM's decoders: run as a script, this file reads {"paths": [...], "shape": [f, r, c]} from standard
 input, appends each file's float32 frames to the file named on the command line, and answers with one line for each
 file, "1" if it was decoded and "0" (with frames of zeros) if not.

@@ -42,7 +42,7 @@ class Nodules:
 
 
 def make_nodules(seed: int, count: int, kind: str | None = None, start: int = 0) -> Nodules:
-    """Patches start, start + 1, ... of a seed; patch k is the same in every call, whatever the count.
+    """Patches start, start + 1, ... of a seed; patch k is the same in every call, for any count.
 
     seed, start + count - 1: 0 to 2^32 - 1. count: 1 to 100,000. kind: "benign", "malignant", or None for either with
     equal probability; a patch that is benign by chance is the same when asked for by kind. Raises InputError for other

@@ -18,7 +18,7 @@ def share(interval: dict | None, digits: int = 2) -> str:
 
 
 def number(value: float | None, digits: int = 2) -> str:
-    """A number with so many decimals, never "-0"."""
+    """A number with this many decimals, never "-0"."""
     return NONE if value is None else _minus(f"{round(value, digits) + 0.0:.{digits}f}")
 
 
@@ -33,7 +33,7 @@ def percent(value: float, digits: int = 0) -> str:
 
 
 def significant(value: float, digits: int = 3) -> str:
-    """A number with so many significant digits."""
+    """A number with this many significant digits."""
     return f"{value:.{digits}g}"
 
 

@@ -175,5 +175,5 @@ def format_audit(result: dict) -> str:
         leaks = ", ".join(PROPERTIES[name] for name in result["leaks"])
         lines.append(f"Do not start: the {leaks} of the files reveals the truth before anyone looks.")
     elif m["low"] > 0.5:
-        lines.append("A machine that sees no anatomy can separate the kinds; report its area beside the readers'.")
+        lines.append("A classifier that sees no anatomy can separate the kinds; report its area beside the readers'.")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""What readers may answer to each kind of question, and whether an answer is correct."""
+"""The valid answers to each kind of question, and whether an answer is correct."""
 
 from __future__ import annotations
 

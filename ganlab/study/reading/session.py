@@ -191,7 +191,7 @@ def root(session: ReaderSession) -> str:
 
 
 def frame(engine: Engine, session: ReaderSession, rows: list[dict]) -> dict:
-    """What the reader's page shows; "stage" is consent, question, done or closed. rows: the reader's answers."""
+    """The content of the reader's page; "stage" is consent, question, done or closed. rows: the reader's answers."""
     sealed, protocol = session.sealed, session.sealed.protocol
     trials = plan(sealed, session.number)
     head = {"title": protocol.title, "position": len(rows), "total": len(trials), "race": protocol.race}

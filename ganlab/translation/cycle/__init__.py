@@ -1,1 +1,1 @@
-"""Translation there and back: what a cycle of two translators preserves, hides and loses."""
+"""Cycle analysis: what two translators preserve, hide and lose on a round trip."""

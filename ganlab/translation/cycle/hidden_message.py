@@ -1,4 +1,4 @@
-"""Does the generator hide information in its output that the way back needs? (Chu, Zhmoginov and Sandler, CycleGAN, a
+"""Does the generator hide information in its output for the backward model? (Chu, Zhmoginov and Sandler, CycleGAN, a
 master of steganography, 2017). Changes of the synthetic volume that no reader would notice destroy such a message."""
 
 from __future__ import annotations

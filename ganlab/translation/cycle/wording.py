@@ -25,7 +25,7 @@ def lesion_rows(task: str, lesion: dict) -> list[tuple[str, str, str, str]]:
 
 
 def contrast_words(without: float, lesion: float, modality: str) -> str:
-    """A lesion's contrast to the same voxels without it: in HU, or for MR how many times as bright."""
+    """A lesion's contrast to the same voxels without it: in HU, or for MR as an intensity factor."""
     if modality == "ct":
         return f"{signed(lesion - without, 1)} HU"
     return f"{lesion / without:.2f} times" if without > 0.01 else f"{signed(lesion - without, 2)} of white matter"

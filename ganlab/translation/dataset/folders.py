@@ -52,7 +52,7 @@ def stem_of(path: Path) -> str:
 
 
 def describe(listing: Listing) -> dict:
-    """What a checkpoint records about its data, fit for JSON: the folders, and [name, checksum] of every volume."""
+    """The record of its data in a checkpoint, JSON-serialisable: the folders, and [name, checksum] of every volume."""
     folders = {"source": str(listing.folders.source.absolute()), "target": str(listing.folders.target.absolute())}
     sides = {"sources": listing.sources, "targets": listing.targets}
     return folders | {side: [[p.name, _checksum(p)] for p in paths] for side, paths in sides.items()}

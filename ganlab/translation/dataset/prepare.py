@@ -60,7 +60,7 @@ def target_units(array: np.ndarray, task: Task) -> np.ndarray:
 
 
 def _load(folder: Path, expected: dict) -> PreparedDataset | None:
-    """What is in the folder, if it is complete and of these volumes."""
+    """The prepared volumes in the folder, if it is complete and of these volumes."""
     try:
         index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
         if index["of"] != expected:

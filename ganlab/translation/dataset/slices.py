@@ -43,7 +43,7 @@ def slices(
 
     A random volume, a random plane, a slice that shows tissue; padded with air and cropped at random (as Wolterink et
     al. 2017 pad 256 pixels to 286), mirrored left to right half of the time where the plane has that axis. A pair is
-    cropped alike; unpaired, source and target are drawn independently.
+    cropped in the same way; unpaired source and target are drawn independently.
     """
     rng, task = np.random.default_rng(seed), get_task(prepared.task)
     source_air, target_air = air_of(task), task.empty / task.scale

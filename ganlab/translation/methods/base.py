@@ -44,7 +44,7 @@ class Method:
         raise NotImplementedError
 
     def memory(self) -> dict[str, Tensor]:
-        """What a resumed training needs besides networks and optimisers."""
+        """State that a resumed run needs in addition to networks and optimisers."""
         return {}
 
     def restore_memory(self, memory: dict[str, Tensor]) -> None:

@@ -11,7 +11,7 @@ from ganlab.translation.training_config import FORWARD
 
 
 class Pix2Pix(Adversarial):
-    """min_G max_D of the conditional game of D on (x, G(x)), plus pixel * E |y - G(x)| (equation 4)."""
+    """min_G max_D of the conditional adversarial loss of D on (x, G(x)), plus pixel * E |y - G(x)| (equation 4)."""
 
     discriminators = ("discriminator",)
 

@@ -78,7 +78,7 @@ def test_classifier_finds_differences_outside_the_anatomy(fair):
         save_png(picture, path, plain=True)
     result = audit(*fair)
     assert result["features"]["black"] == 1 and result["machine"]["area"] > 0.95
-    assert "A machine that sees no anatomy" in format_audit(result | {"leaks": []})
+    assert "A classifier that sees no anatomy" in format_audit(result | {"leaks": []})
 
 
 def test_features_have_their_defined_values():
