@@ -1,4 +1,4 @@
-"""The networks whose features generated images are measured by: trained, saved, loaded, and telling good from bad."""
+"""The feature networks: they are trained, saved and loaded, and tell good generated images from bad ones."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""A step of the game: reproducible, its penalties work, and it stops when a loss is NaN."""
+"""A training step: it is reproducible, its penalties work, and it stops if a loss is NaN."""
 
 import math
 from dataclasses import replace
@@ -26,7 +26,7 @@ def images():
 
 
 def copied(game):
-    """The state as a file would hold it, where all tensors are contiguous."""
+    """The state as loaded from a file: all tensors are contiguous."""
     return {part: {k: v.contiguous().clone() for k, v in tensors.items()} for part, tensors in game.state().items()}
 
 

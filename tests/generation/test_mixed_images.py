@@ -16,21 +16,21 @@ MODEL = "dcgan-digits"
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def written(tmp_path_factory):
     folder = tmp_path_factory.mktemp("set")
     write_mixed_images(MODEL, 60, folder, seed=4)
     return folder, list(csv.DictReader((folder / "truth.csv").read_text(encoding="utf-8").splitlines()))
 
 
-def test_half_is_real_and_classes_are_equally_frequent_in_both_arms(made):
-    folder, rows = made
+def test_half_is_real_and_classes_are_equally_frequent_in_both_arms(written):
+    folder, rows = written
     assert sorted(row["code"] for row in rows) == sorted(p.stem for p in (folder / "images").iterdir())
     arms = {arm: sorted(row["class"] for row in rows if row["arm"] == arm) for arm in ("real", "synthetic")}
     assert len(arms["real"]) == 30 and arms["real"] == arms["synthetic"]
 
 
-def test_files_differ_only_in_their_pixels(made):
-    folder, rows = made
+def test_files_differ_only_in_their_pixels(written):
+    folder, rows = written
     files = [(folder / "images" / f"{row['code']}.png").read_bytes() for row in rows]
     assert len({len(data) for data in files}) == 1
     heads = {data[: data.index(b"IDAT")] for data in files}
@@ -38,8 +38,8 @@ def test_files_differ_only_in_their_pixels(made):
     assert not any(word in row["code"] for row in rows for word in ("real", "synth"))
 
 
-def test_truth_names_the_image_that_the_file_shows(made):
-    folder, rows = made
+def test_truth_names_the_image_that_the_file_shows(written):
+    folder, rows = written
     kind = get_kind("digits")
     real, synthetic = kind.to_unit(load_images(kind, held_out=True).images), generate(MODEL, 30, 4).images
     for row in rows:
@@ -48,8 +48,8 @@ def test_truth_names_the_image_that_the_file_shows(made):
         np.testing.assert_array_equal(shown, grey(source, kind.windows["usual"]))
 
 
-def test_a_set_follows_from_its_seed(made, tmp_path):
-    folder, _ = made
+def test_a_set_follows_from_its_seed(written, tmp_path):
+    folder, _ = written
     write_mixed_images(MODEL, 60, tmp_path / "a", seed=4)
     write_mixed_images(MODEL, 60, tmp_path / "b", seed=5)
     assert (tmp_path / "a" / "truth.csv").read_bytes() == (folder / "truth.csv").read_bytes()

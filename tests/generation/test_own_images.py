@@ -192,8 +192,9 @@ def test_own_images_are_split_into_training_and_held_out_ones(folder):
     kind, _ = own_kind(folder, 16)
     assert kind.count == len(training)
     for held, part in ((False, training), (True, evaluation)):
-        made = load_images(kind, held)
-        assert sorted(x.sum().item() for x in made.images) == pytest.approx(sorted(x.sum().item() for x in part.images))
+        loaded = load_images(kind, held)
+        sums = sorted(x.sum().item() for x in part.images)
+        assert sorted(x.sum().item() for x in loaded.images) == pytest.approx(sums)
 
 
 def test_training_on_own_images_gives_a_model_that_generates(folder, tmp_path):

@@ -57,7 +57,7 @@ def test_sharpness_is_the_ratio_of_slopes_whatever_the_spacing_and_offset():
     ramp = np.broadcast_to(np.arange(SHAPE[0])[:, None, None], SHAPE)
     for spacing in ((1, 1, 1), (0.5, 2, 3)):
         assert sharpness(ct(ramp, spacing), ct(0.25 * ramp + 7, spacing), EVERYWHERE) == pytest.approx(0.25)
-    # slopes 1 / 0.5 mm and 1 / 2 mm: the voxel's size counts
+    # slopes 1 / 0.5 mm and 1 / 2 mm: the voxel size matters
     across = np.broadcast_to(np.arange(SHAPE[1])[None, :, None], SHAPE)
     assert sharpness(ct(ramp, (0.5, 2, 3)), ct(across, (0.5, 2, 3)), EVERYWHERE) == pytest.approx(0.25)
 

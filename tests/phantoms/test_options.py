@@ -51,8 +51,8 @@ def test_every_option_has_its_own_words():
 def test_options_and_their_keywords_make_the_same_patient():
     options = PhantomOptions(lesion="bleed", lesion_at="26,-5,5,14", skull=9.0)
     patient, keywords, placed = (
-        make_patient(7, ("labels",), 8.0, **how)["labels"].array
-        for how in (
+        make_patient(7, ("labels",), 8.0, **settings)["labels"].array
+        for settings in (
             {"options": options},
             {"lesion": "bleed", "lesion_at": "26,-5,5,14", "skull": 9},
             {"options": PhantomOptions(skull=9.0), "lesion": Lesion("bleed", (Spot(26, -5, 5, 14),))},

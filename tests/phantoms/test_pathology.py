@@ -14,8 +14,8 @@ pytestmark = pytest.mark.slow
 MM = 4.0
 
 
-def labels(seed=3, **wishes):
-    return make_patient(seed, ("labels",), MM, **wishes)["labels"]
+def labels(seed=3, **options):
+    return make_patient(seed, ("labels",), MM, **options)["labels"]
 
 
 @pytest.mark.parametrize(("kind", "tissue"), [("tumour", "tumour"), ("plaques", "plaque"), ("bleed", "blood")])
@@ -26,7 +26,7 @@ def test_lesions_appear_only_on_request(kind, tissue, seed):
     assert not np.isin(without.array, [INDEX[t] for t in ("tumour", "necrosis", "oedema", "plaque", "blood")]).any()
     bone = [INDEX["cortical bone"], INDEX["cancellous bone"]]
     skull, other = np.isin(without.array, bone), np.isin(with_.array, bone)
-    assert (skull != other).sum() < 2e-3 * skull.sum()  # the base yields where a mass pushes brain against it
+    assert (skull != other).sum() < 2e-3 * skull.sum()  # the skull base gives way where a mass pushes brain against it
 
 
 @pytest.mark.parametrize("side", [-1, 1])
@@ -112,7 +112,7 @@ def test_defacing_removes_the_face_but_no_brain():
     whole, cut = (make_patient(9, ("t1", "ct", "labels"), 2.0, defaced=d) for d in (False, True))
     gone = (cut["labels"].array == 0) & (whole["labels"].array != 0)
     front = np.argwhere(gone)[:, 1].mean() * 2 - 128
-    assert gone.sum() * 8 / 1000 > 40 and front > 20  # ml, and mm before the middle
+    assert gone.sum() * 8 / 1000 > 40 and front > 20  # ml, and mm in front of the middle
     brain = np.isin(whole["labels"].array, [INDEX["grey matter"], INDEX["white matter"]])
     assert (gone & brain).sum() < 2e-4 * brain.sum()  # the optic nerve goes with the orbit
     assert cut["ct"].array[gone].mean() < -900 and cut["t1"].array[gone].mean() < 60

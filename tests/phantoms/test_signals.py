@@ -280,7 +280,7 @@ def test_thick_slices_average_over_their_thickness_and_keep_the_mean(spacing):
     depth = int(4 / spacing)
     assert thick.shape == volume.shape
     assert thick.mean() == pytest.approx(volume.mean(), rel=1e-5)
-    for end in (slice(None, depth // 2), slice(-(depth // 2), None)):  # before the first centre, behind the last
+    for end in (slice(None, depth // 2), slice(-(depth // 2), None)):  # before the first centre, after the last
         slab = volume[:, :, :depth] if end.start is None else volume[:, :, -depth:]
         np.testing.assert_allclose(thick[:, :, end], np.repeat(slab.mean(2, keepdims=True), depth // 2, 2), rtol=1e-4)
     assert np.abs(np.diff(thick, n=2)).mean() < 0.3 * np.abs(np.diff(volume, n=2)).mean()
@@ -352,7 +352,7 @@ def test_metal_causes_streaks_only_in_its_own_slices():
 
 
 def test_metal_seen_at_one_energy_is_restored_at_its_own_attenuation(monkeypatch):
-    """One photon energy and no lack of photons: reconstruction returns the metal, and nothing elsewhere."""
+    """One photon energy and unlimited photons: reconstruction returns the metal, and nothing elsewhere."""
     monkeypatch.setattr(room, "SPECTRUM", np.array([1.0]))
     monkeypatch.setattr(room, "WATER", np.array([0.2]))
     monkeypatch.setattr(room, "ALLOY", np.array([0.6]))

@@ -29,7 +29,7 @@ def made_stimuli(count=40, side=24, seed=0):
 
 @pytest.fixture(scope="session")
 def readings():
-    """Four simulated readers who can tell, with 12 repeats each of 60 cases."""
+    """Four simulated readers who can tell the images apart, with 60 cases and 12 repeats each."""
     return simulate(SimulatedStudy(4, 60, dprime=1.0, repeats=0.2, seed=3))
 
 

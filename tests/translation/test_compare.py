@@ -34,7 +34,7 @@ def white_matter(patient):
 
 
 def test_a_t1_stored_in_any_unit_gives_the_same_numbers(patient):
-    """A synthetic T1 has white matter at 1, a stored one at about 800: MAE in thousands was the fault."""
+    """A synthetic T1 has white matter at 1, a stored one at about 800: the MAE must not depend on it."""
     t1, ct, level = patient["t1"], patient["ct"], white_matter(patient)
     prediction = replace(t1, array=t1.array / np.float32(level) + 0.1)
     for stored in (t1, replace(t1, array=t1.array / 800), replace(t1, array=t1.array * 3)):
@@ -77,12 +77,12 @@ def test_white_matter_is_found_in_any_voxel_order_and_gain(patient):
     turned = replace(t1, array=t1.array[:, ::-1].copy(), affine=t1.affine @ np.diag([1.0, -1, 1, 1]))
     assert white_matter_level(turned, head[:, ::-1]) == pytest.approx(level, rel=1e-3)
     assert white_matter_level(replace(t1, array=t1.array / 7), head) == pytest.approx(level / 7, rel=1e-3)
-    assert mr_gain(t1.array) * level < 0.8, "the gain that networks read is no measure of white matter"
+    assert mr_gain(t1.array) * level < 0.8, "the networks' gain does not measure white matter"
     assert np.isnan(white_matter_level(replace(t1, array=np.zeros_like(t1.array)), head))
 
 
 def in_wrong_units(ct):
-    """A CT as files in other units hold it, and the words that refuse it."""
+    """A CT in other units, and the expected error message."""
     hu, background = ct.array, np.where(head_mask(ct), ct.array, 0)
     return {
         "0 to 1": ((hu + 1024) / 4095, "not a CT in HU"),
@@ -132,7 +132,7 @@ def test_warns_of_a_prediction_that_hardly_varies(patient):
 
 
 def test_values_are_measured_as_stored_in_files(patient):
-    """HU are written as whole numbers, so a stored volume and one in memory give the same numbers."""
+    """HU are stored as integers, and a stored volume gives the same figures as one in memory."""
     ct = patient["ct"]
     prediction = replace(ct, array=ct.array + np.float32(20.4))
     stored = replace(ct, array=np.rint(prediction.array))
@@ -181,7 +181,7 @@ def test_a_misplaced_reference_is_registered_with_a_notice_of_the_shift(patient,
 
 
 def test_wrong_units_are_refused_before_the_translation(patient, monkeypatch):
-    monkeypatch.setattr(ganlab.translation.inference, "translate", lambda *_: pytest.fail("minutes were wasted"))
+    monkeypatch.setattr(ganlab.translation.inference, "translate", lambda *_: pytest.fail("translated first"))
     wrong = replace(patient["ct"], array=patient["ct"].array + 1024)
     with pytest.raises(InputError, match="subtract the offset"):
         translate_and_compare(ScanPair(patient["t1"], wrong))

@@ -123,14 +123,14 @@ def test_refuses_volumes_of_another_modality(patient):
         translate(wide)
 
 
-@pytest.mark.parametrize("wanted", TASKS)
-@pytest.mark.parametrize("made", TASKS)
-def test_refuses_a_model_of_another_task(made, wanted):
-    name, task = TASKS[made].default_model, TASKS[wanted]
-    if made == wanted:
-        assert load_model(name, "cpu", task).task == made
+@pytest.mark.parametrize("requested", TASKS)
+@pytest.mark.parametrize("trained_for", TASKS)
+def test_refuses_a_model_of_another_task(trained_for, requested):
+    name, task = TASKS[trained_for].default_model, TASKS[requested]
+    if trained_for == requested:
+        assert load_model(name, "cpu", task).task == trained_for
         return
-    with pytest.raises(InputError, match=f'"{name}" makes .* from .*, not {task.target.upper()}; choose {wanted}-'):
+    with pytest.raises(InputError, match=f'"{name}" makes .* from .*, not {task.target.upper()}; choose {requested}-'):
         load_model(name, "cpu", task)
 
 
@@ -166,9 +166,9 @@ def test_computes_only_the_head_and_leaves_air_empty():
 def test_every_pretrained_model_has_a_card_that_fits_its_weights():
     for card in list_models():
         tensors, config = load_tensors(model_folder(card["name"]) / "model.safetensors")
-        kept = ("running", "num_batches", "grain.pattern")  # with the weights, but not learned
+        kept = ("running", "num_batches", "grain.pattern")  # stored with the weights, but not learned
         learned = [v for k, v in tensors.items() if not any(name in k for name in kept)]
-        if card["task"] != "features":  # these keep the scale of what they regress as well
+        if card["task"] != "features":  # these also store the scale of their regression targets
             assert sum(v.numel() for v in learned) == card["parameters"]
         assert config.get("task", card["task"]) == card["task"]
         if card["task"] in TASKS:

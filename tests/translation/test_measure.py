@@ -1,4 +1,4 @@
-"""Measuring models on held-out patients, and the tables of what was found."""
+"""Measuring models on held-out patients, and the result tables."""
 
 from dataclasses import replace
 
@@ -147,7 +147,7 @@ def test_evaluate_models_compares_models_after_their_own_tables(monkeypatch, cap
 
 @pytest.mark.slow
 def test_lesion_kept_is_the_share_of_its_contrast(monkeypatch):
-    """Translators that fade all that is brighter than brain to a share."""
+    """Translators that reduce everything brighter than brain to a fraction."""
     patient = {"seed": measure.WITH_LESION[0], "spacing": 2.0, "lesion": "bleed"}
     pair = measure.phantom_pair("mr2ct", **patient)
     labels = measure.make_patient(patient["seed"], ("labels",), 2.0, lesion="bleed")

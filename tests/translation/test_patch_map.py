@@ -1,4 +1,4 @@
-"""Discriminators whose answer is known, and where it lies in the map."""
+"""Discriminators with a known output, and its position in the map."""
 
 from dataclasses import replace
 

@@ -23,18 +23,18 @@ def scan(real_t1):
 
 
 @pytest.fixture(scope="module")
-def made(scan):
+def translation(scan):
     return translate(scan, device="cpu")
 
 
 @pytest.fixture(scope="module")
-def pair(scan, made):
-    return canonical(scan), canonical(made.synthetic)
+def pair(scan, translation):
+    return canonical(scan), canonical(translation.synthetic)
 
 
-def test_synthetic_ct_is_on_the_scans_own_grid(scan, made):
-    assert made.synthetic.shape == scan.shape
-    np.testing.assert_array_equal(made.synthetic.affine, scan.affine)
+def test_synthetic_ct_is_on_the_scans_own_grid(scan, translation):
+    assert translation.synthetic.shape == scan.shape
+    np.testing.assert_array_equal(translation.synthetic.affine, scan.affine)
 
 
 def vault(ct):
@@ -48,7 +48,7 @@ def vault(ct):
 
 
 def brain(t1, ct):
-    """HU of what is as bright as brain in a box within it."""
+    """HU of voxels as bright as brain, in a box within it."""
     x, y, z = (np.arange(n) + t1.affine[i, 3] for i, n in enumerate(t1.shape))
     box = np.ix_(np.abs(x) < 50, (y > -50) & (y < 60), (z > 0) & (z < 60))
     return ct.array[box][(t1.array[box] > 45) & (t1.array[box] < 100)].mean()
@@ -59,7 +59,7 @@ def test_the_vault_is_a_closed_shell(pair):
 
 
 @pytest.mark.parametrize("model", ["mr2ct-pix2pix", "mr2ct-cyclegan"])
-def test_with_an_adversary_and_without_pairs_the_vault_is_closed_and_the_brain_has_its_numbers(scan, model):
+def test_pix2pix_and_cyclegan_close_the_vault_and_give_the_brain_its_hu(scan, model):
     ct = canonical(translate(scan, model=model, device="cpu").synthetic)
     assert vault(ct) >= 0.99
     assert 15 < brain(canonical(scan), ct) < 50
@@ -89,7 +89,7 @@ def within(ct, *mm):
 
 
 def test_sphenoid_sinus_and_airway_are_air(pair):
-    """Dark on T1 like bone, and yet air: each the largest body of air where it must be."""
+    """Dark on T1 like bone, but air: each is the largest body of air at its position."""
     _, ct = pair
     head = ndimage.binary_fill_holes(ndimage.binary_closing(ct.array > -500, iterations=6))
     bodies, _ = ndimage.label((ct.array < -300) & ndimage.binary_erosion(head, iterations=4))
@@ -111,7 +111,7 @@ def test_vertebrae_have_bone(pair):
 
 
 def test_what_was_defaced_comes_out_as_air(pair):
-    """The scan is exactly 0 where its face was cut away, and nothing is put there."""
+    """The scan is exactly 0 where its face was removed, and the CT has only air there."""
     t1, ct = pair
     cut = ndimage.binary_erosion(t1.array == 0, iterations=6)
     front = np.zeros_like(cut)
@@ -122,7 +122,7 @@ def test_what_was_defaced_comes_out_as_air(pair):
 
 @pytest.mark.parametrize(("model", "left"), [("t1fa-unet", 0.1), ("t1fa-pix2pix", 0.1), ("t1fa-cyclegan", 0.25)])
 def test_fa_is_high_in_the_callosum_low_in_the_ventricles_and_none_in_the_neck(scan, model, left):
-    """left: what may be left in the neck, 99th percentile; without pairs its muscles are not told from brain."""
+    """left: FA allowed in the neck, 99th percentile; unpaired training does not separate its muscles from brain."""
     fa, t1 = canonical(translate(scan, "t1fa", model, device="cpu").synthetic), canonical(scan)
 
     def box(x, y, z):

@@ -38,16 +38,16 @@ def analyse_cycle(
     judge: bool = False,
     real: Volume | None = None,
     progress: Callable[[float, str], None] = lambda share, stage: None,
-    **how,
+    **options,
 ) -> tuple[Cycle, dict[str, Volume], dict]:
     """(the cycle, its volumes by name, the results) of a volume translated by a task and back.
 
-    lesion: inserted first. probe: test for a hidden message. judge: apply the model's discriminator to the
-    synthetic volume, and about `real`, of the task's target, if it is given. how: device, planes and cancelled, as of
+    lesion: inserted first. probe: test for a hidden message. judge: apply the model's discriminator to the synthetic
+    volume, and about `real`, of the task's target, if it is given. options: device, planes and cancelled, as of
     `translate`. Results, fit for JSON: models; consistency; with a lesion {"put": its values, and `lesion_contrasts`};
     hidden: `hidden_message`; judged: means of the discriminator's maps in the head. Raises InputError and Cancelled.
     """
-    cancelled = how.setdefault("cancelled", lambda: False)
+    cancelled = options.setdefault("cancelled", lambda: False)
     changes = changes_of(get_task(task).target) if probe else {}
     total = 2 + 2 * bool(lesion) + len(changes) + judge  # cost of each stage, in translations
     done = 0
@@ -62,16 +62,16 @@ def analyse_cycle(
         return lambda share: progress((start + translations * share) / total, stage)
 
     source = insert_lesion(volume, lesion) if lesion else volume
-    cycle = run_cycle(source, task, model, reverse_model, progress=next_stage("Forward and back", 2), **how)
+    cycle = run_cycle(source, task, model, reverse_model, progress=next_stage("Forward and back", 2), **options)
     volumes = {"input": cycle.source, "synthetic": cycle.synthetic, "reconstruction": cycle.reconstruction}
     results: dict = {"models": list(cycle.models), "consistency": consistency(cycle)}
     if lesion:
         report = next_stage("The same without the lesion", 2)
-        healthy = run_cycle(volume, task, model, reverse_model, progress=report, **how)
+        healthy = run_cycle(volume, task, model, reverse_model, progress=report, **options)
         results["lesion"] = {"put": lesion.values, **lesion_contrasts(cycle, healthy, lesion)}
     if probe:
         report = next_stage("Testing for a hidden message", len(changes))
-        results["hidden"] = hidden_message(cycle, changes, progress=report, **how)
+        results["hidden"] = hidden_message(cycle, changes, progress=report, **options)
     if judge:
         next_stage("Applying the discriminator", 1)
         maps = judged(cycle, source, volume, real, cancelled)

@@ -60,19 +60,19 @@ def run_cycle(
     reverse_model: str | None = None,
     change: Callable[[Volume], Volume] | None = None,
     progress: Callable[[float], None] = lambda share: None,
-    **how,
+    **options,
 ) -> Cycle:
     """Translate a volume by `task`, and translate the result back; `change` is applied to the synthetic volume first.
 
-    model, reverse_model: of the task and of its reverse. how: device, planes and cancelled, as of `translate`. Raises
-    InputError for a task that has no reverse, and for what `translate` refuses.
+    model, reverse_model: of the task and of its reverse. options: device, planes and cancelled, as of `translate`.
+    Raises InputError for a task that has no reverse, and for what `translate` refuses.
     """
     if task not in REVERSE:
         raise InputError(f'Task "{task}" has no reverse; choose from {", ".join(REVERSE)}.')
     kind = get_task(task)
-    forward = translate(volume, task, model, progress=lambda share: progress(share / 2), **how)
+    forward = translate(volume, task, model, progress=lambda share: progress(share / 2), **options)
     changed = change(forward.synthetic) if change else forward.synthetic
-    back = translate(changed, REVERSE[task], reverse_model, progress=lambda share: progress((1 + share) / 2), **how)
+    back = translate(changed, REVERSE[task], reverse_model, progress=lambda share: progress((1 + share) / 2), **options)
     unit = 1.0 if kind.source == "t1" else kind.source_scale
     source = replace(volume, array=(source_units(volume.array, kind) * unit).astype(np.float32))
     mask = head_mask(volume if kind.source == "ct" else forward.synthetic)

@@ -41,11 +41,11 @@ def changes_of(modality: str) -> dict[str, Change]:
 
 
 def hidden_message(
-    cycle: Cycle, changes: dict[str, Change], progress: Callable[[float], None] = lambda share: None, **how
+    cycle: Cycle, changes: dict[str, Change], progress: Callable[[float], None] = lambda share: None, **options
 ) -> dict[str, dict]:
     """How much worse the reconstruction gets when the synthetic volume is changed.
 
-    how: device, planes and cancelled, as of `translate`. Returns, for "as it is" and each change, {"change": mean
+    options: device, planes and cancelled, as of `translate`. Returns, for "as it is" and each change, {"change": mean
     |changed - synthetic| in the head, in the synthetic volume's unit, "mae", "relative": the `consistency` of the
     cycle that goes back from the changed volume}.
     """
@@ -62,7 +62,7 @@ def hidden_message(
             REVERSE[cycle.task],
             cycle.models[1],
             progress=lambda share, k=k: progress((k + share) / len(changes)),
-            **how,
+            **options,
         ).synthetic
         reconstruction = replace(back, array=back.array * np.float32(cycle.scale))
         difference = float(np.abs(changed.array - cycle.synthetic.array)[cycle.mask].mean())

@@ -45,7 +45,7 @@ def refused(path, expected: str = "", largest: int = 80_000_000, seconds: float 
         tracemalloc.stop()
     assert time.process_time() - start < seconds
     assert peak < largest
-    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - resident) * 1024 < 4 * largest  # C++ as well
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - resident) * 1024 < 4 * largest  # also C++
     message = str(caught.value)
     assert one_sentence(message)
     assert re.search(expected, message), message

@@ -1,4 +1,4 @@
-"""Images become stimuli in the same way for both kinds, and whatever would tell the kinds apart is refused."""
+"""Images become stimuli in the same way for both kinds, and anything that would reveal the kind is refused."""
 
 import numpy as np
 import pytest
@@ -78,7 +78,7 @@ def test_accepts_10_of_each_kind_to_2000_images():
             check_kinds(synthetic)
 
 
-# --- what would tell the kinds apart, or cannot be read -------------------------------------------------
+# --- what would reveal the kind, or cannot be read -------------------------------------------------------
 
 
 def test_refuses_five_images(tmp_path):

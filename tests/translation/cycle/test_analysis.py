@@ -1,4 +1,4 @@
-"""Which models belong together, and the answers to every question about a cycle."""
+"""Pairs of models, and the analysis of a cycle."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -29,17 +29,17 @@ def ct():
 
 @pytest.fixture(autouse=True)
 def translators(monkeypatch):
-    """T1 = (HU + 1000) / 1000, and back with half of what differs from 100 HU."""
+    """T1 = (HU + 1000) / 1000, and back with half of the deviation from 100 HU."""
 
     def translate(volume, task, model, progress=lambda done: None, cancelled=lambda: False, **_):
         progress(1.0)
         if task == "ct2mr":
-            made = replace(volume, array=(volume.array + 1000) / 1000, unit="", modality="t1")
+            synthetic = replace(volume, array=(volume.array + 1000) / 1000, unit="", modality="t1")
         else:
             hu = volume.array * 1000 - 1000
             hu = np.where(hu > -200, 100 + (hu - 100) / 2, hu)
-            made = replace(volume, array=hu.astype(np.float32), unit="HU", modality="ct")
-        return SimpleNamespace(synthetic=made, model=model, notices=(), seconds=1.0)
+            synthetic = replace(volume, array=hu.astype(np.float32), unit="HU", modality="ct")
+        return SimpleNamespace(synthetic=synthetic, model=model, notices=(), seconds=1.0)
 
     monkeypatch.setattr(cycle_module, "translate", translate)
     monkeypatch.setattr(hidden_message, "translate", translate)
@@ -52,7 +52,7 @@ def test_the_pretrained_cyclegans_are_the_pair_to_start_with():
     assert pair_of("mr2ct", model="mr2ct-unet") == ("mr2ct-unet", "ct2mr-unet")
     assert mixed_notice("mr2ct-cyclegan", "ct2mr-cyclegan") == ""
     assert "not trained together" in mixed_notice("mr2ct-cyclegan", "ct2mr-unet")
-    assert "not trained together" in mixed_notice("mr2ct-unet", "ct2mr-unet")  # each trained by itself
+    assert "not trained together" in mixed_notice("mr2ct-unet", "ct2mr-unet")  # each trained separately
 
 
 def test_half_of_a_lesion_is_kept_and_reported(ct):

@@ -1,4 +1,4 @@
-"""Cycles of translators whose answers are known, so that what is kept, hidden and lost is known too."""
+"""Cycles of translators with known outputs, so that the preserved, hidden and lost information is known."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -35,16 +35,16 @@ def mr():
 @pytest.fixture
 def translators(monkeypatch):
     """G makes every MR a CT of 40 HU in the head and -1000 outside; it hides the MR in the HU's last decimals. F reads
-    that message, and so has a perfect cycle and no idea of the anatomy."""
+    that message, so the cycle is perfect without any knowledge of the anatomy."""
 
     def translate(volume, task, model, **_):
         if task == "mr2ct":
             array = np.where(volume.array > 20, 40 + volume.array / 10_000, -1000.0)
-            made = replace(volume, array=array.astype(np.float32), unit="HU", modality="ct")
+            synthetic = replace(volume, array=array.astype(np.float32), unit="HU", modality="ct")
         else:
             message = np.where(volume.array > -200, (volume.array - 40) * 10_000, 0)
-            made = replace(volume, array=(message / 100).astype(np.float32), unit="", modality="t1")
-        return SimpleNamespace(synthetic=made, model=model, notices=(), seconds=1.0)
+            synthetic = replace(volume, array=(message / 100).astype(np.float32), unit="", modality="t1")
+        return SimpleNamespace(synthetic=synthetic, model=model, notices=(), seconds=1.0)
 
     monkeypatch.setattr(cycle_module, "translate", translate)
     monkeypatch.setattr(hidden_module, "translate", translate)
@@ -77,7 +77,7 @@ def test_slices_are_counted_from_the_feet_whichever_way_the_voxels_run(mr, trans
 
 
 def test_scanner_gain_is_not_counted_as_an_error(mr, translators):
-    """The way back gives white matter as 1; the same cycle of a scan twice as bright has the same error."""
+    """The backward model gives white matter as 1; the same cycle of a scan twice as bright has the same error."""
     bright = replace(mr, array=2 * mr.array)
     assert consistency(run_cycle(bright, "mr2ct", *MODELS))["mae"] < 0.02
     ct = replace(mr, array=np.where(mr.array > 20, 1.5, 1.0), unit="HU")
@@ -110,7 +110,7 @@ def test_a_hidden_message_restores_a_lesion_that_the_synthetic_volume_lacks(mr, 
 
 
 def test_tissue_around_a_lesion_does_not_change_its_contrast(mr, translators):
-    """A bright ring around the place: the contrast is read as it was inserted."""
+    """A bright ring around the lesion does not change its measured contrast."""
     lesion = InsertedLesion(10.0, -6.0, 8.0, 7.0, 1.4)
     away = distance_to(mr, lesion.centre)
     ringed = replace(mr, array=np.where((away > 8) & (away < 20) & (mr.array > 0), 170, mr.array).astype(np.float32))
