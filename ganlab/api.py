@@ -1,4 +1,5 @@
-"""What `import ganlab` offers. Each function calls the room that does the work; the commands and pages call the same.
+"""What `import ganlab` offers. Each function delegates to the package that implements it; commands and pages use the
+same functions.
 
 Volumes are given as a path, a `Volume` or a nibabel image. Invalid input raises `ganlab.InputError`, whose message is
 one sentence with the value, the limit and the remedy.
@@ -108,12 +109,12 @@ def evaluate(
     source: Scan | None = None,
     white_matter: float | None = None,
 ) -> dict[str, Any]:
-    """Compare a synthetic volume with the real one on the same grid, both on the scale of the task, inside a mask.
+    """Compare a synthetic volume with the real one on the same grid, both in the units of the task, inside a mask.
 
     mask: voxels above 0; by default the head of the reference CT (mr2ct), the head of the source CT (ct2mr, which needs
-    `source` or a mask) or the brain (t1fa). white_matter: the intensity of white matter on a T1 reference, estimated
-    unless given. Returns mae, mse, psnr, ssim, Dice and the errors per tissue, with the definition of each, ready for
-    JSON. Raises InputError, also for units that make no sense for the task.
+    `source` or a mask) or the brain (t1fa). white_matter: the intensity of white matter on a T1 reference, estimated by
+    default. Returns mae, mse, psnr, ssim, Dice and the errors per tissue, with the definition of each, ready for JSON.
+    Raises InputError, also for units that make no sense for the task.
 
     >>> import ganlab
     >>> ct = ganlab.phantom(seed=9000, modality=["ct"], spacing=4)["ct"]
@@ -172,7 +173,8 @@ def train(
     device: str = "auto",
     **settings: Any,
 ) -> Iterator[Event]:
-    """Train a preset of `ganlab train --help` and yield what happens: steps with their losses, checkpoints, previews.
+    """Train a preset of `ganlab train --help` and yield progress events: steps with their losses, checkpoints,
+    previews.
 
     source, target: folders of your own volumes (a translator) or source alone, a folder of images (a generator from
     noise); by default phantoms or generated images. settings: fields of the preset's config, such as batch=8 or

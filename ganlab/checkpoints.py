@@ -1,4 +1,5 @@
-"""Weights on disk: safetensors with their configuration inside, and a card beside them. Nothing is unpickled."""
+"""Weights on disk: safetensors with their configuration inside, and a card beside them. Pickle files are never
+loaded."""
 
 from __future__ import annotations
 
@@ -47,7 +48,7 @@ def replacing(path: Path) -> Iterator[Path]:
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(
-            f'"{path}" cannot be written ({reason}), and what was there before is untouched; free some space or choose '
+            f'"{path}" cannot be written ({reason}), and the previous file is unchanged; free some space or choose '
             "another folder."
         ) from error
     finally:
@@ -93,11 +94,11 @@ def shipped_digests() -> dict[str, str]:
 
 def check_unchanged(path: Path, expected: str | None, tensors: dict) -> None:
     """Raise InputError if a file's tensors do not match its digest, or if it has none and is not a shipped file."""
-    remedy = "so it is not used; copy it again from where it came, or train it again"
+    remedy = "so it is rejected; copy it again from the original, or retrain the model"
     if expected is None:
         with open(path, "rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() not in shipped_digests().values():
-                raise InputError(f'"{path}" has no SHA-256 inside and is not a file of the repository, {remedy}.')
+                raise InputError(f'"{path}" has no SHA-256 inside and is not one of the shipped files, {remedy}.')
     elif expected != digest(tensors):
         raise InputError(f'"{path}" was changed after it was written (its SHA-256 does not match), {remedy}.')
 
@@ -131,7 +132,7 @@ def fill(net: nn.Module, tensors: dict, path: Path, assign: bool = False) -> Non
         net.load_state_dict(tensors, assign=assign)
     except (RuntimeError, TypeError) as error:
         raise InputError(
-            f'"{path}" holds weights of another architecture than expected; copy it again or train it again.'
+            f'"{path}" contains weights of a different architecture; copy it again or train it again.'
         ) from error
 
 
@@ -201,7 +202,7 @@ def model_folder(name: str) -> Path:
     for path in sorted(Path(name).glob("*")):
         refuse_pickled(path)  # explain that a pickled model is never opened
     known = ", ".join(m["name"] for m in list_models()) or "none"
-    raise InputError(f'There is no model "{name}"; known models: {known}, or give the folder of a training.')
+    raise InputError(f'There is no model "{name}"; known models: {known}, or give a training folder.')
 
 
 def has_discriminator(name: str) -> bool:

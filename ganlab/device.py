@@ -32,7 +32,7 @@ def autocast(device: str) -> AbstractContextManager:
 
 
 def precision(device: str) -> str:
-    """The precision that trainings use on a device: "bfloat16" or "float32"."""
+    """The precision used for training on a device: "bfloat16" or "float32"."""
     import torch
 
     has_amx = device == "cpu" and torch.cpu.get_capabilities().get("amx_bf16")
@@ -48,7 +48,7 @@ def exact(device: str) -> AbstractContextManager:
 
 def one_thread() -> None:
     """Make torch use one thread in the calling thread only; torch.set_num_threads would change it for all. For small
-    tensors, and where several threads fill the cores anyway."""
+    tensors, and when other threads already use all cores."""
     import torch
     from threadpoolctl import threadpool_limits
 

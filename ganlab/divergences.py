@@ -1,8 +1,8 @@
-"""Distances between distributions, in nats, and what a finite sample can say about them.
+"""Distances between distributions, in nats, and their estimates from finite samples.
 
 Exact measures take probability masses (..., cells) that sum to 1. Estimates compare a sample's histogram with exact
 masses. They are never negative, and each has a floor: the largest value among samples of the same size from the target
-distribution itself. An estimate below its floor cannot be told from 0.
+distribution itself. An estimate below its floor is indistinguishable from 0.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from ganlab.lazy import Tensor, torch
 
-DRAWS = 200  # perfect samples behind a floor: chance exceeds it about once in 200
+DRAWS = 200  # simulated samples per floor; exceeded by chance about once in 200
 PSEUDOCOUNT = 0.5  # added to each cell before a logarithm (Jeffreys), so that KL stays finite
 
 
@@ -75,7 +75,7 @@ F_DIVERGENCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 @dataclass(frozen=True)
 class Grid:
-    """A histogram's cells: `cells` equal ones along each of dim axes, from -reach to reach, and one for all else."""
+    """Histogram bins: `cells` equal bins along each of dim axes, from -reach to reach, and one for all else."""
 
     dim: int
     reach: float
@@ -87,7 +87,7 @@ class Grid:
         return self.cells**self.dim + 1
 
     def index(self, points: Tensor) -> Tensor:
-        """The cell of each point, (..., dim) -> (...), first axis slowest; NaN and infinity lie outside."""
+        """The cell of each point, (..., dim) -> (...), first axis slowest; NaN and infinity count as outside."""
         position = (points + self.reach) * (self.cells / (2 * self.reach))
         inside = ((position >= 0) & (position < self.cells)).all(-1)
         column = position.clamp(0, self.cells - 1).nan_to_num(0).long()
@@ -184,7 +184,7 @@ def mmd2(x: Tensor, y: Tensor, width: float = 0.25) -> Tensor:
 
 @dataclass(frozen=True)
 class Coverage:
-    """How many modes a generator makes.
+    """Mode coverage of a generator.
 
     high_quality: (...), share of samples within three standard deviations of a mode. shares: (..., M), share of samples
     near each mode. covered: (..., M), whether that is at least a quarter of what the target has there.

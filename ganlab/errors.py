@@ -1,8 +1,8 @@
-"""Two ways a request can end early that are not bugs."""
+"""Exceptions that are not bugs: invalid input and cancellation."""
 
 
 class InputError(ValueError):
-    """A user's mistake, explained in one sentence: the value, the limit and the remedy.
+    """Invalid input, explained in one sentence: the value, the limit and the remedy.
 
     The command line prints the sentence and exits with 2; a page shows it and keeps its state.
     """

@@ -7,7 +7,8 @@ from torch import Tensor
 
 
 def binomial(images: Tensor) -> Tensor:
-    """Convolve with (1, 2, 1) x (1, 2, 1) / 16, mirroring the edge: removes the finest checkerboard up to the edge."""
+    """Convolve with (1, 2, 1) x (1, 2, 1) / 16, mirroring the edge: removes checkerboard patterns at the pixel scale,
+    including at the edge."""
     row = images.new_tensor((1.0, 2.0, 1.0)) / 4
     return F.conv2d(F.pad(images, (1,) * 4, mode="reflect"), (row[:, None] * row)[None, None])
 

@@ -1,8 +1,10 @@
-"""The adversarial games: the losses of discriminator D and generator G as functions of D's output v (a logit or score).
+"""Adversarial objectives: the losses of discriminator D and generator G as functions of D's output v (a logit or
+score).
 
-Every game is separable: D minimises mean real(v(x)) + mean fake(v(G(z))), and G minimises mean generator(v(G(z))).
-Each loss comes with its derivative, so that a training loop may backpropagate by hand, and each game with the output of
-its optimal discriminator D*, where a closed form exists. All functions are elementwise and take tensors of any shape.
+Every objective is separable: D minimises mean real(v(x)) + mean fake(v(G(z))), and G minimises mean generator(v(G(z))).
+Each loss comes with its derivative, so that a training loop may backpropagate by hand, and each objective with the
+output of its optimal discriminator D*, where a closed form exists. All functions are elementwise and take tensors of
+any shape.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ class Term:
 
 @dataclass(frozen=True)
 class Objective:
-    """A game.
+    """An adversarial objective.
 
     real, fake: D's loss on real and on generated data. generator: G's loss. optimal(log_p, log_q): the output v* of the
     optimal discriminator from the log densities of data and generator; None where it depends on more than the two
@@ -240,7 +242,7 @@ SMOOTHABLE = ("minimax", "non-saturating", "least-squares")
 
 
 def get_objective(name: str) -> Objective:
-    """The game with this name. Raises InputError that lists the known names."""
+    """The objective with this name. Raises InputError that lists the known names."""
     if name not in OBJECTIVES:
         raise InputError(f'Objective "{name}" is not known; choose from {", ".join(OBJECTIVES)}.')
     return OBJECTIVES[name]
@@ -250,7 +252,7 @@ def smoothed(objective: Objective, amount: float) -> Objective:
     """One-sided label smoothing: the label of real data is 1 - amount (Salimans et al., NeurIPS 2016, section 3.4).
 
     D* becomes (1 - amount) p / (p + q) (Goodfellow, NeurIPS 2016 tutorial, section 4.2). amount: 0 to 0.5. Raises
-    InputError for another amount, and for a game whose targets are not probabilities.
+    InputError for another amount, and for an objective whose targets are not probabilities.
     """
     if not 0 <= amount <= 0.5:
         raise InputError(f"Label smoothing {amount:g} is outside 0-0.5; 0.1 is usual.")

@@ -23,7 +23,7 @@ LENGTH = struct.Struct("<I")
 def pack(facts: dict, arrays: Mapping[str, np.ndarray | bytes] | None = None) -> bytes:
     """Pack JSON-compatible facts with named arrays; bytes, such as a file's content, count as uint8.
 
-    Raises TypeError for an array of another dtype than DTYPES, ValueError for facts with nan or infinity.
+    Raises TypeError for an array with a dtype not in DTYPES, ValueError for facts with nan or infinity.
     """
     described, parts, offset = [], [], 0
     for name, array in (arrays or {}).items():

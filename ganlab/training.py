@@ -1,5 +1,5 @@
-"""What every training shares: the loop with its events and checkpoints, resuming, averaged weights, the learning rate,
-and stopping on a signal."""
+"""Shared training code: the loop with its events and checkpoints, resuming, averaged weights, the learning rate, and
+stopping on a signal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ganlab import processes
 from ganlab.checkpoints import as_config, check_finite, load_tensors, save_tensors
 from ganlab.errors import InputError
 
-STATE = "state.safetensors"  # in a training's folder: everything needed to resume it
+STATE = "state.safetensors"  # in the training folder: all that is needed to resume
 STATE_VERSION = 1  # of that file's layout; files without a version have layout 1
 
 
@@ -29,7 +29,7 @@ class Event:
     """Something that happened during training.
 
     kind: "step"; "data" (the user's volumes are ready; path: a picture of them); "checkpoint" (path: the weights); or
-    "preview" (path: a picture of what the networks make so far). numbers: losses of a step, by name.
+    "preview" (path: a picture of the networks' current output). numbers: losses of a step, by name.
     """
 
     kind: str
@@ -112,10 +112,10 @@ def check_start(out: Path, resume: bool) -> None:
     """Raise InputError where a new training would overwrite another, or there is none to resume."""
     exists = (out / STATE).exists()
     if exists and not resume:
-        raise InputError(f'"{out}" already holds a training; add --resume to continue it, or choose another --out.')
+        raise InputError(f'"{out}" already holds a training run; add --resume to continue it, or choose another --out.')
     if resume and not exists:
         raise InputError(
-            f'There is no training to resume in "{out}"; leave --resume out to begin one, or give its folder as --out.'
+            f'There is no training to resume in "{out}"; omit --resume to begin one, or give its folder as --out.'
         )
 
 
@@ -220,27 +220,27 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 @contextmanager
 def stopping(minutes: float | None = None) -> Iterator[Stop]:
     """Yield stop(), which the training loop calls after every step. It returns None to continue, or the exit code with
-    which to save and end: 128 + the signal's number after SIGINT or SIGTERM, 0 when the minutes are over. All processes
-    of one training get the same answer.
+    which to save and end: 128 + the signal's number after SIGINT or SIGTERM, 0 when the time limit is reached. All
+    processes of a training run get the same answer.
 
     Signals are caught from the first call on (before it there is nothing to save) until the block ends. A second signal
     has its usual effect.
     """
     end = time.monotonic() + 60 * (math.inf if minutes is None else minutes)
-    usual: dict[signal.Signals, Any] = {}
+    previous_handlers: dict[signal.Signals, Any] = {}
     received: list[int] = []
 
     def restore_handlers() -> None:
-        for number, handler in usual.items():
-            signal.signal(number, handler)
+        for signum, handler in previous_handlers.items():
+            signal.signal(signum, handler)
 
-    def receive(number: int, frame: Any) -> None:
-        received.append(number)
+    def receive(signum: int, frame: Any) -> None:
+        received.append(signum)
         restore_handlers()
 
     def stop() -> int | None:
-        if not usual:
-            usual.update({number: signal.signal(number, receive) for number in SIGNALS})
+        if not previous_handlers:
+            previous_handlers.update({signum: signal.signal(signum, receive) for signum in SIGNALS})
         code = processes.largest(128 + received[0] if received else 0 if time.monotonic() >= end else -1)
         return None if code < 0 else code
 
@@ -253,8 +253,8 @@ def stopping(minutes: float | None = None) -> Iterator[Stop]:
 def ignore_first_signal(worker: int = 0) -> None:
     """In a data loader's worker process: ignore the first SIGINT and the first SIGTERM. Terminals and schedulers send
     them to all processes, but the training finishes its step and then ends its workers itself."""
-    for number in SIGNALS:
-        signal.signal(number, lambda number, frame: signal.signal(number, signal.SIG_DFL))
+    for signum in SIGNALS:
+        signal.signal(signum, lambda signum, frame: signal.signal(signum, signal.SIG_DFL))
 
 
 def tensorboard(folder: Path) -> Callable[[Event], None]:
@@ -262,9 +262,7 @@ def tensorboard(folder: Path) -> Callable[[Event], None]:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
-        raise InputError(
-            "TensorBoard is not installed; pip install tensorboard, or leave --tensorboard out."
-        ) from error
+        raise InputError("TensorBoard is not installed; pip install tensorboard, or omit --tensorboard.") from error
     from matplotlib.image import imread
 
     writer = SummaryWriter(folder)

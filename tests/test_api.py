@@ -1,4 +1,4 @@
-"""The public face of the library: `import ganlab`."""
+"""The public API: `import ganlab`."""
 
 import doctest
 import subprocess
@@ -12,7 +12,7 @@ import ganlab
 import ganlab.api
 
 
-def test_every_public_name_is_there_and_documented():
+def test_every_public_name_exists_and_is_documented():
     names = set(dir(ganlab))
     assert {"read", "write", "translate", "evaluate", "register", "phantom", "generate", "train", "models"} <= names
     assert all(getattr(ganlab, name).__doc__ for name in names)
@@ -54,7 +54,7 @@ def test_reads_the_first_frame_of_a_nibabel_image():
     np.testing.assert_array_equal(ganlab.read(nib.Nifti1Image(array, np.eye(4))).array, array[..., 0])
 
 
-def test_refuses_a_nibabel_image_that_is_no_volume():
+def test_refuses_a_nibabel_image_that_is_not_a_volume():
     with pytest.raises(ganlab.InputError, match="one slice"):
         ganlab.read(nib.Nifti1Image(np.zeros((50, 50), np.float32), np.eye(4)))
     with pytest.raises(ganlab.InputError, match="outside 40 to 1000 mm"):
@@ -62,7 +62,7 @@ def test_refuses_a_nibabel_image_that_is_no_volume():
 
 
 @pytest.mark.slow
-def test_translates_a_file_and_a_nibabel_image_alike(t1, tmp_path):
+def test_a_file_and_a_nibabel_image_give_the_same_translation(t1, tmp_path):
     path = tmp_path / "t1.nii.gz"
     ganlab.write(t1, path)
     results = [ganlab.translate(source, "mr2ct", planes=["axial"]) for source in (path, nib.load(path))]

@@ -1,4 +1,4 @@
-"""Weights are used only if they are what was written; cards are valid for the Hugging Face Hub."""
+"""Weights are used only if unchanged; cards are valid for the Hugging Face Hub."""
 
 import hashlib
 
@@ -18,7 +18,7 @@ TENSORS = {
 
 
 def flipped(path):
-    """One bit of the last tensor's middle, changed in the file."""
+    """Flip one bit in the middle of the last tensor in a file."""
     content = bytearray(path.read_bytes())
     content[-1000] ^= 1
     path.write_bytes(content)
@@ -40,8 +40,8 @@ def test_refuses_weights_with_one_changed_bit(tmp_path):
 
 
 def test_every_shipped_file_is_listed_with_its_digest():
-    found = {path.relative_to(PRETRAINED).as_posix() for path in PRETRAINED.glob("*/*.safetensors")}
-    assert shipped_digests().keys() == found  # cd pretrained && sha256sum */*.safetensors > SHA256SUMS
+    files = {path.relative_to(PRETRAINED).as_posix() for path in PRETRAINED.glob("*/*.safetensors")}
+    assert shipped_digests().keys() == files  # cd pretrained && sha256sum */*.safetensors > SHA256SUMS
     for name, digest in shipped_digests().items():
         assert hashlib.sha256((PRETRAINED / name).read_bytes()).hexdigest() == digest, name
 
@@ -53,7 +53,7 @@ def test_refuses_a_file_without_a_digest_unless_it_is_shipped(tmp_path, monkeypa
     monkeypatch.setattr(checkpoints, "shipped_digests", lambda: {"one/model.safetensors": digest})
     assert torch.equal(load_tensors(path)[0]["weight"], TENSORS["weight"])
     flipped(path)
-    with pytest.raises(InputError, match="not a file of the repository"):
+    with pytest.raises(InputError, match="not one of the shipped files"):
         load_tensors(path)
 
 

@@ -89,12 +89,12 @@ def test_a_collapsed_generator_scores_far_above_the_floor():
     grid = d.Grid(2, VIEW, 50)
     p = ring.masses(grid)
     points = ring.means[0] + 0.07 * torch.randn((1, 4000, 2), generator=torch.Generator().manual_seed(0))
-    found, floors = d.estimates(grid.counts(points), p), d.floors(p, 4000)
+    values, floors = d.estimates(grid.counts(points), p), d.floors(p, 4000)
     for name in ("js", "kl", "tv"):
-        assert float(found[name]) > 5 * floors[name], name
+        assert float(values[name]) > 5 * floors[name], name
     # one of eight modes: JS = log 2 + (1/8 log 1/8 - 9/8 log 9/8) / 2, about
     eighth = math.log(2) + (math.log(1 / 8) / 8 - 9 / 8 * math.log(9 / 8)) / 2
-    assert float(found["js"]) == pytest.approx(eighth, abs=0.03)
+    assert float(values["js"]) == pytest.approx(eighth, abs=0.03)
 
 
 def test_points_outside_the_grid_and_nan_are_counted_outside():
@@ -132,7 +132,7 @@ def test_coverage_counts_modes_with_a_quarter_of_their_weight():
     assert full.covered.all() and float(full.high_quality) == pytest.approx(1 - math.exp(-4.5), abs=0.005)
     half = d.coverage(x[x[:, 0] > 0.3], ring.modes, ring.spread, ring.weights)
     assert half.covered.tolist() == [True, True, False, False, False, False, False, True]
-    stray = torch.cat([x[x[:, 0] > 0.3], ring.means[4:5].expand(5, 2)])  # five samples are no mode
+    stray = torch.cat([x[x[:, 0] > 0.3], ring.means[4:5].expand(5, 2)])  # five samples do not cover a mode
     assert not d.coverage(stray, ring.modes, ring.spread, ring.weights).covered[4]
     lost = d.coverage(torch.full((2, 10, 2), math.nan), ring.modes, ring.spread, ring.weights)
     assert float(lost.high_quality.max()) == 0 and not lost.covered.any()

@@ -1,4 +1,4 @@
-"""README and docs: their commands exist, their links lead somewhere, their Python runs."""
+"""README and docs: their commands exist, their links work, their Python runs."""
 
 import re
 import shlex

@@ -9,7 +9,7 @@ def checkerboard(side=8):
 
 
 def test_binomial_removes_a_checkerboard_and_keeps_a_constant():
-    torch.testing.assert_close(binomial(checkerboard()), torch.full((1, 1, 8, 8), 0.5))  # up to the edge
+    torch.testing.assert_close(binomial(checkerboard()), torch.full((1, 1, 8, 8), 0.5))  # including the edge
     for flat in (binomial(torch.full((2, 1, 5, 7), 3.0)), smooth(torch.full((2, 1, 5, 7), 3.0), 3)):
         torch.testing.assert_close(flat, torch.full((2, 1, 5, 7), 3.0))
 

@@ -1,4 +1,4 @@
-"""The import graph: arrows point one way, no circles; and what an import must not load."""
+"""The import graph: no upward imports, no cycles; and what an import must not load."""
 
 import ast
 import json
@@ -17,11 +17,11 @@ FILES = {
 }
 TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FILES.items()}
 
-GROUND = {  # files that all rooms share
+GROUND = {  # files that all packages share
     "errors", "lazy", "paths", "device", "settings", "processes", "checkpoints", "training", "filters", "objectives",
     "divergences", "packing",
 }  # fmt: skip
-ORDER = [  # each may import what stands before it, and itself
+ORDER = [  # each may import those before it, and itself
     GROUND,
     {"imaging"},
     {"phantoms"},
@@ -53,15 +53,15 @@ def room(name):
     return name.split(".")[1]
 
 
-def test_arrows_point_one_way():
-    assert {room(name) for name in FILES if "." in name} == RANK.keys()  # a new room needs its place in ORDER
+def test_packages_import_only_from_those_below_them():
+    assert {room(name) for name in FILES if "." in name} == RANK.keys()  # a new package needs its place in ORDER
     arrows = [(name, other) for name in FILES if "." in name for other in imports(name) if other.startswith("ganlab.")]
     beside = [(n, o) for n, o in arrows if room(n) != room(o) and RANK[room(n)] == RANK[room(o)] > 0]
     upwards = [(n, o) for n, o in arrows if RANK[room(n)] < RANK[room(o)]]
     assert beside + upwards == []
 
 
-def test_there_is_no_circle():
+def test_there_are_no_import_cycles():
     graph = {name: {other for other in imports(name) if other in FILES} for name in FILES}
     try:
         TopologicalSorter(graph).prepare()
@@ -69,7 +69,7 @@ def test_there_is_no_circle():
         pytest.fail(" <- ".join(error.args[1]))
 
 
-def test_rooms_below_the_pages_know_no_gradio_and_imaging_no_torch():
+def test_only_pages_import_gradio_and_imaging_imports_no_torch():
     libraries = {(room(name), other.split(".")[0]) for name in FILES if "." in name for other in imports(name)}
     assert {r for r, library in libraries if library == "gradio"} <= {"ui"}
     assert ("imaging", "torch") not in libraries

@@ -1,4 +1,4 @@
-"""Every game: derivatives, optimal discriminator, and the divergence it minimises."""
+"""Every objective: derivatives, optimal discriminator, and the divergence it minimises."""
 
 import math
 
@@ -79,8 +79,8 @@ def test_losses_are_means_over_all_outputs():
 @pytest.mark.parametrize("name", [n for n in WITH_OPTIMUM if OBJECTIVES[n].probability and n != "hinge"])
 def test_probability_of_the_optimal_output_is_p_over_p_plus_q(name):
     game = OBJECTIVES[name]
-    found = game.probability(game.optimal(P.log(), Q.log()))
-    torch.testing.assert_close(found, P / (P + Q))
+    probability = game.probability(game.optimal(P.log(), Q.log()))
+    torch.testing.assert_close(probability, P / (P + Q))
 
 
 def test_gradient_penalties_of_a_linear_critic():

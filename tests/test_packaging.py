@@ -24,7 +24,7 @@ def test_wheel_includes_assets_and_weights():
     assert build["wheel"]["sources"] == {name: f"ganlab/{name}" for name in ("assets", "pretrained")}
 
 
-def test_pinned_versions_lie_in_the_ranges_of_the_package():
+def test_pinned_versions_are_within_the_ranges_of_the_package():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     ranges = {canonicalize_name(r.name): r for r in map(Requirement, project["dependencies"])}
     pins = [Requirement(line) for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()]

@@ -1,4 +1,4 @@
-"""Facts and arrays come out of the bytes as they went in."""
+"""Packed facts and arrays are unpacked unchanged."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ def test_unpacks_what_was_packed(facts, arrays):
 
 
 @pytest.mark.parametrize("words", ["", "a", "ab", "abc", "ä€"])
-def test_every_array_begins_where_a_typed_array_may(words):
+def test_every_array_is_aligned_for_a_typed_array(words):
     packed = pack({"words": words}, {"a": np.arange(3, dtype=np.uint8), "b": np.arange(2.0)})
     start = 4 + int.from_bytes(packed[:4], "little")
     assert start % ALIGNMENT == 0

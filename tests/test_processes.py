@@ -67,13 +67,13 @@ def test_two_processes_take_the_step_of_one_with_both_batches():
         out, err = process.communicate(timeout=200)
         assert process.returncode == 0, err
         answers.append(json.loads(out.strip().splitlines()[-1]))
-    assert [answer["largest"] for answer in answers] == [129, 129]  # one hears of a signal, all stop
+    assert [answer["largest"] for answer in answers] == [129, 129]  # if one process gets a signal, all stop
     for method in METHODS:
         ours, theirs = (answer[method] for answer in answers)
         assert ours == pytest.approx(theirs, rel=1e-9)
         alone = step_of(method, 0, 1)
         for name, norm in alone.items():
-            # Adam's first step is the gradient's sign, which rounding turns where a gradient is all but 0
+            # Adam's first step is the gradient's sign, whose sign rounding may flip if the gradient is nearly 0
             assert ours[name] == pytest.approx(norm, rel=1e-5 if "gradients" in name else 1e-3)
         apart = step_of(method, 0, 2)  # half of the slices, without averaging
         assert any(abs(apart[k] - alone[k]) > 1e-2 * abs(alone[k]) for k in alone if "gradients" in k)

@@ -1,4 +1,4 @@
-"""The scripts' own tests, in node; and what they decode is what Python packs."""
+"""The scripts' own tests, in node; and their fixture is packed by Python."""
 
 import shutil
 import subprocess

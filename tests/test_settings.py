@@ -74,7 +74,7 @@ class Training:
         ({"noisy": True, "batch": 600}, "Batch is 600; with noise give at most 512."),
     ],
 )
-def test_a_config_refuses_what_it_cannot_hold_in_one_sentence(values, sentence):
+def test_a_config_refuses_invalid_values_in_one_sentence(values, sentence):
     with pytest.raises(InputError) as raised:
         from_values(Training, values)
     assert str(raised.value) == sentence
@@ -100,7 +100,7 @@ def test_a_constructor_is_as_strict_as_the_decoder():
         Training().batch = 8
 
 
-def test_a_part_keeps_the_defaults_of_the_field_it_stands_in():
+def test_a_nested_config_keeps_the_defaults_of_its_field():
     assert from_values(Training, {"network": {"units": 9}}).network == Layers(9, "tanh")
     assert from_values(Training, {"network": {"blocks": 9}}).network == Blocks(9)
     assert with_settings(Training(network=Blocks(5)), {"network": {}}).network == Blocks(5)
@@ -118,7 +118,7 @@ def test_a_part_keeps_the_defaults_of_the_field_it_stands_in():
         network=st.builds(Layers, units=st.integers(1, 512)) | st.builds(Blocks, blocks=st.integers(1)),
     )
 )
-def test_what_a_link_holds_is_read_back_exactly(made):
+def test_settings_in_a_link_are_read_back_exactly(made):
     assert from_values(Training, changes(made)) == made
     assert pickle.loads(pickle.dumps(made)) == copy.deepcopy(made) == made  # noqa: S301
 
@@ -128,7 +128,7 @@ def test_only_what_differs_is_written():
     assert changes(Training(batch=8, network=Blocks())) == {"batch": 8, "network": {"blocks": 3}}
 
 
-def test_pages_and_commands_learn_all_that_is_declared_of_a_setting():
+def test_pages_and_commands_get_the_whole_declaration_of_a_setting():
     rate, batch, skull = (setting(Training, name) for name in ("rate", "batch", "skull"))
     assert (rate.title, rate.help, rate.kind, rate.default, rate.low, rate.high) == (
         "Learning rate", "Of Adam.", float, 2e-3, 1e-6, 1.0,
@@ -149,9 +149,9 @@ def test_settings_from_the_command_line():
         parse_settings(["batch"])
 
 
-def test_a_configuration_takes_settings_and_says_what_they_were():
-    said = ["batch=16", "rate_d=0.05", 'augment=["flip", "cutout"]', "network.norm=none", "network.strided=false"]
-    config = with_settings(DIGITS, parse_settings(said))
+def test_settings_change_a_configuration_and_are_read_back():
+    texts = ["batch=16", "rate_d=0.05", 'augment=["flip", "cutout"]', "network.norm=none", "network.strided=false"]
+    config = with_settings(DIGITS, parse_settings(texts))
     network = replace(DIGITS.network, norm="none", strided=False)
     assert config == replace(DIGITS, batch=16, rate_d=0.05, augment=("flip", "cutout"), network=network)
     assert with_settings(DIGITS, parse_settings(as_settings(config, DIGITS))) == config
@@ -173,13 +173,13 @@ def test_a_configuration_takes_settings_and_says_what_they_were():
         ("objective=null", "Objective.* is null; give"),
     ],
 )
-def test_settings_that_cannot_be_are_said(text, words):
+def test_refuses_impossible_settings(text, words):
     with pytest.raises(InputError, match=words):
         with_settings(DIGITS, parse_settings([text]))
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_a_command_says_the_training_it_repeats(name):
+def test_a_command_repeats_its_training_run(name):
     config = replace(PRESETS[name], batch=24, augment=("flip", "cutout"), steps=7, epoch=3)
     words = shlex.split(command(config, 12))
     assert words[:4] == ["python", "-m", "ganlab", "train"] and words[-4:-2] == ["--steps", "12"]
@@ -189,7 +189,7 @@ def test_a_command_says_the_training_it_repeats(name):
     assert replace(again, steps=7, epoch=3) == config and preset.data == config.data
 
 
-def test_a_command_for_ones_own_images_asks_for_their_folder():
+def test_a_command_for_user_images_asks_for_their_folder():
     config = replace(DIGITS, data="own-64", network=replace(DIGITS.network, size=64, classes=0))
     assert "--source YOUR-FOLDER" in command(config, 1) and "--steps" not in command(config, 0)
 

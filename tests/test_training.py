@@ -1,4 +1,4 @@
-"""What all trainings share: stopping on a signal or after some minutes, averaged weights, the learning rate."""
+"""The shared training code: stopping on a signal or after some minutes, averaged weights, the learning rate."""
 
 import dataclasses
 import itertools
@@ -44,7 +44,7 @@ main()
 
 
 def start(*words):
-    """`ganlab train ...` in a process, and a group, of its own, with TINY among the presets."""
+    """`ganlab train ...` in a separate process and process group, with TINY among the presets."""
     command = [sys.executable, "-u", "-c", SCRIPT, "train", *map(str, words), "--device", "cpu"]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -55,7 +55,7 @@ def start(*words):
 @pytest.mark.parametrize(("preset", "number"), [("tiny", signal.SIGTERM), ("dcgan-digits", signal.SIGINT)])
 def test_a_training_stopped_by_a_signal_resumes_exactly(tmp_path, preset, number):
     def losses(out, first, last, **how):
-        """Of the steps from one to another."""
+        """Losses of the steps from one to another."""
         run = partial(train_generator, DIGITS) if preset == "dcgan-digits" else partial(train, TINY, workers=1)
         with closing(run(out=out, device="cpu", **how)) as events:
             numbers = (e.numbers for e in events if e.kind == "step")
@@ -63,9 +63,9 @@ def test_a_training_stopped_by_a_signal_resumes_exactly(tmp_path, preset, number
 
     with start(preset, "--steps", DIGITS.steps, "--out", tmp_path / "cut") as process:
         try:
-            said = process.stdout.readline()
-            assert said.startswith("step 20/"), said + process.stderr.read()
-            os.killpg(process.pid, number)  # as a terminal does: its helpers get it as well
+            line = process.stdout.readline()
+            assert line.startswith("step 20/"), line + process.stderr.read()
+            os.killpg(process.pid, number)  # as a terminal does: its workers receive it as well
             out, err = process.communicate(timeout=120)
         finally:
             process.kill()
@@ -85,8 +85,8 @@ def test_minutes_stop_a_training_without_changing_its_schedule(tmp_path, monkeyp
     monkeypatch.setattr(sys, "argv", [*words, "--minutes", "0"])
     with pytest.raises(SystemExit) as end:
         main()
-    said = json.loads(capsys.readouterr().out)
-    assert not end.value.code and said["steps"] == 1
+    result = json.loads(capsys.readouterr().out)
+    assert not end.value.code and result["steps"] == 1
     facts = load_tensors(tmp_path / "state.safetensors")[1]
     assert facts["step"] == 1 and facts["config"]["steps"] == TINY.steps
 
@@ -101,12 +101,12 @@ def test_signals_are_caught_once_and_their_handlers_restored(monkeypatch):
     with stopping() as stop:
         stop()
     assert signal.getsignal(signal.SIGTERM) == usual
-    kept = [(number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)]
+    handlers = [(signum, signal.getsignal(signum)) for signum in (signal.SIGINT, signal.SIGTERM)]
     ignore_first_signal()
     signal.raise_signal(signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-    for number, handler in kept:
-        signal.signal(number, handler)
+    for signum, handler in handlers:
+        signal.signal(signum, handler)
 
 
 def test_averaged_weights_follow_the_ema_formula_with_warm_up():
@@ -125,9 +125,9 @@ def test_averaged_weights_follow_the_ema_formula_with_warm_up():
                 expected[name].lerp_(value, 1 / min(horizon, 1 + step / 5))
             else:
                 expected[name] = value.clone()
-    found = average.module.state_dict()
-    assert found.keys() == expected.keys() and not average.module.training
-    assert all(torch.equal(found[name], value) for name, value in expected.items())
+    state = average.module.state_dict()
+    assert state.keys() == expected.keys() and not average.module.training
+    assert all(torch.equal(state[name], value) for name, value in expected.items())
 
 
 def test_learning_rate_is_that_of_torchs_schedulers():
@@ -158,7 +158,7 @@ def test_refuses_to_resume_a_state_of_another_version(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["l1", "dcgan"])
-def test_trainings_of_earlier_versions_resume(tmp_path, kind):
+def test_training_runs_of_earlier_versions_resume(tmp_path, kind):
     """States of step 2, written before states had a version."""
     if kind == "l1":
         run = partial(train, dataclasses.replace(TINY, steps=6, epoch=2), workers=0)

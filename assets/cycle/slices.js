@@ -1,4 +1,4 @@
-// The mark on the chart of a cycle's slices follows the slice that the page's viewer shows.
+// Sync the marker of the slice chart with the viewer's current slice.
 document.addEventListener("slice", ({ target, detail }) => {
   const chart = element.querySelector("svg[data-step]");
   if (!chart || !target.closest("#cycle-viewer")) return;

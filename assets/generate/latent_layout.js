@@ -1,9 +1,9 @@
-// The latent space's controls and canvases, by name. `actions` are what they do, see latentSpace().
+// The latent space's controls and canvases, by name. `actions`: their handlers, see latentSpace().
 
 const LETTERS = ["A", "B", "C", "D"];
 const MAX_SEED = 4294967295;
 
-// A canvas of tiles with a label for those who do not see it.
+// A canvas of tiles with a label for screen readers.
 const tilesCanvas = (label, more = {}) =>
   tag("canvas", { class: "gl-tiles", role: "img", "aria-label": label, ...more });
 
@@ -140,11 +140,11 @@ function layOutLatent(root, c, ui) {
       "div",
       { class: "gl-panels" },
       stack(
-        panel("A, B, C, D", "Press A, B, C or D above to store the chosen image there.", c.four, ui.holding),
+        panel("A, B, C, D", "Press A, B, C or D above to store the selected image there.", c.four, ui.holding),
         panel("From A to B", "", c.strip, c.alike, c.chart, ui.norms, ui.alikeText, buttons(ui.saveStrip)),
         panel(
           "A \u2212 B + C",
-          "The difference of two images added to a third, scaled to its length (Radford et al. 2016); classes likewise.",
+          "The difference of two images added to a third, scaled to its length (Radford et al. 2016); classes are combined in the same way.",
           c.sum,
         ),
       ),

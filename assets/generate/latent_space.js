@@ -1,5 +1,5 @@
-// The latent space: asks the server for images of points and shows them.
-// Python's side: ganlab/ui/pages/generate/latent_space.py, which also says what a point is.
+// The latent space: requests images of latent points and displays them.
+// Python's side: ganlab/ui/pages/generate/latent_space.py, which also defines points.
 
 const LATENT_PATH = "gradio_api/ganlab/generate";
 const FRAMES = 60; // of a walk
@@ -9,7 +9,7 @@ const SIDE = 6; // of the sheet between four
 const COLUMNS = 8; // of the gallery
 const COUNT = 64; // of the gallery
 const LARGE = 336; // CSS px of the chosen image, at most
-const SETTLED = 150; // ms without a change before the slower questions are asked
+const SETTLED = 150; // debounce of the slower requests, ms
 const POLL = 1500; // ms between questions while the training images are being made
 
 // |z| along both paths from A to B. ways: {slerp, lerp}, each a list of lengths.
@@ -64,7 +64,7 @@ function latentSpace(root, props, watch, trigger) {
   const facts = () => props.value;
   const state = {
     picks: [], // points A to D
-    chosen: null, // the point that is looked at, without moves
+    chosen: null, // the selected point, without slider offsets
     moves: {}, // name of a slider -> how far
     label: null, // of the gallery; null is all classes in turn
     psi: 1,
@@ -278,7 +278,7 @@ function latentSpace(root, props, watch, trigger) {
     clearTimeout(state.settling);
     state.settling = setTimeout(() => settle(point), SETTLED);
   }
-  // What takes longer waits until the slider rests.
+  // Slower requests wait until the slider is released.
   function settle(point) {
     redraw();
     ask("layers", { what: "layers", points: [point] }, showLayers);
@@ -321,7 +321,7 @@ function latentSpace(root, props, watch, trigger) {
   function neighbours(point) {
     ask("near", { what: "neighbours", points: [point] }, ({ made, count, distances, usual }, { images }) => {
       if (!images) {
-        ui.nearText.textContent = `Making the training images: ${Math.round(100 * made)} %`;
+        ui.nearText.textContent = `Generating the training images: ${Math.round(100 * made)} %`;
         setTimeout(() => root.isConnected && neighbours(moved()), POLL);
         return;
       }
@@ -339,13 +339,13 @@ function latentSpace(root, props, watch, trigger) {
     state.picks[i] = moved();
     follow();
   }
-  // All that depends on A to D.
+  // Update everything that depends on A to D.
   function follow() {
     const points = picked();
     if (points.length < 4) return;
     showAs("four", { what: "points", points: state.picks });
-    ask("strip", { what: "between", points: points.slice(0, 2), steps: STEPS }, (found, { slerp, lerp }) => {
-      const { norms, points: stripPoints } = found,
+    ask("strip", { what: "between", points: points.slice(0, 2), steps: STEPS }, (reply, { slerp, lerp }) => {
+      const { norms, points: stripPoints } = reply,
         middle = (STEPS - 1) / 2;
       Object.assign(state.shown, { strip: joinImages(slerp, lerp), stripPoints, norms, alike: null });
       likenesses();
@@ -363,8 +363,8 @@ function latentSpace(root, props, watch, trigger) {
       Object.assign(state, { walk: images, frame: 0 });
       redraw();
     });
-    ask("sum", { what: "sum", points: points.slice(0, 3) }, (found) => {
-      state.shown.sumPoints = [...points.slice(0, 3), ...found.points];
+    ask("sum", { what: "sum", points: points.slice(0, 3) }, (reply) => {
+      state.shown.sumPoints = [...points.slice(0, 3), ...reply.points];
       showAs("sum", { what: "points", points: state.shown.sumPoints });
     });
     redraw();
@@ -463,6 +463,6 @@ function latentSpace(root, props, watch, trigger) {
   }, 1000 / FPS);
   watch("value", open);
   open();
-  const linked = new URLSearchParams(location.search).get("tab") === "generate"; // then the page's load brings the value
+  const linked = new URLSearchParams(location.search).get("tab") === "generate"; // the value then arrives with the page load
   whenSeen(root, () => facts()?.model || linked || trigger("input"));
 }

@@ -1,7 +1,7 @@
 // Images as tiles on a canvas. An image's pixels are uint16, 0 to 65535 for the kind's lowest to highest value.
 
 const TILE_GAP = 2; // CSS px
-const LOOK_SIZE = 4096; // entries of a look, the pixels that a picture's values are shown as
+const LOOK_SIZE = 4096; // entries of a look-up table from values to pixels
 
 // LOOK_SIZE grey pixels for values from low to high, black at `dark` and white at `bright`.
 function greyLook(low, high, dark, bright) {

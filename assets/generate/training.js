@@ -32,7 +32,7 @@ function imageTraining(root, props, watch, trigger) {
     shown: null, // the last frame
     images: null, // its sheet
     bins: null, // histograms of D's output
-    again: true, // ask for a frame although nothing moves
+    again: true, // request a frame although nothing changes
     ticks: "", // steps of the kept states, as the slider shows them
   };
   const button = (text, title, onclick, more = {}) => tag("button", { type: "button", title, onclick, ...more }, text);
@@ -57,7 +57,7 @@ function imageTraining(root, props, watch, trigger) {
   });
   const kept = tag("datalist", { id: "training-kept" }); // ticks
   const stepText = tag("output", { class: "gl-toy-step" });
-  const backTitle = "Restore the networks of that step and go on with the present settings";
+  const backTitle = "Restore the networks of that step and continue with the current settings";
   const back = button("", backTitle, () => order("back", state.shown.at));
   const command = tag("pre", { class: "gl-commands" }),
     origin = tag("p", { class: "gl-note" });
@@ -118,7 +118,7 @@ function imageTraining(root, props, watch, trigger) {
     Object.assign(state, { shown: frame, images: images ?? null, bins: frame.bins ?? null });
     play.textContent = frame.playing ? "Pause" : "Play";
     play.setAttribute("aria-pressed", String(frame.playing));
-    const making = frame.kind ? "" : `Making the training images: ${Math.round(100 * frame.made)} %`;
+    const making = frame.kind ? "" : `Generating the training images: ${Math.round(100 * frame.made)} %`;
     status.textContent = [frame.notice, making].filter(Boolean).join(" ");
     root.dataset.step = frame.step;
     stage.hidden = !frame.kind;
@@ -138,7 +138,7 @@ function imageTraining(root, props, watch, trigger) {
     if (ticks.join() !== state.ticks) kept.replaceChildren(...ticks.map((value) => tag("option", { value })));
     state.ticks = ticks.join();
     stepText.textContent = isPast ? `step ${count(at)} of ${count(step)}` : `step ${count(step)}`;
-    back.textContent = from === at ? "Go on from here" : `Go on from step ${count(from)}`;
+    back.textContent = from === at ? "Continue from here" : `Continue from step ${count(from)}`;
     goBack.hidden = !isPast;
     command.textContent = text;
     origin.textContent = changed.length

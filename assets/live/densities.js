@@ -1,4 +1,4 @@
-// Two densities that a visitor moves, and every measure between them.
+// Two draggable densities and all divergences between them.
 // Python's side: ganlab/ui/pages/live/divergences.py.
 
 const MEASURES = [
@@ -58,7 +58,7 @@ function densityPlot(root, props, watch, server) {
         tabulate();
       }
     } catch {
-      alert.textContent = "The server does not answer; move a density to ask again.";
+      alert.textContent = "The server does not respond; move a density to retry.";
       alert.hidden = false;
     }
     state.busy = false;
@@ -66,13 +66,13 @@ function densityPlot(root, props, watch, server) {
 
   function tabulate() {
     const bits = props.value.unit === "bits",
-      found = state.answer.measures;
+      measures = state.answer.measures;
     const text = (name, logs) =>
-      found[name] === null
+      measures[name] === null
         ? "\u221e"
-        : found[name] > 1e6
+        : measures[name] > 1e6
           ? "> 10\u2076"
-          : (found[name] / (logs && bits ? Math.LN2 : 1)).toFixed(3).replace("-", "\u2212");
+          : (measures[name] / (logs && bits ? Math.LN2 : 1)).toFixed(3).replace("-", "\u2212");
     body.replaceChildren(
       ...MEASURES.map(([name, sign, what, logs]) =>
         tag(

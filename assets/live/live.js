@@ -1,4 +1,4 @@
-// The live page: pulls frames of a game from the server, draws them, and sends what is pressed.
+// The live page: pulls frames of a game from the server, draws them, and sends commands.
 // Python's side: ganlab/ui/pages/live/sessions.py and ganlab/toy/frames.py.
 
 const LIVE_PATH = "gradio_api/ganlab/toy";
@@ -11,16 +11,16 @@ const LINES = [
 const LAYER_BUTTONS = [
   ["real", "Real", "Points of the data"],
   ["fake", "Generated", "Points from the generator"],
-  ["heat", "D's view", "The discriminator's output at every place; contours at 1/4, 1/2 and 3/4"],
+  ["heat", "D's view", "The discriminator's output at every point; contours at 1/4, 1/2 and 3/4"],
   ["optimum", "D \u2212 D*", "How far D is from the best discriminator for this generator"],
   ["field", "G's gradient", "Where G's loss would move a point, over the whole plane"],
   ["arrows", "Arrows", "Where G's loss moves the generated points"],
   ["warp", "Noise grid", "A square grid of noise, as the generator maps it; point at it to see where it goes"],
 ];
-const ALWAYS_SENT = ["real", "fake"]; // layers that a frame holds anyway
+const ALWAYS_SENT = ["real", "fake"]; // layers that are part of every frame
 const SLOW = 1200; // ms per step in slow motion
 const TEXT_MS = 250; // between updates of slider and step while playing: they cost a layout of the page
-const STATUS_MS = 1000; // between updates of the spoken status while playing
+const STATUS_MS = 1000; // between updates of the screen-reader status while playing
 
 // Arrays named "NAME.k" belong to game k of a frame.
 function arraysByGame(arrays, count) {
@@ -93,7 +93,7 @@ function liveToy(root, props, watch, trigger) {
   const state = {
     layers: new Set(["real", "fake", "heat"]),
     slow: false,
-    scrubbing: false, // the slider was moved, and the frame it asked for is not here yet
+    scrubbing: false, // the slider was moved, and the requested frame has not arrived
     again: true, // ask for a frame although nothing moves
     stale: false, // the frame is newer than the picture
     shown: null, // the last frame
@@ -305,7 +305,7 @@ function liveToy(root, props, watch, trigger) {
     showPlaying(frame.playing);
     if (!frame.playing || performance.now() - state.texted > TEXT_MS) showStep(frame);
   }
-  // What commands asked for.
+  // Results of commands.
   function deliver({ error, link }, { script, saved, film }) {
     if (error) tell(error);
     if (link) copy(link);
@@ -361,9 +361,9 @@ function liveToy(root, props, watch, trigger) {
     url.search = new URLSearchParams({ tab: "toy", toy: link });
     try {
       await navigator.clipboard.writeText(url.href);
-      tell("The link is in the clipboard.");
+      tell("Link copied to the clipboard.");
     } catch {
-      tell(url.href); // without https there is no clipboard: it can be copied by hand
+      tell(url.href); // no clipboard without HTTPS: show the link for manual copying
     }
   }
 

@@ -1,7 +1,8 @@
 // Which modes of the data the generator covers, run by run, and an alarm when it loses one.
 
 const STEADY = 4; // measurements in a row that a mode must be covered before its loss raises the alarm
-const SHARES = { covered: 0.25, lost: 0.1 }; // of a mode's fair share of samples: covered from here on, lost below that
+// Fractions of a mode's expected number of samples: covered above the first, lost below the second.
+const SHARES = { covered: 0.25, lost: 0.1 };
 
 // The modes of one run after a measurement: {now: covered or not, steady: measurements in a row, ever: covered once}.
 // shares: of the samples, one per mode; before: what this function returned for the measurement before, if any.

@@ -3,7 +3,7 @@
 const PANEL_GAP = 8; // px
 const NARROW_PAGE = 520; // px, with at most two panels in a row
 
-// Where the panels lie on a canvas: {columns, side, tall}. flat: of one-dimensional data, wider than tall.
+// Layout of the panels on a canvas: {columns, side, tall}. flat: of one-dimensional data, wider than tall.
 function panelLayout(count, width, flat) {
   const inRow = width < NARROW_PAGE ? (count === 2 ? 1 : 2) : 4;
   const columns = Math.min(count, inRow);
@@ -64,7 +64,7 @@ function drawSketch(canvas, points, colours, reach) {
   return side;
 }
 
-// Points [x, y] scattered about a place of the plane, those outside left out.
+// Random points [x, y] around a position, without those outside the plane.
 function scatterAbout(x, y, reach, count = 4, spread = 0.06) {
   const near = (v) => Number((v + spread * (Math.random() + Math.random() - 1)).toFixed(3));
   const points = Array.from({ length: count }, () => [near(x), near(y)]);

@@ -1,4 +1,4 @@
-// Two players with one number each: the field, the path of every method, both numbers over time, eigenvalues.
+// Two players with one parameter each: the field, the path of every method, both numbers over time, eigenvalues.
 // Python's side: ganlab/ui/pages/live/two_players.py.
 
 const METHOD_COLOURS = {
@@ -104,7 +104,7 @@ function twoPlayerGame(root, props, watch, server) {
           draw();
         }
       } catch {
-        alert.textContent = "The server does not answer; move the start to ask again.";
+        alert.textContent = "The server does not respond; move the start to retry.";
         alert.hidden = false;
       }
       state.busy = false;

@@ -1,5 +1,5 @@
 // Colours of the canvases. The lightness of every map is linear in the value, in OKLab (B. Ottosson, "A perceptual
-// color space for image processing", 2020); no map needs red-green vision.
+// color space for image processing", 2020); all maps are colour-blind safe.
 
 const REAL = "#0072B2"; // Okabe-Ito blue
 const REAL_ON_DARK = "#3d9bd6"; // the same blue, lighter

@@ -41,7 +41,7 @@ function save(href, name) {
   if (href.startsWith("blob:")) setTimeout(() => URL.revokeObjectURL(href), 10000);
 }
 
-// Call `act` once, when an element is first on the screen.
+// Call `act` once, when an element first becomes visible.
 function whenSeen(element, act) {
   const watching = new IntersectionObserver(([seen]) => {
     if (seen.isIntersecting) {
@@ -119,7 +119,7 @@ function buildControls(root, viewer) {
     profiling: toggle("Profile", "Values along a line (P): drag the line in a picture", viewer.toggleProfile),
     neurological: toggle("Neurological", "Patient's left on the left of the screen (F)", flip),
   };
-  const picture = "This picture, with a caption that says how it was made";
+  const picture = "Save this image with a caption that states its provenance";
   const buttons = [
     ...Object.values(toggles),
     button("Reset", "Zoom, pan and windows (double click or 0)", viewer.reset),

@@ -42,7 +42,7 @@ function forget(series, step) {
   }
 }
 
-// The median, of those that are not null.
+// The median, of the non-null values.
 function middle(values) {
   const sorted = values.filter((v) => v !== null).sort((a, b) => a - b),
     n = sorted.length;
@@ -57,15 +57,15 @@ function middle(values) {
 function chart(title, lines, { level, log, from, to, floor, marks } = {}) {
   const element = tag("canvas", { class: "gl-toy-chart", role: "img", "aria-label": title });
   const draw = (view) => {
-    const there = lines.filter(([name]) => view.series.some((s) => s[name]?.runs[0].some((v) => v !== null)));
-    element.hidden = !there.length;
+    const visible = lines.filter(([name]) => view.series.some((s) => s[name]?.runs[0].some((v) => v !== null)));
+    element.hidden = !visible.length;
     if (element.hidden) return;
     const [g, w, h] = fitCanvas(element, HEIGHT);
     const value = (v) => (v === null ? null : log ? Math.log10(Math.max(v, 1e-8)) : v);
     const curves = [],
       bands = [];
     view.series.forEach((series, game) =>
-      there.forEach(([name, , paint]) => {
+      visible.forEach(([name, , paint]) => {
         const s = series[name];
         if (!s) return;
         const runs = s.runs.map((run) => run.map(value));
@@ -103,7 +103,7 @@ function chart(title, lines, { level, log, from, to, floor, marks } = {}) {
     const Y = (v) => y1 - ((y1 - y0) * (Math.min(high, Math.max(low, v)) - low)) / (high - low);
     const ink = (paint) => view.colours[paint] ?? paint;
     let at = w - 4;
-    for (const [, text, paint] of there.toReversed()) {
+    for (const [, text, paint] of visible.toReversed()) {
       words(g, text, at, 11, ink(paint), "right");
       at -= g.measureText(text).width + 10;
     }
@@ -212,8 +212,8 @@ function answersChart() {
     g.strokeStyle = view.colours.line;
     g.lineWidth = 1;
     g.strokeRect(x0 + 0.5, y0 + 0.5, x1 - x0 - 1, y1 - y0);
-    words(g, "says fake", x0, h - 3, view.colours.muted);
-    words(g, "says real", x1, h - 3, view.colours.muted, "right");
+    words(g, "fake", x0, h - 3, view.colours.muted);
+    words(g, "real", x1, h - 3, view.colours.muted, "right");
     words(g, "share", x0 - 4, y0 + 8, view.colours.muted, "right");
   };
   return { element, draw };

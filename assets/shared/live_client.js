@@ -1,4 +1,4 @@
-// Asks the server, in JSON, and decodes its answers: facts, and typed arrays by name.
+// Sends JSON requests and decodes binary responses into metadata and typed arrays.
 // Python's side: ganlab/packing.py (the format) and ganlab/ui/live_protocol.py (the routes).
 
 const ARRAY_TYPES = {
@@ -12,7 +12,7 @@ const ARRAY_TYPES = {
   float64: Float64Array,
 };
 const RETRY_MS = 1000;
-const REFUSED = [400, 413]; // the server says why: asking again would not help
+const REFUSED = [400, 413]; // permanent errors: retrying would not help
 
 // {facts, arrays: {name: {data, shape}}} of an answer; the arrays are views of its bytes.
 function decodeAnswer(buffer) {
@@ -26,7 +26,7 @@ function decodeAnswer(buffer) {
   return { facts, arrays };
 }
 
-// The answer to a question. Throws where the server does not answer.
+// The answer to a question. Throws if the server does not respond.
 async function askServer(path, question) {
   const response = await fetch(path, { method: "POST", body: JSON.stringify(question) });
   if (REFUSED.includes(response.status)) return { facts: { error: await response.text() }, arrays: {} };
@@ -34,7 +34,7 @@ async function askServer(path, question) {
   return decodeAnswer(await response.arrayBuffer());
 }
 
-// ask(kind, question, take): one question at a time of each kind; while it is under way, only the newest one waits.
+// ask(kind, question, take): one question at a time of each kind; while one is pending, only the newest waits.
 // take(facts, arrays) gets an answer; tell(words) gets an error, or "" when there is none.
 function newestOnly(path, tell) {
   const kinds = {};
@@ -49,7 +49,7 @@ function newestOnly(path, tell) {
     try {
       answer = await askServer(path, question);
     } catch {
-      tell("The server does not answer; try again in a moment.");
+      tell("The server does not respond; try again in a moment.");
     }
     state.busy = false;
     const { next } = state;
@@ -66,7 +66,7 @@ function newestOnly(path, tell) {
 // token(): the session to pull. due(waiting): whether to ask now; waiting: commands wait. question(): what to ask
 // besides token and commands. take(facts, arrays): gets an answer with facts.frame; may return ms to wait before the
 // next pull.
-// tell(words): the server does not answer, or the session is gone; then ended() is called as well.
+// tell(text): the server does not respond, or the session is gone; then ended() is called as well.
 function framePuller(path, { token, due, question, take, tell, ended }) {
   let commands = [],
     busy = false,
@@ -83,11 +83,11 @@ function framePuller(path, { token, due, question, take, tell, ended }) {
       answer = await askServer(path, { token: session, do: sent, ...question() });
     } catch {
       commands = [...sent, ...commands];
-      tell("The server does not answer; it is asked again in a moment.");
+      tell("The server does not respond; retrying.");
     }
     let wait = RETRY_MS;
     if (answer?.facts.gone) {
-      gone = session; // until the page has another one
+      gone = session; // until the page gets a new session
       commands = [];
       tell(answer.facts.error);
       ended();
@@ -98,7 +98,7 @@ function framePuller(path, { token, due, question, take, tell, ended }) {
     pull();
   }
 
-  // A command [name, arguments ...]; instead: in place of one of that name that still waits.
+  // A command [name, arguments ...]; instead: replaces a pending command of the same name.
   function order(command, instead = false) {
     if (instead) commands = commands.filter(([name]) => name !== command[0]);
     commands.push(command);

@@ -1,4 +1,4 @@
-// One run of a live game at one moment, drawn on a canvas. Python's side: ganlab/toy/frames.py.
+// Draws one run of a live game at one step. Python's side: ganlab/toy/frames.py.
 //
 // run: {arrays: of a frame, k: number of the run in them, real, modes, density: what does not change, dim, reach, layers:
 // those shown, modeState: see coveredModes(), colours, dark, pointer: [x, y] or null}.
@@ -154,7 +154,7 @@ function drawContour(g, data, n, w, h, level, stroke, alpha) {
   g.globalAlpha = 1;
 }
 
-// Arrows at places along vectors, the longest `reach` px; returns the median and maximum of the vectors' lengths.
+// Arrows at positions along vectors, the longest `reach` px; returns the median and maximum of the vectors' lengths.
 function drawArrows(g, places, vectors, reach, stroke) {
   const lengths = places.map((_, i) => Math.hypot(vectors[2 * i], vectors[2 * i + 1]));
   const longest = Math.max(...lengths.filter(Number.isFinite), 1e-30);

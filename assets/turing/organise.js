@@ -26,20 +26,19 @@
         headers,
         body: JSON.stringify({ study: known.study, secret: known.secret, ...request }),
       });
-      const found =
+      const reply =
         response.status === 413
           ? {
-              error:
-                "That is too much for one request; give fewer or smaller images, or create the study on the server.",
+              error: "The request is too large; use fewer or smaller images, or create the study on the server.",
             }
           : response.status < 500 || response.status === 503
             ? await response.json()
             : { error: "The server reported an error; see its terminal." };
-      if (found.error && !quiet) {
-        tell(found.error);
+      if (reply.error && !quiet) {
+        tell(reply.error);
         return null;
       }
-      return found;
+      return reply;
     } catch {
       if (!quiet) tell("The server does not respond; nothing was changed. Try again.");
       return null;
@@ -148,7 +147,7 @@
       field("Synthetic images", files.synthetic),
       field("Resample all to N x N pixels (empty: keep the size)", size),
     );
-    const generated = field("How many, half of them real", count);
+    const generated = field("Number of images, half of them real", count);
     const choose = () => {
       own.hidden = Boolean(model.value);
       generated.hidden = !model.value;
@@ -163,9 +162,9 @@
             synthetic: await read(files.synthetic),
             size: size.value ? Number(size.value) : null,
           };
-      const found = await ask({ do: "create", host: host.value, protocol, ...source });
-      if (found) {
-        Object.assign(known, { study: found.study, secret: found.secret });
+      const reply = await ask({ do: "create", host: host.value, protocol, ...source });
+      if (reply) {
+        Object.assign(known, { study: reply.study, secret: reply.secret });
         await watch(true);
       }
     };
@@ -191,11 +190,11 @@
         ? Number(count.value)
         : Math.min(files.real.files.length, files.synthetic.files.length) * 2;
       if (!many) return;
-      const found = await ask(
+      const reply = await ask(
         { do: "plan", readers: inputs.readers.value(), count: many, margin: inputs.margin.value() },
         true,
       );
-      if (found) form.querySelector("#planned").textContent = found.words ?? found.error;
+      if (reply) form.querySelector("#planned").textContent = reply.words ?? reply.error;
     };
     const planSoon = () => {
       clearTimeout(waiting);
@@ -221,12 +220,12 @@
     );
 
   async function watch(fresh = false) {
-    const found = await ask({ do: "progress" });
-    if (!found) return;
+    const reply = await ask({ do: "progress" });
+    if (!reply) return;
     sessionStorage.setItem("ganlab-organiser", JSON.stringify(known));
-    draw(found, fresh);
+    draw(reply, fresh);
   }
-  function draw(found, fresh) {
+  function draw(reply, fresh) {
     const link = (code) => `${location.href.replace(/organise.*$/, "")}rate#${code}`;
     const copy = (code) =>
       button(
@@ -251,7 +250,9 @@
     const heads = ["Reader", "Invitation", "", "State", "Answers", "Experience"];
     const steps = {
       open: [
-        button("Lock: take no more answers", () => change("lock", "Permanently stop taking answers?"), { id: "lock" }),
+        button("Lock: accept no more answers", () => change("lock", "Permanently stop accepting answers?"), {
+          id: "lock",
+        }),
       ],
       locked: [
         button("Unblind", () => change("unblind", "Reveal the truth of this study?"), { id: "unblind", class: "go" }),
@@ -260,26 +261,26 @@
         button("Report", report, { id: "report", class: "go" }),
         button("Export all", exported, { id: "export" }),
       ],
-    }[found.status];
+    }[reply.status];
     const receipt = tag("input", { type: "file", id: "receipt", accept: ".json" });
     receipt.addEventListener("change", async () => {
       try {
-        const told = await ask({ do: "receipt", receipt: JSON.parse(await receipt.files[0].text()) });
-        if (told) {
-          draw(told, false);
-          tell(`${told.back} answers were restored.`);
+        const restored = await ask({ do: "receipt", receipt: JSON.parse(await receipt.files[0].text()) });
+        if (restored) {
+          draw(restored, false);
+          tell(`${restored.back} answers were restored.`);
         }
       } catch {
         tell("This file is not a receipt.");
       }
     });
-    const m = found.machine;
+    const m = reply.machine;
     show(
-      tag("h1", {}, found.title),
+      tag("h1", {}, reply.title),
       tag(
         "p",
         { class: "note" },
-        `Study ${found.study}, ${found.design}${found.race ? ", a race" : ""}, created ${found.created.slice(0, 16).replace("T", " ")} UTC. Invitations until ${found.expires}; answers are kept until ${found.keep_until}.`,
+        `Study ${reply.study}, ${reply.design}${reply.race ? ", a race" : ""}, created ${reply.created.slice(0, 16).replace("T", " ")} UTC. Invitations until ${reply.expires}; answers are kept until ${reply.keep_until}.`,
       ),
       ...(fresh
         ? [
@@ -295,19 +296,19 @@
         "p",
         {},
         "This study is ",
-        tag("strong", { id: "status" }, found.status),
-        `. Requests refused so far: ${found.refused}.`,
+        tag("strong", { id: "status" }, reply.status),
+        `. Requests refused so far: ${reply.refused}.`,
       ),
       tag(
         "p",
         { class: "note" },
         "Seal, to be published before the first answer: ",
-        tag("span", { class: "code", id: "seal" }, found.seal),
+        tag("span", { class: "code", id: "seal" }, reply.seal),
       ),
       tag(
         "p",
         { class: "note" },
-        `A classifier that sees no anatomy separates the kinds with an area of ${m.area.toFixed(2)} (${m.low.toFixed(2)} to ${m.high.toFixed(2)}); report it beside the readers' areas. ${found.warning}`,
+        `A classifier that sees no anatomy distinguishes real from synthetic with an AUC of ${m.area.toFixed(2)} (${m.low.toFixed(2)} to ${m.high.toFixed(2)}); report it with the readers' areas. ${reply.warning}`,
       ),
       tag(
         "div",
@@ -328,7 +329,7 @@
           "table",
           {},
           tag("thead", {}, tag("tr", {}, ...heads.map((head) => tag("th", {}, head)))),
-          tag("tbody", {}, ...found.readers.map(line)),
+          tag("tbody", {}, ...reply.readers.map(line)),
         ),
       ),
       tag("details", {}, tag("summary", { class: "note" }, "Restore answers from a reader's receipt"), receipt),
@@ -339,14 +340,14 @@
     if (confirm(question) && (await ask({ do: what }))) await watch();
   }
   async function report() {
-    const found = await ask({ do: "report" });
-    if (found) save(URL.createObjectURL(new Blob([found.html], { type: "text/html" })), `report-${known.study}.html`);
+    const reply = await ask({ do: "report" });
+    if (reply) save(URL.createObjectURL(new Blob([reply.html], { type: "text/html" })), `report-${known.study}.html`);
   }
   async function exported() {
-    const found = await ask({ do: "export" });
-    if (!found) return;
-    const bytes = Uint8Array.from(atob(found.zip), (c) => c.charCodeAt(0));
-    save(URL.createObjectURL(new Blob([bytes], { type: "application/zip" })), found.name);
+    const reply = await ask({ do: "export" });
+    if (!reply) return;
+    const bytes = Uint8Array.from(atob(reply.zip), (c) => c.charCodeAt(0));
+    save(URL.createObjectURL(new Blob([bytes], { type: "application/zip" })), reply.name);
   }
   if (known.secret) watch().then(() => known.study && !page.querySelector("#status") && begin());
   else begin();

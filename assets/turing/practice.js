@@ -25,7 +25,7 @@ function turingTest(root, props, watch, trigger) {
   const status = tag("p", { class: "gl-note", role: "status", "aria-live": "polite" });
   const image = tag("canvas", { class: "gl-trial", role: "img", "aria-label": "Real or synthetic?", tabindex: 0 });
   const options = CONFIDENCE.map((k) => [k, k]);
-  const confidence = segmented("turing", "How sure", options, (value) => (state.confidence = value));
+  const confidence = segmented("turing", "Confidence", options, (value) => (state.confidence = value));
   confidence.set(state.confidence);
   const button = (text, synthetic, key) =>
     tag("button", { type: "button", title: `Key ${key}`, class: "gl-play", onclick: () => say(synthetic) }, text);
@@ -64,7 +64,7 @@ function turingTest(root, props, watch, trigger) {
     try {
       answer = await askServer(PRACTICE_PATH, { token: props.value.token, ...question });
     } catch {
-      tell("The server does not answer. Try again; an answer counts once.");
+      tell("The server does not respond. Try again; each answer counts once.");
     }
     state.busy = false;
     if (answer) show(answer.facts, answer.arrays);
@@ -76,7 +76,7 @@ function turingTest(root, props, watch, trigger) {
   function show({ error, position, total, right, was, said, result: html }, arrays) {
     tell(error ?? "");
     if (error) return;
-    const outcome = `That one was ${was ? "synthetic" : "real"}: ${was === said ? "right" : "wrong"}.`;
+    const outcome = `That image was ${was ? "synthetic" : "real"}: ${was === said ? "right" : "wrong"}.`;
     const score = position ? `, ${right} of ${position} right` : "";
     verdict.textContent = position ? outcome : "";
     status.textContent = position < total ? `Image ${position + 1} of ${total}${score}` : `${right} of ${total} right`;

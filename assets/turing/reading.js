@@ -1,9 +1,9 @@
-// The image viewer of the readers' page: window, zoom, pan and a marked position. It makes no answers.
+// The image viewer of the readers' page: window, zoom, pan and a marked position. It does not handle answers.
 
 const WINDOW = { centre: 127.5, width: 255 }; // the full range of 8-bit grey values
 
-// A viewer {canvas, view, draw(), place, hide(), reset()} for the image at a data URL; act(kind, x, y) is told of
-// touches and clicks.
+// A viewer {canvas, view, draw(), place, hide(), reset()} for the image at a data URL; act(kind, x, y) is
+// called on touches and clicks.
 async function readable(address, side, label, act) {
   const picture = new Image();
   picture.src = address;

@@ -1,1 +1,1 @@
-"""Ours and the textbook way in one run, alternating: `ganlab benchmark NAME`."""
+"""Our implementations and textbook ones, timed alternately in one run: `ganlab benchmark NAME`."""

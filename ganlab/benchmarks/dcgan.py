@@ -1,4 +1,5 @@
-"""A training step compared with the textbook's: same networks, images and batch, alternating in one run."""
+"""Training step time compared with a textbook implementation: same networks, images and batch, alternating in one
+run."""
 
 from __future__ import annotations
 
@@ -55,8 +56,8 @@ def textbook(config, images: Images, device: str):
 
 def benchmark_dcgan(device: str = "auto", rounds: int = 3, seed: int = 0) -> dict:
     """Images per second of both, and their ratio, for each case: medians over rounds. Ours also averages G's weights,
-    measures both gradients and seeds every step; it runs in the precision of trainings (see `device.autocast`) and, if
-    that is lower, in float32 too, as the textbook's does."""
+    measures both gradients and seeds every step; it runs in training precision (see `device.autocast`) and, if that is
+    lower, in float32 too, as the textbook's does."""
     device = resolve(device)
     result = {"device": device, "precision": precision(device), "cases": {}}
     for title, (preset, batch) in CASES.items():

@@ -1,4 +1,4 @@
-"""The live page in a real browser: frames per second, delay of a click, ten visitors at once, CPU time afterwards."""
+"""The live page in a real browser: frames per second, click latency, ten simultaneous visitors, CPU time afterwards."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ganlab.errors import InputError
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 VISITORS = 10
 REPEATS = 15
-DONE = 60_000  # ms to wait for anything
+DONE = 60_000  # ms; timeout of all browser waits
 
 # Frames per second: the page counts drawn frames in data-frame.
 COUNT = """
@@ -72,7 +72,7 @@ def benchmark_live(seconds: float = 4.0) -> dict:
         learned = time.perf_counter() - start
         result: dict = {"seconds_to_8_of_8_modes": learned, "frames_per_second": page.evaluate(COUNT, seconds)}
         result["press_ms"] = median(page.evaluate(PRESS) for _ in range(2 * REPEATS))
-        page.click("#toy .gl-play")  # after an even number of presses it still plays
+        page.click("#toy .gl-play")  # an even number of clicks leaves it playing
         steps = int(page.get_attribute("#toy input[type=range]", "max"))
         places = [steps * (k * 7 % REPEATS) // REPEATS for k in range(1, REPEATS + 1)]
         result["slider_ms"] = median(page.evaluate(SLIDE, place) for place in places)
@@ -83,7 +83,8 @@ def benchmark_live(seconds: float = 4.0) -> dict:
         page.close()
         pages = [open_page(browser, f"{address}/?tab=toy") for _ in range(VISITORS)]
         requests = [frame_request(page) for page in pages]
-        for page in pages:  # drawing here would take the server's time; real visitors draw on their own machines
+        # rendering here would compete with the server for CPU; real visitors render on their own machines
+        for page in pages:
             page.context.new_cdp_session(page).send("Page.setWebLifecycleState", {"state": "frozen"})
         with ThreadPoolExecutor(VISITORS) as together:
             rates = list(together.map(lambda request: visit(*request, seconds), requests))
@@ -141,7 +142,7 @@ def serving() -> Iterator[tuple[subprocess.Popen, str]]:
             if found := re.search(r"Running on local URL:\s*(http\S+)", line):
                 yield process, found[1]
                 return
-        raise InputError("The app did not start; `python app.py` says why.")
+        raise InputError("The app did not start; run `python app.py` to see why.")
     finally:
         process.terminate()
         process.stdout.close()

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 TIMEOUT = 60.0  # s without an acknowledgement after which a reader gives up
-PRELOAD = [  # imported once by the process that servers are forked from
+PRELOAD = [  # imported once in the parent process that servers are forked from
     "ganlab.ui.pages.turing.study_server",
     "ganlab.ui.pages.turing.organise",
     "ganlab.study.reading.session",
@@ -214,7 +214,8 @@ def compare(clients: list[ReaderClient], rows: list[dict]) -> dict[str, int]:
 
 
 def benchmark_study(kills: int = 100, url: str | None = None, seed: int = 0) -> dict:
-    """50 readers of 40 images each at the same time; once undisturbed, once while the server is killed repeatedly."""
+    """50 readers of 40 images each at the same time; once without interruption, once with the server killed
+    repeatedly."""
     return {"calm": run(50, 40, 0, url, seed), "killed": run(50, 40, kills, url, seed + 1)}
 
 
@@ -225,7 +226,7 @@ def format_benchmark(found: dict) -> str:
         lines.append(
             f"{name}: {r['readers']} readers at once, {r['images']} images each, {r['database']}, server killed "
             f"{r['kills']} times: {r['acknowledged']} acknowledged, {r['stored']} stored, {r['lost']} lost, "
-            f"{r['doubled']} doubled, {r['changed']} changed; {r['median_ms']:.0f} ms median, "
+            f"{r['doubled']} duplicated, {r['changed']} changed; {r['median_ms']:.0f} ms median, "
             f"{r['p95_ms']:.0f} ms p95 per answer, {r['answers_per_second']:.0f} answers/s."
         )
     return "\n".join(lines)

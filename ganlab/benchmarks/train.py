@@ -1,6 +1,6 @@
 """Training speed in images per second: our methods and the papers', alternating in one run on the same slices.
 
-Two ratios. Against the papers' networks in a plain loop: how much faster is a training here? Most of that is the
+Two speed-ups. Against the papers' networks in a plain loop: how much faster is training here? Most of that is the
 smaller network. Against the same plain loop with our networks and batch: how much of it is the loop?
 """
 
@@ -79,7 +79,7 @@ class PlainPix2Pix:
         self.bce, self.l1 = nn.BCEWithLogitsLoss(), nn.L1Loss()
 
     def step(self, source: Tensor, target: Tensor, step: int) -> None:
-        """Learn from a batch of pairs (N, 1, H, W)."""
+        """Train on a batch of pairs (N, 1, H, W)."""
         fake = self.g(source)
         self.opt_g.zero_grad()
         pred_fake = self.d(torch.cat([source, fake], 1))
@@ -187,10 +187,10 @@ def benchmark_training(
 ) -> dict:
     """Median images per second of training steps of pix2pix and CycleGAN by each implementation.
 
-    ours: the preset's networks, losses and batch, in the precision of trainings; plain: the same in a plain float32
-    loop; papers: the papers' networks in a plain loop, one image at a time. Each implementation runs for `seconds` per
-    round. size: pixels, a power of two; width: channels of the papers' first layers. Making slices, averaging weights
-    and writing files are not measured. Raises InputError for another size.
+    ours: the preset's networks, losses and batch, in training precision; plain: the same in a plain float32 loop;
+    papers: the papers' networks in a plain loop, one image at a time. Each implementation runs for `seconds` per round.
+    size: pixels, a power of two; width: channels of the papers' first layers. Making slices, averaging weights and
+    writing files are not measured. Raises InputError for another size.
     """
     if size < 64 or size & (size - 1):
         raise InputError(
@@ -250,6 +250,6 @@ def format_benchmark(result: dict) -> str:
         lines.append(
             f"{name}: ours {r['ours']:.3g} (batch {r['batch']}); the papers' networks, plain loop, batch 1: "
             f"{r['papers']:.3g} ({r['ratio_papers']:.1f} times); our networks, plain loop, batch {r['batch']}: "
-            f"{r['plain']:.3g} ({r['ratio_plain']:.2f} times: what the loop alone is worth)"
+            f"{r['plain']:.3g} ({r['ratio_plain']:.2f} times: the speed-up of the loop alone)"
         )
     return "\n".join(lines)

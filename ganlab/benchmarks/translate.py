@@ -31,7 +31,7 @@ def benchmark_translate(device: str = "auto", slices: int = 8, rounds: int = 3, 
     @torch.inference_mode()
     def run_textbook() -> np.ndarray:
         x = torch.from_numpy(array)[:, None].to(device)
-        return np.stack([textbook(one[None])[0, 0].cpu().numpy() for one in x])
+        return np.stack([textbook(image[None])[0, 0].cpu().numpy() for image in x])
 
     contenders = {"ours": lambda: predict(ours, array, device), "textbook": run_textbook}
     for run in contenders.values():  # first calls pay for memory and kernels

@@ -1,4 +1,4 @@
-"""ganlab benchmark: our way and the textbook way in one run."""
+"""`ganlab benchmark`: ganlab timed against textbook implementations."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ BENCHMARKS = ("translate", "train", "toy", "dcgan", "live", "study")  # modules 
 def benchmark(
     name: Annotated[str, typer.Argument(help="translate, train, toy, dcgan, live (the page in a browser) or study.")],
     slices: Annotated[int, typer.Option(help="translate: 256x256 slices per round.", min=1, max=512)] = 8,
-    rounds: Annotated[int, typer.Option(help="Alternations of ours and the textbook way.", min=1, max=100)] = 3,
+    rounds: Annotated[int, typer.Option(help="Number of alternations.", min=1, max=100)] = 3,
     as_json: Json = False,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
-    """Time our way and the textbook way in one run, alternating, and print the ratio."""
+    """Time ganlab against a textbook implementation, alternating in one run, and print the speed-up."""
     if name not in BENCHMARKS:
         raise InputError(f'Benchmark "{name}" is not known; choose from {", ".join(BENCHMARKS)}.')
     module = import_module(f"ganlab.benchmarks.{name}")

@@ -27,7 +27,7 @@ Settings = Annotated[
 
 
 def say(result: dict, as_json: bool, text: str | None = None) -> None:
-    """Print a result as one JSON object, or as text for people."""
+    """Print a result as one JSON object, or as human-readable text."""
     if as_json:
         print(json.dumps(result))
     else:
@@ -83,10 +83,10 @@ def make_folder(folder: Path) -> None:
 def narrate(
     events: Iterable[Event], silent: bool, unit: str = "", log: Callable[[Event], None] | None = None
 ) -> dict[str, float]:
-    """Print a training's progress: a bar with the losses on a terminal, elsewhere a line every 20 steps.
+    """Print the progress of a training run: a bar with the losses on a terminal, elsewhere a line every 20 steps.
 
     log(event) is called with every event. Returns the last step's losses, each averaged over those of the last 100
-    steps that have it: a training's first steps may have other losses than the rest.
+    steps that have it: the first steps of a run may report different losses.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

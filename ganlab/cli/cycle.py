@@ -14,12 +14,10 @@ from ganlab.errors import InputError
 
 
 def cycle(
-    source: Annotated[Path | None, typer.Argument(help="A scan; or give --seed for a phantom patient.")] = None,
+    source: Annotated[Path | None, typer.Argument(help="Scan; use --seed instead for a phantom patient.")] = None,
     task: Annotated[str, typer.Option(help="The first translation: mr2ct or ct2mr.")] = "mr2ct",
-    model: Annotated[str | None, typer.Option(help="Model of the task; by default one half of a CycleGAN.")] = None,
-    back: Annotated[
-        str | None, typer.Option(help="Model of the way back; by default the other half of --model.")
-    ] = None,
+    model: Annotated[str | None, typer.Option(help="Forward model; by default one half of a CycleGAN.")] = None,
+    back: Annotated[str | None, typer.Option(help="Backward model; by default the other half of --model.")] = None,
     lesion: Annotated[
         str | None,
         typer.Option(
@@ -27,8 +25,8 @@ def cycle(
             help="A ball to insert: centre in RAS mm, radius in mm, contrast in HU on CT or as a factor on MR.",
         ),
     ] = None,
-    probe: Annotated[bool, typer.Option("--probe", help="Look for a hidden message.")] = False,
-    judge: Annotated[bool, typer.Option("--judge", help="Ask the discriminator.")] = False,
+    probe: Annotated[bool, typer.Option("--probe", help="Test for hidden information.")] = False,
+    judge: Annotated[bool, typer.Option("--judge", help="Map the discriminator's output.")] = False,
     spacing: Annotated[float, typer.Option(help="The phantom's voxel edge in mm.")] = 1.0,
     planes: Annotated[str, typer.Option(help="Slice directions to average.")] = "axial,coronal,sagittal",
     out: Annotated[Path | None, typer.Option(help="Folder for the volumes.")] = None,
@@ -60,17 +58,17 @@ def cycle(
     pair = pair_of(task, model, back)
     notices = [*volume.notices, *filter(None, [mixed_notice(*pair)])]
     bar = progress_bar("cycle", as_json)
-    result, volumes, found = analyse_cycle(
+    run, volumes, results = analyse_cycle(
         volume, task, *pair, inserted, probe, judge, real,
         progress=lambda share, stage: bar(share) if bar else None, planes=planes.split(","), device=device,
     )  # fmt: skip
     if out:
-        volumes["relative-error"] = replace(result.source, array=100 * result.relative_error, unit="arbitrary")
+        volumes["relative-error"] = replace(run.source, array=100 * run.relative_error, unit="arbitrary")
     files = {name: str(out / f"{name}.nii.gz") for name in volumes} if out else {}
     for name, path in files.items():
         write_volume(volumes[name], path)
     for notice in notices:
         print(notice, file=sys.stderr)
-    report = {"task": task, "seed": seed, "spacing": spacing, **found, "unit": "HU" if task == "ct2mr" else ""}
-    report |= {"seconds": round(result.seconds, 2), "notices": notices, "files": files}
-    say(report, as_json, "\n".join([format_cycle(task, found), *files.values()]))
+    report = {"task": task, "seed": seed, "spacing": spacing, **results, "unit": "HU" if task == "ct2mr" else ""}
+    report |= {"seconds": round(run.seconds, 2), "notices": notices, "files": files}
+    say(report, as_json, "\n".join([format_cycle(task, results), *files.values()]))

@@ -12,9 +12,9 @@ from ganlab.cli.console import Device, Json, Seed, narrate, progress_bar, say
 
 def experiment(
     name: Annotated[str, typer.Argument(help="paired-vs-unpaired, hallucination or generators.")],
-    out: Annotated[Path | None, typer.Option(help="Folder for trainings and result; runs/NAME by default.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for training runs and result; runs/NAME by default.")] = None,
     steps: Annotated[
-        int | None, typer.Option(help="Steps of every training; the experiment's own by default.", min=1)
+        int | None, typer.Option(help="Steps of every training run; default: the experiment's.", min=1)
     ] = None,
     workers: Annotated[int, typer.Option(help="Worker processes that make slices.", min=0)] = 1,
     as_json: Json = False,

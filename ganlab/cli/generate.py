@@ -12,7 +12,7 @@ from ganlab.cli.console import Device, Json, Seed, progress_bar, say
 from ganlab.errors import InputError
 
 OwnSource = Annotated[
-    Path | None, typer.Option(help="For a generator of your own images: the folder it was trained on.")
+    Path | None, typer.Option(help="For a generator trained on your own images: the folder of those images.")
 ]
 FEWEST = 100  # images of a set: with 50 digits or nodules precision and recall were 1.0 for any generator
 TOO_FEW = (
@@ -43,7 +43,7 @@ def generate(
 
 
 def stimuli(
-    out: Annotated[Path, typer.Option(help="Folder for images/, for the readers, and truth.csv, to keep from them.")],
+    out: Annotated[Path, typer.Option(help="Output folder: images/ for the readers, truth.csv kept from them.")],
     model: Annotated[str, typer.Option(help="A shipped generator, or a training folder.")] = "dcgan-nodules",
     count: Annotated[int, typer.Option("--n", help="Number of images, half of them real.", min=2, max=2000)] = 60,
     source: OwnSource = None,
@@ -51,7 +51,7 @@ def stimuli(
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
-    """Write real and generated images for a visual Turing test, shuffled, under codes."""
+    """Write real and generated images for a visual Turing test, shuffled, with random codes as names."""
     from ganlab.device import resolve
     from ganlab.generation.mixed_images import write_mixed_images
 
@@ -64,14 +64,14 @@ def evaluate_generator(
     model: Annotated[
         list[str] | None, typer.Option(help="Name or folder of a generator; by default all shipped ones.")
     ] = None,
-    count: Annotated[int, typer.Option("--n", help="Images of each set, if there are as many; at least 100.")] = 2000,
+    count: Annotated[int, typer.Option("--n", help="Maximum number of images per set, at least 100.")] = 2000,
     source: OwnSource = None,
     write_card: Annotated[bool, typer.Option(help="Write the results into the models' cards.")] = False,
     as_json: Json = False,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
-    """Evaluate generators: realism, variety and copies, beside the scores of other real images."""
+    """Evaluate generators: realism, diversity and memorisation, compared with other real images."""
     from ganlab.checkpoints import list_models
     from ganlab.device import resolve
     from ganlab.generation.evaluation import evaluate_generator as measure

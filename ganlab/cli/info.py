@@ -1,4 +1,4 @@
-"""ganlab info, models and app: what is here, and the pages."""
+"""ganlab info, models and app: versions, models and the web app."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ganlab.cli.console import Device, Json, Seed, say
 
 
 def info(as_json: Json = False, seed: Seed = 0, device: Device = "auto") -> None:
-    """Versions, device and threads of this machine."""
+    """Show the versions, device and thread counts of this machine."""
     import ganlab
     from ganlab.device import describe, resolve
 
@@ -14,7 +14,7 @@ def info(as_json: Json = False, seed: Seed = 0, device: Device = "auto") -> None
 
 
 def models(as_json: Json = False, seed: Seed = 0, device: Device = "auto") -> None:
-    """Pretrained models, with their task, size and a one-line summary from their cards."""
+    """List the pretrained models with task, size and a one-line summary."""
     from ganlab.checkpoints import list_models
 
     cards = list_models()
@@ -24,7 +24,7 @@ def models(as_json: Json = False, seed: Seed = 0, device: Device = "auto") -> No
 
 
 def serve_app() -> None:
-    """Serve the pages and print their address, as `python app.py` does in a checkout."""
+    """Start the web app and print its address, as `python app.py` does in a checkout."""
     from ganlab.ui.app import launch
 
     launch()

@@ -33,7 +33,7 @@ app.add_typer(study, name="study")
 
 
 def main() -> None:
-    """Run a command; a user's mistake ends in one sentence on stderr and exit code 2."""
+    """Run a command; invalid input ends in one sentence on stderr and exit code 2."""
     try:
         sys.exit(app(standalone_mode=False))
     except InputError as error:

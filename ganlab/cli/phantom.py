@@ -61,8 +61,8 @@ def phantom(
 
 def nodules(
     out: Annotated[Path, typer.Option(help="Folder for the patches.")],
-    count: Annotated[int, typer.Option("--n", help="How many, 1 to 10,000.", min=1, max=10_000)] = 64,
-    kind: Annotated[str | None, typer.Option(help="benign or malignant; either, at random, unless given.")] = None,
+    count: Annotated[int, typer.Option("--n", help="Number of patches, 1 to 10,000.", min=1, max=10_000)] = 64,
+    kind: Annotated[str | None, typer.Option(help="benign or malignant (default: random).")] = None,
     as_json: Json = False,
     seed: Seed = 0,
     device: Device = "cpu",

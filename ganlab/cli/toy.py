@@ -10,10 +10,10 @@ from ganlab.cli.console import Device, Json, Seed, Settings, progress_bar, say
 
 
 def toy(
-    data: Annotated[str, typer.Option(help="What to learn: ring, grid, spiral, gaussians-1d, ...")] = "ring",
-    objective: Annotated[str, typer.Option(help="The game: minimax, non-saturating, wgan-gp, ...")] = "non-saturating",
-    steps: Annotated[int, typer.Option(help="Rounds of the game.", min=1, max=10**7)] = 2000,
-    runs: Annotated[int, typer.Option(help="Seeds side by side, from --seed on.", min=1, max=8)] = 1,
+    data: Annotated[str, typer.Option(help="Target distribution: ring, grid, spiral, gaussians-1d, ...")] = "ring",
+    objective: Annotated[str, typer.Option(help="Objective: minimax, non-saturating, wgan-gp, ...")] = "non-saturating",
+    steps: Annotated[int, typer.Option(help="Number of training steps.", min=1, max=10**7)] = 2000,
+    runs: Annotated[int, typer.Option(help="Parallel runs, with consecutive seeds from --seed.", min=1, max=8)] = 1,
     setting: Settings = [],  # noqa: B006
     as_json: Json = False,
     seed: Seed = 0,

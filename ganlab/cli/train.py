@@ -31,7 +31,7 @@ def train(
     minutes: Annotated[
         float | None, typer.Option(help="Save and stop after this many minutes; continue with --resume.", min=0)
     ] = None,
-    start: Annotated[str | None, typer.Option(help="A model whose weights to start from.")] = None,
+    start: Annotated[str | None, typer.Option(help="Model to initialise the weights from.")] = None,
     source: Annotated[Path | None, typer.Option(help="Folder of your own volumes, or images, to learn from.")] = None,
     target: Annotated[
         Path | None,
@@ -41,7 +41,7 @@ def train(
     board: Annotated[bool, typer.Option("--tensorboard", help="Write OUT/tensorboard as well.")] = False,
     setting: Settings = [],  # noqa: B006
     as_json: Json = False,
-    seed: Annotated[int | None, typer.Option(help="Another seed than the preset's.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed to use instead of the preset's.")] = None,
     device: Device = "auto",
 ) -> None:
     """Train a model on phantoms, which are made as it runs, or on your own volumes or images.
@@ -59,7 +59,7 @@ def train(
     out, silent = out or Path("runs") / preset, as_json or rank() > 0
     if preset.startswith(FEATURES):
         if setting or minutes is not None:
-            raise InputError(f"{preset} is trained as it is, in minutes: leave --set and --minutes out.")
+            raise InputError(f"{preset} has fixed settings and trains in minutes: omit --set and --minutes.")
         say(_train_features(preset, out, resolve(device), steps, source, silent), as_json)
         return
     plan = plan_training(
@@ -110,7 +110,7 @@ def _train_features(preset: str, out: Path, device: str, steps: int | None, sour
 
     kind = get_kind(preset.removeprefix(FEATURES))
     if source and not kind.name.startswith(OWN):
-        raise InputError(f"{preset} learns from images that ganlab makes; leave --source out.")
+        raise InputError(f"{preset} is trained on generated images: omit --source.")
     if source:
         kind, notices = own_kind(source, kind.size, progress_bar("images", silent))
         for notice in notices:

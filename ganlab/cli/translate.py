@@ -28,19 +28,19 @@ def translate(
         ),
     ] = None,
     registered: Annotated[
-        Path | None, typer.Option(help="Where to write the registered reference, on the scale it was measured on.")
+        Path | None, typer.Option(help="Output file for the registered reference, in the units of the evaluation.")
     ] = None,
     as_json: Json = False,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
-    """Translate a volume; the result lies on the input's own grid."""
+    """Translate a volume; the result is on the input's grid."""
     from ganlab.imaging.metrics import format_table
     from ganlab.imaging.writing import check_writable, write_volume
     from ganlab.translation.compare import read_pair, translate_and_compare
 
     if registered and not reference:
-        raise InputError("--registered says where the registered reference goes: add --reference with the scan.")
+        raise InputError("--registered needs --reference: add it with the scan to register.")
     for path in filter(None, (out, registered)):
         check_writable(path)
     bar = progress_bar("translate", as_json)
@@ -75,7 +75,7 @@ def translate(
 
 def evaluate(
     reference: Annotated[Path, typer.Argument(help="The real volume.")],
-    prediction: Annotated[Path, typer.Argument(help="The synthetic one, on the same grid.")],
+    prediction: Annotated[Path, typer.Argument(help="The synthetic volume, on the same grid.")],
     mask: Annotated[Path | None, typer.Option(help="Where to measure; the head by default.")] = None,
     source: Annotated[
         Path | None,
@@ -83,14 +83,14 @@ def evaluate(
     ] = None,
     white_matter: Annotated[
         float | None,
-        typer.Option(help="ct2mr: the intensity of white matter on the reference, which becomes 1; else estimated."),
+        typer.Option(help="ct2mr: white-matter intensity of the reference, scaled to 1; estimated by default."),
     ] = None,
     task: Annotated[str, typer.Option(help="mr2ct, ct2mr or t1fa.")] = "mr2ct",
     as_json: Json = False,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
-    """MAE, MSE, PSNR, SSIM and the errors per tissue, both volumes on the scale of the task."""
+    """Compute MAE, MSE, PSNR, SSIM and errors per tissue, in the units of the task."""
     from ganlab.imaging.metrics import format_table
     from ganlab.imaging.reading.files import read_volume
     from ganlab.translation.compare import compare
@@ -118,7 +118,7 @@ def evaluate_models(
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
-    """Every model on the held-out phantom patients (seeds 9000 to 9005)."""
+    """Evaluate every model on the held-out phantom patients (seeds 9000 to 9005)."""
     from ganlab.translation.card import update_card
     from ganlab.translation.measure import format_comparison, format_patients, measure_model, models_to_measure
 

@@ -1,1 +1,1 @@
-"""GANs on one- and two-dimensional distributions: small enough to see everything, trained live."""
+"""GANs on one- and two-dimensional distributions: small enough to visualise completely, trained live."""

@@ -10,7 +10,8 @@ from ganlab.settings import Field, OneOf, changes, from_values, frozen_config
 from ganlab.toy.networks import ACTIVATIONS
 
 MAX_RUNS = 8
-SHAPING = ("data", "latent", "generator", "discriminator", "minibatch", "conditional", "seed", "runs")  # need a restart
+# changing these requires a restart
+SHAPING = ("data", "latent", "generator", "discriminator", "minibatch", "conditional", "seed", "runs")
 
 DATA = {
     "ring": "Ring of eight",
@@ -22,7 +23,7 @@ DATA = {
     "line": "Line",
     "square": "Square",
     "disjoint-pair": "Disjoint pair",
-    "gaussians-1d": "Two humps in one dimension",
+    "gaussians-1d": "Bimodal, one dimension",
 }
 PLAYS = {
     "alternating": "Alternating",
@@ -51,7 +52,8 @@ class Network:
 
 @frozen_config
 class Config:
-    """A game on a distribution; the defaults learn all modes of the ring. Run k of `runs` has the seed `seed + k`."""
+    """A GAN trained on a distribution; the defaults learn all modes of the ring. Run k of `runs` has the seed `seed +
+    k`."""
 
     data: Annotated[str, OneOf(DATA)] = Field("ring", title="Data")
     objective: Annotated[str, OneOf({name: o.title for name, o in OBJECTIVES.items()})] = Field(
@@ -83,7 +85,7 @@ class Config:
         ge=0.0,
         le=100.0,
         title="Weight of consensus",
-        description="Weighs squared gradients (Mescheder et al. 2017).",
+        description="Weight of the squared gradient norms (Mescheder et al. 2017).",
     )
     clip: float = Field(
         0.1, ge=1e-3, le=10.0, title="Largest weight of a clipped critic", description="For the Wasserstein objective."
@@ -123,7 +125,7 @@ class Config:
     conditional: bool = Field(
         False, title="Both see the labels", description="A conditional GAN (Mirza and Osindero 2014)."
     )
-    seed: int = Field(0, ge=0, le=2**53 - 1, title="Seed")  # up to what a JavaScript number holds exactly
+    seed: int = Field(0, ge=0, le=2**53 - 1, title="Seed")  # largest integer that JavaScript represents exactly
     runs: int = Field(1, ge=1, le=MAX_RUNS, title="Runs", description="Seeds side by side.")
 
     def __post_init__(self):

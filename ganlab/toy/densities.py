@@ -41,7 +41,7 @@ class Density:
     shape: Annotated[str, OneOf(SHAPES)] = Field("normal", title="Shape")
     centre: float = Field(0.0, ge=-3.0, le=3.0, title="Centre")
     width: float = Field(
-        0.7, ge=0.2, le=1.2, title="Width", description="Standard deviation, half the breadth, or each hump's width."
+        0.7, ge=0.2, le=1.2, title="Width", description="Standard deviation, half the width, or each mode's width."
     )
 
     def log_masses(self) -> Tensor:

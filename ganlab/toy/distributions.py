@@ -1,7 +1,7 @@
 """Distributions to learn: samples, labels and, where one exists, the exact density.
 
 Curves are mixtures of many small Gaussians, so that their density is exact. Pictures and boxes are uniform within
-cells. A user's points have no density. All lie roughly within [-1.5, 1.5] on both axes.
+cells. User-supplied points have no known density. All are roughly within [-1.5, 1.5] on both axes.
 """
 
 from __future__ import annotations
@@ -237,7 +237,7 @@ def along_curve(curves: list[Tensor], std: float) -> Mixture:
 
 
 def gaussians_1d() -> Mixture:
-    """Two humps of unequal height in one dimension, the usual lecture figure."""
+    """Bimodal density in one dimension, as in the usual lecture figure."""
     return mixture([-0.7, 0.6], 0.2, weights=[0.35, 0.65])
 
 
@@ -285,7 +285,8 @@ def checkerboard() -> Cells:
 
 
 def disjoint_pair() -> Cells:
-    """Two thin parallel strips, which a generator hardly hits by chance (after Arjovsky et al., WGAN, example 1)."""
+    """Two thin parallel strips, which generated points rarely hit by chance (after Arjovsky et al., WGAN, example
+    1)."""
     return boxes([[-1.1, -1.0], [1.0, -1.0]], [[-1.0, 1.0], [1.1, 1.0]], labels=[0, 1])
 
 

@@ -1,4 +1,4 @@
-"""Games of two numbers: the smallest games in which gradient descent fails, and methods that converge.
+"""Two-parameter games: the simplest games in which gradient descent fails, and methods that converge.
 
 Player x descends f(x, y), player y ascends it. Bilinear: f = xy (Goodfellow, NeurIPS 2016 tutorial, section 8.2).
 Dirac-GAN: the data lies at 0, the generator at theta, D is linear, D(x) = psi x (Mescheder, Geiger and Nowozin, ICML
@@ -22,7 +22,7 @@ MAX_STEPS = 100_000
 
 @frozen_config
 class TwoPlayerConfig:
-    """Which game is played, how fast, and from where."""
+    """Game, learning rate and starting point."""
 
     game: Annotated[str, OneOf({"bilinear": "Bilinear: f(x, y) = xy", "dirac-gan": "Dirac-GAN"})] = Field(
         "bilinear", title="Game"

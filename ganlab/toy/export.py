@@ -1,4 +1,5 @@
-"""A session as one Python file that needs only torch and numpy: its settings, the engine's own modules, the run."""
+"""Export a session as one Python file that needs only torch and numpy: its settings, the engine's own modules, the
+run."""
 
 from __future__ import annotations
 
@@ -117,7 +118,7 @@ if __name__ == "__main__":
 def export_script(session: Session, name: str = "gan.py") -> str:
     """The source of a file called `name`. Raises InputError for data from a file, which a script cannot contain."""
     if session.data is not None and session.drawn is None:
-        raise InputError("Data from a file does not fit a script; save the session instead.")
+        raise InputError("A script cannot contain uploaded data; save the session instead.")
     imports, bodies = set(IMPORTS), []
     for module in MODULES:
         outside, body = _split((ROOT / f"{module}.py").read_text(encoding="utf-8"))

@@ -41,20 +41,20 @@ def read_points(path: Path) -> Distribution:
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         lines = csv.reader(line.replace(";", ",").replace("\t", ",") for line in file)
         try:
-            for number, cells in enumerate(lines, 1):
+            for n, cells in enumerate(lines, 1):
                 cells = [c for c in (cells if len(cells) > 1 else " ".join(cells).split()) if c.strip()]
                 if not cells:
                     continue
                 try:
                     rows.append([float(c) for c in cells])
                 except ValueError:
-                    if not rows and number == 1:
+                    if not rows and n == 1:
                         continue  # the heading
                     shown = ", ".join(cells)[:60]
-                    raise InputError(f'Line {number} of "{path.name}" is "{shown}"; give two numbers a line.') from None
+                    raise InputError(f'Line {n} of "{path.name}" is "{shown}"; give two numbers a line.') from None
                 if len(cells) not in (2, 3) or len(cells) != len(rows[0]):
                     raise InputError(
-                        f'Line {number} of "{path.name}" has {len(cells)} numbers; give x and y on every line, or x, y '
+                        f'Line {n} of "{path.name}" has {len(cells)} numbers; give x and y on every line, or x, y '
                         f"and the class on every line."
                     )
                 if len(rows) > MAX_POINTS:

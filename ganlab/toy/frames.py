@@ -1,4 +1,4 @@
-"""What a canvas needs to draw a game at one moment: facts for JSON, and small arrays (packed by ganlab/packing.py).
+"""Data for drawing a run at one step: facts for JSON, and small arrays (packed by ganlab/packing.py).
 
 Positions are int16, -32767 to 32767 for -VIEW to VIEW. Probabilities are int16, 0 to 32767 for 0 to 1, and so are
 differences of probabilities.
@@ -45,9 +45,9 @@ def frame(
 ) -> Frame:
     """The session now, or at session.moments[past].
 
-    ruler: also measure what was learned. static: also send what does not change: "real" points (1000, dim), "modes"
-    (M, dim) and in one dimension the "density" (LINE,) of the data. layers: any of "heat", "optimum", "field", "warp"
-    and "arrows", which cost time. Arrays of game k are named "NAME.k"; see game_arrays().
+    ruler: also compute the metrics. static: also send what does not change: "real" points (1000, dim), "modes" (M, dim)
+    and in one dimension the "density" (LINE,) of the data. layers: any of "heat", "optimum", "field", "warp" and
+    "arrows", which cost time. Arrays of game k are named "NAME.k"; see game_arrays().
     """
     games = session.games if past is None else session.recall(past)
     data = games[0].data

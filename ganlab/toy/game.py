@@ -1,4 +1,4 @@
-"""K runs of one game, trained side by side: how the two players take turns, and how a game goes back in time."""
+"""K runs of one game, trained side by side: the order of updates, and snapshots."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KEPT = ("flat_g", "flat_d", "last_g", "last_d")  # tensors of a snapshot
 
 
 class Game(Players):
-    """Two players with a way to take turns (config.play). last_g, last_d: their last steps, for optimistic play."""
+    """Two players with an update scheme (config.play). last_g, last_d: their last steps, for optimistic play."""
 
     def __init__(self, config: Config, data: Distribution | None = None, device: str = "cpu"):
         super().__init__(config, data, device)
@@ -83,7 +83,7 @@ class Game(Players):
         return 5 * (self.flat_g.nbytes + self.flat_d.nbytes) + sum(t.nbytes for t in drawn if t is not None)
 
 
-# Ways to play in which both players step at once; the others alternate.
+# Simultaneous update schemes; the others alternate.
 
 
 def simultaneous(game: Game, d: Draws) -> None:
@@ -106,7 +106,7 @@ def extragradient(game: Game, d: Draws) -> None:
 
 
 def optimistic(game: Game, d: Draws) -> None:
-    """Twice this step, less the last one (Daskalakis et al., ICLR 2018, algorithm 1)."""
+    """Optimistic: twice this step minus the previous one (Daskalakis et al., ICLR 2018, algorithm 1)."""
     (delta_d, state_d), (delta_g, state_g) = game.both_directions(d)
     game.update_d(2 * delta_d - game.last_d, state_d)
     game.update_g(2 * delta_g - game.last_g, state_g)

@@ -1,4 +1,4 @@
-"""How well a game has learned its data: divergences from the exact density, with their floors, and modes covered."""
+"""How well the generator matches the data: divergences from the exact density, with their floors, and modes covered."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Ruler:
 
     @cached_property
     def floors(self) -> dict[str, float]:
-        """Of js, kl, reverse_kl and tv; a measure at or below its floor cannot be told from 0."""
+        """Of js, kl, reverse_kl and tv; a measure at or below its floor is indistinguishable from 0."""
         return floors(self.masses, self.n)
 
     @cached_property

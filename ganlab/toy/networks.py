@@ -36,7 +36,8 @@ ACTIVATIONS = {
 
 
 def network_shapes(layers: int, units: int, inputs: int, outputs: int, beside: int = 0) -> Shapes:
-    """Shapes of `layers` hidden layers and the output; beside: features that join the last hidden layer's outputs."""
+    """Shapes of `layers` hidden layers and the output; beside: number of extra features appended to the last hidden
+    layer."""
     hidden = [inputs] + [units] * layers
     return (*pairwise(hidden), (units + beside, outputs))
 
@@ -134,7 +135,7 @@ def closeness(a: Tensor, b: Tensor) -> Tensor:
 
 def virtual_batch_norm(layers: Layers, z: Tensor, reference: Tensor, activation: str) -> Tensor:
     """A forward pass in which every hidden unit is normalised by the statistics of a fixed reference batch and of the
-    sample itself (Salimans et al., 2016, section 3.4). Gains are left to the next layer's weights."""
+    sample itself (Salimans et al., 2016, section 3.4). No learned gain: the next layer's weights absorb it."""
     function, n = ACTIVATIONS[activation].function, reference.shape[1]
     h, r = z, reference
     for weight, bias in layers[:-1]:

@@ -128,7 +128,7 @@ class Players:
         return virtual_batch_norm(layers, z, self._reference, activation)
 
     def discriminator_output(self, flat: Tensor, x: Tensor, among: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Outputs (K, N) and the last hidden layer (K, N, units); among: the batch to compare with, x unless given."""
+        """Outputs (K, N) and the last hidden layer (K, N, units); among: the batch to compare with, x by default."""
         layers, activation = views(flat, self.shapes_d), self.config.discriminator.activation
         if self.config.discriminator.spectral:
             layers = [(w / spectrum(w, r).sigma, b) for (w, b), r in zip(layers, self.right, strict=True)]
@@ -230,7 +230,7 @@ class Players:
         self.fooled = outputs[-1][..., 0]
 
     def _gradient_g_unrolled(self, d: Draws) -> None:
-        """Through the steps that D would take next (Metz et al., Unrolled GANs, ICLR 2017, equation 11)."""
+        """Backpropagate through the next steps of D (Metz et al., Unrolled GANs, ICLR 2017, equation 11)."""
         with torch.enable_grad():
             flat_g = self.flat_g.detach().requires_grad_()
             flat_d, state = self.flat_d.detach().requires_grad_(), self.state_d

@@ -23,7 +23,7 @@ CHECK_EVERY = 25  # steps between checks for divergence
 
 
 class LogEntry(NamedTuple):
-    """What was done before `step`: settings were changed ("set", values), or one player stepped alone ("d" or "g")."""
+    """An action before `step`: settings were changed ("set", values), or one player stepped alone ("d" or "g")."""
 
     step: int
     kind: str
@@ -45,7 +45,7 @@ class Session:
     configs: tuple[Config, ...]  # of each game at the start
     data: Distribution | None = None  # the user's, in place of a named distribution
     drawn: torch.Tensor | None = None  # points (N, 2) that the user drew, in place of data
-    log: list[LogEntry] = field(default_factory=list)  # what was done; at first, what is still to be replayed
+    log: list[LogEntry] = field(default_factory=list)  # what was done; initially, actions still to be replayed
 
     def __post_init__(self):
         if not 1 <= len(self.configs) <= 2:
@@ -144,7 +144,7 @@ class Session:
         self.log, self.pending = [entry for entry in self.log if entry.step < self.steps], []
         self.trouble = (
             f"The training diverged before step {diverged}: some weights were nan or infinite. Step {self.steps} was "
-            "restored; lower the learning rates, or go further back."
+            "restored; lower the learning rates, or rewind further."
         )
 
     def _restore(self, k: int) -> None:
@@ -159,7 +159,7 @@ class Session:
         """Go back to exactly this step and forget everything after it; training then continues as a fork. Raises
         InputError."""
         if not 0 <= step <= self.steps:
-            raise InputError(f"Step {step} is not from 0 to {self.steps}, where the training is.")
+            raise InputError(f"Step {step} is outside 0 to {self.steps}, the current step.")
         kept = [entry for entry in self.log if entry.step < step]
         k = max(i for i, moment in enumerate(self._history) if moment.step <= step)
         restored = self._history[k].step

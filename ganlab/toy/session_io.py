@@ -24,7 +24,7 @@ MAX_LABEL = 100
 def link_text(session: Session) -> str:
     """The session as text for a link: letters, digits, - and _. Raises InputError for data from a file."""
     if session.data is not None and session.drawn is None:
-        raise InputError("Data from a file does not fit a link; save the session instead.")
+        raise InputError("A link cannot contain uploaded data; save the session instead.")
     text = json.dumps(session.as_values(), separators=(",", ":"))
     packed = base64.urlsafe_b64encode(zlib.compress(text.encode(), 9))
     if len(packed) > MAX_LINK:
@@ -35,7 +35,7 @@ def link_text(session: Session) -> str:
 def from_link(text: str) -> Session:
     """The session encoded by link_text(), at step 0, with its log still to be replayed. Raises InputError for other
     text."""
-    wrong = InputError("The link is damaged: this page did not make it. Copy it again, or start afresh.")
+    wrong = InputError("The link is damaged: this page did not make it. Copy it again, or start again.")
     if not text or len(text) > MAX_LINK:
         raise wrong
     try:
@@ -90,7 +90,7 @@ def save(session: Session, path: Path) -> None:
 
 def load(path: Path) -> Session:
     """The session written by save(), at its last step; rewinding replays its log from the start. Raises InputError."""
-    wrong = InputError(f'"{Path(path).name}" is not a session that this program saved; save it again.')
+    wrong = InputError(f'"{Path(path).name}" is not a saved session; save it again.')
     tensors, meta = load_tensors(path)
     try:
         session = session_of(meta["score"], wrong, saved_data(tensors, wrong))

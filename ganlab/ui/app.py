@@ -1,4 +1,4 @@
-"""The browser app: its pages, its look and how it is launched. Settings come from the environment."""
+"""The browser app: pages, theme and launch. Settings come from the environment."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def build(store: Store, settings: Settings) -> gr.Blocks:
 
 def open_tab(slugs: set[str], request: gr.Request):
     """?tab=SLUG opens a page."""
-    wanted = request.query_params.get("tab")
-    return gr.Tabs(selected=wanted) if wanted in slugs else gr.skip()
+    slug = request.query_params.get("tab")
+    return gr.Tabs(selected=slug) if slug in slugs else gr.skip()
 
 
 def close_session(store: Store, request: gr.Request) -> None:
@@ -73,7 +73,7 @@ def theme() -> gr.themes.Base:
 def launch(settings: Settings | None = None, **overrides):
     """Serve the app; returns what gr.Blocks.launch returns. overrides: arguments of launch, for tests."""
     settings = settings or Settings.from_environment()
-    sys.setswitchinterval(5e-4)  # so that requests do not wait 5 ms for a thread that trains
+    sys.setswitchinterval(5e-4)  # shorter GIL switch interval, so that requests do not wait for training threads
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that a stop by the host deletes temporary files
     store = Store()
     routes = [

@@ -1,4 +1,5 @@
-"""What all pages use of gradio: quiet events, handlers with their first arguments bound, tables, pictures, canvases."""
+"""Gradio helpers shared by all pages: quiet events, handlers with their first arguments bound, tables, pictures,
+canvases."""
 
 from __future__ import annotations
 

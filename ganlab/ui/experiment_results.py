@@ -35,7 +35,7 @@ class ExperimentResult(NamedTuple):
 
 CYCLE = (
     ExperimentResult(
-        "Consistent and wrong: a cycle that closes over a skull in the wrong place", "paired-vs-unpaired", "cycles",
+        "Consistent but wrong: a cycle closes over a skull in the wrong place", "paired-vs-unpaired", "cycles",
         "cycles", "consistent-and-wrong",
     ),
     ExperimentResult("Experiment: aligned pairs, misaligned pairs, no pairs", "paired-vs-unpaired"),
@@ -64,11 +64,11 @@ def build(result: ExperimentResult) -> None:
 
 
 def serve(request: Request) -> Response:
-    """The figure of a result, and no other file."""
-    wanted = (request.path_params["experiment"], request.path_params["figure"])
-    if wanted not in {(result.experiment, result.figure) for result in available()}:
+    """Serve a result's figure; any other path is a 404."""
+    names = (request.path_params["experiment"], request.path_params["figure"])
+    if names not in {(result.experiment, result.figure) for result in available()}:
         return PlainTextResponse("There is no such figure.", status_code=404)
-    return FileResponse(RESULTS / wanted[0] / f"{wanted[1]}.png", headers={"Cache-Control": "public, max-age=3600"})
+    return FileResponse(RESULTS / names[0] / f"{names[1]}.png", headers={"Cache-Control": "public, max-age=3600"})
 
 
 def routes() -> list[Route]:

@@ -1,4 +1,4 @@
-"""How a canvas and the server talk: questions in JSON, answers as packed facts and arrays (see ganlab/packing.py).
+"""Protocol between canvas and server: JSON requests, binary responses (see ganlab/packing.py).
 
 The browser's side is assets/shared/live_client.js. A separate route costs a tenth of a gradio call.
 """
@@ -22,7 +22,7 @@ from ganlab.packing import pack
 from ganlab.ui.session_store import SessionGone
 
 PRIVATE = {"Cache-Control": "no-store"}
-NOT_OURS = "That was not a request of this page; reload it."
+NOT_OURS = "Invalid request; reload the page."
 MALFORMED = ValueError, TypeError, LookupError, AttributeError, OverflowError  # raised by malformed questions
 MAX_COMMANDS = 16  # of one question
 
@@ -38,7 +38,7 @@ async def read_question(request: Request, most: int) -> dict | Response:
             return Response(f"That is more than {most:,} bytes, the most that this page may send at once.", 413)
     try:
         question = await asyncio.to_thread(json.loads, body)
-        json.dumps(question, ensure_ascii=False).encode()  # half a surrogate pair is not text, nor a file's name
+        json.dumps(question, ensure_ascii=False).encode()  # lone surrogates are not valid text or file names
     except (ValueError, RecursionError):
         question = None
     return question if isinstance(question, dict) else Response(NOT_OURS, 400)
@@ -47,7 +47,7 @@ async def read_question(request: Request, most: int) -> dict | Response:
 def live_route(path: str, answer: Callable[[dict], Awaitable[Answer]], most: int) -> Route:
     """POST /path: a question of at most `most` bytes, answered by packed facts and arrays.
 
-    A user's mistake becomes {"error": sentence}; for an unknown token there is also "gone".
+    Invalid input becomes {"error": sentence}; for an unknown token there is also "gone".
     """
 
     async def respond(request: Request) -> Response:
@@ -84,7 +84,7 @@ def in_threads(pool: Executor, answer: Callable[..., Answer], *first: Any) -> Ca
 def obey(commands: Any, table: Mapping[str, Callable[..., Answer | None]], session: Any) -> Answer:
     """Carry out the commands of a question, each [name, arguments ...], by table[name](session, *arguments).
 
-    Returns all that they returned; the first mistake ends it and is returned as {"error": sentence}.
+    Returns all that they returned; the first error stops it and is returned as {"error": sentence}.
     """
     facts: dict = {}
     arrays: dict[str, np.ndarray | bytes] = {}

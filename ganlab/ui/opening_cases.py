@@ -56,7 +56,7 @@ def keep_small(
     """Make a case, and replace the folder by a small copy of it.
 
     ct: the layer in which the head is found. button: label of the one that computes the case at full resolution. limit:
-    bytes. Raises ValueError, and leaves the folder as it was, if the copy is larger than the limit.
+    bytes. Raises ValueError, and leaves the folder unchanged if the copy is larger than the limit.
     """
     from ganlab.imaging.grid import resample
 
@@ -112,14 +112,14 @@ def head_grid(ct: Volume) -> tuple[np.ndarray, tuple[int, ...]]:
 def main() -> None:
     makers = {"translate": (make_opening, translate_page.OPENING), "cycle": (make_cycle, cycle_page.OPENING)}
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("pages", nargs="*", default=list(makers), help="translate, cycle; both unless given")
+    parser.add_argument("pages", nargs="*", default=list(makers), help="translate, cycle; both by default")
     parser.add_argument("--seed", type=int, default=NEW_SEEDS[0])
-    wanted = parser.parse_args()
-    if unknown := set(wanted.pages) - makers.keys():
+    arguments = parser.parse_args()
+    if unknown := set(arguments.pages) - makers.keys():
         parser.error(f"there is no opening case of {', '.join(sorted(unknown))}; choose from translate, cycle")
-    for page in wanted.pages:
+    for page in arguments.pages:
         make, folder = makers[page]
-        make(wanted.seed, folder)
+        make(arguments.seed, folder)
 
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ from ganlab.ui.controls import control
 
 SECTIONS = {PATIENT: "Patient", SCANNER: "Scanner"}
 ON_PAGE = {each.name: each for each in OPTIONS if each.extra["section"]}
-SET = [name for name in ON_PAGE if name not in DRAWN_OPTIONS]  # options with a default of their own
-DRAWN = [name for name in ON_PAGE if name in DRAWN_OPTIONS]  # sliders that start where the seed has them
-NONE = "none"  # the choice of an optional setting that stands for None
+SET = [name for name in ON_PAGE if name not in DRAWN_OPTIONS]  # options with their own default
+DRAWN = [name for name in ON_PAGE if name in DRAWN_OPTIONS]  # sliders that start at the seed's values
+NONE = "none"  # the choice that means None for an optional setting
 SEED_LIMIT = 2**31
 
 
@@ -25,10 +25,10 @@ def is_seed(seed: float | None) -> bool:
 
 
 def options_of(seed: int, own: dict | None = None, **values: Any) -> PhantomOptions:
-    """The options that the controls describe; a control that is missing stands at its default.
+    """The options that the controls describe; a missing control has its default value.
 
-    own: what `seed_values` last set the drawn sliders to. A slider that was not moved since, or was set for another
-    seed, leaves the patient as the seed has it. Raises InputError for a value out of range.
+    own: the values that `seed_values` last gave the drawn sliders. A slider that was not moved since, or was set for
+    another seed, keeps the seed's own value. Raises InputError for a value out of range.
     """
     chosen = {name: _from_control(ON_PAGE[name], values[name]) for name in SET if name in values}
     if own and own["seed"] == seed:
@@ -38,22 +38,22 @@ def options_of(seed: int, own: dict | None = None, **values: Any) -> PhantomOpti
 
 
 def _from_control(setting: Setting, value: Any) -> Any:
-    """The value of a control as the option takes it."""
+    """The value of a control in the type of its option."""
     if setting.optional and value == NONE:
         return None
     return float(value) if setting.kind is float else value
 
 
 def linked_options(query: dict[str, str]) -> PhantomOptions:
-    """The options that an address asks for; a missing or invalid one is as the seed has it."""
-    found: dict = {}
+    """The options that a link asks for; a missing or invalid one keeps the seed's value."""
+    values: dict = {}
     for name, setting in ON_PAGE.items():
         try:
             PhantomOptions(**{name: (value := _from_link(setting, query[name]))})
         except (KeyError, ValueError):
             continue
-        found[name] = value
-    return PhantomOptions(**found)
+        values[name] = value
+    return PhantomOptions(**values)
 
 
 def _from_link(setting: Setting, text: str) -> Any:
@@ -66,7 +66,7 @@ def _from_link(setting: Setting, text: str) -> Any:
 
 
 def seed_values(seed: int) -> dict[str, float]:
-    """Where the drawn sliders of a seed stand, and the seed."""
+    """The values of the drawn sliders for a seed, and the seed."""
     from ganlab.phantoms.build import seed_build
 
     build = seed_build(seed)
@@ -89,7 +89,7 @@ def _drawn_words(setting: Setting, own: dict) -> str:
 
 
 def follow_seed(seed: float | None, own: dict | None) -> list:
-    """`set_sliders` if the sliders are already on the page: they appear when their section is first opened."""
+    """`set_sliders` if the sliders are already shown: they appear when their section is first opened."""
     return set_sliders(seed, own or {"seed": seed})
 
 

@@ -9,7 +9,7 @@ from ganlab.ui.viewer import VOLUMES
 
 
 def alert(sentence: str) -> str:
-    """A user's mistake, or a word that something was cancelled; nothing for an empty sentence."""
+    """An error message or a note that something was cancelled; nothing for an empty sentence."""
     return f"<p class='gl-alert' role='alert'>{escape(sentence)}</p>" if sentence else ""
 
 
@@ -22,7 +22,7 @@ def headline(case: SavedCase, details: str) -> str:
 
 
 def notices(case: SavedCase) -> str:
-    """What a reader should know about a case, as a list."""
+    """Notices about a case, as a list."""
     items = "".join(f"<li>{escape(notice)}</li>" for notice in case.notices)
     return f"<ul class='gl-notices'>{items}</ul>" if items else ""
 

@@ -1,8 +1,8 @@
-"""A case on disk: one patient's volumes, and everything that a page shows of them.
+"""A case on disk: one patient's volumes, and everything that a page shows about them.
 
 A case is a folder: case.json (`SavedCase`); for the viewer one file a layer, NAME.i16.gz, int16, little-endian, in C
 order and canonical orientation; for downloads NAME.nii.gz on the input's own grid, as the commands write it. Opening
-cases in assets/ have no downloads of their own: theirs are made from the layers.
+cases in assets/ have no download files; they are made from the layers.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from ganlab.translation.tasks import NAMES, Task, get_task, method_of
 if TYPE_CHECKING:
     from ganlab.imaging.volume import Volume
 
-TASK = "mr2ct"  # what the Translate page opens with
+TASK = "mr2ct"  # default task of the Translate page
 ALL_PLANES = tuple(PLANES)
-WINDOWS = {"ct": (-160.0, 240.0), "fa": (0.0, 0.8), "judged": (0.0, 1.0)}  # to open with; an MR's follows its values
-ERROR_RANGES = {"ct": 300.0, "fa": 0.3, "t1": 0.5}  # shown to either side of zero at first
+WINDOWS = {"ct": (-160.0, 240.0), "fa": (0.0, 0.8), "judged": (0.0, 1.0)}  # initial; an MR's depends on its values
+ERROR_RANGES = {"ct": 300.0, "fa": 0.3, "t1": 0.5}  # on either side of zero, when the page opens
 VERTEX_DEPTH = 75.0  # mm below the top of the head where the viewer opens: the lateral ventricles
 
 
@@ -45,15 +45,14 @@ class Layer:
 
 @dataclass(frozen=True)
 class SavedCase:
-    """What case.json holds; fit for JSON.
+    """The contents of case.json; JSON-compatible.
 
-    affine: 4 x 4 of the canonical voxels -> RAS mm; source_affine: of the input's own voxels.
-    metrics: as ganlab.translation.compare has them, None without a reference.
-    histogram: {"edges": ..., tissue: voxels per bin of synthetic - reference}, None without a reference.
-    rival: {"model", "seconds", "metrics"} of the second model, None without one.
-    cycle: what ganlab.translation.cycle.analysis found, None for a translation one way.
-    commands: shell lines that reproduce the volumes and the numbers.
-    seed, spacing, options: of a phantom patient, its voxels (mm) and options; seed is None for an upload.
+    affine: 4 x 4 of the canonical voxels -> RAS mm; source_affine: of the input's own voxels. metrics: as
+    ganlab.translation.compare returns them, None without a reference. histogram: {"edges": ..., tissue: voxels per bin
+    of synthetic - reference}, None without a reference. rival: {"model", "seconds", "metrics"} of the second model,
+    None without one. cycle: the results of ganlab.translation.cycle.analysis, None for a single translation. commands:
+    shell lines that reproduce the volumes and the numbers. seed, spacing, options: of a phantom patient, its voxels
+    (mm) and options; seed is None for an upload.
     """
 
     title: str
@@ -84,17 +83,17 @@ class SavedCase:
 
     @property
     def measured(self) -> str:
-        """The modality whose errors are shown: the target, or what a cycle comes back to."""
+        """The modality whose errors are shown: the target, or a cycle's source."""
         return get_task(self.task).source if self.cycle else self.target
 
     @property
     def unit(self) -> str:
-        """The unit of the errors that are shown: HU, or nothing where they are a share."""
+        """The unit of the errors that are shown: HU, or "" for fractions."""
         return "HU" if self.measured == "ct" else ""
 
     @property
     def compared(self) -> tuple[tuple[str, str], ...]:
-        """(layer, what it should be): the pairs whose differences are shown."""
+        """(layer, ground truth): the pairs whose differences are shown."""
         if self.cycle:
             return (("reconstruction", "input"),)
         return (("synthetic", "reference"), ("rival", "reference"))
@@ -107,7 +106,7 @@ class SavedCase:
 @dataclass(frozen=True)
 class Encoding:
     """How finely layers are stored, in steps: whole HU in multiples of hu_step, a discriminator's maps in judged_steps
-    steps, all else in `steps`, at most 65535. compresslevel: gzip's."""
+    steps, everything else in `steps`, at most 65535. compresslevel: gzip's."""
 
     steps: int = 65535
     hu_step: float = 1.0
@@ -125,8 +124,8 @@ def save_case(
 ) -> SavedCase:
     """Write the layers (all on the input's grid; None is left out) and case.json.
 
-    place: RAS mm to look at first, in the brain unless given. downloads: write NAME.nii.gz, too. fields: the rest of
-    `SavedCase`.
+    place: where the crosshair starts, RAS mm; by default in the brain. downloads: write NAME.nii.gz, too. fields: the
+    rest of `SavedCase`.
     """
     from ganlab.imaging.grid import canonical
     from ganlab.imaging.writing import write_volume
@@ -197,8 +196,8 @@ def load_volume(folder: Path, case: SavedCase, name: str) -> Volume:
 def difference(folder: Path, case: SavedCase) -> Volume:
     """Synthetic - reference, or reconstruction - input of a cycle, on the input's own grid. Raises KeyError if there is
     nothing to compare with."""
-    found, wanted = (load_volume(folder, case, name) for name in case.compared[0])
-    return replace(found, array=found.array - wanted.array, unit=case.unit or "arbitrary")
+    actual, expected = (load_volume(folder, case, name) for name in case.compared[0])
+    return replace(actual, array=actual.array - expected.array, unit=case.unit or "arbitrary")
 
 
 def encode(
@@ -222,7 +221,7 @@ def encode(
 
 
 def layer_labels(task: Task, model: str, rival: str | None) -> dict[str, str]:
-    """What each layer is called on the page."""
+    """The name of each layer on the page."""
     source, target = NAMES[task.source], NAMES[task.target]
     labels = {"input": source, "synthetic": f"Synthetic {target}", "reference": f"Reference {target}"}
     if rival:
@@ -248,7 +247,7 @@ def _head(volumes: Mapping[str, Volume], task: Task) -> np.ndarray:
 
 
 def _head_window(array: np.ndarray, head: np.ndarray) -> tuple[float, float]:
-    """From the 1st to the 99.5th percentile of the head's voxels (of every eighth: enough for a window)."""
+    """From the 1st to the 99.5th percentile of the head's voxels (every eighth voxel is enough for a window)."""
     values = array[::2, ::2, ::2][head[::2, ::2, ::2]]
     low, high = np.percentile(values if values.size else array, [1.0, 99.5])
     return float(low), float(high if high > low else low + 1.0)
@@ -262,7 +261,8 @@ def _voxel(grid: Volume, place: tuple[float, float, float]) -> tuple[int, int, i
 
 
 def _opening_voxel(head: np.ndarray, spacing: np.ndarray) -> tuple[int, int, int]:
-    """Where the viewer opens: 75 mm below the vertex, amid the head; the centre of a volume without a head."""
+    """Where the viewer opens: 75 mm below the vertex, in the middle of the head; the centre of a volume without a
+    head."""
     rows = np.flatnonzero(head.any(axis=(0, 1)))
     if not rows.size:
         i, j, k = (n // 2 for n in head.shape)

@@ -1,4 +1,4 @@
-"""What whoever hosts the app can set, from the environment."""
+"""Settings for whoever hosts the app, from the environment."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ganlab.settings import Field, Setting, frozen_config, settings_of
 
 
 def _from(*variables: str) -> dict:
-    """Environment variables of a setting; the first one that is set counts."""
+    """Environment variables of a setting; the first one that is set is used."""
     return {"variables": variables}
 
 
@@ -31,19 +31,19 @@ class Settings:
     max_upload_mb: int = Field(
         512, ge=1, le=65536, unit="MB", extra=_from("GANLAB_MAX_UPLOAD_MB"), description="Largest upload."
     )
-    queue: int = Field(64, ge=1, le=10_000, extra=_from("GANLAB_QUEUE"), description="Translations that may wait.")
+    queue: int = Field(64, ge=1, le=10_000, extra=_from("GANLAB_QUEUE"), description="Most queued translations.")
     phantom_mm: float = Field(
-        1.0, ge=0.5, le=8.0, unit="mm", extra=_from("GANLAB_PHANTOM_MM"), description="Usual voxel edge of phantoms."
+        1.0, ge=0.5, le=8.0, unit="mm", extra=_from("GANLAB_PHANTOM_MM"), description="Default voxel size of phantoms."
     )
     host_secret: str = Field(
         "",
         extra=_from("GANLAB_HOST_SECRET"),
-        description="Allows creating reader studies over the web; unset, nobody may.",
+        description="Allows creating reader studies over the web; unset: disabled.",
     )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
-        """Raises InputError, which names the variable, for a value that its setting cannot hold."""
+        """Read the settings. Raises InputError, which names the variable, for an invalid value."""
         values = {}
         for declared in settings_of(cls):
             variable = next((name for name in declared.extra["variables"] if environment.get(name)), None)
@@ -53,13 +53,13 @@ class Settings:
             try:
                 cls(**{declared.name: values[declared.name]})
             except InputError as error:
-                wanted = declared.wanted.replace(" or null", "")
-                raise InputError(f'{variable} is "{environment[variable]}"; give {wanted}, or unset it.') from error
+                valid = declared.wanted.replace(" or null", "")
+                raise InputError(f'{variable} is "{environment[variable]}"; give {valid}, or unset it.') from error
         return cls(**values)
 
 
 def _parsed(text: str, declared: Setting) -> str | int | float:
-    """The number in a text, if its setting is one; a text that is not a number stays, and is refused later."""
+    """The number in a text, if its setting is one; a text that is not a number is kept, and refused later."""
     try:
         return declared.kind(text)
     except ValueError:

@@ -1,7 +1,7 @@
-"""Sessions that browsers watch, each reachable by an unguessable token: live games, trainings, practice tests.
+"""Sessions that browsers watch, each reachable by an unguessable token: live games, training runs, practice tests.
 
-A session is dropped when its page is closed, when it was left alone for too long, and when there are too many or they
-take too much memory: then the one that was left alone longest goes first, and its owner is told so.
+A session is dropped when its page is closed, when it has been idle too long, or when there are too many or they take
+too much memory: then the one that was left alone longest is dropped first, and its owner gets a message.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ REMEMBERED = 10_000  # dropped tokens whose reason is still known
 
 
 class Watched(Protocol):
-    """Anything that can say how many bytes it holds."""
+    """Anything with an `nbytes` attribute."""
 
     @property
     def nbytes(self) -> int: ...
@@ -31,15 +31,15 @@ S = TypeVar("S", bound=Watched)
 
 
 class SessionGone(InputError):
-    """The token opens nothing any more, or never did."""
+    """The token's session was dropped, or never existed."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Of the sessions of one kind."""
+    """Limits for the sessions of one kind."""
 
     noun: str  # what a visitor calls one: "training"
-    remedy: str  # what a visitor does when it is gone: "Reload the page."
+    remedy: str  # what a visitor does when it was dropped: "Reload the page."
     count: int  # sessions held at once
     idle: float  # seconds without use until one is dropped
     megabytes: int  # that all of them may take
@@ -64,7 +64,7 @@ class SessionStore(Generic[S]):
         self._lock = threading.Lock()
 
     def open(self, session: S, owner: str) -> str:
-        """Hold a session for its owner, a browser session's id; returns its token. May drop others."""
+        """Store a session for its owner, a browser session's id; returns its token. May drop others."""
         token = secrets.token_urlsafe(24)
         with self._lock:
             self._entries[token] = _Entry(session, owner, self._clock(), session.nbytes)
@@ -73,7 +73,8 @@ class SessionStore(Generic[S]):
 
     @contextlib.contextmanager
     def use(self, token: Any) -> Iterator[S]:
-        """The session of a token, for one thread at a time; afterwards its size is taken anew, which may drop others.
+        """The session of a token, for one thread at a time; afterwards its size is measured again, which may drop
+        others.
 
         Raises SessionGone, which says why.
         """
@@ -88,12 +89,12 @@ class SessionStore(Generic[S]):
             self._make_room()
 
     def peek(self, token: Any) -> S:
-        """The session of a token without waiting for whoever uses it. Raises SessionGone."""
+        """The session of a token without waiting for other users of it. Raises SessionGone."""
         with self._lock:
             return self._touch(token).session
 
     def used_within(self, seconds: float) -> list[S]:
-        """The sessions that were used in the last so many seconds."""
+        """The sessions that were used in the last `seconds`."""
         with self._lock:
             since = self._clock() - seconds
             return [entry.session for entry in self._entries.values() if entry.used >= since]
@@ -109,7 +110,7 @@ class SessionStore(Generic[S]):
 
     @property
     def nbytes(self) -> int:
-        """What all sessions take, as each was when last used."""
+        """Bytes of all sessions, each as measured when it was last used."""
         with self._lock:
             return sum(entry.nbytes for entry in self._entries.values())
 
@@ -118,20 +119,20 @@ class SessionStore(Generic[S]):
         entry = self._entries.get(token) if isinstance(token, str) else None
         if entry is None:
             known = self._reasons.get(token) if isinstance(token, str) else None
-            reason = known or "is not on the server: its page was closed, or the server was started again"
+            reason = known or "is not on the server: its page was closed or the server restarted"
             raise SessionGone(f"This {self.limits.noun} {reason}. {self.limits.remedy}")
         entry.used = self._clock()
         self._entries.move_to_end(token)
         return entry
 
     def _make_room(self) -> None:
-        """Drop what is idle, then the least recently used until the rest fits; the one used last always stays."""
+        """Drop idle sessions, then the least recently used until the rest fits; the one used last always stays."""
         self._drop_idle()
         size = sum(entry.nbytes for entry in self._entries.values())
         while len(self._entries) > 1:
             if len(self._entries) <= self.limits.count and size <= self.limits.megabytes * 2**20:
                 break
-            size -= self._drop("was dropped to make room for others, because it was left alone longest")
+            size -= self._drop("was closed to free memory, because it had been idle longest")
 
     def _drop_idle(self) -> None:
         since = self._clock() - self.limits.idle

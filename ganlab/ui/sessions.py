@@ -1,7 +1,7 @@
-"""What belongs to browser sessions: files and live sessions, reachable by unguessable tokens only.
+"""Files and live sessions that belong to browser sessions, reachable only by unguessable tokens.
 
 A path (a result's folder, an uploaded file) is kept as long as someone holds it: a browser session, or the cache of
-phantom results. When the last holder lets go, it is deleted.
+phantom results. It is deleted when the last holder releases it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Store:
     def __init__(self, shared: int = 8):
         self._live: dict[Limits, SessionStore] = {}
         self._root = Path(tempfile.mkdtemp(prefix="ganlab-"))
-        weakref.finalize(self, shutil.rmtree, self._root, ignore_errors=True)  # at the latest when Python ends
+        weakref.finalize(self, shutil.rmtree, self._root, ignore_errors=True)  # at interpreter exit at the latest
         self._holders: dict[Path, set[Hashable]] = {}
         self._results: dict[str, Path] = {}  # token -> folder
         self._shared: OrderedDict[Hashable, str] = OrderedDict()  # key -> token
@@ -61,7 +61,7 @@ class Store:
         return token
 
     def folder(self, token: str) -> Path:
-        """The result's folder. Raises KeyError for a token that opens nothing."""
+        """The result's folder. Raises KeyError for an unknown token."""
         return self._results[token]
 
     def hold(self, holder: Hashable, *paths: Path | str) -> None:
@@ -70,7 +70,7 @@ class Store:
                 self._holders.setdefault(Path(path), set()).add(holder)
 
     def release(self, holder: Hashable, paths: Iterable[Path] | None = None) -> None:
-        """Let go of some paths, or of all that the holder has; paths without a holder are deleted."""
+        """Release some paths, or of all that the holder has; paths without a holder are deleted."""
         with self._lock:
             held = [path for path, holders in self._holders.items() if holder in holders]
             for path in held if paths is None else set(held) & set(map(Path, paths)):
@@ -105,15 +105,15 @@ class Store:
     def result(
         self, holder: Hashable, make: Callable[[Path, Callable[[], bool]], object], key: Hashable | None = None
     ) -> str:
-        """Do a holder's job and make its result the only one that the holder keeps; returns the token.
+        """Run a holder's job and make its result the only one that the holder keeps; returns the token.
 
         make(folder, cancelled) fills an empty folder. key: of a public result, which is shared with everyone who asks
-        for the same key. Raises Cancelled and whatever `make` raises; the holder then keeps what it had.
+        for the same key. Raises Cancelled and any error of `make`; the holder then keeps what it had.
         """
         event = self.start(holder)
         token = self.shared(key) if key is not None else None
         if token is None:
-            token, folder = self.new_result(event)  # the job's own until it is done, whatever becomes of the holder
+            token, folder = self.new_result(event)  # held by the job until it is done, even if the holder is closed
         else:
             folder = self.folder(token)
             self.hold(event, folder)
@@ -124,7 +124,7 @@ class Store:
                     self.share(key, token)
             if not event.is_set():
                 self.keep(holder, token)
-            if event.is_set():  # perhaps since just now, and the holder may be gone
+            if event.is_set():  # perhaps only just now, and the holder may be closed
                 self.release(holder, [folder])
                 raise Cancelled
             return token
@@ -132,7 +132,7 @@ class Store:
             self.release(event)
 
     def start(self, holder: Hashable) -> threading.Event:
-        """The event that tells a new job of the holder that it was cancelled; cancels the holder's earlier job."""
+        """An event that is set when the holder's new job is cancelled; cancels the holder's earlier job."""
         with self._lock:
             self.cancel(holder)
             self._cancels[holder] = threading.Event()
@@ -144,7 +144,7 @@ class Store:
                 self._cancels.pop(holder).set()
 
     def close(self, holder: Hashable) -> None:
-        """The browser session is over: its job is cancelled, its live sessions end and its files go."""
+        """End a browser session: cancel its job, end its live sessions and delete its files."""
         self.cancel(holder)
         for sessions in list(self._live.values()):
             sessions.close(holder)

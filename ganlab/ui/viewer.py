@@ -35,7 +35,7 @@ SCRIPTS = (
     "shared/viewer/gestures.js",
     "shared/viewer/viewer.js",
 )
-VOLUMES = "gradio_api/ganlab/volumes"  # relative, so that it holds behind a proxy's prefix
+VOLUMES = "gradio_api/ganlab/volumes"  # relative, so that it works behind a proxy's prefix
 GONE = "This result is no longer on the server: it is deleted when its page is closed. Translate again."
 
 
@@ -45,8 +45,8 @@ def volume_viewer(value: dict, elem_id: str) -> gr.HTML:
 
 
 def manifest(case: SavedCase, token: str) -> dict:
-    """What viewer.js needs to show a case: grid, layers with their addresses, words for the picture's caption; for a
-    cycle also the range that relative errors refer to, and the error of each axial slice."""
+    """The viewer's manifest of a case: grid, layers with their addresses, text for the picture's caption; for a cycle
+    also the range that relative errors refer to, and the error of each axial slice."""
     whole = case.cycle["consistency"] if case.cycle else None
     layers = [{**asdict(layer), "url": f"{VOLUMES}/{token}/{layer.name}.i16"} for layer in case.layers]
     return {
@@ -69,7 +69,7 @@ def manifest(case: SavedCase, token: str) -> dict:
 
 
 def routes(store: Store) -> list[Route]:
-    """One address a file of a case: /gradio_api/ganlab/volumes/TOKEN/NAME. A wrong token or name is a 404.
+    """One URL per file of a case: /gradio_api/ganlab/volumes/TOKEN/NAME. A wrong token or name is a 404.
 
     NAME: LAYER.i16 (gzip on the wire), LAYER.nii.gz and error.nii.gz (on the input's own grid), relative.nii.gz of a
     cycle, metrics.json, metrics.csv.

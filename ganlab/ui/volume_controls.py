@@ -1,4 +1,4 @@
-"""What the Translate and Cycle pages share: controls, their decoders, and the handlers that run a job."""
+"""Shared by the Translate and Cycle pages: controls, their decoders, and the handlers that run a job."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from ganlab.ui.saved_case import ALL_PLANES, SavedCase, load_case
 from ganlab.ui.server_settings import Settings
 from ganlab.ui.sessions import Store
 
-NEW_SEEDS = range(9000, 10_000)  # the phantom patients kept for testing
+NEW_SEEDS = range(9000, 10_000)  # seeds of the held-out phantom patients
 PHANTOM, UPLOAD = "Phantom patient", "Your scan"
 ALONE = "none"  # in place of a second model
 FUSED, AXIAL = "fused", "axial"
 PLANE_CHOICES = [("Mean of three planes", FUSED), ("Axial slices only (3 times faster)", AXIAL)]
-PROGRESS = gr.Progress()  # as a parameter's default, gradio gives each run its own
-CANCELLED = "Cancelled. The picture is the one before."
+PROGRESS = gr.Progress()  # as a default argument; gradio gives each run its own
+CANCELLED = "Cancelled. The picture is still the previous one."
 ASKING = {**QUIET, "queue": True, "concurrency_limit": None}  # a State's change is only seen in the queue
 FORMULAS = [
     {"left": "$$", "right": "$$", "display": True},
@@ -44,7 +44,7 @@ def models_of() -> dict[str, list[str]]:
 
 
 def spacings(settings: Settings) -> list[float]:
-    """Voxel edges, mm, that a phantom patient can be made with here."""
+    """Voxel edges in mm that the page offers for a phantom patient."""
     return sorted({1.0, 2.0, settings.phantom_mm})
 
 
@@ -69,28 +69,28 @@ def upload_names(files: Sequence[str]) -> tuple[str, str]:
 
 
 def planes_of(choice: str) -> tuple[str, ...]:
-    """The slice directions of a choice of PLANE_CHOICES."""
+    """The slice directions for one of PLANE_CHOICES."""
     return ALL_PLANES if choice == FUSED else (choice,)
 
 
 def plane_choice(planes: tuple[str, ...]) -> str:
-    """The choice of PLANE_CHOICES that stands for slice directions."""
+    """The one of PLANE_CHOICES for these slice directions."""
     return FUSED if planes == ALL_PLANES else planes[0]
 
 
 def linked_seed(query: dict[str, str], default: int | None) -> int | None:
-    """The seed in an address: the default if there is none, None if it is not a seed."""
+    """The seed in a link; the default if there is none, None if it is invalid."""
     text = query.get("seed", "" if default is None else str(default))
     return int(text) if text.isdecimal() and int(text) < SEED_LIMIT else None
 
 
 def linked_spacing(query: dict[str, str], settings: Settings) -> float:
-    """The phantom's voxels in an address, the server's default if it names none of those offered."""
+    """The phantom's voxel edge in a link; the server's default if it is not one of those offered."""
     return {f"{mm:g}": mm for mm in spacings(settings)}.get(query.get("spacing"), settings.phantom_mm)
 
 
 def linked_planes(query: dict[str, str]) -> tuple[str, ...]:
-    """The slice directions in an address."""
+    """The slice directions in a link."""
     return (AXIAL,) if query.get("planes") == AXIAL else ALL_PLANES
 
 
@@ -105,7 +105,7 @@ def formulas(file: Path, elem_id: str | None = None) -> gr.Markdown:
 
 
 def choose_source(chosen: str) -> tuple[gr.Column, gr.Column]:
-    """The controls of a phantom, or those of an upload."""
+    """Show the controls of a phantom, or those of an upload."""
     return gr.Column(visible=chosen == PHANTOM), gr.Column(visible=chosen == UPLOAD)
 
 
@@ -120,12 +120,12 @@ def idle() -> tuple[gr.Button, gr.Button, gr.Button]:
 
 
 def ask(requests: int) -> int:
-    """One request more."""
+    """Request a job."""
     return requests + 1
 
 
 def ask_for_new_patient(requests: int) -> tuple[int, int]:
-    """Another patient's seed, and one request more."""
+    """Request a job for another patient, and set its seed."""
     return random.choice(NEW_SEEDS), requests + 1
 
 
@@ -146,7 +146,7 @@ def build_settings(settings: Settings, prefix: str = "") -> dict[str, gr.Radio]:
 class JobHandlers:
     """The handlers of a page that runs jobs.
 
-    store: where results are. page: its slug, which keeps its results apart from those of other pages. names: of the
+    store: where results are kept. page: its slug, which separates its results from those of other pages. names: of the
     controls, in the order in which `run` gets their values. job_of(**values), solve(job, folder, progress, cancelled)
     and show(case, token): the page's own steps.
     """
@@ -164,22 +164,22 @@ class JobHandlers:
         return f"{request.session_hash} {self.page}"
 
     def run(self, requests: int, request: gr.Request, bar=PROGRESS, *values) -> list:
-        """What is wrong, if anything, and the page's report; the report stays as it is where there is no new one."""
+        """An error message, if any, and the page's report; the report is unchanged if there is no new one."""
         unchanged = [gr.skip()] * self.results
-        if not requests:  # gradio calls a State changed that it has only just mounted
+        if not requests:  # gradio also reports a change when a State is mounted
             return [gr.skip(), *unchanged]
         try:
             job = self.job_of(**dict(zip(self.names, values, strict=True)))
             case, token = self.result(self.holder(request), job, lambda done, stage: bar(done, desc=stage))
-        except InputError as mistake:
-            gr.Warning(str(mistake))
-            return [report.alert(str(mistake)), *unchanged]
+        except InputError as error:
+            gr.Warning(str(error))
+            return [report.alert(str(error)), *unchanged]
         except Cancelled:
             return [report.alert(CANCELLED), *unchanged]
         return ["", *self.show(case, token)]
 
     def result(self, holder: str, job, progress: Callable[[float, str], None]) -> tuple[SavedCase, str]:
-        """Do a job, or take a phantom's result from whoever asked for the same before: (case, token)."""
+        """Run a job, or reuse the result of an earlier request for the same phantom: (case, token)."""
         token = self.store.result(
             holder,
             lambda folder, cancelled: self.solve(job, folder, progress=progress, cancelled=cancelled),
@@ -193,7 +193,7 @@ class JobHandlers:
         return report.alert(CANCELLED), *idle()
 
     def claim(self, paths: list[str], request: gr.Request) -> None:
-        """Uploaded files belong to the browser session: they are deleted when it ends."""
+        """Hold uploaded files for the browser session; they are deleted when it ends."""
         self.store.hold(self.holder(request), *paths)
 
     def claim_folder(self, paths: list[str], request: gr.Request) -> list[str]:
@@ -202,7 +202,7 @@ class JobHandlers:
         return paths
 
     def close(self, request: gr.Request) -> None:
-        """The browser session has ended."""
+        """End the browser session's jobs and delete its files."""
         self.store.close(self.holder(request))
 
 
@@ -224,7 +224,7 @@ class JobControls:
 def connect_job(
     handlers: JobHandlers, job: JobControls, seed: gr.Number, inputs: Sequence, results: Sequence, demo: gr.Blocks
 ) -> None:
-    """Let the buttons run jobs: whatever asks for one adds one to `job.requests`."""
+    """Let the buttons run jobs: each request adds one to `job.requests`."""
     requests, buttons = job.requests, job.buttons
     job.start.click(ask, requests, requests, **ASKING)
     job.new_patient.click(ask_for_new_patient, requests, [seed, requests], **ASKING)

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("tiles", [False, True])
-def test_ours_is_also_measured_in_float32_if_trainings_use_less(monkeypatch, tiles):
+def test_ganlab_is_also_timed_in_float32_if_training_uses_bfloat16(monkeypatch, tiles):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": tiles})
     monkeypatch.setattr(benchmark, "CASES", {"tiny": ("dcgan-digits", 4)})
     result = benchmark_dcgan("cpu", rounds=1)
@@ -21,7 +21,7 @@ def test_ours_is_also_measured_in_float32_if_trainings_use_less(monkeypatch, til
     assert ("ours in bfloat16" in text and "in float32 " in text) if tiles else "ours in float32" in text
 
 
-def test_a_float32_game_equals_that_of_a_machine_without_amx(monkeypatch):
+def test_float32_training_equals_that_of_a_machine_without_amx(monkeypatch):
     from ganlab.device import exact
     from ganlab.generation.game import ImageGame
     from ganlab.generation.image_kinds import Images, get_kind

@@ -1,4 +1,4 @@
-"""The training benchmark: the papers' networks are the papers', and every way trains."""
+"""The training benchmark: the papers' networks have the published size, and every implementation trains."""
 
 import copy
 from dataclasses import replace
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """Networks as small as these only wait for a second thread."""
+    """A second thread slows down networks as small as these."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -63,8 +63,9 @@ def test_a_step_of_the_plain_loop_updates_every_network(kind):
         assert any(not torch.equal(a, b) for a, b in zip(old.parameters(), new.parameters(), strict=True))
 
 
-def test_the_plain_loops_take_the_same_step_as_ours():
-    """Adam's first step does not see the scale of a loss, so that our halved ones and our clipping do not count."""
+def test_the_plain_loops_take_the_same_step_as_the_trainer():
+    """Adam's first step does not depend on the scale of a loss, so the trainer's halved losses and its clipping do not
+    matter."""
     images = torch.rand(2, 1, 32, 32), torch.rand(2, 1, 32, 32)
     for name, preset in zip(("pix2pix", "cyclegan"), PRESETS, strict=True):
         network = UNetConfig(widths=(4, 6))
@@ -79,7 +80,7 @@ def test_the_plain_loops_take_the_same_step_as_ours():
         plain.step(*images, 0)
         for k, net in enumerate(mine):
             if name == "cyclegan" and k < 2:
-                continue  # half of the squares of the plain loop, beside the same cycle
+                continue  # halved squares against the plain loop's, with the same cycle loss
             moved, same = 0, 0
             for a, b, was in zip(net.parameters(), others[k].parameters(), before[k].parameters(), strict=True):
                 moved += int(((b - was).abs() > 0.5 * config.rate).sum())
@@ -88,7 +89,7 @@ def test_the_plain_loops_take_the_same_step_as_ours():
 
 
 def nets_of(method):
-    """In the order of our methods: generators, discriminators."""
+    """In the order of the trainer's methods: generators, discriminators."""
     if isinstance(method, PlainPix2Pix):
         return method.g, method.d
     return method.G, method.F, method.D_y, method.D_x

@@ -1,4 +1,5 @@
-"""One server and one Chromium for all tests, a fresh context for each; nothing may go wrong quietly."""
+"""One server and one Chromium for all tests, a fresh context for each; console errors and external requests fail a
+test."""
 
 import os
 import re
@@ -36,16 +37,18 @@ def browser():
 
 @pytest.fixture
 def new_page(browser):
-    """new_page(**context options): a page in a fresh context; nothing may go wrong on it."""
+    """new_page(**context options): a page in a fresh context; any error on it fails the test."""
     contexts, wrong = [], []
 
     def make(**options):
         contexts.append(browser.new_context(**{"viewport": {"width": 1400, "height": 900}, **options}))
         page = contexts[-1].new_page()
         page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
-        page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
-        page.on("response", lambda got: wrong.append(f"{got.status}: {got.url}") if got.status >= 400 else None)
-        page.on("request", lambda asked: wrong.append(f"left the machine: {asked.url}") if leaves(asked) else None)
+        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+        page.on("response", lambda reply: wrong.append(f"{reply.status}: {reply.url}") if reply.status >= 400 else None)
+        page.on(
+            "request", lambda request: wrong.append(f"left the machine: {request.url}") if leaves(request) else None
+        )
         return page
 
     yield make
@@ -61,7 +64,7 @@ def leaves(request):
 
 @pytest.fixture(scope="session")
 def uploads(tmp_path_factory):
-    """Where the server keeps what is uploaded to it."""
+    """Where the server keeps uploads."""
     return tmp_path_factory.mktemp("uploads")
 
 
@@ -84,12 +87,12 @@ def address(uploads, tmp_path_factory):
         server = subprocess.Popen(
             [sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True
         )
-    said = ""
+    output = ""
     for line in server.stdout:  # ends when the server does
-        said += line
+        output += line
         if re.search(r"Running on local URL", line):
             break
-    assert server.poll() is None, said + log.read_text()
+    assert server.poll() is None, output + log.read_text()
     yield f"http://127.0.0.1:{port}"
     server.terminate()
     server.stdout.close()
@@ -98,7 +101,7 @@ def address(uploads, tmp_path_factory):
 
 
 class Viewer:
-    """The page as a user meets it."""
+    """The Translate page, as a user sees it."""
 
     def __init__(self, page, address):
         self.page, self.address = page, address
@@ -115,7 +118,7 @@ class Viewer:
 
     @property
     def status(self):
-        """What the viewer says of its picture, once the picture asked for is drawn."""
+        """The viewer's status text, after the requested image is drawn."""
         return self.page.evaluate(
             """() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() =>
                 done(document.querySelector('#viewer [role=status]').textContent))))"""
@@ -133,13 +136,13 @@ class Viewer:
         self.page.wait_for_selector("#translate:not([disabled])")
 
     def crosshair(self):
-        """RAS mm, from the spoken status."""
-        found = re.search(r"Crosshair at ([\d.]+) ([RL]) ([\d.]+) ([AP]) ([\d.]+) ([SI]) mm", self.status)
-        numbers, sides = found.groups()[::2], found.groups()[1::2]
+        """RAS mm, from the ARIA status."""
+        match = re.search(r"Crosshair at ([\d.]+) ([RL]) ([\d.]+) ([AP]) ([\d.]+) ([SI]) mm", self.status)
+        numbers, sides = match.groups()[::2], match.groups()[1::2]
         return [float(n) * (1 if side in "RAS" else -1) for n, side in zip(numbers, sides, strict=True)]
 
     def pixels(self):
-        """{grey: how many} of the main pane, once what was asked for is drawn."""
+        """{colour: count} of the main pane, after the requested image is drawn."""
         return self.page.evaluate(
             """() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => {
                 const canvas = document.querySelector('.gl-canvas');
@@ -155,7 +158,7 @@ class Viewer:
         )
 
     def at(self, x, y):
-        """Page position of a point of the canvas given as shares of its width and height."""
+        """Page position of a point of the canvas given as fractions of its width and height."""
         box = self.canvas.bounding_box()
         return box["x"] + x * box["width"], box["y"] + y * box["height"]
 

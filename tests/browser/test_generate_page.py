@@ -23,7 +23,7 @@ def latent(new_page, address):
 
 
 def wait_for_point(page, wanted):
-    """Wait until the point of the chosen image is as wanted; return it."""
+    """Wait until the point of the selected image satisfies `wanted`; return it."""
     for _ in range(200):
         text = page.get_attribute(LARGE, "data-point")
         point = json.loads(text or "null")
@@ -77,7 +77,7 @@ def test_an_image_between_a_and_b_is_selected_and_its_link_reopens_it(latent):
     page.get_by_label("Keep the class of A").check()
     page.wait_for_function(f"([at, was]) => ({drawn})(at) !== was", arg=[strip, blended])
     again = latent("&" + urlencode({"point": json.dumps(point)}))
-    assert wait_for_point(again, lambda found: "mix" in found) == point
+    assert wait_for_point(again, lambda shown: "mix" in shown) == point
 
 
 def test_class_seed_and_truncation_come_from_the_link(latent):
@@ -125,17 +125,17 @@ def test_training_runs_pauses_goes_back_and_restarts(new_page, address):
     page.wait_for_function(f'was => ({PIXELS})("{sheet}") !== was', arg=first)
     play.click()
     page.locator("#training").get_by_role("button", name="Play", exact=True).wait_for()
-    there = int(page.evaluate(step))
-    page.get_by_label("Step that is shown", exact=True).press("Home")  # the sheet of step 0, as it was
+    paused_at = int(page.evaluate(step))
+    page.get_by_label("Step that is shown", exact=True).press("Home")  # the unchanged sheet of step 0
     page.wait_for_function(f'was => ({PIXELS})("{sheet}") === was', arg=first)
-    assert int(page.evaluate(step)) == there and "--steps" not in page.locator("#training pre").inner_text()
-    page.get_by_role("button", name="Go on from here").click()
+    assert int(page.evaluate(step)) == paused_at and "--steps" not in page.locator("#training pre").inner_text()
+    page.get_by_role("button", name="Continue from here").click()
     page.locator("#training").get_by_role("button", name="Pause", exact=True).click()
     page.locator("#training-kind").get_by_label("Fully connected").check()
     page.locator("#training [role=status]").get_by_text("started again from step 0: other networks").wait_for(
         timeout=READY
     )
-    page.locator("#training-norm").wait_for(state="hidden")  # these networks do not hear of it
+    page.locator("#training-norm").wait_for(state="hidden")  # no effect on these networks
     page.locator("#training").get_by_role("button", name="Step", exact=True).click()
     page.wait_for_function(f"() => {step} === '1'", timeout=READY)
     page.locator("#training-labels").get_by_label("Both networks see the class").uncheck()  # restarts
@@ -171,7 +171,7 @@ def test_inversion_opens_on_a_result_and_searches_for_the_chosen_image(new_page,
     page = new_page()
     page.goto(f"{address}/?tab=generate&room=inversion")
     page.locator("#inversion-found").get_by_text("Mean |residual|").wait_for(timeout=READY)
-    page.get_by_label("Paint in a bright ball").check()
+    page.get_by_label("Add a bright ball").check()
     page.locator("#inversion-go").click()
     page.locator("#inversion-found").get_by_text("in the ball").wait_for(timeout=READY)
     page.locator("#inversion-source").get_by_label("My image").check()

@@ -41,8 +41,8 @@ class Place:
     def create(self, count=24, **protocol):
         return organise.create(self.engine, Protocol(**{**SMALL, **protocol}), made_stimuli(count, 32))
 
-    def answers(self, made):
-        return results.answers(self.engine, organise.open_study(self.engine, made.study, made.secret))
+    def answers(self, created):
+        return results.answers(self.engine, organise.open_study(self.engine, created.study, created.secret))
 
 
 @pytest.fixture
@@ -56,9 +56,9 @@ def place(tmp_path):
     engine.dispose()
 
 
-def begin(page, place, made, reader=0):
+def begin(page, place, created, reader=0):
     """Open an invitation and consent, by keyboard."""
-    page.goto(f"{place.address}/rate#{made.invitations[reader]}")
+    page.goto(f"{place.address}/rate#{created.invitations[reader]}")
     page.wait_for_selector("#consent")
     page.focus("#consent")
     page.keyboard.press("Space")
@@ -83,39 +83,39 @@ def read_on(page, trials, first=0, last=None):
 
 @pytest.mark.parametrize("design", ["yes-no", "2afc", "ordinal", "mosaic", "diagnose"])
 def test_whole_session_works_by_keyboard(new_page, place, design):
-    made = place.create(design=design)
-    trials = plan(archive.unsealed(organise.open_study(place.engine, made.study, made.secret)["sealed"]), 0)
+    created = place.create(design=design)
+    trials = plan(archive.unsealed(organise.open_study(place.engine, created.study, created.secret)["sealed"]), 0)
     page = new_page()
-    begin(page, place, made)
+    begin(page, place, created)
     read_on(page, trials)
     page.wait_for_selector("text=Thank you")
     with page.expect_download() as saved:
         page.click("text=Save the receipt")
     receipt = json.loads(saved.value.path().read_text())
-    rows = place.answers(made)
+    rows = place.answers(created)
     assert [answer["hash"] for answer in receipt["answers"]] == [row["hash"] for row in rows]
     assert len(rows) == len(trials)
-    said = [json.loads(row["said"]) for row in rows]
-    assert all(0 < each["ms"] < 60_000 and each["screen"] == 1400 for each in said)
+    answers = [json.loads(row["said"]) for row in rows]
+    assert all(0 < each["ms"] < 60_000 and each["screen"] == 1400 for each in answers)
     asked = {trial.asks for trial in trials}
     if "diagnose" in asked:
-        assert said[2]["place"] == [14.0, 16.0]  # one step left of the centre
+        assert answers[2]["place"] == [14.0, 16.0]  # one step left of the centre
     if "authenticate" in asked:
-        assert said[-1]["synthetic"] is True and said[-1]["confidence"] == 4
+        assert answers[-1]["synthetic"] is True and answers[-1]["confidence"] == 4
 
 
 def test_reload_other_device_and_restarted_server_continue_at_the_same_question(new_page, place):
-    made = place.create()
-    trials = plan(archive.unsealed(organise.open_study(place.engine, made.study, made.secret)["sealed"]), 0)
+    created = place.create()
+    trials = plan(archive.unsealed(organise.open_study(place.engine, created.study, created.secret)["sealed"]), 0)
     page = new_page()
-    begin(page, place, made)
+    begin(page, place, created)
     read_on(page, trials, 0, 3)
     page.wait_for_selector("main[data-position='3']")
     page.reload()
     page.wait_for_selector("main[data-position='3']")
     phone = new_page(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     phone.goto(f"{place.address}/rate")
-    phone.fill("#code", made.invitations[0].lower().replace("-", " "))
+    phone.fill("#code", created.invitations[0].lower().replace("-", " "))
     phone.click("text=Enter")
     phone.wait_for_selector("main[data-position='3']")
     assert phone.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -123,17 +123,17 @@ def test_reload_other_device_and_restarted_server_continue_at_the_same_question(
     phone.tap(".sure button:nth-child(2)")
     phone.tap("#next")
     phone.wait_for_selector("main[data-position='4']")
-    page.keyboard.press("r")  # on the first device, which is behind
+    page.keyboard.press("r")  # on the first device, which is out of date
     page.keyboard.press("6")
     page.keyboard.press("Enter")
     page.wait_for_selector("main[data-position='4']")
-    assert [json.loads(row["said"])["confidence"] for row in place.answers(made)][3] == 2
+    assert [json.loads(row["said"])["confidence"] for row in place.answers(created)][3] == 2
 
 
 def test_answer_can_be_undone_until_it_is_submitted(new_page, place):
-    made = place.create()
+    created = place.create()
     page = new_page()
-    begin(page, place, made)
+    begin(page, place, created)
     page.keyboard.press("s")
     page.keyboard.press("6")
     page.keyboard.press("Backspace")
@@ -143,14 +143,14 @@ def test_answer_can_be_undone_until_it_is_submitted(new_page, place):
     page.keyboard.press("1")
     page.keyboard.press("Enter")
     page.wait_for_selector("main[data-position='1']")
-    said = json.loads(place.answers(made)[0]["said"])
-    assert (said["synthetic"], said["confidence"], said["changes"]) == (False, 1, 1)
+    answer = json.loads(place.answers(created)[0]["said"])
+    assert (answer["synthetic"], answer["confidence"], answer["changes"]) == (False, 1, 1)
 
 
 def test_holding_a_key_gives_no_answers(new_page, place):
-    made = place.create(design="mosaic", practice=0)
+    created = place.create(design="mosaic", practice=0)
     page = new_page()
-    begin(page, place, made)
+    begin(page, place, created)
     for _ in range(20):
         page.keyboard.down("Enter")  # all but the first are key repeats
     page.keyboard.up("Enter")
@@ -160,33 +160,33 @@ def test_holding_a_key_gives_no_answers(new_page, place):
         page.keyboard.down("Enter")
     page.keyboard.up("Enter")
     page.wait_for_selector("main[data-position='1']")
-    assert [json.loads(row["said"])["marked"] for row in place.answers(made)] == [[]]
+    assert [json.loads(row["said"])["marked"] for row in place.answers(created)] == [[]]
 
 
 def test_enter_presses_the_focused_button(new_page, place):
-    made = place.create()
+    created = place.create()
     page = new_page()
-    begin(page, place, made)
+    begin(page, place, created)
     page.keyboard.press("s")
     page.keyboard.press("6")
     page.focus("button:text-is('Undo')")
     page.keyboard.press("Enter")
     page.wait_for_selector("#next[disabled]")
-    assert place.answers(made) == []
+    assert place.answers(created) == []
 
 
 def test_second_invitation_in_the_same_tab_is_another_reader(new_page, place):
-    made = place.create()
+    created = place.create()
     page = new_page()
-    begin(page, place, made)
-    page.evaluate("code => { location.hash = code; }", made.invitations[1])
+    begin(page, place, created)
+    page.evaluate("code => { location.hash = code; }", created.invitations[1])
     page.wait_for_selector("#consent")
 
 
 def test_window_and_zoom_change_the_view_and_reset(new_page, place):
-    made = place.create()
+    created = place.create()
     page = new_page()
-    begin(page, place, made)
+    begin(page, place, created)
     page.wait_for_selector(".stage canvas:focus")  # the image has the focus from the start
     shown = "document.querySelector('.stage canvas').toDataURL()"
     first = page.evaluate(shown)
@@ -205,9 +205,9 @@ def test_window_and_zoom_change_the_view_and_reset(new_page, place):
 
 
 def test_image_is_hidden_after_its_time_limit(new_page, place):
-    made = place.create(limit_s=0.3)
+    created = place.create(limit_s=0.3)
     page = new_page()
-    begin(page, place, made)
+    begin(page, place, created)
     grey = "[...document.querySelector('.stage canvas').getContext('2d').getImageData(5, 5, 1, 1).data]"
     page.wait_for_selector("text=Time is up")
     assert page.evaluate(grey) == [102, 102, 102, 255]
@@ -215,12 +215,12 @@ def test_image_is_hidden_after_its_time_limit(new_page, place):
     page.keyboard.press("1")
     page.keyboard.press("Enter")
     page.wait_for_selector("main[data-position='1']")
-    said = json.loads(place.answers(made)[0]["said"])
-    assert 250 < said["shown_ms"] < said["ms"]  # a frame's time may lie a little before its limit
+    answer = json.loads(place.answers(created)[0]["said"])
+    assert 250 < answer["shown_ms"] < answer["ms"]  # a frame's time may be slightly before its limit
 
 
 def test_answer_is_sent_again_after_a_lost_acknowledgement_and_counts_once(browser, place):
-    made = place.create()
+    created = place.create()
     context = browser.new_context()
     page, cut = context.new_page(), []
 
@@ -234,7 +234,7 @@ def test_answer_is_sent_again_after_a_lost_acknowledgement_and_counts_once(brows
         else:
             route.continue_()
 
-    begin(page, place, made)
+    begin(page, place, created)
     page.route("**/rate", lose)
     page.keyboard.press("s")
     page.keyboard.press("3")
@@ -242,15 +242,15 @@ def test_answer_is_sent_again_after_a_lost_acknowledgement_and_counts_once(brows
     page.wait_for_selector("text=is kept here")
     page.wait_for_selector("main[data-position='1']")
     assert cut[0] == cut[1]
-    assert len(place.answers(made)) == 1
+    assert len(place.answers(created)) == 1
     context.close()
 
 
 def test_nothing_that_reaches_the_browser_depends_on_the_truth(browser, place, tmp_path):
     """Two sessions with the same images, key, seeds and key presses but an inverted truth receive the same bytes and
     headers."""
-    made = place.create(practice=2)
-    row = organise.open_study(place.engine, made.study, made.secret)
+    created = place.create(practice=2)
+    row = organise.open_study(place.engine, created.study, created.secret)
     sealed = archive.unsealed(row["sealed"])
     place.engine.dispose()
     shutil.copy(tmp_path / "studies.db", tmp_path / "turned.db")
@@ -260,7 +260,7 @@ def test_nothing_that_reaches_the_browser_depends_on_the_truth(browser, place, t
     with database.writing(engine) as connection:
         connection.execute(update(database.STUDIES).values(sealed=dataclasses.replace(sealed, cases=cases).text()))
     server = start(url, port, SECRET)
-    sessions = [session(browser, where, made, plan(sealed, 0)) for where in (place, Place(url, port, engine))]
+    sessions = [session(browser, where, created, plan(sealed, 0)) for where in (place, Place(url, port, engine))]
     server.kill()
     server.join()
     engine.dispose()
@@ -269,17 +269,19 @@ def test_nothing_that_reaches_the_browser_depends_on_the_truth(browser, place, t
         assert one == other
 
 
-def session(browser, where, made, trials):
+def session(browser, where, created, trials):
     """(path, status, headers, body) of everything that a browser receives in a session."""
     context = browser.new_context(viewport={"width": 1400, "height": 900})
-    page, got = context.new_page(), []
-    page.on("response", lambda response: got.append(response))
-    begin(page, where, made)
+    page, responses = context.new_page(), []
+    page.on("response", lambda response: responses.append(response))
+    begin(page, where, created)
     read_on(page, trials)
     page.wait_for_selector("text=Thank you")
-    found = [(r.url.split(str(where.port))[1], r.status, sorted(r.all_headers().items()), r.body()) for r in got]
+    received = [
+        (r.url.split(str(where.port))[1], r.status, sorted(r.all_headers().items()), r.body()) for r in responses
+    ]
     context.close()
-    return sorted(found[:5]) + found[5:]  # style sheet and scripts arrive in any order
+    return sorted(received[:5]) + received[5:]  # style sheet and scripts arrive in any order
 
 
 def test_organiser_creates_watches_closes_and_reports_a_study(new_page, place):
@@ -298,8 +300,8 @@ def test_organiser_creates_watches_closes_and_reports_a_study(new_page, place):
     row = organise.open_study(place.engine, study, secret)
     assert page.inner_text("#seal") == row["seal"]
     reader = new_page()
-    made = organise.CreatedStudy(study, secret, [code], row["seal"], {})
-    begin(reader, place, made)
+    created = organise.CreatedStudy(study, secret, [code], row["seal"], {})
+    begin(reader, place, created)
     read_on(reader, plan(archive.unsealed(row["sealed"]), 0))
     reader.wait_for_selector("text=Thank you")
     page.on("dialog", lambda dialog: dialog.accept())
@@ -316,10 +318,10 @@ def test_organiser_creates_watches_closes_and_reports_a_study(new_page, place):
 
 
 def test_race_gives_feedback_and_ranks_players(new_page, place):
-    made = place.create(race=True, practice=0)
-    sealed = archive.unsealed(organise.open_study(place.engine, made.study, made.secret)["sealed"])
+    created = place.create(race=True, practice=0)
+    sealed = archive.unsealed(organise.open_study(place.engine, created.study, created.secret)["sealed"])
     page = new_page()
-    begin(page, place, made)
+    begin(page, place, created)
     read_on(page, plan(sealed, 0), 0, 1)
     page.wait_for_selector("#told")
     read_on(page, plan(sealed, 0), 1)
@@ -328,9 +330,9 @@ def test_race_gives_feedback_and_ranks_players(new_page, place):
 
 
 def test_reader_can_delete_all_answers(new_page, place):
-    made = place.create()
+    created = place.create()
     page = new_page()
-    begin(page, place, made)
+    begin(page, place, created)
     page.keyboard.press("s")
     page.keyboard.press("3")
     page.keyboard.press("Enter")
@@ -339,4 +341,4 @@ def test_reader_can_delete_all_answers(new_page, place):
     page.click("summary")
     page.click("text=Delete all my answers")
     page.wait_for_selector("text=1 answers were deleted")
-    assert place.answers(made) == []
+    assert place.answers(created) == []

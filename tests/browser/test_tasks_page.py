@@ -1,4 +1,4 @@
-"""Other tasks, two models beside each other, and the Cycle page, in a real Chromium."""
+"""Other tasks, two models side by side, and the Cycle page, in a real Chromium."""
 
 from pathlib import Path
 from urllib.parse import parse_qsl
@@ -16,7 +16,7 @@ needs = {
 
 
 def translated(viewer, query, words):
-    """The page of a link, once its translation is there."""
+    """Open a link and wait for its translation."""
     viewer.page.goto(f"{viewer.address}/?tab=translate&planes=axial&{query}")
     headline = viewer.page.locator("#headline").get_by_text(words)
     headline.wait_for(timeout=PATIENCE)
@@ -34,7 +34,7 @@ def test_t1_to_fa_has_its_own_scale_and_words(viewer):
     assert "Fractional anisotropy".lower() in page.inner_text("#explanation").lower()
     page.get_by_role("button", name="How it was made").locator("visible=true").click()
     assert "--task t1fa" in page.locator("#made pre").text_content()
-    page.locator("#task").get_by_label("T1 \u2192 CT").check()  # what is offered follows the task
+    page.locator("#task").get_by_label("T1 \u2192 CT").check()  # the choices depend on the task
     page.locator("#explanation").get_by_text("Hounsfield").first.wait_for()
 
 
@@ -46,10 +46,10 @@ def test_two_models_side_by_side(viewer):
     page.locator("#viewer label").get_by_text("All layers", exact=True).click()
     page.locator("#viewer label").get_by_text("Absolute error, pix2pix", exact=True).click()
     viewer.wait_for_status("Absolute error, pix2pix")
-    with page.expect_download() as found:
+    with page.expect_download() as download:
         page.get_by_role("button", name="Download").click()
         page.get_by_role("link", name="CT by pix2pix").click()
-    assert found.value.suggested_filename == "phantom-9001-rival-ct.nii.gz"
+    assert download.value.suggested_filename == "phantom-9001-rival-ct.nii.gz"
 
 
 def ready(page):
@@ -63,7 +63,7 @@ def test_the_cycle_page_opens_on_a_finished_cycle(viewer):
     status = ready(page)
     assert "mr2ct-cyclegan and ct2mr-cyclegan" in page.inner_text("#cycle-title")
     assert page.get_by_label("Ask the discriminator").is_checked()
-    assert "Does the lesion survive?" in page.inner_text("#cycle-figures")
+    assert "Is the lesion preserved?" in page.inner_text("#cycle-figures")
     page.locator("#cycle-viewer label").get_by_text("Relative error, %", exact=True).click()
     status.get_by_text("Relative error, %, 0 to 30 %").wait_for()
     mark, words = page.locator("#cycle-chart line.gl-here"), page.locator("#cycle-chart text.gl-here")
@@ -79,8 +79,8 @@ def test_the_cycle_page_opens_on_a_finished_cycle(viewer):
     page.wait_for_function("document.querySelector('#there input').value === 'ct2mr-cyclegan'")
     assert page.input_value("#back input") == "mr2ct-cyclegan"
     page.get_by_role("button", name="The lesion").click()
-    page.get_by_label("HU more").wait_for()
-    assert page.get_by_label("HU more").input_value() == "30"
+    page.get_by_label("Added HU").wait_for()
+    assert page.get_by_label("Added HU").input_value() == "30"
     page.locator("#back input").click()
     page.get_by_role("option", name="mr2ct-unet").click()
     page.locator("#cycle-mixed").get_by_text("were not trained together").wait_for()
@@ -89,11 +89,11 @@ def test_the_cycle_page_opens_on_a_finished_cycle(viewer):
 @needs["ct2mr-unet"]
 @needs["mr2ct-pix2pix"]
 def test_a_link_runs_a_cycle_with_a_lesion(viewer, tmp_path):
-    """A link asks for another patient, the other direction and a mixed pair; what it shows can be linked to again."""
+    """A link asks for another patient, the other direction and a mixed pair; the page's own link reopens the result."""
     page = viewer.page
-    asked = "tab=cycle&task=ct2mr&seed=9123&model=ct2mr-pix2pix&back=mr2ct-unet&spacing=4&planes=axial"
+    query = "tab=cycle&task=ct2mr&seed=9123&model=ct2mr-pix2pix&back=mr2ct-unet&spacing=4&planes=axial"
     more = "&lesion=26,-30,32,12,30&judge=1"
-    page.goto(f"{viewer.address}/?{asked}{more}")
+    page.goto(f"{viewer.address}/?{query}{more}")
     page.locator("#cycle-title").get_by_text("Phantom patient 9123").wait_for(timeout=PATIENCE)
     ready(page).get_by_text("Phantom patient 9123").wait_for()
     figures = page.inner_text("#cycle-figures")
@@ -104,10 +104,10 @@ def test_a_link_runs_a_cycle_with_a_lesion(viewer, tmp_path):
     assert page.locator("#cycle-chart svg polyline").count() == 1
     page.get_by_role("button", name="How it was made").locator("visible=true").click()
     link = page.get_by_role("link", name="Link to this cycle").get_attribute("href")
-    assert dict(parse_qsl(link[1:])) == dict(parse_qsl(asked + more))
+    assert dict(parse_qsl(link[1:])) == dict(parse_qsl(query + more))
     assert "--lesion 26,-30,32,12,30 --judge" in page.locator("#cycle-made pre").text_content()
     page.get_by_role("button", name="Download").locator("visible=true").click()
-    with page.expect_download() as found:
+    with page.expect_download() as download:
         page.get_by_role("link", name="Relative error, %").click()
-    found.value.save_as(tmp_path / "share.nii.gz")
+    download.value.save_as(tmp_path / "share.nii.gz")
     assert Path(tmp_path / "share.nii.gz").stat().st_size > 10_000

@@ -1,4 +1,4 @@
-"""The Live GAN page as a lecturer and thirty students meet it."""
+"""The Live GAN page in a browser."""
 
 import re
 
@@ -43,7 +43,7 @@ class Toy:
         self.page.get_by_role("option", name=option, exact=True).click()
 
     def painted(self):
-        """How many colours the canvas shows."""
+        """Number of colours on the canvas."""
         return self.page.evaluate(
             """() => {
                 const canvas = document.querySelector('#toy .gl-toy-canvas');
@@ -63,24 +63,24 @@ def toy(new_toy):
     return new_toy()
 
 
-def test_a_ring_is_learned_and_the_slider_goes_back_in_time(toy):
+def test_a_ring_is_learned_and_the_slider_shows_earlier_steps(toy):
     toy.open()
     toy.press("Play")
     toy.wait_for("8 of 8 modes", LEARNED)
     toy.press("Pause")
     toy.page.get_by_role("button", name="Play", exact=True).wait_for()
     for name, file in (("Script", "gan.py"), ("GIF", "gan.gif"), ("PNG", "gan.png")):
-        with toy.page.expect_download() as made:
+        with toy.page.expect_download() as download:
             toy.press(name)
-        assert made.value.suggested_filename == file
+        assert download.value.suggested_filename == file
     at = toy.step_shown()
     assert at > 20
     toy.press("Step")
     toy.wait_for(f"step {at + 1:,} ")
     toy.page.locator("#toy input[type=range]").fill("0")
     toy.wait_for("step 0 .*0 of 8")
-    assert f"of {at + 1:,}" in toy.page.inner_text("#toy .gl-toy-step")  # the future is still there
-    toy.press("Step")  # and now it is another one
+    assert f"of {at + 1:,}" in toy.page.inner_text("#toy .gl-toy-step")  # later steps are still available
+    toy.press("Step")  # and now they have been replaced
     toy.wait_for("step 1 ")
     assert toy.page.get_attribute("#toy input[type=range]", "max") == "1"
 
@@ -178,9 +178,9 @@ def test_own_files(toy, tmp_path):
     open_file(run)
     toy.wait_for("step 1 ")
     toy.press("Script")
-    toy.page.get_by_text("Data from a file does not fit a script").wait_for()
+    toy.page.get_by_text("A script cannot contain uploaded data").wait_for()
     toy.press("Copy link")
-    toy.page.get_by_text("Data from a file does not fit a link").wait_for()
+    toy.page.get_by_text("A link cannot contain uploaded data").wait_for()
 
 
 def test_divergence_is_reported_and_can_be_undone(toy):
@@ -201,7 +201,7 @@ def test_divergence_is_reported_and_can_be_undone(toy):
     toy.wait_for("step 0 ")
 
 
-def test_games_of_two_numbers(new_page, address):
+def test_two_parameter_games(new_page, address):
     page = new_page()
     page.goto(f"{address}/?tab=toy&room=games")
     status = page.locator("#games [role=status]")
@@ -215,7 +215,7 @@ def test_games_of_two_numbers(new_page, address):
     )
 
 
-def test_densities_that_move(new_page, address):
+def test_densities_can_be_dragged(new_page, address):
     page = new_page()
     page.goto(f"{address}/?tab=toy&room=divergences")
     status = page.locator("#densities [role=status]")

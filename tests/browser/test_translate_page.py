@@ -1,4 +1,4 @@
-"""The Translate page in a real Chromium, from opening it to downloading what it made."""
+"""The Translate page in a real Chromium, from opening it to downloads."""
 
 import re
 
@@ -10,7 +10,7 @@ SMALL = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobil
 
 
 def is_picture(pixels):
-    """Neither blank nor flat: a fifth of it is not black, in at least 30 shades."""
+    """Not blank: at least a fifth is not black, in at least 30 shades."""
     return len(pixels) >= 30 and pixels.get("0,0,0", 0) < 0.8 * sum(pixels.values())
 
 
@@ -54,7 +54,7 @@ def test_the_mouse_moves_the_crosshair_and_the_wheel_the_slice(viewer):
     assert viewer.crosshair()[:2] != after[:2]
 
 
-def test_the_keyboard_does_all_of_it_too(viewer):
+def test_the_keyboard_moves_crosshair_and_slice(viewer):
     viewer.open()
     viewer.canvas.focus()
     x, y, z = viewer.crosshair()
@@ -137,12 +137,12 @@ def test_zoom_and_pan_keep_what_is_under_the_pointer(viewer):
     viewer.open()
     page = viewer.page
     page.mouse.click(*viewer.at(0.2, 0.4))
-    there = viewer.crosshair()
+    crosshair = viewer.crosshair()
     page.keyboard.down("Control")
     page.mouse.wheel(0, -300)
     page.keyboard.up("Control")
     page.mouse.click(*viewer.at(0.2, 0.4))
-    assert viewer.crosshair() == pytest.approx(there, abs=1.7)
+    assert viewer.crosshair() == pytest.approx(crosshair, abs=1.7)
     page.mouse.click(*viewer.at(0.3, 0.4))
     near = viewer.crosshair()
     viewer.drag((0.3, 0.4), (0.2, 0.4), button="middle")
@@ -185,7 +185,7 @@ def test_downloads(viewer, tmp_path):
     assert image.get_data_dtype() == np.int16 and image.get_fdata().min() < -900
 
 
-def test_a_link_opens_its_patient_and_another_visitor_gets_it_at_once(viewer, new_viewer):
+def test_a_link_opens_its_patient_and_the_next_visitor_does_not_wait(viewer, new_viewer):
     viewer.open("/?tab=translate&seed=7&planes=axial")
     opening = viewer.token
     viewer.wait_for_result_after(opening)
@@ -224,25 +224,25 @@ def test_a_patient_with_a_lesion_under_another_scanner(viewer, new_viewer):
     assert viewer.token == opening and page.inner_text("#made") == before, "nothing runs before it is asked for"
     page.click("#translate")
     viewer.wait_for_result_after(opening)
-    said = "Phantom patient 7: tumour, dental fillings, ventricles 1.5 times the mean, clinical scanner"
-    assert viewer.status.startswith(f"{said}. Axial slice") and is_picture(viewer.pixels())
-    assert page.inner_text("#headline h2") == said
+    title = "Phantom patient 7: tumour, dental fillings, ventricles 1.5 times the mean, clinical scanner"
+    assert viewer.status.startswith(f"{title}. Axial slice") and is_picture(viewer.pixels())
+    assert page.inner_text("#headline h2") == title
     assert "--lesion tumour --fillings --ventricles 1.5 --scanner clinical" in page.inner_text("#made")
     assert "15 %" in page.inner_text("#notices")
 
     other = new_viewer().open(f"/{page.get_attribute('#made a', 'href')}")
-    other.wait_for_status(f"{said}. ")
+    other.wait_for_status(f"{title}. ")
     assert other.token == viewer.token, "the link asks for the very same"
     assert other.page.get_by_label("Tumour").is_checked() and other.page.get_by_label("Clinical").is_checked()
     assert other.page.input_value("#ventricles input[type=number]") == "1.5"
 
 
-def test_cancel_keeps_the_picture_and_the_next_patient_comes(viewer):
+def test_cancel_keeps_the_picture_and_the_next_patient_can_be_made(viewer):
     viewer.open()
     opening = viewer.token
     page = viewer.page
     page.click("#new-patient")
-    page.locator("#work").get_by_text("Making the patient").wait_for()  # before, there is nothing to cancel
+    page.locator("#work").get_by_text("Making the patient").wait_for()  # before this there is nothing to cancel
     page.click("#cancel:not([disabled])")
     page.get_by_role("alert").get_by_text("Cancelled").wait_for()
     assert viewer.token == opening and page.is_disabled("#cancel")
@@ -253,7 +253,7 @@ def test_cancel_keeps_the_picture_and_the_next_patient_comes(viewer):
     assert page.get_by_role("alert").count() == 0
 
 
-def test_a_file_that_is_no_scan_gets_a_sentence_and_the_picture_stays(viewer, tmp_path):
+def test_refuses_a_file_that_is_not_a_scan_and_keeps_the_picture(viewer, tmp_path):
     (tmp_path / "notes.txt").write_text("This is not a scan.")
     viewer.open()
     opening = viewer.token
@@ -270,7 +270,7 @@ def test_a_file_that_is_no_scan_gets_a_sentence_and_the_picture_stays(viewer, tm
     assert viewer.token == opening and is_picture(viewer.pixels())
 
 
-def test_a_real_scan_becomes_a_ct_on_its_own_grid_and_goes_with_its_page(real_t1, viewer, browser, uploads, tmp_path):
+def test_a_real_scan_becomes_a_ct_on_its_grid_and_is_deleted_with_its_page(real_t1, viewer, browser, uploads, tmp_path):
     viewer.open()
     opening = viewer.token
     page = viewer.page
@@ -287,16 +287,16 @@ def test_a_real_scan_becomes_a_ct_on_its_own_grid_and_goes_with_its_page(real_t1
     with page.expect_download() as volume:
         page.locator("#downloads").get_by_text("Synthetic CT").click()
     volume.value.save_as(tmp_path / "ct.nii.gz")
-    source, made = nib.load(real_t1), nib.load(tmp_path / "ct.nii.gz")
-    assert made.shape == source.shape and np.allclose(made.affine, source.affine, atol=1e-4)
-    assert made.get_fdata().min() < -900 and made.get_fdata().max() > 300
+    source, translated = nib.load(real_t1), nib.load(tmp_path / "ct.nii.gz")
+    assert translated.shape == source.shape and np.allclose(translated.affine, source.affine, atol=1e-4)
+    assert translated.get_fdata().min() < -900 and translated.get_fdata().max() > 300
 
     layer = f"{viewer.address}/gradio_api/ganlab/volumes/{viewer.token}/input.i16"
     visitor = browser.new_context()
     assert visitor.request.head(layer).status == 200
     assert list(uploads.rglob("*.nii.gz"))
     page.close()
-    for _ in range(2000):  # each a round trip, until the server has noticed that the page is gone
+    for _ in range(2000):  # each a round trip, until the server notices that the page is closed
         if visitor.request.head(layer).status == 404:
             break
     else:
@@ -305,7 +305,7 @@ def test_a_real_scan_becomes_a_ct_on_its_own_grid_and_goes_with_its_page(real_t1
     visitor.close()
 
 
-def test_on_a_phone_nothing_sticks_out_and_touch_works(new_viewer):
+def test_on_a_phone_everything_fits_and_touch_works(new_viewer):
     viewer = new_viewer(**SMALL).open()
     page = viewer.page
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -6,8 +6,8 @@ from ganlab.training import Event
 
 
 def steps(*losses: dict[str, float]):
-    for number, numbers in enumerate(losses, 1):
-        yield Event("step", number, len(losses), numbers)
+    for step, numbers in enumerate(losses, 1):
+        yield Event("step", step, len(losses), numbers)
 
 
 def test_averages_a_loss_over_the_steps_that_have_it(capsys):

@@ -9,15 +9,17 @@ def test_cycle_follows_a_lesion_and_maps_the_discriminator(run, tmp_path):
     words = ("cycle", "--task", "ct2mr", "--planes", "axial", "--judge", "--lesion", "26,-30,32,12,40")
     code, out, err = run(*words, "--seed", 9002, "--spacing", 4, "--out", tmp_path / "cycle", "--json")
     assert code == 0, err
-    said = json.loads(out)
-    assert said["models"] == ["ct2mr-cyclegan", "mr2ct-cyclegan"] and said["notices"] == [] and said["unit"] == "HU"
-    put = said["lesion"]["input"]
+    report = json.loads(out)
+    assert (
+        report["models"] == ["ct2mr-cyclegan", "mr2ct-cyclegan"] and report["notices"] == [] and report["unit"] == "HU"
+    )
+    put = report["lesion"]["input"]
     assert put["with"] - put["without"] == pytest.approx(40, abs=0.5)
-    assert "hidden" not in said and 0 < said["judged"]["judged-real"] < 1
+    assert "hidden" not in report and 0 < report["judged"]["judged-real"] < 1
     names = ("input", "synthetic", "reconstruction", "judged", "judged-real", "relative-error")
-    assert list(said["files"]) == list(names)
-    share, head = nib.load(said["files"]["relative-error"]).get_fdata(), nib.load(said["files"]["input"])
-    assert share.shape == head.shape and share.max() > 100 * said["consistency"]["relative"]
+    assert list(report["files"]) == list(names)
+    share, head = nib.load(report["files"]["relative-error"]).get_fdata(), nib.load(report["files"]["input"])
+    assert share.shape == head.shape and share.max() > 100 * report["consistency"]["relative"]
 
 
 @pytest.mark.parametrize(

@@ -32,13 +32,13 @@ def pictures(tmp_path):
     return folder
 
 
-def test_a_generator_of_own_images_is_evaluated_on_held_out_ones(run, tmp_path, pictures):
+def test_a_generator_of_user_images_is_evaluated_on_held_out_ones(run, tmp_path, pictures):
     from ganlab.generation.own_images import read_folder
 
-    learned, kept, _ = read_folder(pictures, 16)
+    learned, held_out, _ = read_folder(pictures, 16)
     own, measuring = tmp_path / "runs" / "own", tmp_path / "runs" / "features-own-16"
     code, _, err = run("train", "dcgan-digits", "--source", pictures, "--steps", 2, "--out", own)
-    assert code == 0 and f"{len(kept)} of 90 images are held out" in err
+    assert code == 0 and f"{len(held_out)} of 90 images are held out" in err
     code, _, err = run("evaluate-generator", "--model", own)
     assert code == 2 and "give their folder with --source" in err
     code, _, err = run("evaluate-generator", "--model", own, "--source", pictures)
@@ -48,15 +48,15 @@ def test_a_generator_of_own_images_is_evaluated_on_held_out_ones(run, tmp_path, 
     assert code == 0, err
     code, out, err = run("evaluate-generator", "--model", own, "--source", pictures, "--json")
     assert code == 0, err
-    assert f"{len(kept)} held-out images are few" in err
+    assert f"{len(held_out)} held-out images are few" in err
     counts = json.loads(out)[str(own)]["counts"]
-    assert (counts["held_out"], counts["training"]) == (len(kept), len(learned))
+    assert (counts["held_out"], counts["training"]) == (len(held_out), len(learned))
     code, out, err = run(
         "stimuli", "--model", own, "--source", pictures, "--n", 20, "--out", tmp_path / "set", "--json"
     )
     assert code == 0 and len(list((tmp_path / "set" / "images").iterdir())) == 20, err
     code, _, err = run("stimuli", "--model", own, "--source", pictures, "--n", 80, "--out", tmp_path / "more")
-    assert code == 2 and f"{len(kept)} are held out" in err
+    assert code == 2 and f"{len(held_out)} are held out" in err
     (pictures / "00.png").rename(pictures / "another name.png")
     (pictures / "03.png").unlink()
     (pictures / "04.png").unlink()
@@ -80,5 +80,5 @@ def test_a_generator_of_own_images_is_evaluated_on_held_out_ones(run, tmp_path, 
         (("stimuli", "--model", "dcgan-digits", "--source", "x", "--out", "x"), "--source"),
     ],
 )
-def test_refuses_a_mistake_in_one_sentence(refuse, arguments, phrase):
+def test_refuses_invalid_input_in_one_sentence(refuse, arguments, phrase):
     assert re.search(phrase, refuse(*arguments))

@@ -10,10 +10,10 @@ def test_version(run):
     assert run("--version") == (0, f"ganlab {ganlab.__version__}\n", "")
 
 
-def test_info_tells_version_and_device(run):
+def test_info_shows_version_and_device(run):
     code, out, _ = run("info", "--json")
-    said = json.loads(out)
-    assert code == 0 and said["ganlab"] == ganlab.__version__ and said["device"] in ("cpu", "cuda", "mps")
+    result = json.loads(out)
+    assert code == 0 and result["ganlab"] == ganlab.__version__ and result["device"] in ("cpu", "cuda", "mps")
 
 
 def test_models_lists_pretrained_models(run):
@@ -34,5 +34,5 @@ def test_prints_help_without_a_command(run):
         (("benchmark", "nothing"), '"nothing".*translate, train'),
     ],
 )
-def test_refuses_a_mistake_in_one_sentence(refuse, arguments, phrase):
+def test_refuses_invalid_input_in_one_sentence(refuse, arguments, phrase):
     assert re.search(phrase, refuse(*arguments))

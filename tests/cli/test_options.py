@@ -49,7 +49,7 @@ def test_a_command_gets_the_config_made_of_its_options():
     assert given == ["out", repr(Head("bleed", 4.0, True, False, ("a", "b"))), True]
 
 
-def test_the_help_says_range_unit_and_choices():
+def test_the_help_shows_range_unit_and_choices():
     text = " ".join(CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200", "TERM": "dumb"}).output.split())
     for words in ("Thickness of the skull, 3 to 12 mm.", "What the patient has: tumour, bleed.", "--no-sharp"):
         assert words in text
@@ -63,6 +63,6 @@ def test_the_help_says_range_unit_and_choices():
         (["--lesion", "cyst"], 'Lesion is "cyst"; give one of tumour, bleed or null.'),
     ],
 )
-def test_a_refused_option_ends_in_the_configs_own_sentence(words, sentence):
+def test_a_refused_option_shows_the_error_of_its_config(words, sentence):
     error = CliRunner().invoke(app, ["out", *words]).exception
     assert isinstance(error, InputError) and str(error) == sentence

@@ -34,17 +34,22 @@ def test_every_option_reaches_the_phantom_and_its_json(run, tmp_path):
         *(word for name in modalities[1:] for word in ("--modality", name)),
     )
     assert code == 0, err
-    said = json.loads(out)
+    facts = json.loads(out)
     wishes = {name: value for _, wish in FLAGS.values() for name, value in wish.items()}
-    assert {name: said[name] for name in wishes} == wishes
-    assert (said["seed"], said["spacing"], said["modality"], said["lesion_at"]) == (9001, 8.0, list(modalities), None)
-    assert said["labels"] == {str(index): name for index, name in LABELS.items()}
+    assert {name: facts[name] for name in wishes} == wishes
+    assert (facts["seed"], facts["spacing"], facts["modality"], facts["lesion_at"]) == (
+        9001,
+        8.0,
+        list(modalities),
+        None,
+    )
+    assert facts["labels"] == {str(index): name for index, name in LABELS.items()}
     for name, volume in make_patient(9001, modalities, 8.0, **wishes).items():
-        stored = nib.load(said["files"][name])
+        stored = nib.load(facts["files"][name])
         np.testing.assert_array_equal(np.asarray(stored.dataobj), volume.array)
         np.testing.assert_allclose(stored.affine, volume.affine)
     header, *rows = (tmp_path / "labels.tsv").read_text().splitlines()
-    assert said["files"]["label_names"] == str(tmp_path / "labels.tsv")
+    assert facts["files"]["label_names"] == str(tmp_path / "labels.tsv")
     assert header == "index\tname" and rows == [f"{index}\t{name}" for index, name in LABELS.items()]
 
 
@@ -133,5 +138,5 @@ def test_writes_nodules_with_their_truth_and_a_contact_sheet(run, tmp_path):
         (("phantom", "--fat", "nan", "--out", "x"), "Scalp fat is NaN.*0.8 to 12 mm"),
     ],
 )
-def test_refuses_a_mistake_in_one_sentence(refuse, arguments, phrase):
+def test_refuses_invalid_input_in_one_sentence(refuse, arguments, phrase):
     assert re.search(phrase, refuse(*arguments))

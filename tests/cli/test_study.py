@@ -11,8 +11,8 @@ def test_a_study_is_simulated_reported_and_exported(run, tmp_path):
     assert code == 0 and json.loads(out)["readings"] == 3 * 44, err
     code, out, err = run("study", "report", table, "--out", page, "--title", "Ours", "--json")
     assert code == 0, err
-    found = json.loads(out)
-    assert found["average"]["verdict"] == "distinguishable" and "Ours" in page.read_text(encoding="utf-8")
+    result = json.loads(out)
+    assert result["average"]["verdict"] == "distinguishable" and "Ours" in page.read_text(encoding="utf-8")
     code, out, err = run("study", "export", table, "--out", tmp_path / "exports", "--json")
     assert code == 0 and all(Path(path).is_file() for path in json.loads(out)["files"].values()), err
     code, out, err = run("study", "plan", "--readers", 3, "--cases", 40, "--studies", 60, "--json")
@@ -30,7 +30,7 @@ def test_a_study_is_simulated_reported_and_exported(run, tmp_path):
         (("study", "export", "nothing.csv", "--out", "x"), '"nothing.csv" cannot be read as CSV'),
     ],
 )
-def test_refuses_a_mistake_in_one_sentence(refuse, arguments, phrase):
+def test_refuses_invalid_input_in_one_sentence(refuse, arguments, phrase):
     assert re.search(phrase, refuse(*arguments))
 
 

@@ -33,5 +33,5 @@ def test_toy_trains_and_measures(run):
         ),
     ],
 )
-def test_refuses_a_mistake_in_one_sentence(refuse, arguments, phrase):
+def test_refuses_invalid_input_in_one_sentence(refuse, arguments, phrase):
     assert re.search(phrase, refuse(*arguments))

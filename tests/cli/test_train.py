@@ -68,10 +68,10 @@ def test_unknown_preset_lists_translators_and_generators(run):
         (("train", "dcgan-digits", "--set", "colour=red", "--out", "x"), "colour .*batch"),
         (("train", "dcgan-digits", "--set", "network.size=64", "--out", "x"), "64.*digits.*16"),
         (("train", "features-nothing"), '"nothing".*digits'),
-        (("train", "features-digits", "--minutes", "1"), "leave --set and --minutes out"),
-        (("train", "features-digits", "--source", "x"), "leave --source out"),
+        (("train", "features-digits", "--minutes", "1"), "omit --set and --minutes"),
+        (("train", "features-digits", "--source", "x"), "omit --source"),
         (("train", "features-own-16"), "--source"),
     ],
 )
-def test_refuses_a_mistake_in_one_sentence(refuse, arguments, phrase):
+def test_refuses_invalid_input_in_one_sentence(refuse, arguments, phrase):
     assert re.search(phrase, refuse(*arguments))

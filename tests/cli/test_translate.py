@@ -27,7 +27,7 @@ def test_a_phantom_is_translated_and_evaluated(run, tmp_path):
         (("translate", "nothing.nii.gz", "out.nii.gz"), '"nothing.nii.gz" does not exist'),
         (("translate", __file__, "out.nii.gz"), '"test_translate.py" '),
         (("translate", "nothing.nii.gz", "out.txt"), '"out.txt" .*.nii.gz'),
-        (("translate", "t1.nii.gz", "out.nii.gz", "--registered", "ct.nii.gz"), "add --reference"),
+        (("translate", "t1.nii.gz", "out.nii.gz", "--registered", "ct.nii.gz"), "needs --reference"),
         (("translate", "nothing.nii.gz", "out.nii.gz", "--reference", "b.nii"), '"nothing.nii.gz" does not exist'),
         (("evaluate", "a.nii.gz", "b.nii.gz"), '"a.nii.gz" does not exist'),
         (("evaluate-models", "--model", "nothing"), '"nothing".*mr2ct-unet'),
@@ -36,7 +36,7 @@ def test_a_phantom_is_translated_and_evaluated(run, tmp_path):
         (("evaluate-models", "--task", "t1pet"), '"t1pet".*ct2mr'),
     ],
 )
-def test_refuses_a_mistake_in_one_sentence(refuse, arguments, phrase):
+def test_refuses_invalid_input_in_one_sentence(refuse, arguments, phrase):
     assert re.search(phrase, refuse(*arguments))
 
 
@@ -63,13 +63,13 @@ def test_evaluate_refuses_units_that_make_no_sense(refuse, head):
     assert "give that CT, or a mask" in refuse("evaluate", t1, t1, "--task", "ct2mr")
 
 
-def test_evaluate_brings_t1_to_the_scale_of_the_task_and_says_so(run, head):
+def test_evaluate_rescales_t1_and_reports_it(run, head):
     ct = head("ct")
     t1 = head("t1", lambda hu: np.where(hu > 500, 100, np.where(hu > -500, 700 + hu / 2, 0)) + np.arange(40))
     code, out, err = run("evaluate", t1, t1, "--task", "ct2mr", "--source", ct, "--json")
     assert code == 0, err
-    found = json.loads(out)
-    assert found["mae"] == 0 and found["mask"].startswith("head of the source CT")
-    assert any("divided by" in notice and "estimated" in notice for notice in found["notices"])
+    metrics = json.loads(out)
+    assert metrics["mae"] == 0 and metrics["mask"].startswith("head of the source CT")
+    assert any("divided by" in notice and "estimated" in notice for notice in metrics["notices"])
     code, out, err = run("evaluate", t1, t1, "--task", "ct2mr", "--source", ct, "--white-matter", 700)
     assert code == 0 and "divided by 700" in out

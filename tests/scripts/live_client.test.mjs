@@ -79,7 +79,7 @@ test("errors of an answer are told and the answer is not taken", async () => {
     ask("points", {}, (facts) => taken.push(facts.x));
     for (let i = 0; i < 9; i++) await settle();
   }
-  assert.deepEqual(told, ["Seed -1 is not a whole number.", "The server does not answer; try again in a moment.", ""]);
+  assert.deepEqual(told, ["Seed -1 is not a whole number.", "The server does not respond; try again in a moment.", ""]);
   assert.deepEqual(taken, [1]);
 });
 
@@ -111,11 +111,11 @@ test("frames are pulled one at a time, with the commands given meanwhile", async
   assert.ok(!puller.waiting());
 });
 
-test("a server that does not answer is asked again, with the same commands", async () => {
+test("a server that does not respond is asked again, with the same commands", async () => {
   const { puller, asked, seen, waits, RETRY_MS } = pulling([new Error("offline"), { frame: 1 }], 0);
   puller.order(["step", "dg"]);
   for (let i = 0; i < 9; i++) await settle();
-  assert.match(seen.told[0], /does not answer; it is asked again/);
+  assert.match(seen.told[0], /does not respond; retrying/);
   assert.equal(asked.length, 1);
   assert.equal(waits[0][0], RETRY_MS);
   waits[0][1]();

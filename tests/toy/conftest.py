@@ -4,7 +4,7 @@ import torch
 
 @pytest.fixture(autouse=True, scope="package")
 def one_thread():
-    """As the toy trains: threads cost more than they bring on tensors this small."""
+    """One thread, as in the toy package: threads slow down tensors this small."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

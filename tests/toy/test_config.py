@@ -1,4 +1,4 @@
-"""Settings of a game: what is refused, in which words, and how they travel."""
+"""Settings of a game: validation, error messages and serialisation."""
 
 from dataclasses import replace
 
@@ -36,23 +36,23 @@ from ganlab.toy.optimisers import OPTIMISERS
         (7, "The settings are 7"),
     ],
 )
-def test_wrong_settings_end_in_a_sentence(change, says):
+def test_refuses_invalid_settings_in_one_sentence(change, says):
     with pytest.raises(InputError, match=says):
         from_dict(change)
 
 
-def test_settings_of_a_network_join_its_defaults():
+def test_network_settings_are_merged_with_the_defaults():
     assert from_dict({"discriminator": {"units": 32}}).discriminator == Network(3, 32, "leaky-relu")
 
 
-def test_settings_travel():
+def test_settings_are_read_back_from_json():
     config = Config(objective="hinge", discriminator=Network(2, 12, spectral=True), seed=2**53 - 1, batch=16)
     assert from_dict(as_dict(config)) == config
     assert as_dict(Config()) == {}
     assert set(as_dict(replace(Config(), rate_g=1e-3))) == {"rate_g"}
 
 
-def test_everything_that_can_be_chosen_is_there():
+def test_every_choice_exists():
     assert set(setting(Config, "data").choices) == set(DISTRIBUTIONS)
     assert set(setting(Config, "optimiser").choices) == set(OPTIMISERS)
     assert set(setting(Config, "play").choices) == {"alternating", "unrolled", *TOGETHER}

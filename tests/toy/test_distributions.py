@@ -1,4 +1,4 @@
-"""Samples and densities agree; the user's own data is taken or refused with a sentence."""
+"""Samples and densities agree; user data is accepted or rejected with a message."""
 
 import math
 
@@ -93,10 +93,10 @@ def test_refuses_points_without_a_shape(points, says):
         from_points(points)
 
 
-def test_a_drawing_keeps_its_place():
+def test_a_drawing_keeps_its_position():
     drawn = torch.tensor([[0.5, -0.25]] * 10 + [[9.0, 0.0]])
-    kept = from_drawing(drawn).points
-    assert kept[0].tolist() == [0.5, -0.25] and float(kept[-1, 0]) == pytest.approx(VIEW)
+    restored = from_drawing(drawn).points
+    assert restored[0].tolist() == [0.5, -0.25] and float(restored[-1, 0]) == pytest.approx(VIEW)
     with pytest.raises(InputError, match="drawing has 0 points"):
         from_drawing(torch.zeros(0, 2))
 

@@ -1,4 +1,4 @@
-"""Two numbers against each other: fields, spirals and eigenvalues with known answers."""
+"""Two-parameter games: fields, spirals and eigenvalues with known answers."""
 
 import math
 
@@ -24,8 +24,8 @@ def test_the_bilinear_field_only_rotates():
 def test_the_field_is_the_gradient_of_each_players_own_loss(game):
     states = torch.randn((20, 2), generator=torch.Generator().manual_seed(0), dtype=torch.float64).requires_grad_()
     losses = game.losses(states)
-    wanted = [torch.autograd.grad(losses[:, k].sum(), states, retain_graph=True)[0][:, k] for k in (0, 1)]
-    torch.testing.assert_close(game.field(states), torch.stack(wanted, 1))
+    expected = [torch.autograd.grad(losses[:, k].sum(), states, retain_graph=True)[0][:, k] for k in (0, 1)]
+    torch.testing.assert_close(game.field(states), torch.stack(expected, 1))
 
 
 @pytest.mark.parametrize(
@@ -38,9 +38,9 @@ def test_the_field_is_the_gradient_of_each_players_own_loss(game):
     ],
 )
 def test_moduli_of_the_bilinear_game_in_closed_form(method, modulus):
-    found = eigenvalues(bilinear(), method, RATE)
-    assert len(found) == 2
-    assert found.abs().tolist() == pytest.approx([modulus] * 2, rel=1e-9)
+    values = eigenvalues(bilinear(), method, RATE)
+    assert len(values) == 2
+    assert values.abs().tolist() == pytest.approx([modulus] * 2, rel=1e-9)
 
 
 @pytest.mark.parametrize("method", METHODS)

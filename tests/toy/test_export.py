@@ -1,4 +1,4 @@
-"""The exported script runs without us and repeats the run; saved sessions come back as they were."""
+"""The exported script runs without ganlab and reproduces the run; saved sessions are restored exactly."""
 
 import ast
 import json
@@ -118,7 +118,7 @@ def test_refuses_files_that_are_not_sessions(tmp_path):
     with pytest.raises(InputError):
         load(path)
     save_tensors(path, {"x": torch.zeros(1)}, {})
-    with pytest.raises(InputError, match="not a session"):
+    with pytest.raises(InputError, match="not a saved session"):
         load(path)
     save(eventful(), path)
     tensors = load_file(path)

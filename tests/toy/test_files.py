@@ -1,4 +1,4 @@
-"""The user's own points and pictures, and what is said of files that are neither."""
+"""The user's own points and pictures, and error messages for other files."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def test_tables_of_every_kind(write, separator, heading):
     assert isinstance(data, Points)
     assert len(data.points) == len(POINTS)
     span = data.points.amax(0) - data.points.amin(0)
-    torch.testing.assert_close(span, torch.tensor([1.6, 2.4]), atol=1e-5, rtol=0)  # proportions stay
+    torch.testing.assert_close(span, torch.tensor([1.6, 2.4]), atol=1e-5, rtol=0)  # the aspect ratio is kept
 
 
 def test_a_third_column_is_the_class(write):
@@ -68,9 +68,9 @@ def test_two_million_points_are_refused_without_reading_them_all(write):
 
 
 def test_bright_pixels_are_dense(tmp_path):
-    seen = np.zeros((40, 60), np.uint8)
-    seen[:, :20] = 255
-    Image.fromarray(seen).save(tmp_path / "left.png")
+    pixels = np.zeros((40, 60), np.uint8)
+    pixels[:, :20] = 255
+    Image.fromarray(pixels).save(tmp_path / "left.png")
     data = read_own(tmp_path / "left.png")
     assert isinstance(data, Picture)
     points = data.sample(500, torch.Generator().manual_seed(0))[0]
@@ -78,9 +78,9 @@ def test_bright_pixels_are_dense(tmp_path):
 
 
 def test_transparent_pixels_are_empty(tmp_path):
-    seen = np.full((30, 30, 4), 255, np.uint8)
-    seen[:15, :, 3] = 0
-    Image.fromarray(seen, "RGBA").save(tmp_path / "half.png")
+    pixels = np.full((30, 30, 4), 255, np.uint8)
+    pixels[:15, :, 3] = 0
+    Image.fromarray(pixels, "RGBA").save(tmp_path / "half.png")
     points = read_own(tmp_path / "half.png").sample(500, torch.Generator().manual_seed(0))[0]
     assert float(points[:, 1].max()) < 0.1  # the upper half is empty
 

@@ -1,4 +1,4 @@
-"""What the canvas gets: arrays of the right shape, in the right places, and the moments of the past."""
+"""Data for the canvas: arrays of the right shape, in the right places, and earlier steps."""
 
 import io
 
@@ -47,9 +47,9 @@ def test_every_layer_has_the_shape_that_is_drawn(configs):
         assert arrays[f"histogram.{k}"].sum(2) == pytest.approx(1)
         assert (f"warp.{k}" in arrays) == (game.config.latent <= 2)
         assert (f"optimum.{k}" in arrays) == (game.objective.probability is not None)
-        found = facts["games"][k]
-        assert len(found["loss_d"]) == len(found["js"]) == runs
-        assert all(np.isfinite(found["norm_g"]))
+        game_facts = facts["games"][k]
+        assert len(game_facts["loss_d"]) == len(game_facts["js"]) == runs
+        assert all(np.isfinite(game_facts["norm_g"]))
     assert arrays["real"].shape == (1000, data.dim)
 
 
@@ -68,7 +68,7 @@ def test_maps_are_drawn_where_the_points_are():
 
 
 def test_the_gradient_field_shows_where_samples_would_move():
-    """Minimax and non-saturating pull alike in direction; where D is sure, the saturating pull is gone."""
+    """Minimax and non-saturating gradients have the same direction; where D is certain, that of minimax vanishes."""
     pulls = {}
     for name in ("minimax", "non-saturating"):
         session = Session((Config(objective=name),))
@@ -81,18 +81,18 @@ def test_the_gradient_field_shows_where_samples_would_move():
     torch.testing.assert_close(pulls["minimax"][-1, 0, 0] / x[-1, 0] > 10, np.True_)
 
 
-def test_the_best_discriminator_of_a_perfect_generator_says_one_half():
+def test_the_optimal_discriminator_of_a_perfect_generator_is_one_half():
     game = Session((Config(),)).games[0]
     n = 20
     masses = game.data.masses(frames.Grid(2, frames.VIEW, n))[:-1][None]
     best = optimum(game, masses, n)
-    there = ~best.isnan()
-    assert there.sum() > 30
-    assert best[there].numpy() == pytest.approx(0.5, abs=1e-6)
+    defined = ~best.isnan()
+    assert defined.sum() > 30
+    assert best[defined].numpy() == pytest.approx(0.5, abs=1e-6)
     assert optimum(Session((Config(objective="wasserstein"),)).games[0], masses, n) is None
 
 
-def test_the_past_is_shown_as_it_was():
+def test_earlier_steps_are_shown_unchanged():
     session = Session((Config(),))
     then = []
     for _ in range(6):
@@ -122,12 +122,12 @@ def test_twins_are_titled_by_their_differences():
 def test_the_film_shows_the_training_from_its_start(configs, panels):
     session = Session(configs)
     session.advance(20)
-    seen = Image.open(io.BytesIO(film(session)))
-    assert seen.n_frames == 21
-    assert seen.width == min(4, panels) * 308 - 8
-    first = np.asarray(seen.convert("RGB"), int)
-    seen.seek(20)
-    assert abs(np.asarray(seen.convert("RGB"), int) - first).mean() > 1
+    gif = Image.open(io.BytesIO(film(session)))
+    assert gif.n_frames == 21
+    assert gif.width == min(4, panels) * 308 - 8
+    first = np.asarray(gif.convert("RGB"), int)
+    gif.seek(20)
+    assert abs(np.asarray(gif.convert("RGB"), int) - first).mean() > 1
     assert session.steps == 20
 
 

@@ -1,4 +1,4 @@
-"""The engine: gradients against autograd, optimisers against torch's, the same run every time, every kind of game."""
+"""The engine: gradients against autograd, optimisers against torch's, reproducible runs, every kind of game."""
 
 from dataclasses import replace
 
@@ -66,11 +66,11 @@ CASES += [replace(TWO, conditional=True), replace(TWO, data="gaussians-1d", late
 
 @pytest.mark.parametrize("config", CASES, ids=lambda c: "-".join(map(str, as_dict(c).values()))[:60])
 def test_manual_gradients_equal_autograd(config):
-    for mine, reference in zip(gradients(config, True), gradients(config, False), strict=True):
+    for manual, reference in zip(gradients(config, True), gradients(config, False), strict=True):
         scale = reference.abs().max()
         assert scale > 0
-        assert float((mine - reference).abs().max() / scale) < 1e-5
-        torch.testing.assert_close(mine, reference, atol=1e-6, rtol=1e-4)
+        assert float((manual - reference).abs().max() / scale) < 1e-5
+        torch.testing.assert_close(manual, reference, atol=1e-6, rtol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -84,16 +84,16 @@ def test_manual_gradients_equal_autograd(config):
 )
 def test_optimisers_step_like_torch(name, reference):
     generator = torch.Generator().manual_seed(0)
-    mine = torch.randn((1, 50), generator=generator)
-    theirs = mine.clone().requires_grad_()
-    state, optimiser = new_state(mine), reference(theirs)
+    ours = torch.randn((1, 50), generator=generator)
+    theirs = ours.clone().requires_grad_()
+    state, optimiser = new_state(ours), reference(theirs)
     for _ in range(10):
         g = torch.randn((1, 50), generator=generator)
         delta, state = OPTIMISERS[name](g, state, 0.01, 0.5, 0.999)
-        mine = mine - delta
+        ours = ours - delta
         theirs.grad = g
         optimiser.step()
-    torch.testing.assert_close(mine, theirs.detach(), atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(ours, theirs.detach(), atol=1e-6, rtol=1e-5)
 
 
 def test_a_run_equals_plain_pytorch():
@@ -156,15 +156,15 @@ def test_a_restored_game_continues_exactly(change):
     game = Game(replace(TWO, **change))
     for _ in range(10):
         game.step()
-    kept = game.snapshot()
+    snapshot = game.snapshot()
     for _ in range(25):
         game.step()
-    there = game.flat_g.clone()
-    game.restore(kept)
+    flat_g = game.flat_g.clone()
+    game.restore(snapshot)
     assert game.steps == 10
     for _ in range(25):
         game.step()
-    assert torch.equal(game.flat_g, there)
+    assert torch.equal(game.flat_g, flat_g)
 
 
 def test_twins_see_the_same_data_and_noise():
@@ -180,7 +180,7 @@ def test_run_k_has_the_seed_plus_k():
     assert torch.equal(many.draws(3)[0].real[1], one.draws(3)[0].real[0])
 
 
-def test_hyper_parameters_change_while_it_runs():
+def test_hyper_parameters_can_change_during_training():
     game, same = Game(TWO), Game(TWO)
     for _ in range(5):
         game.step()
@@ -217,8 +217,8 @@ def test_spectral_norm_bounds_the_slope():
         game.step()
     layers, _ = game.normalised_d()
     assert all(float(torch.linalg.matrix_norm(w[0], 2)) < 1.1 for w, _ in layers)
-    found = spectrum(game.layers_d[1][0], game.right[1], 200).sigma
-    torch.testing.assert_close(found[0, 0, 0], torch.linalg.matrix_norm(game.layers_d[1][0][0], 2))
+    sigma = spectrum(game.layers_d[1][0], game.right[1], 200).sigma
+    torch.testing.assert_close(sigma[0, 0, 0], torch.linalg.matrix_norm(game.layers_d[1][0][0], 2))
 
 
 def test_the_r1_gradient_matches_finite_differences():

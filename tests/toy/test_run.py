@@ -1,4 +1,4 @@
-"""From settings to numbers: measures of a game, the command's own work, the benchmark's shape."""
+"""From settings to numbers: measures of a game, the command, the benchmark."""
 
 import math
 from dataclasses import replace
@@ -21,31 +21,31 @@ QUICK = {"generator": {"layers": 2, "units": 16}, "discriminator": {"layers": 2,
 
 
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
-def test_perfect_samples_cannot_be_told_from_the_data(name):
+def test_perfect_samples_are_indistinguishable_from_the_data(name):
     data = get_distribution(name)
     ruler = Ruler(data)
-    found = ruler.measure(torch.stack([data.sample(ruler.n, stream(7, k))[0] for k in range(3)]))
+    measures = ruler.measure(torch.stack([data.sample(ruler.n, stream(7, k))[0] for k in range(3)]))
     for measured, floor in ruler.floors.items():
-        assert all(0 <= v <= 1.05 * floor for v in found[measured]), measured
-    assert all(0 <= v <= 3 * (1 / 500 + 1 / 500) * 2 for v in found["mmd2"])
+        assert all(0 <= v <= 1.05 * floor for v in measures[measured]), measured
+    assert all(0 <= v <= 3 * (1 / 500 + 1 / 500) * 2 for v in measures["mmd2"])
     if data.modes is not None:
-        assert found["modes_covered"] == [len(data.modes)] * 3
-        assert min(found["high_quality"]) > 0.95
+        assert measures["modes_covered"] == [len(data.modes)] * 3
+        assert min(measures["high_quality"]) > 0.95
 
 
 def test_the_users_own_points_are_measured_against_themselves():
     points = from_points(torch.randn((3000, 2), generator=torch.Generator().manual_seed(0)))
     ruler = Ruler(points)
-    found = ruler.measure(points.sample(ruler.n, stream(1, 1))[0][None])
-    assert all(found[name][0] <= 1.05 * floor for name, floor in ruler.floors.items())
+    measures = ruler.measure(points.sample(ruler.n, stream(1, 1))[0][None])
+    assert all(measures[name][0] <= 1.05 * floor for name, floor in ruler.floors.items())
 
 
 def test_measures_of_nan_samples_are_finite():
     ruler = Ruler(get_distribution("ring"))
-    found = ruler.measure(torch.full((1, 4000, 2), math.nan))
-    assert found["js"][0] == pytest.approx(math.log(2))
-    assert all(math.isfinite(v[0]) for name, v in found.items() if name != "shares")
-    assert found["modes_covered"] == [0]
+    measures = ruler.measure(torch.full((1, 4000, 2), math.nan))
+    assert measures["js"][0] == pytest.approx(math.log(2))
+    assert all(math.isfinite(v[0]) for name, v in measures.items() if name != "shares")
+    assert measures["modes_covered"] == [0]
 
 
 def test_the_bound_stays_below_the_jensen_shannon_divergence():
@@ -60,7 +60,7 @@ def test_the_bound_stays_below_the_jensen_shannon_divergence():
     assert float(bound.min()) > 0.3  # and D has learned to tell most of it
 
 
-def test_games_without_probabilities_have_no_value():
+def test_objectives_without_probabilities_have_no_value():
     game = Game(replace(TWO, objective="wgan-gp"))
     assert all(t.isnan().all() for t in value_and_bound(game, Ruler(game.data)))
 

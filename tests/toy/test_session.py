@@ -1,4 +1,4 @@
-"""Sessions: the same run again from a link, exact rewinding, forks, changes on the way, divergence caught."""
+"""Sessions: reproduction from a link, exact rewinding, forks, changes during training, divergence."""
 
 import base64
 import contextlib
@@ -75,7 +75,7 @@ def test_rewinding_restores_the_exact_state(step):
     session.rewind(step)
     assert session.steps == step
     assert torch.equal(parameters(session), parameters(straight))
-    session.advance(30)  # and goes on as if nothing had been
+    session.advance(30)  # and continues as if it had not been rewound
     straight.advance(30)
     assert torch.equal(parameters(session), parameters(straight))
     assert link_text(session) == link_text(straight)
@@ -128,7 +128,7 @@ def test_divergence_is_caught_reported_and_undone():
     assert taken < 2000 and not session.playing
     assert "diverged" in session.trouble and f"step {session.steps}" in session.trouble
     assert all(game.finite() for game in session.games)
-    assert session.advance(5) == 0  # nothing goes on until something changes
+    assert session.advance(5) == 0  # no progress until a setting changes
     session.rewind(max(0, session.steps - 20))
     session.change(rate_g=1e-4, rate_d=1e-4)
     assert session.advance(50) == 50 and not session.trouble
@@ -137,7 +137,7 @@ def test_divergence_is_caught_reported_and_undone():
     assert torch.equal(parameters(again), parameters(session))
 
 
-def test_wrong_changes_change_nothing():
+def test_invalid_changes_change_nothing():
     session = Session((TINY,))
     before = session.games[0].config
     for values in ({"rate_g": 1e9}, {"objective": "none"}, {"speed": 3}, {"rate_g": 1e-4, "batch": 1}):
@@ -146,11 +146,11 @@ def test_wrong_changes_change_nothing():
     with pytest.raises(InputError, match="Latent cannot change"):
         session.change(latent=8)
     assert session.games[0].config == before and session.log == []
-    with pytest.raises(InputError, match="not from 0 to 0"):
+    with pytest.raises(InputError, match="outside 0 to 0"):
         session.rewind(5)
 
 
-def test_data_from_a_file_does_not_fit_a_link():
+def test_refuses_a_link_for_data_from_a_file():
     points = from_points(torch.randn((100, 2), generator=torch.Generator().manual_seed(0)))
     with pytest.raises(InputError, match="save the session"):
         link_text(Session((TINY,), data=points))
@@ -186,14 +186,14 @@ GOOD = {"games": [{}], "notes": [[5, "set", {"rate_g": 0.01}]]}
     ],
     ids=range(21),
 )
-def test_damaged_links_end_in_a_sentence(text):
+def test_refuses_damaged_links_in_one_sentence(text):
     with pytest.raises(InputError):
         from_link(text)
 
 
 @settings(max_examples=100)
 @given(st.binary(max_size=60), st.integers(0, 60))
-def test_edited_links_end_in_a_sentence_or_open(junk, at):
+def test_edited_links_open_or_are_refused_in_one_sentence(junk, at):
     good = packed(GOOD)
     text = good[:at] + base64.urlsafe_b64encode(junk).decode() + good[at + len(junk) :]
     with contextlib.suppress(InputError):  # any other error fails

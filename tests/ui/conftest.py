@@ -31,7 +31,7 @@ def make_case(volumes):
 
     def make(folder, reference=True, **words):
         chosen = volumes if reference else {**volumes, "reference": None}
-        found = compare(volumes["reference"], volumes["synthetic"]) if reference else None
+        evaluation = compare(volumes["reference"], volumes["synthetic"]) if reference else None
         defaults = {
             "title": "Phantom patient 7",
             "stem": "phantom-7",
@@ -42,7 +42,7 @@ def make_case(volumes):
             "commands": ("python -m ganlab phantom --seed 7 --out patient-7",),
             "seed": 7,
         }
-        measured = {"metrics": found.metrics, "histogram": found.histogram} if found else {}
+        measured = {"metrics": evaluation.metrics, "histogram": evaluation.histogram} if evaluation else {}
         return save_case(folder, chosen, **{**defaults, **measured, **words})
 
     return make

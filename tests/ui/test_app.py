@@ -1,4 +1,4 @@
-"""The app starts light, reads its settings, and has nothing in it that leaves the machine."""
+"""The app starts light, reads its settings, and contacts no other host."""
 
 import json
 import subprocess

@@ -51,7 +51,7 @@ def test_range_choices_and_help_are_the_declared_ones():
     assert control(Config, "rate").info == "Of Adam." and skull.info is None
 
 
-def test_a_page_may_say_otherwise():
+def test_a_page_may_override_the_declaration():
     shown = control(Config, "skull", value=5.0, label="Bone", maximum=9.0, elem_id="skull")
     assert (shown.value, shown.label, shown.maximum, shown.elem_id) == (5.0, "Bone", 9.0, "skull")
 

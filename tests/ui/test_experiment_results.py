@@ -1,4 +1,4 @@
-"""Results of experiments on the pages: what is there is shown, and no other file is served."""
+"""Results of experiments on the pages: existing results are shown, and no other file is served."""
 
 import gradio as gr
 import pytest

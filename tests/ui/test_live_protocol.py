@@ -1,4 +1,4 @@
-"""Questions of a canvas are bounded, mistakes are sentences, and answers are not cached."""
+"""Requests of a canvas are bounded, errors are sentences, and replies are not cached."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -33,10 +33,10 @@ def client():
 
 
 def test_a_question_is_answered_with_facts_and_arrays(client):
-    got = client.post(PATH, json={"x": 4})
-    facts, arrays = unpack(got.content)
+    response = client.post(PATH, json={"x": 4})
+    facts, arrays = unpack(response.content)
     assert facts == {"twice": 8} and arrays["array"].tolist() == [4]
-    assert got.headers["cache-control"] == "no-store"
+    assert response.headers["cache-control"] == "no-store"
 
 
 @pytest.mark.parametrize(
@@ -49,19 +49,19 @@ def test_a_question_is_answered_with_facts_and_arrays(client):
         ({"x": -1}, {"error": NOT_OURS}),  # OverflowError of the uint16
     ],
 )
-def test_mistakes_are_sentences(client, question, facts):
+def test_invalid_input_gets_an_error_message(client, question, facts):
     assert unpack(client.post(PATH, json=question).content)[0] == facts
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[1]", b"7", b'{"x": "\\ud800"}', b"[" * 150])
 def test_refuses_what_is_not_a_json_object(client, body):
-    got = client.post(PATH, content=body)
-    assert (got.status_code, got.text) == (400, NOT_OURS)
+    response = client.post(PATH, content=body)
+    assert (response.status_code, response.text) == (400, NOT_OURS)
 
 
 def test_refuses_long_questions(client):
-    got = client.post(PATH, content=b'{"x": 1}' + b" " * 200)
-    assert got.status_code == 413 and "more than 200 bytes" in got.text
+    response = client.post(PATH, content=b'{"x": 1}' + b" " * 200)
+    assert response.status_code == 413 and "more than 200 bytes" in response.text
     assert client.get(PATH).status_code == 405
 
 
@@ -77,7 +77,7 @@ def fail(done):
 COMMANDS = {"push": push, "fail": fail, "clear": lambda done: done.clear()}
 
 
-def test_commands_are_obeyed_in_order_until_a_mistake():
+def test_commands_run_in_order_until_an_error():
     done = []
     assert obey([["push", "a"], ["push", "b"]], COMMANDS, done) == ({"last": "b"}, {})
     assert obey([["push", "c"], ["fail"], ["push", "d"]], COMMANDS, done)[0] == {"last": "c", "error": "No."}
@@ -87,7 +87,7 @@ def test_commands_are_obeyed_in_order_until_a_mistake():
 
 
 @pytest.mark.parametrize("commands", [["push"], [["push"]], [["unknown"]], [[["push"], "a"]], [None], 3, [{}], [[]]])
-def test_malformed_commands_are_a_sentence(commands):
+def test_malformed_commands_get_an_error_message(commands):
     assert obey(commands, COMMANDS, [])[0] == {"error": NOT_OURS}
 
 

@@ -81,9 +81,9 @@ def test_sliders_follow_the_seed_once_they_are_on_the_page():
 
 def test_a_link_shows_its_options_and_opens_the_sections_they_are_in():
     def shown(options):
-        *found, patient, scanner, own, _, _, _, _ = shown_by = show_options(9000, options)
+        *set_values, patient, scanner, own, _, _, _, _ = shown_by = show_options(9000, options)
         sliders = {name: slider.value for name, slider in zip(DRAWN, shown_by[-len(DRAWN) :], strict=True)}
-        return {**dict(zip(SET, found, strict=True)), **sliders}, patient.open, scanner.open, own
+        return {**dict(zip(SET, set_values, strict=True)), **sliders}, patient.open, scanner.open, own
 
     values, patient, scanner, own = shown(PhantomOptions(lesion="bleed", defaced=True, ventricles=2.0))
     usual = {name: getattr(PhantomOptions(), name) for name in SET}

@@ -1,4 +1,4 @@
-"""What is stored can be read back: values within half a step, geometry exactly."""
+"""Stored cases are read back: values within half a step, geometry exactly."""
 
 import numpy as np
 import pytest
@@ -74,7 +74,7 @@ def test_without_a_reference_there_are_no_metrics(make_case, tmp_path):
     assert [layer.name for layer in case.layers] == ["input", "synthetic"]
 
 
-def test_downloads_hold_what_was_measured_not_what_is_shown(make_case, volumes, tmp_path):
+def test_downloads_are_not_quantised_like_the_viewers_layers(make_case, volumes, tmp_path):
     """The viewer's layers of an MR are quantised; its download is not."""
     case = make_case(tmp_path)
     for name, volume in volumes.items():

@@ -1,4 +1,5 @@
-"""Live sessions are reached by their token only, bounded in number, time and bytes, and their owners are told why."""
+"""Live sessions are reached only by their token, and are bounded in number, time and bytes, with a message when
+dropped."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -49,14 +50,14 @@ def test_a_token_opens_its_own_session(games):
 
 
 @pytest.mark.parametrize("wrong", [None, "", "guess", 7, ["a"], {"a": 1}])
-def test_other_tokens_open_nothing(games, wrong):
+def test_refuses_unknown_tokens(games, wrong):
     games.open(Game(), "tab")
     for ask in (games.peek, lambda token: use(games, token)):
         with pytest.raises(SessionGone, match=r"This game is not on the server: .*\. Reload the page\."):
             ask(wrong)
 
 
-def test_a_closed_tab_leaves_nothing(games):
+def test_a_closed_tab_drops_its_sessions(games):
     token, other = games.open(Game(), "tab"), games.open(Game(), "another tab")
     games.close("tab")
     with pytest.raises(SessionGone, match="its page was closed"):
@@ -64,29 +65,29 @@ def test_a_closed_tab_leaves_nothing(games):
     assert games.peek(other) and len(games) == 1
 
 
-def test_the_least_recently_used_makes_room_for_a_new_one_and_its_owner_is_told(games):
+def test_the_least_recently_used_session_is_dropped_for_a_new_one_with_a_message(games):
     tokens = [games.open(Game(), "tab") for _ in range(3)]
     use(games, tokens[0])
     tokens.append(games.open(Game(), "tab"))
-    with pytest.raises(SessionGone, match="to make room for others"):
+    with pytest.raises(SessionGone, match="to free memory"):
         games.peek(tokens[1])
     assert all(games.peek(token) for token in (tokens[0], tokens[2], tokens[3]))
 
 
-def test_sessions_that_grow_past_the_budget_make_others_go(games):
+def test_sessions_that_exceed_the_memory_budget_drop_others(games):
     tokens = [games.open(Game(3), "tab") for _ in range(3)]
     with games.use(tokens[1]) as game:
         game.megabytes = 5  # 11 of 10
-    with pytest.raises(SessionGone, match="to make room for others"):
+    with pytest.raises(SessionGone, match="to free memory"):
         games.peek(tokens[0])
     assert games.nbytes == 8 * 2**20
     with games.use(tokens[1]) as game:
         game.megabytes = 99
-    assert games.peek(tokens[1]) is game  # what is in use stays, alone
+    assert games.peek(tokens[1]) is game  # the session in use stays
     assert len(games) == 1
 
 
-def test_what_was_left_alone_too_long_is_dropped_and_its_owner_is_told(games, clock):
+def test_an_idle_session_is_dropped_with_a_message(games, clock):
     old, used = games.open(Game(), "tab"), games.open(Game(), "tab")
     clock.now = 400
     use(games, used)
@@ -95,11 +96,11 @@ def test_what_was_left_alone_too_long_is_dropped_and_its_owner_is_told(games, cl
         games.peek(old)
     assert games.peek(used)
     clock.now = 1300
-    games.open(Game(), "tab")  # without being asked for, too
+    games.open(Game(), "tab")  # also without a request
     assert len(games) == 1
 
 
-def test_only_what_was_used_lately_counts_as_busy(games, clock):
+def test_only_recently_used_sessions_count_as_busy(games, clock):
     first, second = Game(), Game()
     games.open(first, "tab")
     clock.now = 10

@@ -1,4 +1,4 @@
-"""Files live as long as somebody holds them, and no longer."""
+"""Files exist exactly as long as a session holds them."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Volumes are served to who holds the token, and to nobody else."""
+"""Volumes are served only to holders of the token."""
 
 import csv
 import io
@@ -41,7 +41,7 @@ def test_a_layer_arrives_as_the_manifest_says(served, volumes):
 
 
 @pytest.mark.parametrize("name", ["input", "synthetic", "reference", "error"])
-def test_downloads_lie_on_the_inputs_own_grid(served, volumes, name, tmp_path):
+def test_downloads_are_on_the_inputs_grid(served, volumes, name, tmp_path):
     _, _, get = served
     response = get(f"{name}.nii.gz")
     assert "attachment" in response.headers["content-disposition"]
@@ -52,7 +52,7 @@ def test_downloads_lie_on_the_inputs_own_grid(served, volumes, name, tmp_path):
     assert np.abs(image.get_fdata() - expected).max() <= 0.5
 
 
-def test_metrics_as_json_and_csv_say_the_same(served):
+def test_metrics_as_json_and_csv_agree(served):
     case, _, get = served
     words = get("metrics.json").json()
     rows = list(csv.DictReader(io.StringIO(get("metrics.csv").text)))
@@ -68,7 +68,7 @@ def test_other_names_are_not_found(served, name):
     assert get(name).status_code == 404
 
 
-def test_a_wrong_or_outlived_token_is_not_found_and_says_why(served, store):
+def test_an_unknown_or_expired_token_gives_404_with_the_reason(served, store):
     _, token, get = served
     for wrong in ("x", token[:-1], "%2E%2E"):
         assert get("input.i16", wrong).status_code == 404

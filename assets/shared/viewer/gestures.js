@@ -45,7 +45,7 @@ function listen(canvas, viewer) {
     else if (kind === "line") change({ line: { plane: pane.plane, ends: [from, frameOf(viewer, pane).toPlane(xy)] } });
   }
 
-  // Two fingers: what changes first decides, their distance (zoom and pan) or their middle (window).
+  // Two fingers: the first change decides, their distance (zoom and pan) or their middle (window).
   function gesture() {
     const [a, b] = [...pressed.values()];
     const middle = [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2];

@@ -1,4 +1,4 @@
-// What is drawn over a picture: letters, captions, crosshair, scale bar, colour bar. Each function draws on a 2-D context
+// Overlays: orientation letters, captions, crosshair, scale bar, colour bar. Each function draws on a 2-D context
 // in CSS pixels. pane: {x, y, width, height}. ink: {text, halo}.
 
 const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif";

@@ -1,4 +1,4 @@
-// Where each picture lies on the canvas, and how it shows its plane. viewer: {state, volume}. Nothing here draws.
+// Layout of the panes, and their coordinate transforms. viewer: {state, volume}. Nothing here draws.
 
 const NARROW = 560; // CSS pixels below which panes are stacked
 

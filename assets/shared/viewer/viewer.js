@@ -63,10 +63,11 @@ function volumeViewer(root, props, watch) {
     return off ? null : layerNamed(state.other);
   }
 
-  // Layers of one unit share a window, and so do all that were made; the errors share a range.
+  // Layers with the same unit share a window. Without a unit, the input and its reconstruction share one and all other
+  // images another. All errors share a range.
   function groupOf(layer) {
     if (layer.kind !== "image") return layer.kind === "relative" ? "relative" : "error";
-    return layer.unit || (["input", "reconstruction"].includes(layer.name) ? "input" : "made");
+    return layer.unit || (["input", "reconstruction"].includes(layer.name) ? "input" : "synthetic");
   }
 
   function rangeOf(layer) {
@@ -419,7 +420,7 @@ function volumeViewer(root, props, watch) {
 
   // ---- loading and saving -------------------------------------------------------------------------------------
 
-  // Show a manifest's volumes; what is shown stays until they are here. root.dataset tells: state, token.
+  // Show a manifest's volumes; the current ones stay until loading is complete. root.dataset tells: state, token.
   async function show(manifest) {
     loading?.abort();
     if (!manifest?.layers) return;
@@ -441,7 +442,7 @@ function volumeViewer(root, props, watch) {
     viewer.volume = volume;
     if (!layerNamed(state.layer)) state.layer = "synthetic";
     const rivals = volume.layers.some(({ name }) => name === "rival");
-    if (rivals !== state.rivals) state.other = rivals ? "rival" : "input"; // two models were asked for to be compared
+    if (rivals !== state.rivals) state.other = rivals ? "rival" : "input"; // two models were requested for comparison
     state.rivals = rivals;
     if (!layerNamed(state.other)) state.other = "input";
     if (!alike) Object.assign(state, { line: null, profiling: false });
@@ -449,7 +450,7 @@ function volumeViewer(root, props, watch) {
     state.voxel = clampVoxel(volume, volume.crosshair);
     resetViews();
     for (const layer of volume.layers) {
-      const group = groupOf(layer); // CT windows stay as they were chosen, an MR's scale is its own
+      const group = groupOf(layer); // CT windows stay as they were chosen, MR has no fixed scale
       const kept = layer.unit === "HU" || (layer.kind !== "image" && known === volume.errorRange);
       if (!kept || !state.ranges[group]) state.ranges[group] = defaultRange(layer);
     }
@@ -477,7 +478,7 @@ function volumeViewer(root, props, watch) {
     return [view, ...viewer.volume.caption];
   }
 
-  // The canvas as it stands, with its profile and a caption that says how it was made, as a PNG.
+  // The current canvas, with its profile and a caption that says how it was made, as a PNG.
   function savePicture() {
     const density = 2;
     const [width, height] = [dom.canvas.clientWidth, dom.canvas.clientHeight];

@@ -1,4 +1,4 @@
-"""Watched trainings without a browser: tokens, commands, fairness, and what the page's controls do to them."""
+"""Live games without a browser: tokens, commands, fairness, and the effects of the page's controls."""
 
 import asyncio
 import json
@@ -59,7 +59,7 @@ def pull(games, pool):
 
 @pytest.fixture
 def frame(pull):
-    """As pull, but what the frame says of the game."""
+    """Like pull, but only the game's part of the frame."""
     return lambda *question, **more: pull(*question, **more)[0]["frame"]
 
 
@@ -81,7 +81,7 @@ def test_slow_motion_takes_one_step_per_frame(frame, token):
     assert frame(token, slow=True)["steps"] == 2
 
 
-def test_looking_back_keeps_the_future_until_training_goes_on(frame, token):
+def test_looking_back_keeps_later_steps_until_training_continues(frame, token):
     for _ in range(6):
         frame(token, ["step", "dg"])
     then = frame(token, ["look", 2])
@@ -136,7 +136,7 @@ def test_the_reported_size_grows_with_the_history(games, frame, token):
 
 
 def test_many_games_share_the_time(games, pool):
-    """Each of ten takes its steps; none waits for another to end."""
+    """Each of ten games advances; none waits for another to end."""
     tokens = [games.open(Live(Session(configs_of(USUAL))), str(k)) for k in range(10)]
 
     async def watch(token):
@@ -154,8 +154,8 @@ def test_many_games_share_the_time(games, pool):
 
 def test_frames_are_served_with_real_points_and_modes(games, token):
     with TestClient(Starlette(routes=routes(games))) as client:
-        got = client.post(f"/{live_module.PATH}", json={"token": token, "do": [["step", "dg"]], "static": True})
-        facts, arrays = unpack(got.content)
+        response = client.post(f"/{live_module.PATH}", json={"token": token, "do": [["step", "dg"]], "static": True})
+        facts, arrays = unpack(response.content)
         assert facts["fresh"] and facts["frame"]["steps"] == 1
         assert arrays["real"].shape == (1000, 2) and arrays["modes"].shape == (8, 2)
         assert set(arrays) == {"real", "modes", "fake.0", "histogram.0"}
@@ -174,7 +174,7 @@ def test_drawn_points_become_the_data(games, pull, token):
     assert shown(games.peek(token).session)["data"] == OWN
 
 
-# What the controls do
+# Effects of the controls
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.slug)
@@ -199,7 +199,7 @@ def test_every_twin_differs_and_is_recognised(change):
         assert torch.equal(session.games[0].flat_g, session.games[1].flat_g)  # the same start
 
 
-def test_rates_change_during_training_and_networks_restart_it(games, token):
+def test_learning_rates_change_during_training_and_networks_restart_it(games, token):
     live = games.peek(token)
     live.session.advance(1)
     adopt(live, USUAL | {"rate_g": 1e-4, "objective": "hinge"})

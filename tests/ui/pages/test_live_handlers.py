@@ -1,4 +1,4 @@
-"""What the events of the Live GAN page do, called as gradio calls them."""
+"""The event handlers of the Live GAN page, called as gradio calls them."""
 
 from dataclasses import dataclass, field
 
@@ -47,7 +47,7 @@ def test_the_page_opens_on_the_usual_game(games):
     assert not page["twin"]["visible"]
 
 
-def test_a_link_opens_its_own_run_and_a_damaged_one_is_said(games):
+def test_a_link_opens_its_run_and_a_damaged_one_shows_an_alert(games):
     config = Config(objective="hinge", seed=7)
     token, *_ = handlers.open_page(games, Request({"toy": link_text(Session((config,)))}))
     assert games.peek(token).session.games[0].config == config
@@ -90,7 +90,7 @@ def test_a_file_opens_and_is_deleted(games, token, tmp_path):
     assert "words.csv" in page["alert"] and page["data"] == gr.skip()
 
 
-def test_a_lost_game_is_said_beside_the_controls(games, token):
+def test_an_expired_game_shows_an_alert(games, token):
     games.close("tab")
     for outputs in (
         handlers.change_settings(games, token, *USUAL.values()),

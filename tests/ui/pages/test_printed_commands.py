@@ -1,7 +1,7 @@
-"""The commands that the Translate and Cycle pages print, run as they are printed: the numbers must be the page's.
+"""The commands printed by the Translate and Cycle pages, run as printed: the numbers must be the page's.
 
-Both go through the same functions, and volumes are measured as files hold them, so the numbers are equal to the last
-bit. Only the white matter of a stored reference is estimated anew, which may differ in its last digits.
+Both go through the same functions, and volumes are measured as they are stored in files, so the numbers are equal to
+the last bit. Only the white matter of a stored reference is estimated again, which may differ in its last digits.
 """
 
 import json
@@ -28,7 +28,7 @@ NUMBERS = ("voxels", "mae", "mean_error", "mse", "correlation", "psnr", "psnr_sy
 
 @pytest.fixture
 def run(monkeypatch, capsys, tmp_path):
-    """run(command): what a printed line answers, as JSON, in a folder of its own."""
+    """run(command): the JSON output of a printed line, run in its own folder."""
     folder = tmp_path / "shell"
     folder.mkdir()
     monkeypatch.chdir(folder)
@@ -60,8 +60,8 @@ def case_of(module, job, tmp_path):
 def test_a_phantoms_commands_give_the_numbers_of_the_page(run, tmp_path, task):
     job = translate.TranslationJob(seed=9000, spacing=2.0, task=task, model=f"{task}-unet", planes=("axial",))
     case, folder = case_of(translate, job, tmp_path)
-    made, translated, measured = (run(command) for command in case.commands)
-    assert made["seed"] == 9000 and translated["model"] == job.model
+    phantom, translated, measured = (run(command) for command in case.commands)
+    assert phantom["seed"] == 9000 and translated["model"] == job.model
     assert numbers(measured) == numbers(case.metrics) and measured["mask"] == case.metrics["mask"]
     assert measured["notices"] == case.metrics["notices"]
     if task == "ct2mr":

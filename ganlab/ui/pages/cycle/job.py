@@ -38,7 +38,7 @@ class CycleJob:
 
     task: Annotated[str, OneOf(REVERSE)] = Field(description="The first translation.")
     model: str = Field(description="A model of the task.")
-    reverse_model: str = Field(description="A model of the way back.")
+    reverse_model: str = Field(description="The backward model.")
     seed: int | None = Field(None, ge=0, lt=SEED_LIMIT, description="Seed of a phantom patient; none for files.")
     spacing: float = Field(1.0, ge=0.5, le=8, unit="mm", description="Edge of the phantom's voxels.")
     files: tuple[str, ...] = Field((), description="One image file or zip, or the files of one DICOM series.")
@@ -145,7 +145,7 @@ def job_of(
     """The job that the controls describe; numbers: of the lesion, by the names of `InsertedLesion`. Raises InputError
     for empty ones."""
     if lesion and None in numbers.values():
-        raise InputError("The lesion has no place or size; fill in its numbers, or leave it out.")
+        raise InputError("The lesion has no position or size; fill in the fields or disable the lesion.")
     inserted = InsertedLesion(**{name: float(value) for name, value in numbers.items()}) if lesion else None
     chosen = {
         "task": task,

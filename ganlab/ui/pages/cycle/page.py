@@ -1,4 +1,4 @@
-"""The Cycle page: forward and back, what is lost on the way, what is hidden, and whether a lesion survives."""
+"""The Cycle page: cycle error, hidden information, and lesion preservation."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from ganlab.ui.volume_controls import (
 TITLE = "Cycle"
 OPENING = ASSETS / "cycle" / "opening"  # made by `python -m ganlab.ui.opening_cases cycle`
 PLACE = (26.0, -30.0, 32.0, 8.0)  # of the default lesion: RAS mm and radius, in the white matter of the right side
-CONTRASTS = {"mr2ct": ("Times as bright", 1.4), "ct2mr": ("HU more", 30.0)}  # label, default
+CONTRASTS = {"mr2ct": ("Brightness factor", 1.4), "ct2mr": ("Added HU", 30.0)}  # label, default
 
 
 def offered() -> bool:
@@ -187,24 +187,24 @@ def build_questions(job: CycleJob) -> dict:
     """The questions about the cycle."""
     lesion = gr.Checkbox(True, label="Insert a lesion", info="A ball in the scan", elem_id="cycle-ball")
     probe = gr.Checkbox(
-        job.probe, label="Look for a hidden message", info="Three more translations back", elem_id="probe"
+        job.probe, label="Look for a hidden message", info="Three additional back-translations", elem_id="probe"
     )
     judge = gr.Checkbox(
-        job.judge, label="Ask the discriminator", info="Which patches it takes for real", elem_id="judge"
+        job.judge, label="Ask the discriminator", info="Which patches it classifies as real", elem_id="judge"
     )
     return {"lesion": lesion, "probe": probe, "judge": judge}
 
 
 def build_lesion(job: CycleJob) -> dict:
     """The place, size and contrast of the lesion."""
-    lesion, number = job.lesion or default_lesion(job.task), partial(gr.Number, min_width=60)
+    lesion, field = job.lesion or default_lesion(job.task), partial(gr.Number, min_width=60)
     with gr.Accordion("The lesion", open=False, elem_id="cycle-lesion"):
-        html("<p class='gl-note'>Its place in mm, as the read-out shows it: left, back and below are negative.</p>")
+        html("<p class='gl-note'>Position in mm, as shown in the read-out: left, back and below are negative.</p>")
         with gr.Row():
-            x, y, z = number(lesion.x, label="Right"), number(lesion.y, label="Front"), number(lesion.z, label="Up")
+            x, y, z = field(lesion.x, label="Right"), field(lesion.y, label="Front"), field(lesion.z, label="Up")
         with gr.Row():
-            radius = number(lesion.radius, label="Radius, mm")
-            contrast = number(lesion.contrast, label=CONTRASTS[job.task][0], elem_id="cycle-contrast")
+            radius = field(lesion.radius, label="Radius, mm")
+            contrast = field(lesion.contrast, label=CONTRASTS[job.task][0], elem_id="cycle-contrast")
     return {"x": x, "y": y, "z": z, "radius": radius, "contrast": contrast}
 
 

@@ -15,16 +15,16 @@ from ganlab.ui.saved_case import ALL_PLANES, SavedCase
 from ganlab.ui.viewer import manifest
 
 ROUTES = {"mr2ct": "T1 \u2192 CT \u2192 T1", "ct2mr": "CT \u2192 T1 \u2192 CT"}
-SCALED = "MR has no unit: the reconstruction is brought to the scan's scale by one factor."
+SCALED = "MR has no unit: the reconstruction is scaled to the scan by a single factor."
 KEPT = (
     "Each volume is compared with the same volume made without the lesion, in the lesion's own voxels: nothing around "
-    "it counts. Kept is the share of the input's contrast that came back. The synthetic volume has another unit; read "
-    "there how far the lesion stands out from the spread of its voxels (contrast to noise)."
+    "it counts. 'Kept' is the fraction of the input's contrast in the reconstruction. The synthetic volume has another "
+    "unit; read there how far the lesion stands out from the spread of its voxels (contrast to noise)."
 )
 
 
 def show(case: SavedCase, token: str) -> list:
-    """What the page shows of a cycle: title, viewer, notices, figures, chart, downloads, how to reproduce it."""
+    """What the page shows for a cycle: title, viewer, notices, figures, chart, downloads, how to reproduce it."""
     return [
         headline(case),
         manifest(case, token),
@@ -37,7 +37,7 @@ def show(case: SavedCase, token: str) -> list:
 
 
 def headline(case: SavedCase) -> str:
-    """One line: who, by which models, how fast."""
+    """One line: the patient, the models and the time."""
     return report.headline(case, f"{ROUTES[case.task]} by {' and '.join(case.cycle['models'])}, {case.seconds:.0f} s")
 
 
@@ -49,11 +49,11 @@ def figures(case: SavedCase) -> str:
 
 def consistency(case: SavedCase) -> str:
     """The cycle error in the head, and as a share of the input's range."""
-    found, hu = case.cycle["consistency"], case.measured == "ct"
+    result, hu = case.cycle["consistency"], case.measured == "ct"
     scaled = "" if hu else f"<p class='gl-note'>{SCALED}</p>"
     return (
-        f"<dl class='gl-numbers'><div><dt>Cycle error in the head</dt><dd>{error_words(found['mae'], hu)}</dd></div>"
-        f"<div><dt>As a share of the range</dt><dd>{100 * found['relative']:.1f} %</dd></div></dl>{scaled}"
+        f"<dl class='gl-numbers'><div><dt>Cycle error in the head</dt><dd>{error_words(result['mae'], hu)}</dd></div>"
+        f"<div><dt>As a share of the range</dt><dd>{100 * result['relative']:.1f} %</dd></div></dl>{scaled}"
     )
 
 
@@ -63,29 +63,30 @@ def error_words(value: float, hu: bool) -> str:
 
 
 def lesion_table(case: SavedCase) -> str:
-    """Does it survive? The contrast in input, synthetic volume and reconstruction."""
+    """The lesion's contrast in input, synthetic volume and reconstruction."""
     names = volume_names(case)
     rows = "".join(
         f"<tr><th scope='row'>{names[name]}</th><td>{contrast}</td><td>{noise}</td><td>{kept}</td></tr>"
         for name, contrast, noise, kept in lesion_rows(case.task, case.cycle["lesion"])
     )
     heads = "".join(f"<th scope='col'>{head}</th>" for head in ("Volume", "Contrast", "Contrast to noise", "Kept"))
-    return f"{data_table('Does the lesion survive?', f'<tr>{heads}</tr>', rows)}<p class='gl-note'>{KEPT}</p>"
+    return f"{data_table('Is the lesion preserved?', f'<tr>{heads}</tr>', rows)}<p class='gl-note'>{KEPT}</p>"
 
 
 def hidden_table(case: SavedCase) -> str:
     """How much worse the reconstruction gets when the synthetic volume is changed unnoticeably."""
-    found, hu, target_hu = case.cycle["consistency"], case.measured == "ct", case.target == "ct"
+    result, hu, target_hu = case.cycle["consistency"], case.measured == "ct", case.target == "ct"
     rows = "".join(
         f"<tr><th scope='row'>{escape(name)}</th><td>{one['change']:.{1 if target_hu else 3}f}</td>"
-        f"<td>{one['mae']:.{1 if hu else 3}f}</td><td>{one['mae'] / max(found['mae'], 1e-9):.2f}</td></tr>"
+        f"<td>{one['mae']:.{1 if hu else 3}f}</td><td>{one['mae'] / max(result['mae'], 1e-9):.2f}</td></tr>"
         for name, one in case.cycle["hidden"].items()
     )
     head = (
         f"<tr><th scope='col'>Change</th><th scope='col'>Mean change{', HU' if target_hu else ''}</th>"
         f"<th scope='col'>Cycle error, {'HU' if hu else 'of white matter'}</th><th scope='col'>Ratio</th></tr>"
     )
-    return data_table(f"Hidden message: the synthetic {NAMES[case.target]}, changed before the way back", head, rows)
+    caption = f"Hidden message: the synthetic {NAMES[case.target]}, changed before the backward translation"
+    return data_table(caption, head, rows)
 
 
 def discriminator_figures(case: SavedCase) -> str:
@@ -93,13 +94,13 @@ def discriminator_figures(case: SavedCase) -> str:
     names = {"judged": f"Synthetic {NAMES[case.target]}", "judged-real": f"Real {NAMES[case.target]}"}
     cells = "".join(f"<div><dt>{names[k]}</dt><dd>{v:.2f}</dd></div>" for k, v in case.cycle["judged"].items())
     return (
-        "<p class='gl-note'>How real the discriminator takes it to be, mean of its patches in the head: 1 is real, "
+        "<p class='gl-note'>How real the discriminator thinks it is, averaged over its patches in the head: 1 is real, "
         f"0 generated. Its maps are among the layers.</p><dl class='gl-numbers'>{cells}</dl>"
     )
 
 
 def volume_names(case: SavedCase) -> dict[str, str]:
-    """What the volumes of a cycle are called."""
+    """The names of a cycle's volumes."""
     source = NAMES[get_task(case.task).source]
     return {
         "input": source,
@@ -152,7 +153,8 @@ def slices_chart(case: SavedCase) -> str:
         f"transform='translate({case.crosshair[2] * step:.1f} 0)'/>"
         f"<text class='gl-here' x='{WIDTH - RIGHT}' y='12' text-anchor='end'></text>"
         f"<text x='{LEFT}' y='12' class='gl-muted'>{unit}</text>"
-        f"<text x='{(LEFT + WIDTH - RIGHT) / 2}' y='{HEIGHT - 4}' text-anchor='middle'>axial slice, from below</text>"
+        f"<text x='{(LEFT + WIDTH - RIGHT) / 2}' y='{HEIGHT - 4}' text-anchor='middle'>axial slice, inferior to "
+        f"superior</text>"
         "</svg><figcaption>Cycle error of every axial slice inside the head; the line marks the slice in view"
         "</figcaption></figure>"
     )
@@ -166,7 +168,7 @@ def downloads(case: SavedCase, token: str) -> str:
 
 
 def link(case: SavedCase) -> str:
-    """The address that reopens a phantom patient's cycle, with everything that was asked."""
+    """The link that reopens a phantom patient's cycle, with all its questions."""
     results = case.cycle
     model, reverse_model = results["models"]
     query = {"tab": "cycle", "task": case.task, "seed": case.seed, "model": model, "back": reverse_model}

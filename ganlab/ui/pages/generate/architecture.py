@@ -1,4 +1,4 @@
-"""Both networks of an image GAN as a drawing: a block per map, as wide as it has channels, with its shape."""
+"""Both networks of an image GAN as a drawing: a block per feature map, labelled with its shape."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def networks_html(name: str) -> str:
 
 
 def blocks_of(explorer: Explorer) -> tuple[list[Block], list[Block]]:
-    """Blocks of the generator and of the discriminator, from input to output; the latter () if there is none."""
+    """Blocks of the generator and of the discriminator, from input to output; the latter [] if there is none."""
     import torch
 
     config = explorer.config.network

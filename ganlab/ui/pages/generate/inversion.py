@@ -1,4 +1,4 @@
-"""The Inversion room of the Generate page: the z that best reproduces an image, and what no z reproduces."""
+"""The Inversion room of the Generate page: finding z for an image, and the residual."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ EXPLANATION = r"""
 **What am I looking at?** A generator has no inverse, so $z$ is searched for: from several starts at once, Adam
 minimises $(1-\lambda)\,|x-G(z)| + \lambda\,|f(x)-f(G(z))|$, where $f$ are features of the discriminator and $|z|$ is
 kept near $\sqrt{100}$ (AnoGAN, [Schlegl et al. 2017](https://arxiv.org/abs/1703.05921)). The final value of this loss
-is the anomaly score. What the training data did not contain cannot be reproduced: it stays in the residual, AnoGAN's
+is the anomaly score. Structures absent from the training data cannot be reproduced and stay in the residual, AnoGAN's
 anomaly map. A weak generator leaves residuals everywhere, so look at the residual of an ordinary image first.
 """
 
@@ -49,7 +49,7 @@ class Controls(NamedTuple):
 
 
 def build(store: Store, room: gr.Tab) -> gr.Dropdown:
-    """Add the room, which searches for the first image when it is opened. Returns the choice of a model."""
+    """Add the room, which searches for the first image when it is opened. Returns the model dropdown."""
     with gr.Row(elem_classes="gl-page"):
         with gr.Column(scale=1, min_width=230, elem_classes="gl-controls"):
             controls = build_controls()
@@ -88,7 +88,7 @@ def build_controls() -> Controls:
             label="Picture, or scan (NIfTI, DICOM zip, NRRD)", type="filepath", visible=False, elem_id="inversion-file"
         ),
         gr.Slider(1, 2, 1, step=1, label="Slice, from the bottom up", visible=False, elem_id="inversion-slice"),
-        gr.Checkbox(False, label="Paint in a bright ball", elem_id="inversion-ball"),
+        gr.Checkbox(False, label="Add a bright ball", elem_id="inversion-ball"),
     )
 
 
@@ -113,7 +113,7 @@ def preview(name: str, source: str, number: int, path: str | None, level: int, b
     try:
         return preview_html(name, *chosen(source, number, path, level), ball)
     except InputError:
-        return gr.skip()  # choose_source said why
+        return gr.skip()  # choose_source has shown why
 
 
 def search(
@@ -203,38 +203,38 @@ def preview_html(name: str, number: int, path: str | None, ball: bool) -> str:
     return f"{figures({'Image': grey(image, kind.window)})}<p>Press Find z to search for it.</p>"
 
 
-def anomaly_html(explorer: Explorer, found: AnomalyMap, ball: bool) -> str:
+def anomaly_html(explorer: Explorer, result: AnomalyMap, ball: bool) -> str:
     """Image, reconstruction and residual side by side, a colour bar, and what was measured."""
     from ganlab.generation.export import grey
 
     kind, window = explorer.kind, explorer.kind.window
     unit, reach = f" {kind.unit}" if kind.unit else "", (window[1] - window[0]) / 2
     tiles = {
-        "Image": grey(found.image, window),
-        "G(z)": grey(found.reconstruction, window),
-        "Residual": signed_colours(found.residual / reach),
+        "Image": grey(result.image, window),
+        "G(z)": grey(result.reconstruction, window),
+        "Residual": signed_colours(result.residual / reach),
     }
     bar = (
         f"<div class='gl-bar-signed'><span>\u2212{reach:.3g}{unit}</span><i style='background:linear-gradient(90deg,"
         f"{','.join(RESIDUAL_COLOURS)})'></i><span>+{reach:.3g}{unit}, the image is brighter</span></div>"
     )
-    link = f"<a href='{escape(point_link(explorer.name, found.z, found.label))}'>Open this z in the latent space</a>"
-    return f"{figures(tiles)}{bar}<p>{escape('; '.join(sentences(explorer, found, ball)))}. {link}</p>"
+    link = f"<a href='{escape(point_link(explorer.name, result.z, result.label))}'>Open this z in the latent space</a>"
+    return f"{figures(tiles)}{bar}<p>{escape('; '.join(sentences(explorer, result, ball)))}. {link}</p>"
 
 
-def sentences(explorer: Explorer, found: AnomalyMap, ball: bool) -> list[str]:
-    """What was measured, in words."""
+def sentences(explorer: Explorer, result: AnomalyMap, ball: bool) -> list[str]:
+    """Text summary of the measurements."""
     from ganlab.generation.anomaly import ball_mask
 
-    kind, residual = explorer.kind, np.abs(found.residual)
+    kind, residual = explorer.kind, np.abs(result.residual)
     unit = f" {kind.unit}" if kind.unit else ""
     words = [f"Mean |residual| {residual.mean():.3g}{unit}"]
     if ball:
         mask = ball_mask(kind.size)
         words.append(f"in the ball {residual[mask].mean():.3g}{unit}, outside {residual[~mask].mean():.3g}{unit}")
-    words.append(f"anomaly score {found.score:.3f}, |z| {found.z.norm():.1f}")
+    words.append(f"anomaly score {result.score:.3f}, |z| {result.z.norm():.1f}")
     if explorer.config.network.classes:
-        words.append(f"found as {kind.classes[found.label]}")
+        words.append(f"found as {kind.classes[result.label]}")
     if kind.sides:
         words.append("{} on the left, {} on the right, {} above, {} below".format(*kind.sides))
     return words
@@ -265,7 +265,7 @@ def signed_colours(values: np.ndarray) -> np.ndarray:
 
 
 def picture(pixels: np.ndarray) -> str:
-    """A data address of an enlarged PNG."""
+    """A data URL of an enlarged PNG."""
     from PIL import Image
 
     return data_address(Image.fromarray(pixels).resize((2 * SIDE, 2 * SIDE), Image.Resampling.BICUBIC))

@@ -1,4 +1,4 @@
-"""The Latent space room of the Generate page: a gallery, paths between images, and what the networks make of them."""
+"""The Latent space room of the Generate page: a gallery, paths between images, and how the networks see them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ their share of its variance (after [Härkönen et al. 2020](https://arxiv.org/ab
 
 
 def build(demo: gr.Blocks) -> gr.Dropdown:
-    """Add the room; ?model=, seed=, label=, psi= and point= open a gallery. Returns the choice of a model."""
+    """Add the room; ?model=, seed=, label=, psi= and point= open a gallery. Returns the model dropdown."""
     with gr.Row(elem_classes="gl-page"):
         with gr.Column(scale=1, min_width=230, elem_classes="gl-controls"):
             model = model_choice("latent-model")
@@ -66,7 +66,7 @@ def build(demo: gr.Blocks) -> gr.Dropdown:
 
 
 def model_choice(elem_id: str) -> gr.Dropdown:
-    """A choice of the shipped generators."""
+    """A dropdown of the shipped generators."""
     titles = generator_titles()
     choices = [(title, name) for name, title in titles.items()]
     return gr.Dropdown(choices, value=next(iter(titles)), label="Model", elem_id=elem_id)
@@ -93,7 +93,7 @@ def open_link(request: gr.Request) -> list:
 
 
 def asked_for(query: dict[str, str], explorer: Explorer) -> dict:
-    """Seed, truncation, class and point of a link, as far as they are valid."""
+    """Seed, truncation, class and point of a link, where they are valid."""
     asked: dict = {}
     if query.get("seed", "").isdecimal() and int(query["seed"]) < 2**32:
         asked["seed"] = int(query["seed"])

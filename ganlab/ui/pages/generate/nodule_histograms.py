@@ -1,4 +1,4 @@
-"""Histograms of what real and generated nodules measure, as SVG, from the counts in the generators' cards."""
+"""Histograms of measurements of real and generated nodules, as SVG, from the counts in the generators' cards."""
 
 from __future__ import annotations
 

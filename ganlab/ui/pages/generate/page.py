@@ -1,4 +1,4 @@
-"""The Generate page: a generator's latent space, inversion, quality and training, in a room each."""
+"""The Generate page: a generator's latent space, inversion, quality and training, each in its own sub-tab."""
 
 from __future__ import annotations
 
@@ -36,5 +36,5 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
 
 def open_room(request: gr.Request):
     """The room that a link asks for."""
-    wanted = request.query_params.get("room")
-    return gr.Tabs(selected=wanted) if wanted in ROOMS else gr.skip()
+    room = request.query_params.get("room")
+    return gr.Tabs(selected=room) if room in ROOMS else gr.skip()

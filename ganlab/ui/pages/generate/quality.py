@@ -1,4 +1,4 @@
-"""The room How good? of the Generate page: what was measured of the generators, from their cards."""
+"""The room "How good?" of the Generate page: the generators' quality measures, from their cards."""
 
 from __future__ import annotations
 
@@ -21,23 +21,21 @@ ROWS = {  # key -> title, decimals, which value is better
     "coverage": ("Coverage", 2, "higher"),
     "ms_ssim": ("MS-SSIM within a class", 2, "as real"),
     "ratio": ("Distance to the training set, relative to held-out images", 2, "1: no copies"),
-    "synthetic_on_real": ("Classifier trained on these, accuracy on held-out images", 2, "higher"),
-    "real_on_synthetic": ("Classifier trained on real images, accuracy on these", 2, "as real"),
+    "synthetic_on_real": ("Accuracy on real images of a classifier trained on generated ones", 2, "higher"),
+    "real_on_synthetic": ("Accuracy on generated images of a classifier trained on real ones", 2, "as real"),
     "diameter_mm": ("Diameter, Kolmogorov-Smirnov", 2, "lower"),
     "roundness": ("Roundness, Kolmogorov-Smirnov", 2, "lower"),
     "mean_hu": ("Mean HU, Kolmogorov-Smirnov", 2, "lower"),
 }
-EXPLANATION = """
-**How good is a generator?** Precision is the share of its images that could be real, recall the share of real images
-that it could generate: when a mode is lost, recall falls and precision does not
-([Kynkäänniemi et al. 2019](https://arxiv.org/abs/1904.06991)). Fréchet distance and KID combine both
-([Heusel et al. 2017](https://arxiv.org/abs/1706.08500), [Bińkowski et al. 2018](https://arxiv.org/abs/1801.01401)).
-They use the features of a small network that was trained on these images: **they are not comparable with published
-values, which use Inception**, and compare generators of one kind of images only. MS-SSIM of pairs within a class tells
-how alike images are. Beside each value is that of other real images, about what a perfect generator would score. If a
-classifier trained on synthetic images is as good on real ones as a classifier trained on real images, the synthetic
-classes are right; conversely, a classifier trained on real images tells how often an image belongs to the class that
-was asked for.
+EXPLANATION = """ **How good is a generator?** Precision is the share of its images that could be real, recall the share
+of real images that it could generate: when a mode is lost, recall falls and precision does not ([Kynkäänniemi et al.
+2019](https://arxiv.org/abs/1904.06991)). Fréchet distance and KID combine both ([Heusel et al.
+2017](https://arxiv.org/abs/1706.08500), [Bińkowski et al. 2018](https://arxiv.org/abs/1801.01401)). They use the
+features of a small network that was trained on these images: **they are not comparable with published values, which use
+Inception**, and compare generators of one kind of images only. MS-SSIM of pairs within a class shows how similar images
+are. Beside each value is the score of other real images, which a perfect generator would roughly reach. If a classifier
+trained on synthetic images is as good on real ones as a classifier trained on real images, the synthetic classes are
+right; conversely, a classifier trained on real images shows how often an image belongs to the requested class.
 """
 
 

@@ -1,4 +1,4 @@
-"""The Training room of the Generate page: DCGAN's recipe as switches, and a GAN that trains while one watches."""
+"""The Training room of the Generate page: DCGAN's recipe as switches, and a GAN that trains while you watch."""
 
 from __future__ import annotations
 
@@ -46,14 +46,13 @@ SCRIPTS = (
 )
 OWN_SIZE = 64  # pixels of a side that a visitor's images are resampled to
 AUGMENTATIONS = ("flip", "intensity", "translation", "cutout")
-FEW, MOST = 500, 2000  # of a visitor's images: augmentation helps below; more are not used
+FEW, MOST = 500, 2000  # images of a visitor: with fewer, augmentation helps; more are not used
 EXPLANATION = r"""
-**What am I looking at?** Samples from the same noise at every look, made by $G$ as it is now, or by its weights
-averaged over the last steps; each class has a column. $D$ and $G$ take turns, one Adam step each. The slider shows
-earlier samples. The switches are the lines of DCGAN's recipe
-([Radford et al. 2016](https://arxiv.org/abs/1511.06434), section 3): turn one off and see what breaks. If $D$ wins, its
-outputs for real and generated images drift apart and $G$'s loss rises. If $G$ has found one good image, all samples
-become alike: mode collapse.
+**What am I looking at?** Samples that $G$ makes from the same noise at every update, with its current weights or with
+their average over the last steps; each class has a column. $D$ and $G$ take turns, one Adam step each. The slider shows
+earlier samples. The switches are the items of the DCGAN recipe ([Radford et al. 2016](https://arxiv.org/abs/1511.06434),
+section 3): turn one off and see what breaks. If $D$ wins, its outputs for real and generated images drift apart and
+$G$'s loss rises. If $G$ has found one good image, all samples become alike: mode collapse.
 """
 
 Trainings = SessionStore[Training]
@@ -91,7 +90,7 @@ def build(store: Store) -> None:
         bound(upload, store, trainings), [token, files, *controls], [alert, preview, picture],
         show_progress_on=preview, api_visibility="private",
     )  # fmt: skip
-    # a training is created when the canvas is first seen
+    # training is set up when the canvas is first seen
     picture.input(bound(open_training, trainings), token, [token, picture], **QUIET)
     for component in controls:
         component.input(
@@ -109,7 +108,7 @@ def main_controls() -> Components:
 
 
 def folded_controls() -> Components:
-    """Three sections: the recipe, the optimiser, and what may help."""
+    """Three sections: the recipe, the optimiser, and stabilisation."""
     c: Components = {}
     with gr.Accordion("DCGAN's recipe", open=True):
         titles = {name: setting(NetworkConfig, name).title for name in SWITCHES}
@@ -124,7 +123,7 @@ def folded_controls() -> Components:
         )
     with gr.Accordion("Training", open=False):
         c |= {name: of_config(name) for name in ("rate_d", "rate_g", "beta1", "batch", "d_steps", "seed")}
-    with gr.Accordion("What may help", open=False):
+    with gr.Accordion("Stabilisation", open=False):
         c |= {name: of_config(name) for name in ("spectral", "condition", "r1", "smoothing")}
         c["augment"] = gr.CheckboxGroup(
             list(AUGMENTATIONS), label=setting(GanConfig, "augment").title, **named("augment")
@@ -133,7 +132,7 @@ def folded_controls() -> Components:
 
 
 def of_config(name: str) -> gr.components.Component:
-    """The control of a setting, as its config declares it."""
+    """The control for a setting, as declared by its config."""
     return control(NetworkConfig if name in OF_NETWORK else GanConfig, name, info=None, **named(name))
 
 
@@ -151,7 +150,7 @@ def values_of(controls: tuple) -> dict:
 
 
 def picture_value(token: str) -> dict:
-    """The canvas's value; it differs each time, which makes the canvas ask for a frame."""
+    """The canvas's value; it is different each time, so that the canvas asks for a frame."""
     return {"token": token, "turn": time.monotonic()}
 
 
@@ -178,7 +177,7 @@ def change_settings(trainings: Trainings, token: str, *controls) -> tuple:
 
 
 def start_again(trainings: Trainings, token: str, *controls) -> tuple:
-    """Alert and canvas of a restart with what the controls describe."""
+    """Alert and canvas after a restart with the controls' settings."""
     try:
         config = config_of(values_of(controls))
         with trainings.use(token) as training:
@@ -191,8 +190,8 @@ def start_again(trainings: Trainings, token: str, *controls) -> tuple:
 def upload(
     store: Store, trainings: Trainings, request: gr.Request, token: str, paths: list[str] | None, *controls
 ) -> tuple:
-    """Alert, preview and canvas after a visitor added files: training starts again on these, or goes on as before if
-    they cannot be used."""
+    """Alert, preview and canvas after a visitor added files: training restarts on these, or continues as before if they
+    cannot be used."""
     if not paths:
         return gr.skip(), gr.skip(), gr.skip()
     store.hold(request.session_hash, *paths)
@@ -212,7 +211,7 @@ def read_upload(paths: list[str]) -> tuple[Images, list[str]]:
 
     images, notices = read_files([Path(path) for path in paths], OWN_SIZE, "The upload", most=MOST)
     if len(images) < FEW:
-        notices.append("These are few: D will memorise them unless differentiable augmentation is on.")
+        notices.append("These are few images: D will memorise them unless differentiable augmentation is on.")
     return images, notices
 
 

@@ -39,7 +39,7 @@ COUNTS, USUAL_COUNT = {"digits": 0, "nodules": 1024, OWN: 0}, 600  # training im
 RESTARTS = {"data": "other images", "network": "other networks", "seed": "another seed"}  # settings that need a restart
 
 
-RELEVANT = ("switches", "norm", "spectral", "labels", "condition")  # controls that not all networks and images use
+RELEVANT = ("switches", "norm", "spectral", "labels", "condition")  # controls that only some networks and images use
 
 
 def relevance(values: dict) -> dict[str, bool]:
@@ -75,26 +75,26 @@ def config_of(values: dict) -> GanConfig:
 
 
 def adopt(training: Training, values: dict) -> None:
-    """Make the training what the controls describe: while it runs if possible, else by a restart, with a notice. Raises
+    """Apply the controls' settings to the training: while it runs if possible, else by a restart with a notice. Raises
     InputError, with nothing changed."""
     from ganlab.generation.game import FIXED
 
-    wanted = config_of(values)
-    if wanted.data == OWN and not training.own:
-        return  # until there are files
-    now = training.game.config if training.game else training.config
-    if wanted == now:
+    new_config = config_of(values)
+    if new_config.data == OWN and not training.own:
+        return  # nothing to do until there are files
+    current = training.game.config if training.game else training.config
+    if new_config == current:
         return
-    reasons = [reason for name, reason in RESTARTS.items() if getattr(wanted, name) != getattr(now, name)]
+    reasons = [reason for name, reason in RESTARTS.items() if getattr(new_config, name) != getattr(current, name)]
     if training.game and not reasons:
-        training.change(**{f.name: getattr(wanted, f.name) for f in fields(wanted) if f.name not in FIXED})
+        training.change(**{f.name: getattr(new_config, f.name) for f in fields(new_config) if f.name not in FIXED})
     else:
-        restart(training, wanted)
+        restart(training, new_config)
         training.notice = f"Training started again from step 0: {reasons[0]}." if reasons else ""
 
 
 def restart(training: Training, config: GanConfig) -> None:
-    """Start again from step 0, playing if it played."""
+    """Restart from step 0; keeps playing if it was playing."""
     playing = training.playing
     training.start(replace(config))
     training.playing = playing
@@ -105,5 +105,5 @@ def start_with(training: Training, config: GanConfig, own=None) -> None:
     if own is not None:
         training.own = own
     if config.data == OWN and not training.own:
-        raise InputError("There are no images of yours yet; add 16 or more pictures, or a scan.")
+        raise InputError("You have not added any images yet; add 16 or more pictures, or a scan.")
     restart(training, config)

@@ -1,4 +1,4 @@
-"""The past of a training that a visitor watches: states to go back to, and a sheet of samples for each look."""
+"""The history of a training that a visitor watches: states to go back to, and sheets of samples."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from ganlab.lazy import Tensor
 
 KEEP_EVERY = 50  # steps between states, at first
 MAX_STATES, STATE_BYTES = 8, 96 * 2**20  # per training
-MAX_SHEETS, SHEET_BYTES = 240, 32 * 2**20  # per training, and so for its film
+MAX_SHEETS, SHEET_BYTES = 240, 32 * 2**20  # per training, and therefore for its film
 
 State = dict[str, dict[str, Tensor]]
 
 
 class History:
-    """States and sheets by step. When there are too many, every other one goes; the first and the newest stay."""
+    """States and sheets by step. When there are too many, every other one is dropped; the first and the newest stay."""
 
     def __init__(self):
         self.every = KEEP_EVERY
@@ -23,12 +23,12 @@ class History:
 
     @staticmethod
     def due(step: int) -> bool:
-        """Whether the state of this step is to be added."""
+        """Whether the state of this step should be added."""
         return step % KEEP_EVERY == 0
 
     def add_state(self, step: int, state: State) -> None:
         if self.states and self.states[-1][0] % self.every:
-            self.states.pop()  # it was only there as the newest
+            self.states.pop()  # it was kept only as the newest
         newest = (step, state)
         self.states.append(newest)
         room = max(2, min(MAX_STATES, STATE_BYTES // _nbytes(state)))
@@ -44,7 +44,7 @@ class History:
             self.sheets = [entry for k, entry in enumerate(self.sheets) if k % 2 == 0 or entry[0] in staying]
 
     def rewind(self, step: int) -> tuple[int, State]:
-        """The last state up to a step, with its step; later states are forgotten."""
+        """The last state up to a step, with its step; later states are dropped."""
         self.states = [entry for entry in self.states if entry[0] <= step]
         return self.states[-1]
 

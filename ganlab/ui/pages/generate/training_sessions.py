@@ -1,4 +1,4 @@
-"""Image GANs that train while a browser watches: each is pulled a frame at a time, and rests while nobody pulls.
+"""Image GANs that train while a browser watches: each advances when a frame is requested, and is idle otherwise.
 
 A question is {"token", "do": [[command, arguments ...], ...]}; COMMANDS lists the commands.
 """
@@ -26,11 +26,11 @@ LIMITS = Limits("training", "Reload the page to start again.", count=60, idle=18
 TRAIN_SECONDS = 0.25  # per frame
 LOOK_SECONDS = 0.8  # between sheets of samples
 BINS = 24  # of the histograms of D(x)
-FILM_FPS, FILM_SIDE = 12, 448  # frames a second; px of the film, about
+FILM_FPS, FILM_SIDE = 12, 448  # frames per second; approximate px of the film
 
 
 class Training:
-    """A game in training, and what the page shows of it."""
+    """A game in training, and the state of its page."""
 
     own = None  # the visitor's images
 
@@ -38,7 +38,7 @@ class Training:
         self.start(config)
 
     def start(self, config) -> None:
-        """From random weights, on images that may still be in the making."""
+        """Start from random weights, on images that may not be ready yet."""
         from ganlab.generation.image_kinds import get_kind
 
         self.config, self.game, self.playing, self.trouble, self.fresh = config, None, False, "", True
@@ -49,12 +49,12 @@ class Training:
             self.images, self.share = images_of(config.data, config.count or get_kind(config.data).count)
         self.rules = [(0, config)]  # (step, config from that step on)
         self.history = History()
-        self.past: int | None = None  # the step that is looked at; None is now
+        self.past: int | None = None  # the step that is shown; None for the current one
         self.numbers: dict[str, float] = {}
         self.looked, self.notice = 0.0, ""
 
     def ready(self) -> bool:
-        """Whether the game can be played; creates it once its images are there."""
+        """Whether the game can be played; creates it once its images are ready."""
         from ganlab.generation.game import ImageGame
 
         if self.game is None and self.images.done():
@@ -69,19 +69,19 @@ class Training:
         return own + weights + self.history.nbytes
 
     def keep(self) -> None:
-        """Keep this state and its sheet. The newest state is restored after a loss became nan."""
+        """Store this state and its sheet. The newest state is restored after a NaN loss."""
         self.history.add_state(self.game.step, copy.deepcopy(self.game.state()))
         self.look()
 
     def look(self) -> None:
-        """Draw a sheet of samples, always of the same noise."""
+        """Draw a sheet of samples, always from the same noise."""
         from ganlab.generation.trainer import fixed_noise
 
         self.history.add_sheet(self.game.step, to_uint16(self.game.sample(*fixed_noise(self.game.config))))
         self.looked = time.monotonic()
 
     def change(self, **rules) -> None:
-        """Go on with other settings (see ImageGame.change). Raises InputError."""
+        """Continue with other settings (see ImageGame.change). Raises InputError."""
         self.game.change(**rules)
         self.notice = ""
         self._note_rules()
@@ -94,15 +94,15 @@ class Training:
         self.rules = earlier
 
     def rewind(self, step: int) -> None:
-        """Restore the last kept state up to a step, under the present settings; what came after it is forgotten."""
-        number, state = self.history.rewind(step)
-        self.game.restore(state, number)
+        """Restore the last kept state up to a step, with the current settings; everything after it is dropped."""
+        kept_step, state = self.history.rewind(step)
+        self.game.restore(state, kept_step)
         self.numbers, self.past, self.trouble = {}, None, ""
         self._note_rules()
         self.look()
 
     def advance(self, seconds: float, steps: int | None = None) -> None:
-        """Train for so long, or so many steps. After a nan loss, restore the newest state and stop."""
+        """Train for `seconds`, or `steps` steps. After a NaN loss, restore the newest state and stop."""
         from ganlab.generation.game import Diverged
 
         end = time.monotonic() + seconds
@@ -120,18 +120,18 @@ class Training:
             self.playing = False
             self.trouble = (
                 f"At step {at + 1} {trouble}. The state of step {self.game.step} was restored; lower a learning rate "
-                "or add a penalty before going on, or go further back."
+                "or add a penalty before going on, or rewind further."
             )
 
     def stop(self) -> None:
-        """Pause, and show where."""
+        """Pause, and show the samples of this step."""
         if self.playing and self.ready():
             self.look()
         self.playing = False
 
 
-# Commands of a page: each returns the facts and arrays it was asked for, if any, and may raise InputError. All but
-# play and pause wait until the game is there.
+# Commands of a page: each returns the facts and arrays it was asked for, if any, and may raise InputError. All
+# except play and pause wait until the game is ready.
 
 
 def play(training: Training) -> None:
@@ -150,21 +150,21 @@ def step(training: Training) -> None:
 
 
 def look(training: Training, at: int) -> None:
-    """Look at the last sheet up to a step; at the last step that is the present."""
+    """Show the last sheet up to a step; at the last step, that is the current one."""
     if training.ready():
         training.stop()
         training.past = None if at >= training.game.step else max(0, int(at))
 
 
 def back(training: Training, at: int) -> None:
-    """Go on from the last kept state up to a step."""
+    """Continue from the last kept state up to a step."""
     if training.ready():
         training.rewind(max(0, int(at)))
         training.playing = True
 
 
 def film(training: Training, form: str = "gif") -> Answer | None:
-    """The sheets so far as a moving picture, "gif" or "mp4" (see `films.film`)."""
+    """The sheets so far as a film, "gif" or "mp4" (see `films.film`)."""
     from ganlab.generation.export import grey
     from ganlab.generation.films import film as encode
     from ganlab.generation.trainer import columns
@@ -201,7 +201,7 @@ COMMANDS = {"play": play, "pause": pause, "step": step, "look": look, "back": ba
 
 
 def frame(training: Training) -> Answer:
-    """Where the training stands, and the sheet "images" (N, size, size) uint16 that is looked at, if there is one."""
+    """The state of the training, and the sheet "images" (N, size, size) uint16 that is shown, if there is one."""
     from ganlab.generation.trainer import columns
 
     facts = {name: getattr(training, name) for name in ("playing", "trouble", "notice", "fresh")}
@@ -224,7 +224,7 @@ def frame(training: Training) -> Answer:
 
 
 def origin(training: Training, at: int) -> dict:
-    """How the sheet of a step was made: a command, and the steps at which settings changed on the way."""
+    """How the sheet of a step was made: a command, and the steps at which settings were changed."""
     from ganlab.generation.presets import command
 
     rules = [rule for rule in training.rules if training.past is None or rule[0] < at] or training.rules[:1]
@@ -232,7 +232,7 @@ def origin(training: Training, at: int) -> dict:
 
 
 def next_frame(trainings: SessionStore[Training], question: dict) -> Answer:
-    """Do the commands, train for a moment if it plays, and describe where the training stands under facts["frame"]."""
+    """Carry out the commands, train for a moment if it plays, and describe the training's state in facts["frame"]."""
     with trainings.use(question.get("token")) as training:
         facts, arrays = obey(question.get("do"), COMMANDS, training)
         try:

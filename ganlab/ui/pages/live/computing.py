@@ -1,4 +1,4 @@
-"""Canvases that ask the server for numbers when something moves."""
+"""Canvases that request computed values from the server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHARED = ("shared/colour.js", "shared/controls.js", "shared/plane.js", "shared/c
 
 
 def computing_canvas(script: str, start: str, function: Callable[[dict], dict], elem_id: str, value: dict) -> gr.HTML:
-    """A canvas that function `start` of a script draws; it asks `function` for numbers by server.compute()."""
+    """A canvas drawn by the script's function `start`, which asks `function` for numbers by server.compute()."""
 
     async def compute(question: dict) -> dict:
         return await asyncio.to_thread(function, question)

@@ -1,4 +1,4 @@
-"""What the controls say, as a dictionary by name, and the game that it describes."""
+"""The values of the controls as a dictionary by name, and the game that they describe."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ganlab.ui.controls import as_declared
 from ganlab.ui.pages.live.lessons import CHANGES, EIGHT, ONE, TWINS
 from ganlab.ui.pages.live.sessions import Live
 
-OWN = "own"  # the data of a visitor
+OWN = "own"  # the visitor's own data
 USUAL_TWIN = "Minimax (saturating)"
 PLAYERS = {"g": "generator", "d": "discriminator"}  # prefix of a control -> the network it belongs to
 DECLARED = {  # setting of a control, by the control's name
@@ -25,8 +25,8 @@ DECLARED = {  # setting of a control, by the control's name
 
 
 def control_values(configs: tuple[Config, ...], own: bool = False) -> dict:
-    """What the controls show for a game or twins; own: on the visitor's data. Settings of the networks are called
-    g_units, d_units and so on."""
+    """What the controls show for a game or twins; own: on the visitor's data. Network settings are named g_units,
+    d_units and so on."""
     config, twin = configs[0], configs[-1]
     values = {name: v for name, v in asdict(config).items() if name not in ("generator", "discriminator", "runs")}
     for prefix, player in PLAYERS.items():
@@ -47,7 +47,7 @@ def config_of(values: dict) -> Config:
     """The config that the controls describe. Raises InputError."""
     plain = {f.name: setting_value(f.name, values[f.name]) for f in fields(Config) if f.name in values}
     if plain["data"] == OWN:
-        plain["data"] = Config().data  # the visitor's data take its place
+        plain["data"] = Config().data  # replaced by the visitor's data
     for prefix, player in PLAYERS.items():
         names = {field.name: f"{prefix}_{field.name}" for field in fields(Network)}
         changed = {part: setting_value(name, values[name]) for part, name in names.items() if name in values}
@@ -56,12 +56,12 @@ def config_of(values: dict) -> Config:
 
 
 def setting_value(name: str, value):
-    """A control's value as its setting wants it: browsers make no difference between 5 and 5.0."""
+    """A control's value in the type of its setting: browsers do not distinguish 5 and 5.0."""
     return as_declared(DECLARED[name], value)
 
 
 def configs_of(values: dict) -> tuple[Config, ...]:
-    """Of one game, or of twins that differ in one thing. Raises InputError."""
+    """The config of one game, or those of twins that differ in one thing. Raises InputError."""
     if values["view"] != TWINS:
         return (config_of(values),)
     if values["twin"] not in CHANGES:
@@ -70,32 +70,34 @@ def configs_of(values: dict) -> tuple[Config, ...]:
 
 
 def adopt(live: Live, values: dict) -> None:
-    """Make the game what the controls say: while it runs if that is possible, else from a new start. Raises
-    InputError, with nothing changed."""
-    wanted = configs_of(values)
+    """Apply the controls' settings to the game: while it runs if possible, else by a restart. Raises InputError, with
+    nothing changed."""
+    new_configs = configs_of(values)
     session = live.session
     own = session.data is not None
     if values["data"] == OWN and not own:
-        raise InputError("You have not given any data yet: draw on the plane, or open a table or a picture.")
+        raise InputError("No data yet: draw on the plane, or open a table or an image.")
     live.fork()
-    present = [game.config for game in session.games]
+    current = [game.config for game in session.games]
     shaping = [name for name in SHAPING if name != "data" or not own]
-    same_games = len(wanted) == len(present) and own == (values["data"] == OWN)
+    same_games = len(new_configs) == len(current) and own == (values["data"] == OWN)
     if not same_games or any(
-        getattr(new, name) != getattr(old, name) for new, old in zip(wanted, present, strict=True) for name in shaping
+        getattr(new, name) != getattr(old, name)
+        for new, old in zip(new_configs, current, strict=True)
+        for name in shaping
     ):
-        begin(live, wanted, values, session.playing)
+        begin(live, new_configs, values, session.playing)
         return
-    for k, (new, old) in enumerate(zip(wanted, present, strict=True)):
+    for k, (new, old) in enumerate(zip(new_configs, current, strict=True)):
         changed = {f.name: getattr(new, f.name) for f in fields(Config) if getattr(new, f.name) != getattr(old, f.name)}
         if own:
             changed.pop("data", None)
         if changed:
-            session.change(k if len(present) == 2 else None, **changed)
+            session.change(k if len(current) == 2 else None, **changed)
 
 
 def begin(live: Live, configs: tuple[Config, ...], values: dict, playing: bool) -> None:
-    """Start again; on the same data, if they are the visitor's."""
+    """Start again; on the same data if they are the visitor's own."""
     own = values["data"] == OWN
     session = Session(configs, live.session.data if own else None, live.session.drawn if own else None)
     session.playing = playing
@@ -103,7 +105,7 @@ def begin(live: Live, configs: tuple[Config, ...], values: dict, playing: bool) 
 
 
 def start_from_file(live: Live, path: Path) -> None:
-    """Go on with a saved run, or start again on the visitor's table or picture. Raises InputError."""
+    """Continue a saved run, or start again on the visitor's table or picture. Raises InputError."""
     if path.suffix.lower() == ".safetensors":
         session = load(path)
     else:

@@ -1,4 +1,4 @@
-"""The room of divergences: two densities that a visitor moves, with every measure between them."""
+"""The room of divergences: two movable densities, with all divergences between them."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ def measures(question: dict) -> dict:
     inside = slice(*(round((1 + side * REACH / GRID.reach) * GRID.cells / 2) for side in (-1, 1)), 2)
     scale = GRID.cells / (2 * GRID.reach)
     curves = {"p": p.exp() * scale, "q": q.exp() * scale, **terms(p, q)}
-    found = compare(p, q)
+    results = compare(p, q)
     return {
         "reach": REACH,
         "curves": {name: json_numbers(curve[inside].tolist()) for name, curve in curves.items()},
-        "measures": dict(zip(found, json_numbers(list(found.values())), strict=True)),
+        "measures": dict(zip(results, json_numbers(list(results.values())), strict=True)),
     }

@@ -1,4 +1,4 @@
-"""What the events of the Live GAN page do. `games` holds the live sessions; the controls come in the order of USUAL."""
+"""The event handlers of the Live GAN page. `games` holds the live sessions; the controls come in the order of USUAL."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def show_page(games: Games, token: str, problem: str = "", lesson: Lesson | None
 
 
 def picture_value(token: str) -> dict:
-    """The picture's value; it differs each time, which makes the picture ask for a frame."""
+    """The picture's value; it is different each time, so that the picture asks for a frame."""
     return {"token": token, "turn": time.monotonic()}
 
 
@@ -68,7 +68,7 @@ def change_settings(games: Games, token: str, *controls):
 
 
 def start_again(games: Games, token: str, *controls):
-    """Alert and picture of a new start with what the controls say."""
+    """Alert and picture after a restart with the controls' settings."""
     values = dict(zip(USUAL, controls, strict=True))
     try:
         configs = configs_of(values)
@@ -94,7 +94,7 @@ def choose_lesson(games: Games, token: str, title: str) -> list:
 
 
 def open_file(games: Games, store: Store, token: str, path: str, request: gr.Request) -> list:
-    """The page with what an uploaded file holds; the upload is deleted once it was read."""
+    """The page with the contents of an uploaded file, which is deleted once it has been read."""
     store.hold(request.session_hash, path)
     try:
         with games.use(token) as live:
@@ -107,10 +107,10 @@ def open_file(games: Games, store: Store, token: str, path: str, request: gr.Req
 
 
 def unchanged_page(problem: str | None = None) -> list:
-    """The outputs of show_page() as they are, but for the alert."""
+    """The outputs of show_page() unchanged, except the alert."""
     return [report.alert(problem) if problem else gr.skip(), *[gr.skip()] * (3 + len(USUAL))]
 
 
 def show_twin(view: str):
-    """The twin's control, where there is a twin."""
+    """Show the twin's control if there is a twin."""
     return gr.update(visible=view == TWINS)

@@ -1,4 +1,4 @@
-"""The lessons of the Live GAN page, in the order of the lectures: what to look at, and the settings that show it."""
+"""The lessons of the Live GAN page, in the order of the lectures: description and settings."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class Lesson:
     """A title and a few sentences, with the settings that show it."""
 
     title: str
-    text: str  # three sentences or so
-    settings: dict = field(default_factory=dict)  # controls that differ from the usual
+    text: str  # about three sentences
+    settings: dict = field(default_factory=dict)  # controls that differ from their defaults
     layers: tuple[str, ...] = ("real", "fake", "heat")  # what is drawn
 
     @property
@@ -64,8 +64,8 @@ LESSONS = (
     Lesson(
         "A ring is learned",
         "Eight Gaussians on a circle are the usual first test: does a generator find every mode? Press Play and watch "
-        "D's view chase the orange points, which flee from the vermilion regions. A circle becomes solid once its mode "
-        "gets at least a quarter of its fair share of samples.",
+        "D's view chase the orange points, which move away from the vermilion regions. A circle becomes solid once its "
+        "mode gets at least a quarter of its fair share of samples.",
     ),
     Lesson(
         "Losses that oscillate",
@@ -123,8 +123,8 @@ LESSONS = (
     Lesson(
         "Instance noise",
         "Noise on everything that D sees makes the two supports overlap and D's view smooth. On the disjoint strips, "
-        "with five steps of D, it gives a lost G a direction. The noise also blurs what can be learned, so it is "
-        "lowered over time: do so during training, under What may help.",
+        "with five steps of D, it gives G a gradient. The noise also blurs what can be learned, so it is "
+        "lowered over time: do so during training, under Stabilisation.",
         {"data": "disjoint-pair", "objective": "minimax", "d_steps": 5, "view": TWINS, "twin": "Instance noise"},
         ("real", "fake", "heat", "field"),
     ),
@@ -139,7 +139,7 @@ LESSONS = (
         "How often should D train?",
         "Goodfellow's algorithm gives D k steps for each step of G, so that it stays close to D*. The twin takes "
         "k = 5: its D is closer to the best one (see D - D*), and each step costs almost three times as much. A D that "
-        "is too good only does harm where G's loss saturates.",
+        "is too good is only harmful if G's loss saturates.",
         {"view": TWINS, "twin": "Five steps of D (k = 5)"},
         ("real", "fake", "optimum"),
     ),

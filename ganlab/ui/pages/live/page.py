@@ -1,4 +1,4 @@
-"""The Live GAN page: a generator and a discriminator learn a distribution while a visitor watches."""
+"""The Live GAN page: a generator and a discriminator learn a distribution live."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ SCRIPTS = (
     "live/live.js",
 )
 EXPLANATION = r"""
-**What am I looking at?** A generator $G$ turns noise $z$ into points (orange). A discriminator $D$ says for every place
-in the plane whether points there look real (green) or generated (vermilion). They play
+**What am I looking at?** A generator $G$ turns noise $z$ into points (orange). A discriminator $D$ says for every point
+of the plane whether it looks real (green) or generated (vermilion). They play
 $\min_G \max_D\; V(D,G)=\mathbb{E}\log D(x)+\mathbb{E}\log(1-D(G(z)))$
 ([Goodfellow et al. 2014](https://arxiv.org/abs/1406.2661)). For a fixed $G$ the best $D$ is
 $D^*(x)=p(x)/(p(x)+p_g(x))$, and then $V=2\,\mathrm{JS}(p,p_g)-\log 4$. When the distributions agree, $V=-\log 4$, and
 $D$ says one half everywhere. Dashed circles are modes that the generator has lost. The Jensen-Shannon divergence is
-measured on a grid from 2,000 samples; below its floor it cannot be told from 0.
+measured on a grid from 2,000 samples; below its noise floor it is indistinguishable from 0.
 """
 
 
@@ -58,7 +58,7 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
 
 
 def plane_page(store: Store, demo: gr.Blocks) -> None:
-    """Controls, picture and explanation of the plane, and what their events do."""
+    """Controls, picture and explanation of the plane, and their events."""
     games = store.live(LIMITS)
     with gr.Row(elem_classes="gl-page gl-live"):
         with gr.Column(scale=1, min_width=260, elem_classes="gl-controls"):
@@ -67,7 +67,7 @@ def plane_page(store: Store, demo: gr.Blocks) -> None:
                 value=None,
                 label="Lesson",
                 elem_id="toy-lesson",
-                info="Sets everything below",
+                info="Sets all controls below",
             )
             c = main_controls()
             again = gr.Button("Start again", size="sm", elem_id="toy-again")
@@ -78,7 +78,7 @@ def plane_page(store: Store, demo: gr.Blocks) -> None:
                 file_count="single",
                 elem_id="toy-open",
             )
-            gr.Markdown("A table of x, y; a picture (bright is dense); or a saved run.", elem_classes="gl-note")
+            gr.Markdown("A table of x, y points, a picture (bright is dense), or a saved run.", elem_classes="gl-note")
             c |= folded_controls()
         with gr.Column(scale=4, elem_classes="gl-result"):
             text = gr.HTML("", elem_id="toy-taught", apply_default_css=False)
@@ -103,12 +103,12 @@ def plane_page(store: Store, demo: gr.Blocks) -> None:
 
 
 def main_controls() -> dict[str, gr.components.Component]:
-    """The few that matter, on top; by name."""
+    """The most important controls, on top; by name."""
     data = [(title, name) for name, title in setting(Config, "data").choices.items()]
     return {
         "data": of_config("data", choices=[*data, ("Your own", OWN)]),
         "objective": of_config("objective"),
-        "view": gr.Radio([ONE, TWINS, EIGHT], value=ONE, label="Look at", elem_id="toy-view"),
+        "view": gr.Radio([ONE, TWINS, EIGHT], value=ONE, label="View", elem_id="toy-view"),
         "twin": gr.Dropdown(
             list(CHANGES),
             value=USUAL["twin"],
@@ -122,7 +122,7 @@ def main_controls() -> dict[str, gr.components.Component]:
 
 
 def folded_controls() -> dict[str, gr.components.Component]:
-    """The rest, in folded sections; by name."""
+    """The other controls, in folded sections; by name."""
     c: dict[str, gr.components.Component] = {}
     with gr.Accordion("Training", open=False):
         for name in ("play", "d_steps", "optimiser", "rate_d", "rate_g", "beta1", "beta2", "batch"):
@@ -135,7 +135,7 @@ def folded_controls() -> dict[str, gr.components.Component]:
         c["d_spectral"] = of_player("d", "spectral", label="Spectral norm on D")
         for name in ("latent", "noise"):
             c[name] = of_config(name)
-    with gr.Accordion("What may help", open=False):
+    with gr.Accordion("Stabilisation", open=False):
         for name in ("instance_noise", "smoothing", "r1", "penalty", "clip", "unroll", "consensus"):
             c[name] = of_config(name)
         for name in ("minibatch", "feature_matching", "virtual_batch_norm", "conditional"):

@@ -1,4 +1,4 @@
-"""Games that browsers watch: each is pulled a frame at a time, and rests while nobody pulls.
+"""Games that browsers watch: each advances when a frame is requested, and is idle otherwise.
 
 A question is {"token", "do": [[command, arguments ...], ...], "layers": [...], "static": send what does not change,
 "slow": one step per frame}. COMMANDS lists the commands.
@@ -32,28 +32,28 @@ from ganlab.ui.session_store import Limits, SessionStore
 PATH = "gradio_api/ganlab/toy"  # also in live.js
 LIMITS = Limits("game", "Reload the page to start again.", count=400, idle=3600.0, megabytes=2048)
 MAX_QUESTION = 8 * 2**20  # bytes; the largest drawing allowed takes less
-TRAIN_SECONDS = 0.016  # per frame, while nobody else trains
+TRAIN_SECONDS = 0.016  # per frame, if no other game trains
 LEAST_SECONDS = 0.002
-MEASURE_SECONDS = 0.25  # between measurements, while nobody else trains
+MEASURE_SECONDS = 0.25  # between measurements, if no other game trains
 SAMPLES = 2000  # of a measurement
 
 
 class Live:
-    """A session as a page watches it."""
+    """A session, and the state of the page that watches it."""
 
     def __init__(self, session: Session):
-        self.ahead: tuple[dict, Future[Answer]] | None = None  # a question, and its frame in the making
+        self.ahead: tuple[dict, Future[Answer]] | None = None  # a question, and its frame being computed
         self.start(session)
 
     def start(self, session: Session) -> None:
-        """Show another session from now on."""
+        """Switch to another session."""
         self.session, self.fresh = session, True
-        self.past: int | None = None  # the moment that is looked at; None is now
+        self.past: int | None = None  # the moment that is shown; None for the current one
         self.ruler = named_ruler(session.games[0].config.data) if session.data is None else own_ruler(session)
         self.measured = 0.0
 
     def fork(self) -> None:
-        """Go on from the moment that is looked at; what came after it is forgotten."""
+        """Continue from the moment that is shown; everything after it is dropped."""
         if self.past is not None:
             self.session.rewind(self.session.moments[self.past])
             self.past = None
@@ -97,7 +97,7 @@ def step(live: Live, players: str) -> None:
 
 
 def look(live: Live, step: int) -> None:
-    """Look at the last moment up to a step; at the last step that is the present."""
+    """Show the last moment up to a step; at the last step, that is the current one."""
     live.session.playing = False
     moment = bisect_right(live.session.moments, max(0, int(step))) - 1
     live.past = None if step >= live.session.steps else moment
@@ -146,27 +146,27 @@ COMMANDS = {
 
 
 async def pull(games: SessionStore[Live], pool: ThreadPoolExecutor, question: dict) -> Answer:
-    """The next frame. While a game plays, the frame after it is computed ahead, as this one travels."""
+    """The next frame. While a game plays, the following frame is computed while this one is on its way."""
     token = question.get("token")
     live = games.peek(token)
-    wanted = {name: question.get(name) for name in ("token", "layers", "slow")}
+    next_question = {name: question.get(name) for name in ("token", "layers", "slow")}
     ahead, live.ahead = live.ahead, None
     answer: Answer | None = None
     if ahead is not None:
         answer = await asyncio.wrap_future(ahead[1])
         if answer[0]["fresh"]:
-            live.fresh = True  # if this frame is passed over, the next one says so again
-    if answer is None or question.get("do") or question.get("static") or ahead[0] != wanted or live.fresh:
+            live.fresh = True  # if this frame is dropped, the next one reports it again
+    if answer is None or question.get("do") or question.get("static") or ahead[0] != next_question or live.fresh:
         answer = await asyncio.get_running_loop().run_in_executor(pool, next_frame, games, question)
     if live.session.playing and not question.get("slow"):
-        live.ahead = (wanted, pool.submit(next_frame, games, wanted))
+        live.ahead = (next_question, pool.submit(next_frame, games, next_question))
     return answer
 
 
 def next_frame(games: SessionStore[Live], question: dict) -> Answer:
-    """Do the commands, train for a moment if the game plays, and describe where it stands under facts["frame"].
+    """Carry out the commands, train for a moment if the game plays, and describe its state in facts["frame"].
 
-    facts["fresh"]: this is another session than in the frame before.
+    facts["fresh"]: this is a different session from that of the frame before.
     """
     with games.use(question.get("token")) as live:
         busy = load(games)
@@ -187,7 +187,7 @@ def next_frame(games: SessionStore[Live], question: dict) -> Answer:
 
 
 def load(games: SessionStore[Live]) -> float:
-    """Games in training per core, at least 1: each gets that share of the time, so that all move."""
+    """Games in training per core, at least 1; training time is divided by it, so that every game advances."""
     training = sum(live.session.playing for live in games.used_within(1.0))
     return max(1.0, training / (os.cpu_count() or 1))
 

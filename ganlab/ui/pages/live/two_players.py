@@ -16,9 +16,9 @@ from ganlab.ui.pages.live.computing import LATEX, computing_canvas, json_numbers
 FIELD = 15  # arrows along an edge
 STEPS = 400  # of a path
 ABOUT = r"""
-**What am I looking at?** Two players with one number each. In the *bilinear game* $x$ descends $f=xy$ and $y$ ascends
-it; in the *Dirac-GAN* ([Mescheder et al. 2018](https://arxiv.org/abs/1801.04406)) the data lie at $0$, the generator at
-$\theta$, and $D(x)=\psi x$. The grey arrows show where both players move at once,
+**What am I looking at?** Two players with one parameter each. In the *bilinear game* $x$ descends $f=xy$ and $y$
+ascends it; in the *Dirac-GAN* ([Mescheder et al. 2018](https://arxiv.org/abs/1801.04406)) the data lie at $0$, the
+generator at $\theta$, and $D(x)=\psi x$. The grey arrows show where both players move at once,
 $v=-(\partial_x L_1,\partial_y L_2)$. They rotate about the equilibrium, because $v$ is not a gradient: its Jacobian has
 imaginary eigenvalues. A step of each method multiplies small deviations by eigenvalues $\lambda$. Outside the unit
 circle the path spirals out, on it the path circles, and inside it converges. Drag the start; hover over a method to
@@ -47,7 +47,7 @@ def games_page() -> None:
 
 
 def choose_game(game: str, rate: float, objective: str, r1: float):
-    """The picture's value for what the controls say; the Dirac-GAN alone has an objective and a penalty."""
+    """The picture's value for the controls' settings; only the Dirac-GAN has an objective and a penalty."""
     visible = gr.update(visible=game == "dirac-gan")
     return {"game": game, "rate": rate, "objective": objective, "r1": r1}, visible, visible
 

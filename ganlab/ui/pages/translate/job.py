@@ -1,4 +1,4 @@
-"""A Translate job: what the controls or a link ask for, how it is done, and the commands that reproduce it."""
+"""A Translate job: what the controls or a link ask for, how it is run, and the commands that reproduce it."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def _phantom_options(job: TranslationJob, folder: str) -> list[str]:
 
 
 def _shortest(value: float | np.floating) -> str:
-    """The fewest digits that tell a number exactly."""
+    """The shortest text that gives a number exactly."""
     return np.format_float_positional(value, trim="-")
 
 
@@ -185,7 +185,7 @@ def job_of(
     planes: str,
     **phantom,
 ) -> TranslationJob:
-    """The job that the controls describe; phantom: see `options_of`. Raises InputError for what they leave empty."""
+    """The job that the controls describe; phantom: see `options_of`. Raises InputError for empty ones."""
     chosen = {"task": task, "model": model, "planes": planes_of(planes)}
     chosen["rival"] = None if rival in (None, ALONE, model) else rival
     if source == UPLOAD:
@@ -197,8 +197,8 @@ def job_of(
 def linked_job(
     query: dict[str, str], models: dict[str, list[str]], opening: SavedCase, settings: Settings
 ) -> TranslationJob | None:
-    """The phantom patient that an address of this page asks for, by its seed or a task. Missing or invalid parts are as
-    the page opens; None if the address asks for nothing."""
+    """The phantom patient that a link to this page asks for, by its seed or a task; None if it asks for none. Missing
+    or invalid parts take the page's defaults when the page opens."""
     seed = linked_seed(query, default=opening.seed if query.get("task") in models else None)
     if query.get("tab", SLUG) != SLUG or seed is None:
         return None

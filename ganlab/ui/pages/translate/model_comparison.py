@@ -1,4 +1,4 @@
-"""Is it worth being adversarial? A task's models on the held-out patients: from their cards, or measured again."""
+"""Is an adversarial loss worth it? A task's models on the held-out patients: from their cards, or measured again."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ EXPLANATION = (
     "The same phantom patients for every model, none of them trained on. *unet* and *pix2pix* are one generator under "
     "two losses; a CycleGAN sees no pairs, and its card describes its generator. Mean ± standard deviation over "
     "patients. Sharpness is the mean gradient relative to the reference: below 1 is blurred. Flicker is the step "
-    "between neighbouring slices relative to the reference, in the worst of three directions: slices translated one by "
-    "one do not fit each other, which the mean of three planes mends."
+    "between neighbouring slices relative to the reference, in the worst of three directions: slices translated "
+    "independently are inconsistent, which the mean of three planes corrects."
 )
 
 
@@ -41,7 +41,7 @@ def table(task: str, results: dict[str, dict]) -> str:
 
 
 def measure(store: Store, holder: str, task: str, progress: Callable[[float, str], None]) -> Iterator[tuple]:
-    """Measure every model of a task; yields (message, table) after each. What was measured before a Cancel stays."""
+    """Measure every model of a task; yields (message, table) after each. Results from before a Cancel are kept."""
     from ganlab.translation.measure import measure_model
 
     event, results = store.start(holder), {}
@@ -62,7 +62,7 @@ def measure(store: Store, holder: str, task: str, progress: Callable[[float, str
 
 
 def buttons_while(running: bool) -> tuple[gr.Button, gr.Button]:
-    """Measure and Cancel."""
+    """The buttons Measure and Cancel."""
     return gr.Button(interactive=not running), gr.Button(interactive=running)
 
 
@@ -73,7 +73,7 @@ class MeasuringHandlers:
     store: Store
 
     def holder(self, request: gr.Request) -> str:
-        """Apart from what the session holds of other pages."""
+        """Separate from what the session holds for other pages."""
         return f"{request.session_hash} model comparison"
 
     def start(self) -> tuple[gr.Button, gr.Button]:
@@ -94,8 +94,8 @@ class MeasuringHandlers:
 
 
 def build(store: Store, task: gr.Radio, demo: gr.Blocks) -> None:
-    """Add the section for what `task` is set to."""
-    with gr.Accordion("Is it worth being adversarial?", open=False, elem_id="worth") as section:
+    """Add the section for the chosen task."""
+    with gr.Accordion("Is an adversarial loss worth it?", open=False, elem_id="worth") as section:
         message = gr.HTML("", elem_id="worth-said", apply_default_css=False)
         comparison = gr.Markdown(elem_id="comparison")
         with gr.Row():

@@ -1,4 +1,4 @@
-"""The Translate page: a scan in, another modality out, seen beside the reference and measured against it."""
+"""The Translate page: translate a scan and compare the result with a reference."""
 
 from __future__ import annotations
 
@@ -55,17 +55,17 @@ def arrow(task: str) -> str:
 
 
 def scan_label(task: str) -> str:
-    """What the upload of a scan is called."""
+    """The label of the upload of a scan."""
     return f"{NAMES[get_task(task).source]} scan"
 
 
 def reference_label(task: str) -> str:
-    """What the upload of a reference is called."""
+    """The label of the upload of a reference."""
     return NAMES[get_task(task).target]
 
 
 def explanation(task: str) -> Path:
-    """The file of "What am I looking at?"."""
+    """The file with the text of "What am I looking at?"."""
     return Path(__file__).with_name(f"{task}.md")
 
 
@@ -83,7 +83,7 @@ def follow_task(models: dict[str, list[str]], task: str, model: str | None = Non
 
 @dataclass(frozen=True)
 class TranslateLinks:
-    """The handlers that need to know what the page offers and opens with."""
+    """The handlers that need the page's models, its opening case and the settings."""
 
     models: dict[str, list[str]]
     opening: SavedCase

@@ -22,7 +22,7 @@ DIGITS = {"ct": 1, "fa": 3, "t1": 3}  # of an error
 
 
 def show(case: SavedCase, token: str) -> list:
-    """What the page shows of a case: headline, viewer, notices, metrics, histogram, downloads, how to reproduce it."""
+    """What the page shows for a case: headline, viewer, notices, metrics, histogram, downloads, how to reproduce it."""
     return [
         headline(case),
         manifest(case, token),
@@ -35,7 +35,7 @@ def show(case: SavedCase, token: str) -> list:
 
 
 def headline(case: SavedCase) -> str:
-    """One line: who, by which model, how fast."""
+    """One line: the patient, the model and the time."""
     planes = "mean of three planes" if case.planes == ALL_PLANES else f"{', '.join(case.planes)} slices only"
     against = f" beside {case.rival['model']}" if case.rival else ""
     details = f"synthetic {NAMES[case.target]} by {case.model}{against}, {planes}, {case.seconds:.0f} s"
@@ -43,7 +43,8 @@ def headline(case: SavedCase) -> str:
 
 
 def metrics_table(case: SavedCase) -> str:
-    """Errors of the whole and of each tissue, similarity, and what each number means; a rival's beside the model's."""
+    """Errors overall and per tissue, similarity, and what each number means; a second model's are beside the
+    first's."""
     target = NAMES[case.target]
     if not case.metrics:
         return f"<p class='gl-note'>Metrics need a {target} of the same patient: add one under Reference {target}.</p>"
@@ -106,7 +107,7 @@ WIDTH, ROW, SIDE, TOP, BOTTOM = 440, 70, 8, 4, 34  # of the histogram's drawing,
 
 
 def histogram(case: SavedCase) -> str:
-    """The signed error by tissue as SVG: one row a tissue, share of its voxels per bin, a common axis."""
+    """The signed error by tissue as SVG: one row per tissue, share of its voxels per bin, on a common axis."""
     if not case.histogram:
         return ""
     edges = case.histogram["edges"]
@@ -131,7 +132,7 @@ def _across(value: float, edges: list[float]) -> str:
 
 
 def _bars(case: SavedCase, tissue: str, base: int) -> str:
-    """One tissue's bars, standing on y = base, and what is written above them."""
+    """One tissue's bars, standing on y = base, and the text above them."""
     counts, edges = case.histogram[tissue], case.histogram["edges"]
     total, most = sum(counts) or 1, max(counts) or 1
     scale = (ROW - 26) / most
@@ -149,7 +150,7 @@ def _bars(case: SavedCase, tissue: str, base: int) -> str:
 
 
 def _axis(case: SavedCase, y: int) -> str:
-    """Five numbers below the bars; the outermost bins hold everything beyond."""
+    """Five numbers below the bars; the outermost bins include everything beyond."""
     edges, digits = case.histogram["edges"], 0 if case.target == "ct" else 2
     step = (edges[-1] - edges[0]) / 4
     ends = {0: ("\u2264\u2009", "start"), 4: ("\u2265\u2009", "end")}
@@ -179,7 +180,7 @@ def downloads(case: SavedCase, token: str) -> str:
 
 
 def link(case: SavedCase) -> str:
-    """The address that reopens a phantom patient, translated in the same way."""
+    """The link that reopens a phantom patient, translated in the same way."""
     query = {"tab": "translate"} | ({"task": case.task} if case.task != TASK else {})
     query |= {"seed": case.seed, "model": case.model, "spacing": f"{case.spacing:g}"}
     query |= {"rival": case.rival["model"]} if case.rival else {}

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 2**27  # of a request with the host's secret, which may contain a study's images in base64
 MAX_REQUEST = 2**20  # of any other request, such as a reader's receipt
-MOST_READERS, MOST_CASES = 20, 400  # of a plan simulated while somebody waits
+MOST_READERS, MOST_CASES = 20, 400  # of a plan that is simulated while the organiser waits
 MOST_FILES = 2000
 STUDIES = 200  # simulated for a plan
 NOT_ON_THE_WEB = ("diagnose",)  # designs that need a truth table
@@ -40,11 +40,11 @@ def is_host(secret: object, host: str) -> bool:
 
 
 def answer(engine: Callable[[], Engine], host: str, request: dict) -> dict:
-    """Answer an organiser's request; a mistake is a sentence in "error".
+    """Answer an organiser's request; errors are returned in "error".
 
     request: `do`, which is one of ACTIONS (with `study` and `secret`), or options, plan (`readers`, `count`, `margin`)
     or create (`host`, `protocol`, and `model` with `count`, or `real` and `synthetic` files with `size`). engine: opens
-    the database. host: the secret that allows creating studies, "" if nobody may.
+    the database. host: the secret that allows creating studies, "" to allow none.
     """
     do = request.get("do")
     try:
@@ -79,7 +79,8 @@ def options(host: str) -> dict:
 
 
 def plan_words(request: dict) -> dict:
-    """What a study of this size could conclude if readers cannot tell, in sentences. Raises InputError."""
+    """What a study of this size could conclude if readers cannot tell real from synthetic, in sentences. Raises
+    InputError."""
     from ganlab.study.design.planning import format_plan, plan
 
     margin = from_values(Protocol, {"margin": request.get("margin")}).margin
@@ -139,7 +140,7 @@ def save_uploads(files: Any, folder: Path) -> None:
             name, data = Path(str(file["name"])).name, base64.b64decode(file["data"], validate=True)
             (folder / f"{k:04d}-{name[-80:]}").write_bytes(data)
         except (KeyError, TypeError, ValueError, OSError, binascii.Error):
-            raise InputError("A file did not arrive complete, or has no valid name; try again.") from None
+            raise InputError("An upload was incomplete or had an invalid name; try again.") from None
 
 
 def manage(engine: Engine, do: str, request: dict) -> dict:

@@ -23,7 +23,7 @@ from ganlab.ui.sessions import Store
 
 TITLE, SLUG = "Turing test", "turing"
 ROOMS = ("try", "plan", "run", "report")
-FIRST = "dcgan-nodules"  # the generator that is shown first, if it is there
+FIRST = "dcgan-nodules"  # the generator that is shown first, if it is available
 SCRIPTS = ("shared/controls.js", "shared/live_client.js", "turing/practice.js")
 STUDIES = 400  # simulated for a plan
 MOST_READERS, MOST_CASES = 20, 400  # of the plan's sliders, to keep it quick
@@ -31,12 +31,12 @@ COLOURS = {"distinguishable": "#D55E00", "equivalent": "#009E73", "inconclusive"
 LATEX = [{"left": "$", "right": "$", "display": False}]
 TRY = r"""
 **What am I looking at?** Half of the images come from a generator. The other half are real: held-out images of the kind
-it learned from, which are scanned handwriting, or nodules and heads drawn by a program, so no patient is in here. Both
-halves were clipped, windowed and rounded in the same way. Chuquicusma et al. (2018) showed such a set to two
-radiologists. Hits and false alarms give $d'=z(h)-z(f)$, how well you can tell the two kinds apart, and the criterion
-$c=-(z(h)+z(f))/2$, which is negative if you lean towards "synthetic". Readers of a real study get no feedback before
-all have finished: make its images with `ganlab stimuli` and check them with `ganlab study audit`. This test is for you
-alone and nothing is stored. Not a medical device.
+it learned from, which are scanned handwriting, or nodules and heads drawn by a program, so no patient's images are
+shown. Both halves were clipped, windowed and rounded in the same way. Chuquicusma et al. (2018) showed such a set to
+two radiologists. Hits and false alarms give $d'=z(h)-z(f)$, how well you can tell the two kinds apart, and the
+criterion $c=-(z(h)+z(f))/2$, which is negative if you lean towards "synthetic". Readers of a real study get no feedback
+before all have finished: make its images with `ganlab stimuli` and check them with `ganlab study audit`. This test is
+for you alone and nothing is stored. Not a medical device.
 """
 PLAN = r"""
 **What am I looking at?** What a study with this many readers and images could conclude. Readers and cases are both
@@ -52,29 +52,29 @@ RUN = f"""
 <ol>
 <li><b>Create.</b> Use a generator or your own real and synthetic images; all go through one window into identical
 files. Protocol, truth and random seeds are sealed: publish the seal, a SHA-256, before the first answer. A classifier
-that sees no anatomy is tried on the images first, and its result is reported beside the readers'.</li>
+that sees no anatomy is applied to the images first, and its result is reported beside the readers'.</li>
 <li><b>Invite.</b> Each reader gets a signed code that contains no name. The readers' page is separate from this app:
 one question at a time, with window and zoom, and the whole session works by keyboard. After a break, on another device
 or after a server restart, readers continue at the same question, and every answer counts once.</li>
-<li><b>Watch</b> the readers' progress; nobody sees a result.</li>
+<li><b>Watch</b> the readers' progress; results stay hidden.</li>
 <li><b>Lock, unblind, report, export</b>: readings, iMRMC, MRMCaov, BIDS, the sealed protocol, and a certificate of the
 blinding.</li>
 </ol>
 <p>Designs:</p><ul>{DESIGN_LIST}</ul>
 <p>A race for a class gives feedback after each image and ranks the players; it is never analysed as a study. To serve
-only the study pages, on a server of their own:</p>
+only the study pages, on a separate server:</p>
 <pre class='gl-commands'>python -m ganlab study create --model dcgan-nodules --n 60 --readers 4
 python -m ganlab study serve --host 0.0.0.0</pre>
-<p class='gl-note'>Studies are stored in studies/studies.db, or in the database that GANLAB_DATABASE_URL names. They can
+<p class='gl-note'>Studies are stored in studies/studies.db, or in the database named by GANLAB_DATABASE_URL. They can
 be created over the web if the host has set GANLAB_HOST_SECRET. No names and no addresses are stored; readers can delete
-their answers with their code, and all answers are deleted after the day that the protocol names. Not a medical
+their answers with their code, and all answers are deleted after the day named in the protocol. Not a medical
 device.</p>
 </div>
 """
 REPORT = r"""
 **What am I looking at?** The analysis of a table of readings with the columns `reader`, `case`, `truth` and `answer`
 (real or synthetic) and `confidence` (1 to 6), and optionally `position`, `seconds` and `repeat`. Without a table, these
-are simulated readers with a mean $d'$ of 0.5. Set the margin before anybody reads.
+are simulated readers with a mean $d'$ of 0.5. Fix the margin before the first reading.
 """
 
 
@@ -98,9 +98,9 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
 
 
 def open_room(request: gr.Request):
-    """Select the room that the address names."""
-    wanted = request.query_params.get("room")
-    return gr.Tabs(selected=wanted) if wanted in ROOMS else gr.skip()
+    """Select the room named in the link."""
+    room = request.query_params.get("room")
+    return gr.Tabs(selected=room) if room in ROOMS else gr.skip()
 
 
 def try_room(store: Store) -> None:

@@ -1,7 +1,7 @@
 """A short Turing test that a visitor takes alone: one image at a time, with the truth after each answer.
 
-Before an answer the browser gets the pixels alone, by a token that nobody can guess. Each answer counts once and in
-its turn. Nothing is kept. A question is {"token"}, and to answer also {"position", "synthetic", "confidence"}.
+Before an answer the browser gets only the pixels, by an unguessable token. Each answer counts once and in order.
+Nothing is stored. A question is {"token"}, and to answer also {"position", "synthetic", "confidence"}.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class PracticeTest:
         return self.mixed_images.images.nbytes
 
     def answer(self, position: int, synthetic: bool, confidence: int) -> None:
-        """Take the answer to an image, if it is its turn; a second answer changes nothing. Raises InputError."""
+        """Take the answer to an image if it is the next one; a second answer changes nothing. Raises InputError."""
         from ganlab.study.readings import STEPS
 
         if not 0 <= position <= len(self.answers) or position >= len(self.mixed_images.images):
@@ -53,7 +53,7 @@ class PracticeTest:
             self.shown = now
 
     def frame(self) -> Answer:
-        """Where the test stands: whether the last answer was right, and the next "image" (H, W) uint8 or the result."""
+        """The state of the test: whether the last answer was right, and the next "image" (H, W) uint8 or the result."""
         truth, done = self.mixed_images.synthetic, len(self.answers)
         facts = {"position": done, "total": len(truth)}
         if done:
@@ -75,8 +75,8 @@ class PracticeTest:
             (VISITOR, f"{k + 1}", truth[k], said, confidence, k + 1, seconds, False)
             for k, (said, confidence, seconds) in enumerate(self.answers)
         ]
-        found = analyse(checked(rows, "The test"))
-        own = found["readers"][VISITOR]
+        results = analyse(checked(rows, "The test"))
+        own = results["readers"][VISITOR]
         low, high = (100 * own["accuracy"][key] for key in ("low", "high"))
         tiles = "".join(
             tile(k + 1, image, synthetic, said == synthetic)
@@ -88,7 +88,7 @@ class PracticeTest:
             f"<h3>You were right {100 * own['accuracy']['estimate']:.0f} % of the time</h3>"
             f"<p>With {len(truth)} images that means {low:.0f} to {high:.0f} % (95 %, Wilson), and d\u2032 "
             f"{share(own['dprime'])} with a criterion of {number(own['criterion'])}: {interpretation(own)}</p>"
-            f"<div class='gl-scroll'>{readers_table(found)}</div><div class='gl-trial-all'>{tiles}</div>"
+            f"<div class='gl-scroll'>{readers_table(results)}</div><div class='gl-trial-all'>{tiles}</div>"
         )
 
 
@@ -105,13 +105,13 @@ def tile(number: int, image: np.ndarray, synthetic: bool, right: bool) -> str:
 
 
 def interpretation(own: dict) -> str:
-    """What one reader's numbers mean, and what they do not."""
+    """How to interpret one reader's results."""
     if own["chance_p"] < 0.05:
         return (
-            "guessing would rarely do this well or this badly. It holds for you and these images; other readers and "
+            "guessing would rarely do this well or this badly. This holds for you and these images; other readers and "
             "other images may differ."
         )
-    return "guessing could do as well. That does not prove that you cannot tell: this test is too short to show it."
+    return "guessing could do as well. That does not prove that you cannot tell them apart: this test is too short."
 
 
 def open_test(tests: SessionStore[PracticeTest], model: str, count: int, owner: str) -> str:

@@ -1,7 +1,7 @@
 """The pages of a study outside the app: /rate for readers and /organise for organisers.
 
-They are plain pages, so that nothing of the app's other tabs, no component value and no listed endpoint is near a
-reader. Readers send their invitation with every request, organisers the study's name and secret.
+They are plain pages, so that a reader gets nothing of the app's other tabs, component values or listed endpoints.
+Readers send their invitation with every request, organisers the study's name and secret.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ GUARDED = PRIVATE | {
 class StudyDatabase:
     """The database of studies, opened at first use; studies that are overdue are deleted daily.
 
-    url: address of the database; by default as open_archive finds it.
+    url: address of the database; by default the one that open_archive chooses.
     """
 
     def __init__(self, url: str | None = None):
@@ -82,7 +82,7 @@ def reader_bytes(request: Request) -> int:
 
 
 def organiser_bytes(host: str, request: Request) -> int:
-    """Bytes accepted from an organiser; many only with the host's secret. host: that secret."""
+    """Bytes accepted from an organiser; more with the host's secret. host: that secret."""
     is_host = organise.is_host(request.headers.get("x-ganlab-host", ""), host)
     return organise.MAX_BYTES if is_host else organise.MAX_REQUEST
 

@@ -1,4 +1,4 @@
-"""The Cycle page without a browser: what its controls ask for, and what it says about the results."""
+"""The Cycle page without a browser: the jobs of its controls, and its reports."""
 
 import json
 from dataclasses import replace
@@ -41,10 +41,12 @@ def translators(monkeypatch):
         progress(1.0)
         if task == "mr2ct":
             bright = volume.array > 0.3 * np.percentile(volume.array, 95)
-            made = replace(volume, array=np.where(bright, 40.0, -1000.0).astype(np.float32), unit="HU", modality="ct")
+            synthetic = replace(
+                volume, array=np.where(bright, 40.0, -1000.0).astype(np.float32), unit="HU", modality="ct"
+            )
         else:
-            made = replace(volume, array=(volume.array > -500).astype(np.float32), unit="", modality="t1")
-        return SimpleNamespace(synthetic=made, model=model, notices=(), seconds=1.5)
+            synthetic = replace(volume, array=(volume.array > -500).astype(np.float32), unit="", modality="t1")
+        return SimpleNamespace(synthetic=synthetic, model=model, notices=(), seconds=1.5)
 
     monkeypatch.setattr(cycle_module, "translate", translate)
     monkeypatch.setattr(hidden_message, "translate", translate)
@@ -62,29 +64,29 @@ def test_controls_become_a_job():
     [
         ({"seed": -1}, "Seed is -1; give a whole number"),
         ({"lesion": True, "radius": 1}, "Radius is 1"),
-        ({"lesion": True, "x": None}, "no place or size"),
+        ({"lesion": True, "x": None}, "no position or size"),
         ({"source": UPLOAD}, "No scan was chosen"),
     ],
 )
-def test_refuses_in_a_sentence_what_makes_no_job(what, words):
+def test_refuses_invalid_controls_in_one_sentence(what, words):
     with pytest.raises(InputError, match=words):
         job_of(**{**ASKED, **what})
 
 
 @pytest.mark.parametrize("task", ["mr2ct", "ct2mr"])
-def test_a_phantom_is_translated_and_back(tmp_path, task):
+def test_a_phantom_is_translated_forward_and_back(tmp_path, task):
     contrast = {"mr2ct": 1.5, "ct2mr": 30.0}[task]
     job = job_of(**{**ASKED, "task": task, "lesion": True, "probe": True, "contrast": contrast})
-    said = []
-    case = solve(job, tmp_path, lambda done, words: said.append(done))
-    assert load_case(tmp_path) == case and said == sorted(said) and saved_job(case) == job
+    stages = []
+    case = solve(job, tmp_path, lambda done, words: stages.append(done))
+    assert load_case(tmp_path) == case and stages == sorted(stages) and saved_job(case) == job
     assert [layer.name for layer in case.layers] == ["input", "synthetic", "reconstruction"]
     assert case.seconds == 3.0 and case.cycle["models"] == ["a", "b"]
-    found = case.cycle
-    assert found["consistency"]["mae"] > 0 and len(found["hidden"]) == 4
-    put, kept = found["lesion"]["input"], found["lesion"]["reconstruction"]["kept"]
+    results = case.cycle
+    assert results["consistency"]["mae"] > 0 and len(results["hidden"]) == 4
+    put, kept = results["lesion"]["input"], results["lesion"]["reconstruction"]["kept"]
     grown = put["with"] / put["without"] if task == "mr2ct" else put["with"] - put["without"]
-    assert grown == pytest.approx(contrast, rel=0.02) and kept == pytest.approx(0, abs=0.1)  # this pair takes it away
+    assert grown == pytest.approx(contrast, rel=0.02) and kept == pytest.approx(0, abs=0.1)  # removed
     html = "".join(part for part in report.show(case, "token") if isinstance(part, str))
     target = {"mr2ct": "CT", "ct2mr": "T1"}[task]
     assert report.ROUTES[task] in html and "Hidden message" in html and f"Synthetic {target}" in html
@@ -93,7 +95,7 @@ def test_a_phantom_is_translated_and_back(tmp_path, task):
     shown = viewer.manifest(case, "token")
     assert shown["compared"] == (("reconstruction", "input"),)
     assert shown["errorRange"] == {"mr2ct": 0.5, "ct2mr": 300.0}[task]
-    assert shown["relativeTo"] == found["consistency"]["range"]
+    assert shown["relativeTo"] == results["consistency"]["range"]
     assert len(shown["sliceErrors"]) == case.shape[2], "one number for each slice that the viewer shows"
 
 
@@ -165,14 +167,14 @@ def test_a_link_of_another_page_or_without_a_patient_asks_for_nothing(query, fir
     assert linked_job(query, MODELS, first, Settings()) is None
 
 
-def test_invalid_parts_of_a_link_are_left_out(first):
+def test_invalid_parts_of_a_link_are_ignored(first):
     query = {"tab": "cycle", "seed": "7", "task": "t1fa", "model": "x", "lesion": "1,2,nan,4,5", "judge": "yes"}
     assert linked_job(query, MODELS, first, Settings(phantom_mm=1.5)) == CycleJob(
         "mr2ct", "mr2ct-cyclegan", "ct2mr-cyclegan", seed=7, spacing=1.5, planes=ALL_PLANES
     )
 
 
-def test_a_link_with_half_of_a_pair_finds_the_other(first):
+def test_a_link_with_one_model_of_a_pair_gets_the_other(first):
     query = {"tab": "cycle", "seed": "9123", "task": "ct2mr", "model": "ct2mr-cyclegan", "judge": "1"}
     job = linked_job(query, MODELS, first, Settings())
     assert (job.model, job.reverse_model, job.judge) == ("ct2mr-cyclegan", "mr2ct-cyclegan", True)
@@ -180,7 +182,7 @@ def test_a_link_with_half_of_a_pair_finds_the_other(first):
     assert (job.model, job.judge) == ("ct2mr-unet", False), "it has no discriminator to ask"
 
 
-def test_the_page_opens_on_a_stored_cycle_of_one_training(first):
+def test_the_page_opens_on_a_stored_cycle_of_models_trained_together(first):
     assert tuple(first.cycle["models"]) == pair_of("mr2ct")
     assert {"lesion", "hidden", "judged"} <= first.cycle.keys() and first.spacing == 1.0
     assert [layer.name for layer in first.layers] == ["input", "synthetic", "reconstruction", "judged", "judged-real"]

@@ -1,4 +1,4 @@
-"""The Inversion room: what is searched for, what is found, what is left."""
+"""The Inversion room: searches, results, residuals."""
 
 import re
 from types import SimpleNamespace
@@ -67,7 +67,7 @@ def test_an_upload_replaces_the_choice_of_held_out_images(tmp_path):
     assert "broken.png" in alert and "not a picture that can be read" in alert
 
 
-def test_own_picture_is_resized_to_the_models_images(tmp_path):
+def test_an_uploaded_picture_is_resized_to_the_models_images(tmp_path):
     image = inversion.image_of(MODEL, 1, upload(tmp_path), False)
     assert image.shape == (1, 16, 16) and image[0, :, 0].max() < image[0, :, -1].min()
     assert "<img" in inversion.preview(MODEL, inversion.UPLOAD, 1, upload(tmp_path), 1, True)

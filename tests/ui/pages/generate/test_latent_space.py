@@ -1,4 +1,4 @@
-"""The Latent space room: links, cards, and answers as the canvas reads them."""
+"""The Latent space room: links, cards, and replies for the canvas."""
 
 import json
 
@@ -44,12 +44,12 @@ def test_images_are_sent_as_16_bit_numbers(ask):
         ({"what": "gallery", "seed": 0, "count": 4, "model": "../secret"}, "no generator"),
     ],
 )
-def test_what_cannot_be_answered_is_said(ask, question, words):
+def test_invalid_requests_get_an_error_message(ask, question, words):
     facts, arrays = ask(**question)
     assert words in facts["error"] and not arrays
 
 
-def test_a_link_is_read_as_far_as_it_is_valid():
+def test_valid_parts_of_a_link_are_used():
     explorer = get_explorer(MODEL)
     asked_for = latent_space.asked_for
     assert asked_for({"seed": "12", "psi": "0.5", "label": "3"}, explorer) == {"seed": 12, "psi": 0.5, "label": "3"}
@@ -61,7 +61,7 @@ def test_a_link_is_read_as_far_as_it_is_valid():
         assert "point" not in asked_for({"point": invalid}, explorer)
 
 
-def test_every_generator_has_a_title_of_its_own_and_a_card():
+def test_every_generator_has_a_unique_title_and_a_card():
     titles = generator_titles()
     assert list(titles) == generator_names() and len(set(titles.values())) == len(titles)
     for name in titles:

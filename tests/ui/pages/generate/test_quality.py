@@ -1,4 +1,4 @@
-"""The table of measured generators, and the histograms of what their nodules measure."""
+"""The table of measured generators, and the histograms of their nodules' measurements."""
 
 import re
 
@@ -18,12 +18,12 @@ def test_every_measured_generator_is_compared_with_real_images():
 
 def test_the_classifier_is_tested_both_ways():
     card = next(card for card in list_models("generate") if card["metrics"].get("classifier"))
-    told = {"real_on_real": 0.9, "synthetic_on_real": 0.8, "real_on_synthetic": 0.7}
-    metrics = card["metrics"] | {"classifier": told}
+    accuracies = {"real_on_real": 0.9, "synthetic_on_real": 0.8, "real_on_synthetic": 0.7}
+    metrics = card["metrics"] | {"classifier": accuracies}
     assert values_of(metrics, "synthetic_on_real") == (0.8, 0.9)
     assert values_of(metrics, "real_on_synthetic") == (0.7, 0.9)
     html = quality_table([{**card, "metrics": metrics}])
-    assert re.search(r"trained on real images, .*?<td>0.70</td><td>0.90</td>", html)
+    assert re.search(r"trained on real ones .*?<td>0.70</td><td>0.90</td>", html)
 
 
 def test_without_measurements_the_command_is_shown():
@@ -34,7 +34,7 @@ def test_a_missing_value_is_a_dash_and_a_row_without_values_is_left_out():
     labelled = next(card for card in list_models("generate") if card["metrics"].get("classifier"))
     unlabelled = {**labelled, "metrics": {**labelled["metrics"], "classifier": None}}
     assert "<td>\u2013</td>" in quality_table([labelled, unlabelled])
-    assert "Classifier" not in quality_table([unlabelled])
+    assert "classifier" not in quality_table([unlabelled])
 
 
 def test_the_table_scrolls_on_its_own_and_by_keyboard():
@@ -50,8 +50,8 @@ def histogram(**more):
 def test_a_histogram_has_a_row_per_class_in_shares_of_the_class():
     svg = figure("diameter_mm", histogram())
     assert svg.count("class='gl-real'") == svg.count("class='gl-made'") == 2
-    made, real = (re.search(f"class='gl-{who}' d='M40 100([^Z']*)", svg)[1] for who in ("made", "real"))
-    tops = [[float(v) for v in re.findall(r"V([\d.]+)h", path)] for path in (made, real)]
+    generated, real = (re.search(f"class='gl-{who}' d='M40 100([^Z']*)", svg)[1] for who in ("made", "real"))
+    tops = [[float(v) for v in re.findall(r"V([\d.]+)h", path)] for path in (generated, real)]
     assert tops == [[100, 100, 22, 100], [100, 61, 61, 100]]  # all of the generated in one bin, half of the real
     assert all(f">{words}<" in svg for words in ("benign", "malignant", "diameter, mm", "25"))
     assert "KS 0.50 (0.04)" in svg and "KS \u2013 (0.04)" in svg

@@ -1,4 +1,4 @@
-"""The Training room: its controls, restarts, a visitor's own pictures, and what its events do."""
+"""The Training room: its controls, restarts, a visitor's own pictures, and its event handlers."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -46,7 +46,7 @@ def test_a_visitor_gets_one_training_with_the_usual_settings(sessions):
     assert training_room.open_training(sessions, token, VISITOR)[0] == token
 
 
-def test_a_changed_control_restarts_the_training_or_is_refused_beside_it(sessions):
+def test_a_changed_control_restarts_training_or_shows_an_error(sessions):
     token, _ = training_room.open_training(sessions, None, VISITOR)
     alert, picture = training_room.change_settings(sessions, token, *controls(norm="none"))
     assert alert == "" and picture["token"] == token and sessions.peek(token).config.network.norm == "none"
@@ -54,7 +54,7 @@ def test_a_changed_control_restarts_the_training_or_is_refused_beside_it(session
     assert "Batch is 2" in alert and sessions.peek(token).config.network.norm == "none"
 
 
-def test_start_again_with_own_images_needs_an_upload(sessions, pictures):
+def test_start_again_with_user_images_needs_an_upload(sessions, pictures):
     token, _ = training_room.open_training(sessions, None, VISITOR)
     alert, _ = training_room.start_again(sessions, token, *controls(data=OWN))
     assert "add 16 or more pictures" in alert
@@ -70,9 +70,9 @@ def test_only_relevant_controls_are_shown():
     assert [update["visible"] for update in shown] == [False, False, False, True, False]
 
 
-def test_rates_change_during_training_and_networks_by_a_restart(training):
+def test_rates_change_during_training_and_networks_after_a_restart(training):
     values = USUAL | {"batch": 8}
-    training.game.config = training.config = replace(CONFIG, batch=8)  # what the controls would make
+    training.game.config = training.config = replace(CONFIG, batch=8)  # the config of the controls
     training.advance(0.0, 2)
     adopt(training, values | {"rate_d": 1e-3, "objective": "hinge", "augment": ["translation"]})
     assert training.game.step == 2 and training.game.config.objective == "hinge"
@@ -84,7 +84,7 @@ def test_rates_change_during_training_and_networks_by_a_restart(training):
 
 def test_averaging_is_turned_off_and_on_during_training(training):
     values = USUAL | {"batch": 8}
-    training.game.config = training.config = replace(CONFIG, batch=8)  # what the controls would make
+    training.game.config = training.config = replace(CONFIG, batch=8)  # the config of the controls
     training.advance(0.0, 20)
     training.look()
     averaged = training.history.sheets[-1][1]
@@ -95,7 +95,7 @@ def test_averaging_is_turned_off_and_on_during_training(training):
     training.advance(0.0, 1)
     adopt(training, values)
     weights = training.game.generator.state_dict()
-    assert all(torch.allclose(v, weights[k]) for k, v in training.game.weights().items())  # it begins with these
+    assert all(torch.allclose(v, weights[k]) for k, v in training.game.weights().items())  # starts with these
     training.advance(0.0, 1)
     assert not torch.equal(training.game.weights()["project.0.weight"], weights["project.0.weight"])
 
@@ -117,30 +117,30 @@ def test_controls_that_are_not_used_restart_nothing(chosen, ignored):
 
 
 def test_a_restart_is_announced_with_its_reason(training):
-    training.game.config = training.config = CONFIG  # what the controls would make
+    training.game.config = training.config = CONFIG  # the config of the controls
     adopt(training, USUAL)
     adopt(training, USUAL | {"rate_d": 1e-3})
     assert trainings.frame(training)[0]["notice"] == "" and training.game is not None
     adopt(training, USUAL | {"norm": "none"})
     assert training.game is None
-    adopt(training, USUAL | {"norm": "none"})  # pages may say it twice
+    adopt(training, USUAL | {"norm": "none"})  # pages may send it twice
     assert trainings.frame(training)[0]["notice"].endswith("from step 0: other networks.")
     adopt(training, USUAL | {"data": "nodules"})
     assert training.notice.endswith("other images.")
-    trainings.pause(training)  # pressed before, and late
+    trainings.pause(training)  # a delayed click
     assert training.notice
     trainings.play(training)
     assert training.notice == ""
 
 
-def test_every_switch_of_the_recipe_gives_a_training():
+def test_every_switch_of_the_recipe_can_be_trained():
     for off in SWITCHES:
         config = config_of(USUAL | {"switches": [name for name in SWITCHES if name != off]})
-        made = Training(replace(config, batch=8, network=replace(config.network, width=4)))
-        made.images.result()
-        assert made.ready()
-        made.advance(0.0, 1)
-        assert made.game.step == 1, off
+        variant = Training(replace(config, batch=8, network=replace(config.network, width=4)))
+        variant.images.result()
+        assert variant.ready()
+        variant.advance(0.0, 1)
+        assert variant.game.step == 1, off
 
 
 @pytest.mark.parametrize(

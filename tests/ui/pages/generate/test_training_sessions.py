@@ -1,4 +1,4 @@
-"""Image GANs that a browser watches: pulled, changed, broken and brought back."""
+"""Image GANs that a browser watches: frames, changes, failures and recovery."""
 
 import io
 import shlex
@@ -33,24 +33,24 @@ def store():
 
 
 def opened(store):
-    """The token of a small training whose images are there."""
+    """The token of a small training whose images are ready."""
     token = store.open(Training(SMALL), "visitor")
     store.peek(token).images.result()
     return token
 
 
 def pulled(store, token, *commands):
-    """What the next frame says, and its images."""
+    """The next frame's facts, and its images."""
     facts, arrays = trainings.next_frame(store, {"token": token, "do": list(commands)})
     return facts["frame"], arrays.get("images")
 
 
 @pytest.fixture
 def training():
-    made = Training(SMALL)
-    made.images.result()
-    assert made.ready()
-    return made
+    new_training = Training(SMALL)
+    new_training.images.result()
+    assert new_training.ready()
+    return new_training
 
 
 def test_trains_only_while_playing_and_pulled(store):
@@ -119,7 +119,7 @@ def test_film_and_generator_can_be_downloaded(training, tmp_path):
 
 def test_the_last_finite_state_is_restored_after_nan_weights(training):
     training.advance(0.0, 60)  # kept at 50
-    kept = {k: v.clone() for k, v in training.history.states[-1][1]["generator"].items()}
+    expected = {k: v.clone() for k, v in training.history.states[-1][1]["generator"].items()}
     training.playing = True
     with torch.no_grad():
         next(training.game.discriminator.parameters()).fill_(float("nan"))
@@ -128,7 +128,7 @@ def test_the_last_finite_state_is_restored_after_nan_weights(training):
     assert "At step 61" in training.trouble and "step 50 was restored" in training.trouble
     assert trainings.frame(training)[0]["moments"] == [0, 50]
     assert training.game.step == 50
-    assert all(torch.equal(v, kept[k]) for k, v in training.game.generator.state_dict().items())
+    assert all(torch.equal(v, expected[k]) for k, v in training.game.generator.state_dict().items())
     trainings.play(training)
     training.advance(0.0, 5)
     assert training.game.step == 55 and not training.trouble
@@ -214,4 +214,4 @@ def test_changed_settings_are_listed_until_the_training_goes_back_before_them(tr
     assert head["changed"] == [] and "rate_d" not in head["command"]  # it was made before
     trainings.back(training, 0)
     head = trainings.frame(training)[0]
-    assert head["changed"] == [] and "rate_d=0.002" in head["command"]  # the settings of now, from the start
+    assert head["changed"] == [] and "rate_d=0.002" in head["command"]  # the current settings, from the start

@@ -1,4 +1,4 @@
-"""A Translate job without a network: what controls and links ask for, what is saved, which commands are printed."""
+"""A Translate job without a network: controls and links, saved results and printed commands."""
 
 import shlex
 from dataclasses import asdict, replace
@@ -37,7 +37,7 @@ def translated(volume, model="mr2ct-unet"):
 
 
 def parsed(command):
-    """(name of the ganlab command, its parameters) as the command line itself reads a shell line."""
+    """(name of the ganlab command, its parameters) as the command line parses a shell line."""
     python, _, package, name, *words = shlex.split(command)
     assert (python, package) == ("python", "ganlab")
     context = typer.main.get_command(app).commands[name].make_context(name, words)
@@ -100,13 +100,13 @@ def test_a_link_to_a_task_shows_the_opening_patient_in_it(make_case, tmp_path):
     assert (job.seed, job.task, job.model) == (case.seed, "t1fa", "t1fa-unet")
 
 
-def test_invalid_parts_of_a_link_are_as_the_page_opens(make_case, tmp_path):
+def test_invalid_parts_of_a_link_take_the_pages_defaults(make_case, tmp_path):
     query = {"seed": "7", "model": "../../x", "spacing": "nan", "planes": "all"}
     job = linked_job(query, {"mr2ct": ["mr2ct-unet"]}, make_case(tmp_path), Settings(phantom_mm=1.5))
     assert job == TranslationJob(seed=7, spacing=1.5, model="mr2ct-unet", planes=ALL_PLANES)
 
 
-def test_commands_read_well():
+def test_commands_name_options_that_differ_from_their_defaults():
     phantom = TranslationJob(seed=7, spacing=2.0, planes=("axial",))
     assert commands(phantom, "mr2ct-unet") == (
         "python -m ganlab phantom --seed 7 --out patient-7 --spacing 2",
@@ -126,16 +126,16 @@ def test_commands_read_well():
 @pytest.mark.parametrize("planes", [ALL_PLANES, ("axial",), ("coronal", "sagittal")])
 def test_commands_reproduce_the_case(options, planes):
     job = TranslationJob(seed=7, spacing=1 / 3 + 1, planes=planes, options=options)
-    made, translation, measured = (parsed(command) for command in commands(job, "mr2ct-unet"))
+    phantom, translation, measured = (parsed(command) for command in commands(job, "mr2ct-unet"))
     folder = Path(f"patient-7{options.words()[1]}")
-    assert made[0] == "phantom" and {name: made[1][name] for name in asdict(options)} == asdict(options)
-    assert {name: made[1][name] for name in ("seed", "spacing", "out")} == {
+    assert phantom[0] == "phantom" and {name: phantom[1][name] for name in asdict(options)} == asdict(options)
+    assert {name: phantom[1][name] for name in ("seed", "spacing", "out")} == {
         "seed": 7, "spacing": job.spacing, "out": folder
     }  # fmt: skip
-    assert made[1]["lesion_at"] is None and {"t1", "ct"} <= set(made[1]["modality"])
+    assert phantom[1]["lesion_at"] is None and {"t1", "ct"} <= set(phantom[1]["modality"])
     assert translation[0] == "translate" and translation[1]["source"] == folder / "t1.nii.gz"
     assert (translation[1]["model"], translation[1]["task"]) == ("mr2ct-unet", "mr2ct")
-    assert (translation[1]["planes"] or ",".join(ALL_PLANES)).split(",") == list(planes)  # unless given, all
+    assert (translation[1]["planes"] or ",".join(ALL_PLANES)).split(",") == list(planes)  # all by default
     assert measured[0] == "evaluate" and measured[1]["reference"] == folder / "ct.nii.gz"
     assert measured[1]["prediction"] == translation[1]["out"]
 
@@ -162,17 +162,17 @@ def test_training_has_as_many_lesions_as_the_notice_says(monkeypatch):
 
 
 def test_a_phantom_is_made_as_its_job_says(monkeypatch, volumes, tmp_path):
-    asked = {}
+    arguments = {}
 
     def make_patient(seed, spacing, progress, **options):
-        asked.update(seed=seed, spacing=spacing, **options)
+        arguments.update(seed=seed, spacing=spacing, **options)
         return {"t1": volumes["input"], "ct": volumes["reference"]}
 
     monkeypatch.setattr(ganlab.phantoms, "make_patient", make_patient)
     monkeypatch.setattr(ganlab.translation.inference, "translate", lambda *_: translated(volumes["synthetic"]))
     options = PhantomOptions(lesion="plaques", misalign=3.0, ventricles=1.5)
     case = solve(TranslationJob(seed=7, spacing=2.0, options=options), tmp_path)
-    assert asked == {
+    assert arguments == {
         "modalities": ("t1", "ct"),
         "seed": 7,
         "spacing": 2.0,

@@ -16,7 +16,7 @@ def models(monkeypatch):
     monkeypatch.setattr(model_comparison, "cards_of", lambda task: known)
 
 
-def test_models_are_compared_by_what_their_cards_say():
+def test_models_are_compared_by_their_cards():
     text = model_comparison.compared("mr2ct")
     assert "| figure | mr2ct-unet |\n" in text and "| sharpness | 0.949 ± 0.009 |" in text
     assert "evaluate-models --task mr2ct" in text
@@ -36,7 +36,7 @@ def test_measuring_again_shows_each_model_as_it_is_done(monkeypatch):
     assert model_comparison.MEASURED in steps[-1][0]
 
 
-def test_what_was_measured_before_a_cancel_stays(monkeypatch):
+def test_results_before_a_cancel_are_kept(monkeypatch):
     store = Store()
 
     def measure_model(name, task, progress, cancelled):
@@ -48,5 +48,5 @@ def test_what_was_measured_before_a_cancel_stays(monkeypatch):
     steps = model_comparison.measure(store, "me", "mr2ct", lambda done, what: None)
     next(steps)
     store.cancel("me")
-    said, text = list(steps)[-1]
-    assert model_comparison.STOPPED in said and "| figure | mr2ct-unet |\n" in text and "| 60.0 ± 1.0 |" in text
+    message, text = list(steps)[-1]
+    assert model_comparison.STOPPED in message and "| figure | mr2ct-unet |\n" in text and "| 60.0 ± 1.0 |" in text

@@ -1,4 +1,4 @@
-"""What the page does with a request, without a browser and without a network."""
+"""How the page handles requests, without a browser and without a network."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -19,7 +19,7 @@ MINE, OTHER = SimpleNamespace(session_hash="a"), SimpleNamespace(session_hash="b
 
 @pytest.fixture
 def solved():
-    """Jobs that were really done."""
+    """Jobs that were executed."""
     return []
 
 
@@ -51,28 +51,28 @@ def result(handlers, job, request=MINE):
 
 
 def test_the_button_shows_the_result(handlers):
-    said, title, token = run(handlers, TranslationJob(seed=7))
-    assert (said, title) == ("", "Phantom patient 7") and handlers.store.folder(token).is_dir()
+    message, title, token = run(handlers, TranslationJob(seed=7))
+    assert (message, title) == ("", "Phantom patient 7") and handlers.store.folder(token).is_dir()
 
 
 def test_nothing_runs_before_it_is_asked_for(handlers, solved):
     assert handlers.run(0, MINE, None, TranslationJob(seed=7)) == [gr.skip()] * 3 and solved == []
 
 
-def test_a_mistake_is_told_beside_the_button_and_the_report_stays(handlers, monkeypatch):
+def test_invalid_input_shows_an_alert_and_keeps_the_report(handlers, monkeypatch):
     warnings = []
     monkeypatch.setattr(gr, "Warning", warnings.append)
-    said, *rest = run(handlers, TranslationJob(seed=13))
-    assert "Seed is 13; give another." in said and rest == [gr.skip()] * 2
+    message, *rest = run(handlers, TranslationJob(seed=13))
+    assert "Seed is 13; give another." in message and rest == [gr.skip()] * 2
     assert warnings == ["Seed is 13; give another."]
 
 
-def test_cancel_is_told_beside_the_button(handlers):
-    said, *rest = run(handlers, TranslationJob(seed=2), bar=lambda done, desc: handlers.cancel(MINE))
-    assert CANCELLED in said and rest == [gr.skip()] * 2
+def test_cancel_shows_an_alert(handlers):
+    message, *rest = run(handlers, TranslationJob(seed=2), bar=lambda done, desc: handlers.cancel(MINE))
+    assert CANCELLED in message and rest == [gr.skip()] * 2
 
 
-def test_the_same_phantom_is_translated_once_for_everybody(handlers, solved):
+def test_the_same_phantom_is_translated_once_for_all_visitors(handlers, solved):
     jobs = [TranslationJob(seed=7), TranslationJob(seed=7, planes=("axial",))]
     jobs.append(TranslationJob(seed=7, options=PhantomOptions(lesion="tumour")))
     _, first = result(handlers, jobs[0])

@@ -1,4 +1,4 @@
-"""Reports say what the case holds, and no file name becomes markup."""
+"""Reports show the contents of a case, and file names are escaped."""
 
 import re
 from dataclasses import replace
@@ -63,5 +63,5 @@ def test_names_are_escaped(case):
         assert "<img" not in html
 
 
-def test_not_a_medical_device_is_said_once(case):
+def test_not_a_medical_device_appears_once(case):
     assert report.headline(case).count("Not a medical device") == 1

@@ -68,13 +68,13 @@ def test_practice_test_ends_in_a_result(tests, token, answer):
     assert facts == {"position": 0, "total": 10} and arrays["image"].shape == (16, 16)
     truth = tests.peek(token).mixed_images.synthetic
     for k in range(10):
-        found = answer(k, bool(truth[k]), 6)
-        assert found["was"] == found["said"] == bool(truth[k]) and found["right"] == k + 1
-    assert "right 100 % of the time" in found["result"] and found["result"].count("<figure") == 10
+        reply = answer(k, bool(truth[k]), 6)
+        assert reply["was"] == reply["said"] == bool(truth[k]) and reply["right"] == k + 1
+    assert "right 100 % of the time" in reply["result"] and reply["result"].count("<figure") == 10
     assert not practice.ask(tests, {"token": token})[1]
 
 
-def test_answer_counts_once_and_in_its_turn(tests, token, answer):
+def test_answer_counts_once_and_in_order(tests, token, answer):
     answer(0, True, 2)
     again = answer(0, False, 6)  # sent twice, or by a second tab
     assert again["position"] == 1 and tests.peek(token).answers[0][:2] == (True, 2)
@@ -91,8 +91,8 @@ def test_answer_counts_once_and_in_its_turn(tests, token, answer):
 )
 def test_malformed_practice_answers_do_not_count(tests, token, broken):
     with TestClient(Starlette(routes=practice.routes(tests))) as client:
-        got = client.post(f"/{practice.PATH}", json={"token": token, **broken})
-    assert unpack(got.content)[0]["error"]
+        response = client.post(f"/{practice.PATH}", json={"token": token, **broken})
+    assert unpack(response.content)[0]["error"]
     assert tests.peek(token).answers == []
 
 
@@ -113,9 +113,9 @@ def test_practice_tests_of_others_cannot_be_reached(tests, token):
 
 def test_answers_come_by_post_and_are_not_cached(tests, token):
     with TestClient(Starlette(routes=practice.routes(tests))) as client:
-        got = client.post(f"/{practice.PATH}", json={"token": token})
-        assert got.status_code == 200 and got.headers["cache-control"] == "no-store"
-        assert unpack(got.content)[0]["total"] == 10
+        response = client.post(f"/{practice.PATH}", json={"token": token})
+        assert response.status_code == 200 and response.headers["cache-control"] == "no-store"
+        assert unpack(response.content)[0]["total"] == 10
         assert client.post(f"/{practice.PATH}", content="x" * 5000).status_code == 413
 
 

@@ -37,19 +37,19 @@ def url(request):
 
 
 def test_fifty_readers_at_once_lose_nothing(url):
-    found = run(readers=50, images=20, url=url)
-    assert found["unfinished"] == []
-    assert found["acknowledged"] == found["stored"] == 1000
-    assert found["lost"] == found["doubled"] == found["changed"] == 0
+    result = run(readers=50, images=20, url=url)
+    assert result["unfinished"] == []
+    assert result["acknowledged"] == result["stored"] == 1000
+    assert result["lost"] == result["doubled"] == result["changed"] == 0
 
 
 def test_killed_servers_lose_no_answer(url):
-    found = run(readers=10, images=40, kills=8, url=url)
-    assert found["kills"] == 8
-    assert found["sent_again"] > 0
-    assert found["unfinished"] == []
-    assert found["acknowledged"] == found["stored"] == 400
-    assert found["lost"] == found["doubled"] == found["changed"] == 0
+    result = run(readers=10, images=40, kills=8, url=url)
+    assert result["kills"] == 8
+    assert result["sent_again"] > 0
+    assert result["unfinished"] == []
+    assert result["acknowledged"] == result["stored"] == 400
+    assert result["lost"] == result["doubled"] == result["changed"] == 0
 
 
 def test_migrations_create_the_declared_tables(url, tmp_path):
@@ -111,23 +111,23 @@ def created(client, **more):
 
 
 def test_study_is_created_read_and_reported_over_the_web(client):
-    made = created(client)
-    mine = {"study": made["study"], "secret": made["secret"]}
-    found = ask(client, do="progress", **mine)
-    assert found["seal"] == made["seal"]
-    for reader in found["readers"]:
+    study = created(client)
+    credentials = {"study": study["study"], "secret": study["secret"]}
+    progress = ask(client, do="progress", **credentials)
+    assert progress["seal"] == study["seal"]
+    for reader in progress["readers"]:
         frame = client.post("/rate", content=json.dumps({"code": reader["invitation"], "do": "consent"})).json()
         while frame["stage"] == "question":
             request = {"code": reader["invitation"], "do": "answer", "token": frame["token"]}
             frame = client.post(
                 "/rate", content=json.dumps(request | {"said": {"synthetic": True, "confidence": 2}})
             ).json()
-    assert {reader["state"] for reader in ask(client, do="progress", **mine)["readers"]} == {"done"}
-    assert "unblinded" in ask(client, do="report", **mine)["error"]
-    assert ask(client, do="lock", **mine)["status"] == "locked"
-    assert ask(client, do="unblind", **mine)["status"] == "unblinded"
-    assert "<table>" in ask(client, do="report", **mine)["html"]
-    packed = ask(client, do="export", **mine)
+    assert {reader["state"] for reader in ask(client, do="progress", **credentials)["readers"]} == {"done"}
+    assert "unblinded" in ask(client, do="report", **credentials)["error"]
+    assert ask(client, do="lock", **credentials)["status"] == "locked"
+    assert ask(client, do="unblind", **credentials)["status"] == "unblinded"
+    assert "<table>" in ask(client, do="report", **credentials)["html"]
+    packed = ask(client, do="export", **credentials)
     names = zipfile.ZipFile(io.BytesIO(base64.b64decode(packed["zip"]))).namelist()
     assert {"readings.csv", "protocol.json", "certificate.json", "imrmc.csv", "mrmcaov.csv", "report.html"} <= set(
         names
@@ -135,8 +135,8 @@ def test_study_is_created_read_and_reported_over_the_web(client):
 
 
 def test_study_from_a_generator_is_created_over_the_web(client):
-    made = created(client, model="dcgan-digits", count=30)
-    assert set(made) == {"study", "secret", "seal"}
+    study = created(client, model="dcgan-digits", count=30)
+    assert set(study) == {"study", "secret", "seal"}
 
 
 @pytest.mark.parametrize(
@@ -154,23 +154,23 @@ def test_study_from_a_generator_is_created_over_the_web(client):
         ({"model": "../x", "count": 30}, ""),
         ({"model": "dcgan-digits", "count": "30"}, "number of images"),
         ({"real": None}, "real images"),
-        ({"real": [{"name": "x.png"}]}, "did not arrive"),
-        ({"real": [{"name": "x.png", "data": "!!"}]}, "did not arrive"),
+        ({"real": [{"name": "x.png"}]}, "incomplete"),
+        ({"real": [{"name": "x.png", "data": "!!"}]}, "incomplete"),
         ({"real": []}, "no images"),
         ({"real": uploaded(0, 3)}, "too few"),
         ({"real": uploaded(100)}, "same image"),
         ({"real": [*uploaded(0), {"name": "x.png", "data": "bm8gcGljdHVyZQ=="}]}, "not a picture"),
         ({"real": [{"name": "a.png", "data": png(k, deep=True)} for k in range(12)]}, "16 bits"),
-        ({"real": [{"name": "\0.png", "data": png(0)}]}, "did not arrive"),
-        ({"real": [{"name": "x.png", "data": "\u00e9"}]}, "did not arrive"),
+        ({"real": [{"name": "\0.png", "data": png(0)}]}, "incomplete"),
+        ({"real": [{"name": "x.png", "data": "\u00e9"}]}, "incomplete"),
         ({"size": "big"}, "number of pixels"),
     ],
 )  # fmt: skip
 def test_refuses_unusable_studies_with_a_sentence(client, more, words):
-    found = created(client, **more)
-    assert set(found) == {"error"}
-    assert words in found["error"]
-    assert found["error"].endswith((".", "?"))
+    reply = created(client, **more)
+    assert set(reply) == {"error"}
+    assert words in reply["error"]
+    assert reply["error"].endswith((".", "?"))
 
 
 def test_creating_over_the_web_requires_a_hosts_secret(tmp_path):
@@ -183,10 +183,10 @@ def test_creating_over_the_web_requires_a_hosts_secret(tmp_path):
 @pytest.mark.parametrize("body", ["", "[]", "5", "{", "[" * 8000, '{"do": "reveal"}', "\xff", ODD])
 @pytest.mark.parametrize("place", ["/rate", "/organise"])
 def test_malformed_requests_get_a_sentence(client, place, body):
-    found = client.post(place, content=body.encode("latin-1"))
-    assert found.status_code in (200, 400)
-    assert "Traceback" not in found.text
-    assert "error" in found.text or "not a request" in found.text
+    response = client.post(place, content=body.encode("latin-1"))
+    assert response.status_code in (200, 400)
+    assert "Traceback" not in response.text
+    assert "error" in response.text or "Invalid request" in response.text
 
 
 def test_refuses_requests_that_are_too_long(client):
@@ -204,9 +204,9 @@ def test_refuses_plans_that_would_block_the_server(client, values):
 
 def test_pages_have_security_headers_and_unlisted_paths_are_not_found(client):
     for place in ("/rate", "/organise"):
-        found = client.get(place)
-        assert "default-src 'none'" in found.headers["Content-Security-Policy"]
-        assert found.headers["Cache-Control"] == "no-store"
+        response = client.get(place)
+        assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+        assert response.headers["Cache-Control"] == "no-store"
     for place in ("/rate/rate.html", "/rate/%2e%2e%2fREADME.md", "/rate/studies.db", "/rate/rating.py", "/pictures/1"):
         assert client.get(place).status_code == 404
     for method in ("put", "delete", "patch"):
