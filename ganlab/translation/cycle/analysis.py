@@ -43,7 +43,7 @@ def analyse_cycle(
     """(the cycle, its volumes by name, the results) of a volume translated by a task and back.
 
     lesion: inserted first. probe: test for a hidden message. judge: apply the model's discriminator to the synthetic
-    volume, and about `real`, of the task's target, if it is given. options: device, planes and cancelled, as of
+    volume, and to `real`, of the task's target, if it is given. options: device, planes and cancelled, as of
     `translate`. Results, fit for JSON: models; consistency; with a lesion {"put": its values, and `lesion_contrasts`};
     hidden: `hidden_message`; judged: means of the discriminator's maps in the head. Raises InputError and Cancelled.
     """
