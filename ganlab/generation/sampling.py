@@ -44,7 +44,7 @@ def generate(
     factor of z: samples nearer to the mean of what was learned, and less varied. Raises InputError for other values.
     """
     if not 1 <= count <= MOST:
-        raise InputError(f"{count} images cannot be made at once; ask for 1 to {MOST:,}.")
+        raise InputError(f"{count} images cannot be generated at once; choose 1 to {MOST:,}.")
     if not 0 <= seed < 2**32:
         raise InputError(f"The seed {seed} is outside 0 to {2**32 - 1}.")
     if not 0 < psi <= 1:

@@ -58,7 +58,7 @@ class PhantomOptions:
     lesion: Annotated[str | None, OneOf(LESIONS)] = _option(
         None,
         "Lesion",
-        "A lesion where the seed puts it",
+        "Kind of lesion, at a random location",
         words="{}",
         stem="{}",
         notice="About 15 % of the patients in the model's training have a tumour, plaques or a bleed.",
@@ -67,7 +67,7 @@ class PhantomOptions:
     fillings: bool = _option(
         False,
         "Dental fillings",
-        "Amalgam in the teeth, with its streaks in CT.",
+        "Amalgam fillings, with streak artefacts on CT.",
         words="dental fillings",
         stem="fillings",
     )
@@ -75,7 +75,7 @@ class PhantomOptions:
     misalign: float = _option(
         0.0,
         "Misalignment",
-        "How far throat and jaw move between CT (and labels) and the rest, and the skull a third as far",
+        "Shift of throat and jaw between CT (and labels) and the other scans; the skull shifts a third of it",
         words="misaligned by {} mm",
         stem="misalign-{}",
         notice="Throat and jaw moved by about {} mm between MR and CT, the skull by a third of it: that part of the "
@@ -89,7 +89,7 @@ class PhantomOptions:
     ventricles: float | None = _option(
         None,
         "Ventricle width",
-        f"Width of the lateral ventricles relative to adults {DRAWN}",
+        f"Width of the lateral ventricles relative to the adult mean {DRAWN}",
         words="ventricles {} times the mean",
         stem="ventricles-{}",
         ge=0.5,
@@ -128,7 +128,7 @@ class PhantomOptions:
     lesion_at: str | None = _option(
         None,
         "Lesion's place",
-        "One lesion here instead, as X,Y,Z,RADIUS: MNI mm (x to the patient's right) and radius in mm",
+        "A single lesion at X,Y,Z,RADIUS: MNI mm (x to the patient's right) and radius in mm",
         words="at {}",
         stem="at-{}",
         section=None,
@@ -136,7 +136,7 @@ class PhantomOptions:
     atrophy: float | None = _option(
         None,
         "Atrophy",
-        f"Weight of fluid against brain tissue, 2.2 on average {DRAWN}",
+        f"Weight of fluid relative to brain tissue, 2.2 on average {DRAWN}",
         words="atrophy {}",
         stem="atrophy-{}",
         section=None,

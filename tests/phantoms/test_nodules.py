@@ -328,10 +328,10 @@ def test_smooth_fields_are_standard_and_smooth_at_their_scale():
         ({"seed": 1.5}, "The seed 1.5 is not a whole number; give one such as 0."),
         ({"seed": True}, "The seed True is not a whole number; give one such as 0."),
         ({"count": "8"}, "The count '8' is not a whole number; give one such as 64."),
-        ({"count": 0}, "0 nodules cannot be made at once; ask for 1 to 100000, and for the next ones by start."),
+        ({"count": 0}, "0 nodules cannot be made at once; ask for 1 to 100000, and use start for the next ones."),
         (
             {"count": MOST + 1},
-            "100001 nodules cannot be made at once; ask for 1 to 100000, and for the next ones by start.",
+            "100001 nodules cannot be made at once; ask for 1 to 100000, and use start for the next ones.",
         ),
         ({"start": -2}, "Nodules -2 to -2 are outside 0 to 4294967295; choose another start."),
         ({"start": LAST + 1}, "Nodules 4294967296 to 4294967296 are outside 0 to 4294967295; choose another start."),

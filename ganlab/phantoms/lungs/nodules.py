@@ -61,7 +61,7 @@ def _check(seed: Any, count: Any, kind: str | None, start: Any) -> None:
         raise InputError(f"The seed {seed} is outside 0 to {LAST}; choose one inside.")
     if not 1 <= count <= MOST:
         raise InputError(
-            f"{count} nodules cannot be made at once; ask for 1 to {MOST}, and for the next ones by start."
+            f"{count} nodules cannot be made at once; ask for 1 to {MOST}, and use start for the next ones."
         )
     if not 0 <= start <= LAST + 1 - count:
         raise InputError(f"Nodules {start} to {start + count - 1} are outside 0 to {LAST}; choose another start.")

@@ -61,7 +61,7 @@ class Protocol:
         step=0.1,
         unit="s",
         title="Time limit",
-        description="How long an image is shown; 0 for no limit",
+        description="Exposure time of an image; 0 for no limit",
         extra={"flag": "--limit"},
     )
     prevalence: bool = Field(
@@ -82,7 +82,7 @@ class Protocol:
         le=0.4,
         step=0.01,
         title="Margin",
-        description="Mean areas within 0.5 \u00b1 this count as equivalent; to be set before the study",
+        description="Mean areas within 0.5 \u00b1 this count as equivalent; set it before the study",
     )
     race: bool = Field(
         False, title="Race", description="A classroom game with feedback and a leaderboard; not for research"
