@@ -46,7 +46,7 @@ def write(volume: Volume, path: Path) -> None:
 
 def phantom(
     seed: int = 7,
-    modality: Sequence[str] = ("t1", "ct", "labels"),
+    modalities: Sequence[str] = ("t1", "ct", "labels"),
     spacing: float = 1.0,
     device: str = "auto",
     **options: Any,
@@ -65,7 +65,9 @@ def phantom(
     from ganlab.device import resolve
     from ganlab.phantoms import make_patient
 
-    return make_patient(seed, tuple(modality), spacing, resolve(device), **options)
+    return make_patient(
+        seed, (modalities,) if isinstance(modalities, str) else tuple(modalities), spacing, resolve(device), **options
+    )
 
 
 def translate(
@@ -83,9 +85,9 @@ def translate(
     slice directions whose predictions are averaged, of "axial", "coronal" and "sagittal". progress is called with the
     share of the work done, 0 to 1. The result has `volume`, on the grid and affine of the source and in HU, FA or units
     of white matter; `disagreement`, the standard deviation between the slice directions' predictions on the same grid,
-    None for a single direction; `notices`; and `save(path)`. Disagreement is not a calibrated confidence: where it is
-    high the model is unsure, but where it is low the model may still be wrong. Raises InputError for a scan that the
-    task cannot take.
+    None for a single direction; `confidence`, the same from 0 to 1; `notices`; and `save(path)`. Confidence is not a
+    probability: where it is low the model is unsure, but where it is high the model may still be wrong. Raises
+    InputError for a scan that the task cannot take.
 
     >>> import ganlab
     >>> patient = ganlab.phantom(seed=9000, spacing=4)
@@ -97,6 +99,7 @@ def translate(
     from ganlab.translation.tasks import get_task
 
     scan = read(source, get_task(task).source)
+    planes = [planes] if isinstance(planes, str) else planes
     return translate(scan, task, model, device, planes, progress, disagreement=True)
 
 
@@ -117,7 +120,7 @@ def evaluate(
     Raises InputError, also for units that make no sense for the task.
 
     >>> import ganlab
-    >>> ct = ganlab.phantom(seed=9000, modality=["ct"], spacing=4)["ct"]
+    >>> ct = ganlab.phantom(seed=9000, modalities=["ct"], spacing=4)["ct"]
     >>> ganlab.evaluate(ct, ct)["mae"]
     0.0
     """

@@ -9,12 +9,17 @@ from ganlab.errors import InputError
 CHOICES = ("auto", "cpu", "cuda", "mps")
 
 
+def check_choice(name: str) -> None:
+    """Raise InputError for a device that is not one of CHOICES, without loading torch."""
+    if name not in CHOICES:
+        raise InputError(f'Device "{name}" is not known; choose one of {", ".join(CHOICES)}.')
+
+
 def resolve(name: str = "auto") -> str:
     """The device of that name, or the best available for "auto". Raises InputError for one that is not available."""
     import torch
 
-    if name not in CHOICES:
-        raise InputError(f'Device "{name}" is not known; choose one of {", ".join(CHOICES)}.')
+    check_choice(name)
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         return next(d for d in ("cuda", "mps", "cpu") if available[d])

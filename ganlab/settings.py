@@ -100,12 +100,16 @@ class Setting(NamedTuple):
                 words += f" from {low} to {high}"
             elif low is not None or high is not None:
                 words += f" of at least {low}" if high is None else f" of at most {high}"
-            words += f" {self.unit}" if self.unit else ""
+            bounded = low is not None or high is not None
+            words += f" {self.unit}" if self.unit and bounded else f" in {self.unit}" if self.unit else ""
         plain = (
             isinstance(self.default, int | float | str) and self.default != "" and not isinstance(self.default, bool)
         )
-        words += " or null" if self.optional else ""
-        return f"{words} (default {number(self.default)})" if plain else words
+        if plain:
+            words += f" (default {number(self.default)})"
+        if self.optional:
+            words += ", or leave it out" if self.default is None else ", or null"
+        return words
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(Field,))
@@ -153,7 +157,7 @@ def setting(cls: type, name: str) -> Setting:
         unit=extra.pop("unit", ""),
         step=extra.pop("step", None),
         optional=NoneType in _members(declared.annotation),
-        example=_example(kinds[0]),
+        example=extra.pop("example", "") or _example(kinds[0]),
         extra=extra,
     )
 
@@ -188,7 +192,7 @@ def parse_settings(settings: list[str]) -> dict:
     values: dict = {}
     for text in settings:
         name, equals, value = text.partition("=")
-        if not equals:
+        if not equals or not name.strip():
             raise InputError(f'Setting "{text}" is not NAME=VALUE, such as batch=128.')
         try:
             parsed = json.loads(value)

@@ -110,6 +110,8 @@ def run(trainer: Trainer, out: Path, minutes: float = 0.0, stop: Stop = lambda: 
 
 def check_start(out: Path, resume: bool) -> None:
     """Raise InputError where a new training would overwrite another, or there is none to resume."""
+    if out.exists() and not out.is_dir():
+        raise InputError(f'"{out}" is a file; choose a folder as --out.')
     exists = (out / STATE).exists()
     if exists and not resume:
         raise InputError(f'"{out}" already holds a training run; add --resume to continue it, or choose another --out.')

@@ -35,7 +35,7 @@ def test_import_takes_less_than_a_fifth_of_a_second():
 
 @pytest.fixture(scope="module")
 def t1():
-    return ganlab.phantom(seed=9000, modality=["t1"], spacing=4)["t1"]
+    return ganlab.phantom(seed=9000, modalities=["t1"], spacing=4)["t1"]
 
 
 def test_reads_paths_and_nibabel_images_and_passes_volumes_through(t1, tmp_path):
@@ -52,6 +52,21 @@ def test_reads_paths_and_nibabel_images_and_passes_volumes_through(t1, tmp_path)
 def test_reads_the_first_frame_of_a_nibabel_image():
     array = np.random.default_rng(0).random((50, 50, 50, 2)).astype(np.float32)
     np.testing.assert_array_equal(ganlab.read(nib.Nifti1Image(array, np.eye(4))).array, array[..., 0])
+
+
+@pytest.mark.parametrize("scan", [None, {}, np.zeros((4, 4, 4)), 7])
+def test_what_is_no_scan_is_refused_in_a_sentence(scan):
+    for call in (ganlab.read, ganlab.translate, lambda x: ganlab.evaluate(x, x), lambda x: ganlab.register(x, x)):
+        with pytest.raises(ganlab.InputError, match="a path, a Volume or a nibabel image"):
+            call(scan)
+    with pytest.raises(ganlab.InputError, match="not a number of mm"):
+        ganlab.phantom(spacing="2")
+
+
+def test_one_modality_or_plane_may_be_given_by_name(t1):
+    assert list(ganlab.phantom(seed=9000, modalities="t1", spacing=8)) == ["t1"]
+    with pytest.raises(ganlab.InputError, match='Plane "axia" is not known'):
+        ganlab.translate(t1, planes="axia")
 
 
 def test_refuses_a_nibabel_image_that_is_not_a_volume():
@@ -81,7 +96,7 @@ def test_registers_a_moved_scan_onto_the_other(t1):
 
 @pytest.mark.slow
 def test_trains_on_two_folders_of_volumes(tmp_path):
-    patient = ganlab.phantom(seed=7, modality=["t1", "ct"], spacing=8)
+    patient = ganlab.phantom(seed=7, modalities=["t1", "ct"], spacing=8)
     for name, volume in patient.items():
         (tmp_path / name).mkdir()
         ganlab.write(volume, tmp_path / name / "patient.nii.gz")

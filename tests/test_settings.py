@@ -63,7 +63,7 @@ class Training:
         ({"batch": True}, "Batch is true; give a whole number from 4 to 1024 (default 128)."),
         ({"batch": "8"}, 'Batch is "8"; give a whole number from 4 to 1024 (default 128).'),
         ({"rate": float("nan")}, "Learning rate is NaN; give a number from 1e-06 to 1 (default 0.002)."),
-        ({"skull": 1.0}, "Skull thickness is 1.0; give a number from 3 to 12 mm or null."),
+        ({"skull": 1.0}, "Skull thickness is 1.0; give a number from 3 to 12 mm, or leave it out."),
         ({"field": 7.0}, "Field is 7.0; give one of 1.5, 3.0 (default 3)."),
         ({"planes": [1]}, 'Planes holds 1; give a list such as ["axial"].'),
         ({"planes": "axial"}, 'Planes is "axial"; give a list such as ["axial"].'),
@@ -147,6 +147,8 @@ def test_settings_from_the_command_line():
     assert parse_settings(["generator=5", "generator.units=32"]) == {"generator": {"units": 32}}
     with pytest.raises(InputError, match="not NAME=VALUE"):
         parse_settings(["batch"])
+    with pytest.raises(InputError, match="not NAME=VALUE"):
+        parse_settings(["=5"])
 
 
 def test_settings_change_a_configuration_and_are_read_back():

@@ -25,6 +25,8 @@ def benchmark(
     """Time ganlab against a textbook implementation, alternating in one run, and print the speed-up."""
     if name not in BENCHMARKS:
         raise InputError(f'Benchmark "{name}" is not known; choose from {", ".join(BENCHMARKS)}.')
+    if seed < 0:
+        raise InputError(f"Seed {seed} is negative; give a whole number from 0.")
     module = import_module(f"ganlab.benchmarks.{name}")
     if name == "translate":
         result = module.benchmark_translate(device, slices, rounds, seed)

@@ -20,7 +20,16 @@ if TYPE_CHECKING:
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Seed = Annotated[int, typer.Option(help="Same seed, same result on a CPU.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+
+
+def _known_device(name: str) -> str:
+    from ganlab.device import check_choice
+
+    check_choice(name)
+    return name
+
+
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.", callback=_known_device)]
 Settings = Annotated[
     list[str], typer.Option("--set", help="Any other setting as NAME=VALUE, e.g. batch=128; may be repeated.")
 ]

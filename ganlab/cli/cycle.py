@@ -35,12 +35,15 @@ def cycle(
     device: Device = "auto",
 ) -> None:
     """Translate and back: the cycle error, a hidden message, the fate of a lesion, the discriminator's answer."""
+    from ganlab.checkpoints import has_discriminator
+    from ganlab.device import resolve
     from ganlab.imaging.reading.files import read_volume
     from ganlab.imaging.writing import check_writable, write_volume
     from ganlab.translation.cycle.analysis import analyse_cycle, phantom_source
     from ganlab.translation.cycle.lesion import parse_lesion
     from ganlab.translation.cycle.pairing import mixed_notice, pair_of
     from ganlab.translation.cycle.wording import format_cycle
+    from ganlab.translation.inference import load_model
     from ganlab.translation.tasks import REVERSE, get_task
 
     if task not in REVERSE:
@@ -48,6 +51,11 @@ def cycle(
     if (source is None) == (seed is None):
         raise InputError("Give either a scan, or --seed for a phantom patient.")
     inserted = parse_lesion(lesion) if lesion is not None else None
+    pair = pair_of(task, model, back)
+    for name, way in zip(pair, (task, REVERSE[task]), strict=True):
+        load_model(name, resolve(device), get_task(way))  # a model that cannot be used is refused before any work
+    if judge and not has_discriminator(pair[0]):
+        raise InputError(f"{pair[0]} has no discriminator to ask: leave --judge out, or choose an adversarial model.")
     if out:
         make_folder(out)
         check_writable(out / "synthetic.nii.gz")
@@ -55,7 +63,6 @@ def cycle(
         volume, real = phantom_source(task, seed, spacing, judge)
     elif source:
         volume, real = read_volume(source, modality=get_task(task).source), None
-    pair = pair_of(task, model, back)
     notices = [*volume.notices, *filter(None, [mixed_notice(*pair)])]
     bar = progress_bar("cycle", as_json)
     run, volumes, results = analyse_cycle(

@@ -146,6 +146,14 @@ def study_create(
 
     if sum([model is not None, bool(real or synthetic), bool(images or truth)]) != 1:
         raise InputError("Choose one source of images: --model, or --real and --synthetic, or --images and --truth.")
+    given = {
+        "--size": size is not None,
+        "--window": window is not None,
+        "--slices": slices != 8,
+        "--plane": plane != "axial",
+    }
+    if model and (unused := [flag for flag, used in given.items() if used]):
+        raise InputError(f"{', '.join(unused)}: for images from folders; leave out with --model.")
     if model:
         stimuli = from_model(model, count)
     elif real or synthetic:
@@ -187,8 +195,9 @@ def study_serve(
     device: Device = "auto",
 ) -> None:
     """Serve only the readers' and the organiser's pages, without the rest of the app."""
-    from ganlab.ui.pages.turing.study_server import StudyDatabase, serve
+    from ganlab.ui.pages.turing.study_server import StudyDatabase, check_address, serve
 
+    check_address(host, port)
     database = StudyDatabase()
     secret = os.environ.get("GANLAB_HOST_SECRET") or secrets.token_urlsafe(12)
     place = f"http://{host}:{port}"

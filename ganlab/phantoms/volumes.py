@@ -245,6 +245,8 @@ def check_request(seed: Any, modalities: tuple[str, ...], spacing: float) -> Non
     whole = isinstance(seed, int | np.integer | float) and not isinstance(seed, bool) and float(seed).is_integer()
     if not whole or not 0 <= seed < SEEDS:
         raise InputError(f"Seed {seed} is not a whole number from 0 to {SEEDS - 1:,}; choose one such as 7.")
+    if isinstance(spacing, bool) or not isinstance(spacing, int | float | np.number):
+        raise InputError(f"Spacing {spacing!r} is not a number of mm; 1 is usual.")
     if not SPACINGS[0] <= spacing <= SPACINGS[1]:
         size = np.prod((FIELD_OF_VIEW[:, 1] - FIELD_OF_VIEW[:, 0]) / max(spacing, 1e-3)) * 4 / 2**30
         raise InputError(

@@ -56,7 +56,7 @@ def session_of(values: dict, wrong: InputError, data: Distribution | None = None
         games = [dict(game) for game in values["games"]]
         log = [LogEntry(int(step), str(kind), dict(changed)) for step, kind, changed in values.get("notes", [])]
         drawn = torch.tensor(values["drawn"], dtype=torch.float32) if "drawn" in values else None
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         raise wrong from error
     in_order = log == sorted(log, key=lambda entry: entry.step)
     if not in_order or any(entry.kind not in ("set", "d", "g") or entry.step < 0 for entry in log):

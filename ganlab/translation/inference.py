@@ -37,7 +37,8 @@ PIXELS_PER_BATCH = 2**19  # bounds the memory of activations for any volume
 class Translation:
     """A result of `translate`.
 
-    synthetic: on the grid and affine of the input. model: its name. seconds: from input to result. disagreement: the
+    synthetic: on the grid and affine of the input. model: its name. task: what was translated into what. seconds: from
+    input to result. disagreement: the
     standard deviation between the predictions of the slice directions, on the same grid and in the same unit; None if
     it was not asked for or there was one direction. Where it is high, the model is unreliable; where it is low,
     all directions may still be wrong in the same way.
@@ -47,12 +48,27 @@ class Translation:
     model: str
     seconds: float
     notices: tuple[str, ...] = ()
+    task: str = "mr2ct"
     disagreement: Volume | None = None
 
     @property
     def volume(self) -> Volume:
         """The synthetic volume."""
         return self.synthetic
+
+    @property
+    def confidence(self) -> Volume | None:
+        """How far the slice directions agree, 0 to 1: 1 / (1 + disagreement / tolerance), on the grid of the input.
+
+        1: all directions predict the same value; 0.5: they differ by the tolerance, a tenth of the network's unit (100
+        HU, FA 0.1, a tenth of white matter). It is not the probability that the value is right: all directions can be
+        wrong in the same way. None where `disagreement` is.
+        """
+        if self.disagreement is None:
+            return None
+        tolerance = np.float32(get_task(self.task).scale / 10)
+        agreement = 1 / (1 + self.disagreement.array / tolerance)
+        return replace(self.disagreement, array=agreement, unit="arbitrary", modality="confidence")
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the volume as NIfTI (.nii or .nii.gz). Raises InputError."""
@@ -118,9 +134,9 @@ def translate(
     synthetic = _like(volume, predicted, affine, kind.empty, kind.limits, kind.unit, kind.target)
     seconds = time.perf_counter() - start
     if spread is None:
-        return Translation(synthetic, name, seconds, notices)
+        return Translation(synthetic, name, seconds, notices, task)
     differing = _like(volume, spread * kind.scale, affine, 0.0, (0.0, np.inf), kind.unit, "disagreement")
-    return Translation(synthetic, name, seconds, notices, differing)
+    return Translation(synthetic, name, seconds, notices, task, differing)
 
 
 def _like(

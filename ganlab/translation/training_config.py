@@ -93,6 +93,7 @@ class TrainingConfig:
     ranges: tuple[tuple[float, float], tuple[float, float]] | None = Field(
         None,
         title="Ranges",
+        extra={"example": "[[0, 2.5], [-0.6, 1.4]]"},
         description="Of source and target, in the networks' units: images are clipped to it, a ResNet's tanh spans it.",
     )
 

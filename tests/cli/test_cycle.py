@@ -29,6 +29,8 @@ def test_cycle_follows_a_lesion_and_maps_the_discriminator(run, tmp_path):
         (("scan.nii", "--seed", 7), "either a scan, or --seed"),
         (("--seed", 7, "--task", "t1fa"), "no reverse"),
         (("--seed", 7, "--lesion", "1,2,3"), "is not X,Y,Z,RADIUS,CONTRAST"),
+        (("--seed", 7, "--back", "nope"), 'no model "nope"'),
+        (("--seed", 7, "--model", "mr2ct-unet", "--judge"), "no discriminator to ask"),
     ],
 )
 def test_refuses_an_impossible_cycle_in_one_sentence(run, words, sentence):

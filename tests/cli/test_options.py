@@ -59,8 +59,8 @@ def test_the_help_shows_range_unit_and_choices():
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--skull-mm", "40"], "Skull mm is 40.0; give a number from 3 to 12 mm or null."),
-        (["--lesion", "cyst"], 'Lesion is "cyst"; give one of tumour, bleed or null.'),
+        (["--skull-mm", "40"], "Skull mm is 40.0; give a number from 3 to 12 mm, or leave it out."),
+        (["--lesion", "cyst"], 'Lesion is "cyst"; give one of tumour, bleed, or leave it out.'),
     ],
 )
 def test_a_refused_option_shows_the_error_of_its_config(words, sentence):

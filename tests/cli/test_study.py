@@ -1,5 +1,6 @@
 import json
 import re
+import socket
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,20 @@ def test_a_study_is_simulated_reported_and_exported(run, tmp_path):
 )
 def test_refuses_invalid_input_in_one_sentence(refuse, arguments, phrase):
     assert re.search(phrase, refuse(*arguments))
+
+
+@pytest.mark.parametrize("option", [("--window", "40,400"), ("--size", "64"), ("--plane", "nope"), ("--slices", "2")])
+def test_options_for_folders_are_refused_beside_a_model(run, tmp_path, monkeypatch, option):
+    monkeypatch.setenv("GANLAB_DATABASE_URL", f"sqlite:///{tmp_path}/studies.db")
+    code, _, err = run("study", "create", "--model", "dcgan-digits", "--n", 40, *option)
+    assert code == 2 and f"{option[0]}: for images from folders" in err
+
+
+def test_a_busy_port_is_refused_before_any_address_is_printed(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("GANLAB_DATABASE_URL", f"sqlite:///{tmp_path}/studies.db")
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        code, out, err = run("study", "serve", "--port", busy.getsockname()[1])
+    assert code == 2 and out == "" and "choose another --host or --port" in err
 
 
 def test_a_study_is_created_watched_and_closed_by_commands(run, tmp_path, monkeypatch):

@@ -67,6 +67,7 @@ def test_unknown_preset_lists_translators_and_generators(run):
         (("train", "dcgan-digits", "--source", "nowhere"), '"nowhere" is (no|not a) folder'),
         (("train", "dcgan-digits", "--set", "colour=red", "--out", "x"), "colour .*batch"),
         (("train", "dcgan-digits", "--set", "network.size=64", "--out", "x"), "64.*digits.*16"),
+        (("train", "dcgan-digits", "--steps", "2", "--out", __file__), "is a file; choose a folder"),
         (("train", "features-nothing"), '"nothing".*digits'),
         (("train", "features-digits", "--minutes", "1"), "omit --set and --minutes"),
         (("train", "features-digits", "--source", "x"), "omit --source"),

@@ -65,7 +65,7 @@ def test_options_and_their_keywords_make_the_same_patient():
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        ({"lesion": "cyst"}, 'Lesion is "cyst"; give one of tumour, plaques, bleed or null.'),
+        ({"lesion": "cyst"}, 'Lesion is "cyst"; give one of tumour, plaques, bleed, or leave it out.'),
         ({"misalign": 50}, "Misalignment is 50; give a number from 0 to 12 mm (default 0)."),
         ({"scanner": "pocket"}, 'Scanner is "pocket"; give one of research, fat-suppressed, clinical, noisy'),
         ({"field": 7}, "MR field is 7; give one of 1.5, 3.0"),

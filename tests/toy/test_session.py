@@ -181,10 +181,12 @@ GOOD = {"games": [{}], "notes": [[5, "set", {"rate_g": 0.01}]]}
         packed({**GOOD, "drawn": [[1, 2], [3]]}),
         packed({**GOOD, "drawn": [["a", "b"]] * 20}),
         packed({**GOOD, "drawn": [[1, 2]]}),
+        packed({**GOOD, "notes": [[float("inf"), "set", {}]]}),
+        packed({**GOOD, "drawn": [[[10**400, 2]]]}),
         packed({**GOOD, "games": [{"generator": {"layers": 1000}}]}),
         base64.urlsafe_b64encode(zlib.compress(b"0" * 10**8)).decode(),
     ],
-    ids=range(21),
+    ids=range(23),
 )
 def test_refuses_damaged_links_in_one_sentence(text):
     with pytest.raises(InputError):

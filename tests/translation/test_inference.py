@@ -97,7 +97,10 @@ def test_disagreement_lies_on_the_grid_of_the_input_and_needs_two_planes(slab):
     assert (actual.unit, actual.modality, actual.shape) == ("HU", "disagreement", t1.shape)
     np.testing.assert_array_equal(actual.affine, t1.affine)
     assert actual.array.min() >= 0 and actual.array.max() > 100
-    assert translate(t1, device="cpu", planes=["axial"], disagreement=True).disagreement is None
+    np.testing.assert_allclose(result.confidence.array, 1 / (1 + actual.array / 100), rtol=1e-5)  # 100 HU: one half
+    assert result.confidence.array.max() == 1 and result.confidence.modality == "confidence"
+    alone = translate(t1, device="cpu", planes=["axial"], disagreement=True)
+    assert alone.disagreement is None and alone.confidence is None
 
 
 def test_progress_ends_at_one_and_a_cancelled_translation_stops(patient):

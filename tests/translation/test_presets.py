@@ -59,7 +59,7 @@ def test_settings_change_a_preset():
         ("batch=0", "Batch is 0; give a whole number from 1 to 512"),
         ("identity=much", 'is "much"; give a number'),
         ("identity=NaN", "Identity weight is NaN; give a number"),
-        ("cycle_source=all", 'is "all"; give a number.* or null'),
+        ("cycle_source=all", 'is "all"; give a number.*, or leave it out'),
         ("cycle=-1", "Cycle weight is -1; give a number from 0 to 10000"),
         ("ranges=[0, 1]", "Ranges.* holds 0; give a list such as"),
         ("ranges=[[1, 0], [0, 1]]", "must be increasing"),

@@ -101,6 +101,8 @@ def as_volume(source: Volume | str | os.PathLike | SpatialImage, modality: str =
         return source
     if isinstance(source, str | os.PathLike):
         return read_volume(source, modality)
+    if not all(hasattr(source, name) for name in ("affine", "dataobj", "shape")):
+        raise InputError(f"A scan is a path, a Volume or a nibabel image, not a {type(source).__name__}.")
     name, affine = "The image", source.affine
     try:
         _check_promise(headers.Header(source.shape, source.get_data_dtype(), affine, offset=0))

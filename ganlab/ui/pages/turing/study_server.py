@@ -7,6 +7,7 @@ Readers send their invitation with every request, organisers the study's name an
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from ganlab.errors import InputError
 from ganlab.ui.components import ASSETS
 from ganlab.ui.live_protocol import PRIVATE, read_question
 from ganlab.ui.pages.turing import organise
@@ -131,6 +133,15 @@ def routes(database: StudyDatabase, host: str = "") -> list[Route]:
 async def send_to_rate(request: Request) -> Response:
     """Redirect to the readers' page."""
     return RedirectResponse("rate")
+
+
+def check_address(host: str, port: int) -> None:
+    """Raise InputError if nothing can listen there."""
+    try:
+        with socket.create_server((host, port)):
+            pass
+    except (OSError, OverflowError) as error:
+        raise InputError(f"Cannot listen on {host}, port {port} ({error}); choose another --host or --port.") from error
 
 
 def serve(database: StudyDatabase, host: str, port: int, secret: str) -> None:
