@@ -58,7 +58,7 @@ class PhantomOptions:
     lesion: Annotated[str | None, OneOf(LESIONS)] = _option(
         None,
         "Lesion",
-        "Kind of lesion, at a random location",
+        "Kind of lesion, at a place drawn from the seed",
         words="{}",
         stem="{}",
         notice="About 15 % of the patients in the model's training have a tumour, plaques or a bleed.",

@@ -220,7 +220,7 @@ def test_learning_rates_change_during_training_and_networks_restart_it(games, to
         ({"batch": None}, "Batch is empty; give a whole number"),
         ({"seed": 1.5}, "Seed is 1.5; give a whole number"),
         ({"seed": -1}, "Seed is -1"),
-        ({"data": OWN}, "not given any data yet"),
+        ({"data": OWN}, "No data yet"),
         ({"view": TWINS, "twin": None}, "Choose how the twin"),
     ],
 )
