@@ -1,4 +1,4 @@
-"""Weights on disk: safetensors with their configuration inside, and a card beside them. Pickle files are never
+"""Weights on disk: safetensors with their configuration inside, and a card next to them. Pickle files are never
 loaded."""
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 PRETRAINED = shipped("pretrained")
-DISCRIMINATOR = "discriminator.safetensors"  # beside model.safetensors, if the model was trained with one
+DISCRIMINATOR = "discriminator.safetensors"  # next to model.safetensors, if the model was trained with one
 SUMS = PRETRAINED / "SHA256SUMS"
 PIPELINES = {"generate": "unconditional-image-generation", "features": "image-feature-extraction"}  # the Hub's names
 TAGS = ["gan", "medical-imaging"]

@@ -8,6 +8,6 @@ PACKAGE = Path(__file__).resolve().parent
 
 
 def shipped(name: str) -> Path:
-    """The folder "assets" or "pretrained": inside an installed package, beside it in a checkout."""
+    """The folder "assets" or "pretrained": inside an installed package, next to it in a checkout."""
     installed = PACKAGE / name
     return installed if installed.is_dir() else PACKAGE.parent / name

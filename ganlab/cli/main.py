@@ -1,4 +1,4 @@
-"""The `ganlab` command, assembled from the files beside this one; `python -m ganlab` is the same."""
+"""The `ganlab` command, assembled from the other files of this package; `python -m ganlab` is the same."""
 
 from __future__ import annotations
 

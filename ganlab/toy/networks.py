@@ -35,11 +35,10 @@ ACTIVATIONS = {
 }
 
 
-def network_shapes(layers: int, units: int, inputs: int, outputs: int, beside: int = 0) -> Shapes:
-    """Shapes of `layers` hidden layers and the output; beside: number of extra features appended to the last hidden
-    layer."""
+def network_shapes(layers: int, units: int, inputs: int, outputs: int, extra: int = 0) -> Shapes:
+    """Shapes of `layers` hidden layers and the output; extra: number of features appended to the last hidden layer."""
     hidden = [inputs] + [units] * layers
-    return (*pairwise(hidden), (units + beside, outputs))
+    return (*pairwise(hidden), (units + extra, outputs))
 
 
 def count(shapes: Shapes) -> int:

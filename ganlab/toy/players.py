@@ -138,8 +138,8 @@ class Players:
         *body, output, kernel = layers
         function = ACTIVATIONS[activation].function
         hidden = [function(forward(body, t, activation)[-1]) for t in ([x] if among is None else [x, among])]
-        beside = closeness(hidden[0] @ kernel[0], hidden[-1] @ kernel[0])
-        return forward([output], torch.cat([hidden[0], beside], -1), activation)[-1][..., 0], hidden[0]
+        similarity = closeness(hidden[0] @ kernel[0], hidden[-1] @ kernel[0])
+        return forward([output], torch.cat([hidden[0], similarity], -1), activation)[-1][..., 0], hidden[0]
 
     def _seen(self, x: Tensor, labels: Tensor, noise: Tensor | None) -> Tensor:
         """Data or samples as D sees them: with instance noise and labels, if the game has them."""

@@ -16,7 +16,7 @@ def _from(*variables: str) -> dict:
 
 @frozen_config
 class Settings:
-    """Settings of the server; each field is read from the environment variables beside it."""
+    """Settings of the server; each field is read from the environment variables named with it."""
 
     host: str = Field(
         "127.0.0.1", extra=_from("GANLAB_HOST", "GRADIO_SERVER_NAME"), description="Address to listen on."

@@ -70,7 +70,7 @@ def discriminator_words(config: NetworkConfig) -> str:
         return "fully connected layers, maxout of five pieces, dropout; one number."
     down = "4x4 convolutions, stride 2" if config.strided else "3x3 convolutions, mean of 2x2 pixels"
     norm = "spectral normalisation, " if config.spectral else norm_words(config.norm_d or config.norm)
-    spread = "; beside the last map the standard deviation over the batch" if config.spread else ""
+    spread = "; the standard deviation over the batch joins the last map" if config.spread else ""
     return f"{down}, {norm}{'LeakyReLU 0.2' if config.leaky else 'ReLU'}{spread}; one number."
 
 

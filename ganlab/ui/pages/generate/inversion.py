@@ -1,4 +1,4 @@
-"""The Inversion room of the Generate page: finding z for an image, and the residual."""
+"""The Inversion sub-tab of the Generate page: finding z for an image, and the residual."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Controls(NamedTuple):
 
 
 def build(store: Store, room: gr.Tab) -> gr.Dropdown:
-    """Add the room, which searches for the first image when it is opened. Returns the model dropdown."""
+    """Add the sub-tab, which searches for the first image when it is opened. Returns the model dropdown."""
     with gr.Row(elem_classes="gl-page"):
         with gr.Column(scale=1, min_width=230, elem_classes="gl-controls"):
             controls = build_controls()

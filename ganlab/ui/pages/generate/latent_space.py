@@ -1,4 +1,4 @@
-"""The Latent space room of the Generate page: a gallery, paths between images, and how the networks see them."""
+"""The Latent space sub-tab of the Generate page: a gallery, paths between images, and how the networks see them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ their share of its variance (after [Härkönen et al. 2020](https://arxiv.org/ab
 
 
 def build(demo: gr.Blocks) -> gr.Dropdown:
-    """Add the room; ?model=, seed=, label=, psi= and point= open a gallery. Returns the model dropdown."""
+    """Add the sub-tab; ?model=, seed=, label=, psi= and point= open a gallery. Returns the model dropdown."""
     with gr.Row(elem_classes="gl-page"):
         with gr.Column(scale=1, min_width=230, elem_classes="gl-controls"):
             model = model_choice("latent-model")

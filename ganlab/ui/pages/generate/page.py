@@ -20,7 +20,7 @@ def offered() -> bool:
 
 
 def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
-    """Add the page with its rooms to the Blocks; ?room=... opens one of them."""
+    """Add the page with its sub-tabs to the Blocks; ?room=... opens one of them."""
     with gr.Tabs() as rooms:
         with gr.Tab("Latent space", id="latent"):
             model = latent_space.build(demo)
@@ -35,6 +35,6 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
 
 
 def open_room(request: gr.Request):
-    """The room that a link asks for."""
+    """The sub-tab that a link asks for."""
     room = request.query_params.get("room")
     return gr.Tabs(selected=room) if room in ROOMS else gr.skip()

@@ -1,4 +1,4 @@
-"""The room "How good?" of the Generate page: the generators' quality measures, from their cards."""
+"""The sub-tab "How good?" of the Generate page: the generators' quality measures, from their cards."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ right; conversely, a classifier trained on real images shows how often an image 
 
 
 def build() -> None:
-    """Add the room to the Blocks."""
+    """Add the sub-tab to the Blocks."""
     with gr.Column(elem_classes="gl-result"):
         cards = list_models(TASK)
         gr.HTML(quality_table(cards), elem_id="quality", apply_default_css=False)

@@ -1,4 +1,4 @@
-"""The Training room of the Generate page: DCGAN's recipe as switches, and a GAN that trains while you watch."""
+"""The Training sub-tab of the Generate page: DCGAN's recipe as switches, and a GAN that trains while you watch."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ Components = dict[str, gr.components.Component]
 
 
 def build(store: Store) -> None:
-    """Add the room to the Blocks."""
+    """Add the sub-tab to the Blocks."""
     trainings: Trainings = store.live(LIMITS)
     with gr.Row(elem_classes="gl-page gl-live"):
         with gr.Column(scale=1, min_width=260, elem_classes="gl-controls"):

@@ -1,4 +1,4 @@
-"""The controls of the Training room as a dictionary of values, and the training that they describe."""
+"""The controls of the Training sub-tab as a dictionary of values, and the training that they describe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The room of divergences: two movable densities, with all divergences between them."""
+"""The Divergences sub-tab: two movable densities, with all divergences between them."""
 
 from __future__ import annotations
 

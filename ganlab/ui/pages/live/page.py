@@ -46,7 +46,7 @@ def offered() -> bool:
 
 
 def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
-    """Add the page, with its three rooms, to the Blocks that are being built; ?room=... opens one of them."""
+    """Add the page, with its three sub-tabs, to the Blocks that are being built; ?room=... opens one of them."""
     with gr.Tabs() as rooms:
         with gr.Tab("GANs in the plane", id="plane"):
             plane_page(store, demo)

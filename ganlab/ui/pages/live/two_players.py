@@ -1,4 +1,4 @@
-"""The room of games of two numbers: fields, paths of every method, eigenvalues."""
+"""The sub-tab of two-parameter games: fields, paths of every method, eigenvalues."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class TranslationJob:
     planes: tuple[Annotated[str, OneOf(PLANES)], ...] = Field(ALL_PLANES, description="Slice directions to average.")
     options: PhantomOptions = Field(PhantomOptions(), description="What the phantom patient has, and its scanner.")
     task: Annotated[str, OneOf(TASKS)] = Field(TASK, description="What is translated into what.")
-    rival: str | None = Field(None, description="A second model, shown beside the first.")
+    rival: str | None = Field(None, description="A second model to compare with the first.")
 
     @property
     def kind(self) -> Task:

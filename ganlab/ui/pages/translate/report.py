@@ -43,7 +43,7 @@ def headline(case: SavedCase) -> str:
 
 
 def metrics_table(case: SavedCase) -> str:
-    """Errors overall and per tissue, similarity, and what each number means; a second model's are beside the
+    """Errors overall and per tissue, similarity, and what each number means; a second model's are next to the
     first's."""
     target = NAMES[case.target]
     if not case.metrics:

@@ -52,7 +52,7 @@ RUN = f"""
 <ol>
 <li><b>Create.</b> Use a generator or your own real and synthetic images; all go through one window into identical
 files. Protocol, truth and random seeds are sealed: publish the seal, a SHA-256, before the first answer. A classifier
-that sees no anatomy is applied to the images first, and its result is reported beside the readers'.</li>
+that sees no anatomy is applied to the images first, and its result is reported with the readers'.</li>
 <li><b>Invite.</b> Each reader gets a signed code that contains no name. The readers' page is separate from this app:
 one question at a time, with window and zoom, and the whole session works by keyboard. After a break, on another device
 or after a server restart, readers continue at the same question, and every answer counts once.</li>
@@ -84,7 +84,7 @@ def offered() -> bool:
 
 
 def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
-    """Add the page with its four rooms to the Blocks being built; ?room=... opens one of them."""
+    """Add the page with its four sub-tabs to the Blocks being built; ?room=... opens one of them."""
     with gr.Tabs() as rooms:
         with gr.Tab("Try it", id="try"):
             try_room(store)
@@ -98,13 +98,13 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
 
 
 def open_room(request: gr.Request):
-    """Select the room named in the link."""
+    """Select the sub-tab named in the link."""
     room = request.query_params.get("room")
     return gr.Tabs(selected=room) if room in ROOMS else gr.skip()
 
 
 def try_room(store: Store) -> None:
-    """Add the test; the first set is made when the room is first seen."""
+    """Add the test; the first set is made when the sub-tab is first seen."""
     cards = {card["name"]: card["summary"] for card in list_models("generate")}
     names = list(cards)
     with gr.Row(elem_classes="gl-page"):

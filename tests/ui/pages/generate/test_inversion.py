@@ -1,4 +1,4 @@
-"""The Inversion room: searches, results, residuals."""
+"""The Inversion sub-tab: searches, results, residuals."""
 
 import re
 from types import SimpleNamespace

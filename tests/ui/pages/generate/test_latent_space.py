@@ -1,4 +1,4 @@
-"""The Latent space room: links, cards, and replies for the canvas."""
+"""The Latent space sub-tab: links, cards, and replies for the canvas."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The Training room: its controls, restarts, a visitor's own pictures, and its event handlers."""
+"""The Training sub-tab: its controls, restarts, a visitor's own pictures, and its event handlers."""
 
 from dataclasses import replace
 from types import SimpleNamespace
