@@ -14,8 +14,7 @@ from ganlab.generation.mixed_images import mix_images
 from ganlab.packing import pack, unpack
 from ganlab.study.design.simulation import SimulatedStudy, simulate
 from ganlab.study.readings import write_readings
-from ganlab.ui.pages.turing import page as turing
-from ganlab.ui.pages.turing import practice
+from ganlab.ui.pages.turing import plan, practice, report
 from ganlab.ui.pages.turing.practice import PracticeTest
 from ganlab.ui.session_store import SessionStore
 
@@ -125,20 +124,20 @@ def test_practice_sets_differ(tests):
 
 
 def test_plan_is_drawn_and_a_wrong_margin_is_refused():
-    html = turing.plan_html(3, 30, 0.0, 0.1)
+    html = plan.plan_html(3, 30, 0.0, 0.1)
     assert html.count("<i style") == 3 and "study plan --readers 3 --cases 30" in html
     assert "too small to claim equivalence" in html
-    assert "role='alert'" in turing.plan_html(3, 30, 0.0, 0.7)
+    assert "role='alert'" in plan.plan_html(3, 30, 0.0, 0.7)
 
 
 def test_reports_the_uploaded_file_or_simulated_readers(tmp_path):
-    assert "<h1>Simulated readers</h1>" in turing.report_page(None, 0.1)
+    assert "<h1>Simulated readers</h1>" in report.report_page(None, 0.1)
     write_readings(simulate(SimulatedStudy(3, 40, dprime=2.0)), tmp_path / "readings.csv")
-    page = turing.report_page(str(tmp_path / "readings.csv"), 0.05, " Our <study> ")
+    page = report.report_page(str(tmp_path / "readings.csv"), 0.05, " Our <study> ")
     assert "<h1>Our &lt;study&gt;</h1>" in page and "Distinguishable" in page and "3 readers" in page
-    framed = turing.framed(page)
+    framed = report.framed(page)
     assert "<iframe" in framed and "sandbox" in framed and "<h1>" not in framed
     saved = re.search(r"base64,([^']+)'", framed).group(1)
     assert base64.b64decode(saved).decode() == page
     with pytest.raises(InputError, match="margin is empty"):
-        turing.report_page(None, None)
+        report.report_page(None, None)
