@@ -115,9 +115,9 @@ def evaluate(
     """Compare a synthetic volume with the real one on the same grid, both in the units of the task, inside a mask.
 
     mask: voxels above 0; by default the head of the reference CT (mr2ct), the head of the source CT (ct2mr, which needs
-    `source` or a mask) or the brain (t1fa). white_matter: the intensity of white matter on a T1 reference, estimated by
-    default. Returns mae, mse, psnr, ssim, Dice and the errors per tissue, with the definition of each, ready for JSON.
-    Raises InputError, also for units that make no sense for the task.
+    `source`, or a mask and `white_matter`) or the brain (t1fa). white_matter: the intensity of white matter on a T1
+    reference, estimated by default. Returns mae, mse, psnr, ssim, Dice and the errors per tissue, with the definition
+    of each, ready for JSON. Raises InputError, also for units that make no sense for the task.
 
     >>> import ganlab
     >>> ct = ganlab.phantom(seed=9000, modalities=["ct"], spacing=4)["ct"]

@@ -10,6 +10,7 @@ import typer
 
 from ganlab.cli.console import Device, Json, Seed, progress_bar, say
 from ganlab.errors import InputError
+from ganlab.imaging.wording import quoted
 
 
 def translate(
@@ -43,6 +44,7 @@ def translate(
         raise InputError("--registered needs --reference: add it with the scan to register.")
     for path in filter(None, (out, registered)):
         check_writable(path)
+    _check_different({"input": source, "--reference": reference, "output": out, "--registered": registered})
     bar = progress_bar("translate", as_json)
     comparison = translate_and_compare(
         read_pair([str(source)], [str(reference)] if reference else [], task),
@@ -71,6 +73,16 @@ def translate(
         report |= {"metrics": comparison.evaluations[0].metrics, "registered": str(registered) if registered else None}
         text += f"\n\n{format_table(comparison.evaluations[0].metrics)}"
     say(report, as_json, text)
+
+
+def _check_different(paths: dict[str, Path | None]) -> None:
+    """Raise InputError if two of the files are the same one, since the second would overwrite the first."""
+    seen: dict[Path, str] = {}
+    for name, path in paths.items():
+        if path is None:
+            continue
+        if (other := seen.setdefault(path.resolve(), name)) != name and name in ("output", "--registered"):
+            raise InputError(f"The {name} file is the {other} file, {quoted(path)}, too: give it another name.")
 
 
 def evaluate(

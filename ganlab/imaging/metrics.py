@@ -20,6 +20,7 @@ from ganlab.imaging.volume import Volume
 BONE_HU = 250.0
 WHITE_MATTER_FA = 0.2  # the usual threshold of tract-based statistics (Smith et al. 2006)
 DARK_T1, BRIGHT_T1 = 0.35, 1.15  # of white matter: bone, air and fluid lie below, fat above
+OPPOSITE = -0.2  # a correlation below this suggests an inverted image
 SSIM_WINDOW = 7
 SLAB = 32  # slices of the SSIM map computed at a time, which bounds its memory
 
@@ -127,7 +128,7 @@ def evaluate(
             name: {"range": rule_text, **_tissue(error[rule(ref)])} for name, (rule_text, rule) in scale.tissues.items()
         },
         "definitions": _definitions(scale),
-        "notices": _notices(reference, prediction, scale),
+        "notices": _notices(reference, prediction, scale, correlation(ref, pred)),
     }
 
 
@@ -307,7 +308,7 @@ def _definitions(scale: Scale) -> dict[str, str]:
     }
 
 
-def _notices(reference: Volume, prediction: Volume, scale: Scale) -> list[str]:
+def _notices(reference: Volume, prediction: Volume, scale: Scale, agreement: float) -> list[str]:
     """Warnings about inputs for which the metrics may be misleading."""
     notices = []
     if scale.unit == "HU" and reference.array.min() >= AIR_BODY_HU:
@@ -320,6 +321,11 @@ def _notices(reference: Volume, prediction: Volume, scale: Scale) -> list[str]:
         )
     if prediction.array.min() == prediction.array.max():
         notices.append(f"The prediction is {prediction.array.flat[0]:g} everywhere.")
+    if agreement < OPPOSITE:
+        notices.append(
+            f"The prediction is high where the reference is low (correlation {agreement:.2f}): check that neither is "
+            "inverted."
+        )
     return notices
 
 

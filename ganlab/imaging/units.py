@@ -9,80 +9,132 @@ from ganlab.imaging.checks import looks_like_ct
 from ganlab.imaging.volume import Volume
 
 GREY_LEVELS = 260.0  # a CT stored as 0 to 1, -1 to 1 or 0 to 255 stays below; one in HU with any bone does not
-OFFSETS = (1000.0, 1024.0)  # offsets that CT is stored with by mistake
+AIR_HU = -1000.0
 BACKGROUND_HU = -200.0  # CT values around a head are below this
+OFFSET_HU = 300.0  # air or soft tissue this far from where HU put them suggest an offset
+LOWEST_HU = -1500.0  # a CT in HU has hardly anything below
+SHIFT_HU = (200.0, 800.0)  # of a prediction against the reference: beyond these, a notice, and an offset
 SPREAD = (0.2, 5.0)  # of a prediction's values relative to the reference's, beyond which units are suspect
 MOST_FA = 1.5  # noise can push FA slightly above 1
 NEGATIVE = 0.05  # share of a T1's voxels
 
 
-def check_units(
-    name: str,
-    volume: Volume,
-    modality: str,
-    masked: bool = False,
-    reference: Volume | None = None,
-    mask: np.ndarray | None = None,
-) -> list[str]:
-    """Notices about the units of a "ct", "fa" or "t1".
+def check_reference(volume: Volume, modality: str, mask: np.ndarray | None = None) -> None:
+    """Raise InputError, with what to do, for a "ct", "fa" or "t1" that cannot be in its unit: HU, FA from 0 to 1,
+    magnitude.
 
-    name: "reference" or "prediction". masked: there is a mask, so what lies around the head does not matter.
-    reference, mask: what a prediction is compared with, and where. Raises InputError, with what to do, for values that
-    cannot be in the modality's unit: HU, FA from 0 to 1, magnitude.
+    mask: where it will be measured, boolean. Without one, the head or brain must be found in the volume, so its
+    background is checked too.
     """
-    low, high = float(volume.array.min()), float(volume.array.max())
+    values = volume.array if mask is None else volume.array[mask]
+    if modality == "fa" and mask is None and volume.array.max() <= 0:
+        raise InputError("The reference has no FA above 0, so there is no brain to measure: give an FA map, or a mask.")
+    if modality == "fa":
+        _check_fa("reference", values)
+    elif modality == "t1":
+        _check_t1("reference", values)
+    else:
+        low, high = float(values.min()), float(values.max())
+        dark = high <= 2 or (volume.array.min() >= -2 and volume.array.max() <= GREY_LEVELS)
+        if low >= -2 and dark and low != high:
+            raise InputError(_not_hu("reference", low, high))
+        if mask is None or abs(np.median(values)) > OFFSET_HU:
+            _check_offset(volume.array)
+        if mask is None:
+            _check_background(volume.array)
+
+
+def check_prediction(volume: Volume, modality: str, reference: Volume, mask: np.ndarray) -> list[str]:
+    """Notices about the units of a prediction, from the voxels where it is measured (mask, boolean) and no others.
+
+    Raises InputError as `check_reference` does.
+    """
+    values, true = volume.array[mask], reference.array[mask]
+    low, high = float(values.min()), float(values.max())
     if low == high:
         return []
-    {"ct": _check_hu, "fa": _check_fa, "t1": _check_t1}[modality](name, volume.array, low, high)
-    if modality == "ct" and not masked:
-        _check_background(name, volume.array)
-    if reference is None or mask is None:
-        return []
-    spread, reference_spread = float(volume.array[mask].std()), float(reference.array[mask].std())
-    if modality == "t1" or reference_spread == 0 or SPREAD[0] <= spread / reference_spread <= SPREAD[1]:
-        return []
-    return [
-        f"The {name} varies {spread / reference_spread:.2g} times as much as the reference: check that both are in the "
-        "same unit."
-    ]
-
-
-def _check_hu(name: str, array: np.ndarray, low: float, high: float) -> None:
-    if low >= -2 and high <= GREY_LEVELS:
-        raise InputError(
-            f"The {name} spans {low:.4g} to {high:.4g}, which is not a CT in HU (air -1000, water 0, bone above 250): "
-            "give it in HU."
+    notices = []
+    if modality == "fa":
+        _check_fa("prediction", values)
+    elif modality == "t1":
+        _check_t1("prediction", values)
+    else:
+        varied = true.min() < BACKGROUND_HU or true.max() > 2 * GREY_LEVELS
+        if low >= -2 and high <= GREY_LEVELS and varied:
+            raise InputError(_not_hu("prediction", low, high))
+        notices += _check_shift(values.astype(np.float64), true.astype(np.float64))
+    spread, reference_spread = float(values.std()), float(true.std())
+    if modality != "t1" and reference_spread > 0 and not SPREAD[0] <= spread / reference_spread <= SPREAD[1]:
+        notices.append(
+            f"The prediction varies {spread / reference_spread:.2g} times as much as the reference: check that both "
+            "are in the same unit."
         )
-    if low > -500 and not looks_like_ct(Volume(array, np.eye(4))):
-        for offset in OFFSETS:
-            if looks_like_ct(Volume(array - offset, np.eye(4))):
-                raise InputError(
-                    f"The {name} spans {low:.4g} to {high:.4g}: it looks like HU plus {offset:.0f} or so; subtract the "
-                    "offset, so that air is -1000 and water 0."
-                )
+    return notices
 
 
-def _check_background(name: str, array: np.ndarray) -> None:
+def _not_hu(name: str, low: float, high: float) -> str:
+    return (
+        f"The {name} spans {low:.4g} to {high:.4g}, which is not a CT in HU (air -1000, water 0, bone above 250): "
+        "give it in HU."
+    )
+
+
+def _faces(array: np.ndarray) -> np.ndarray:
+    """The voxels on the six faces of the grid, which are air for the most part."""
+    return np.concatenate([np.take(array, (0, -1), axis).ravel() for axis in range(3)])
+
+
+def _check_offset(array: np.ndarray) -> None:
+    if looks_like_ct(Volume(array, np.eye(4))):
+        return
+    air, low, high = float(np.median(_faces(array))), float(array.min()), float(array.max())
+    offset = air - AIR_HU
+    if abs(offset) < OFFSET_HU or low - offset < LOWEST_HU or not looks_like_ct(Volume(array - offset, np.eye(4))):
+        return
+    sign, remedy = ("plus", "subtract") if offset > 0 else ("minus", "add")
+    raise InputError(
+        f"The reference spans {low:.6g} to {high:.6g} and is about {air:.5g} around the head, where a CT in HU has air "
+        f"near -1000: give a CT or, if it is HU {sign} {abs(offset):.0f} or so, {remedy} the offset."
+    )
+
+
+def _check_shift(values: np.ndarray, true: np.ndarray) -> list[str]:
+    """Refuse a CT with an offset to the reference; mention one that is merely far from it."""
+    difference = values - true
+    shift = float(np.median(difference))
+    if abs(shift) <= SHIFT_HU[0]:
+        return []
+    direction = "above" if shift > 0 else "below"
+    where = f"The prediction lies {abs(shift):.0f} HU {direction} the reference (median)"
+    alike = np.median(np.abs(difference - shift)) < 0.25 * abs(shift) and true.std() > 0
+    if abs(shift) > SHIFT_HU[1] and alike and np.corrcoef(values, true)[0, 1] > 0.5:
+        remedy = "subtract" if shift > 0 else "add"
+        raise InputError(f"{where}, which looks like an offset: {remedy} the offset, so that air is -1000 and water 0.")
+    return [f"{where}: check that both are in HU."]
+
+
+def _check_background(array: np.ndarray) -> None:
     """The head is found by the air around it, which may have been replaced by another value."""
-    faces = np.concatenate([np.take(array, (0, -1), axis).ravel() for axis in range(3)])
+    faces = _faces(array)
     values, counts = np.unique(faces, return_counts=True)
     background = float(values[counts.argmax()])
     if background > BACKGROUND_HU and counts.max() > 0.5 * faces.size:
         raise InputError(
-            f"The {name} is {background:g} around the head, where a CT in HU has air near -1000: set the background to "
-            "-1000, or give a mask."
+            f"The reference is {background:g} around the head, where a CT in HU has air near -1000: set the background "
+            "to -1000, or give a mask."
         )
 
 
-def _check_fa(name: str, array: np.ndarray, low: float, high: float) -> None:
-    if np.percentile(array, 99.9) > MOST_FA:
+def _check_fa(name: str, values: np.ndarray) -> None:
+    if np.percentile(values, 99.9) > MOST_FA:
         raise InputError(
-            f"The {name} spans {low:.4g} to {high:.4g}, but FA lies between 0 and 1: divide it by its scale first."
+            f"The {name} spans {values.min():.4g} to {values.max():.4g}, but FA lies between 0 and 1: divide it by its "
+            "scale first."
         )
 
 
-def _check_t1(name: str, array: np.ndarray, low: float, high: float) -> None:
-    negative = np.count_nonzero(array < -0.01 * high) / array.size
+def _check_t1(name: str, values: np.ndarray) -> None:
+    negative = np.count_nonzero(values < -0.01 * values.max()) / values.size
     if negative > NEGATIVE:
         raise InputError(
             f"{negative:.0%} of the {name} T1 are negative, so its zero was moved (to the mean, or to -1): give the "

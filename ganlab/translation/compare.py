@@ -17,7 +17,7 @@ from ganlab.imaging import metrics
 from ganlab.imaging.intensity import white_matter_level
 from ganlab.imaging.masks import head_mask
 from ganlab.imaging.metrics import SCALES
-from ganlab.imaging.units import check_units
+from ganlab.imaging.units import check_prediction, check_reference
 from ganlab.imaging.volume import Volume
 from ganlab.translation.tasks import NAMES, Task, get_task
 
@@ -28,6 +28,9 @@ MASKS = {  # by the target: where errors are measured unless a mask is given
     "fa": "brain: where the reference FA is above 0",
 }
 WHITE_MATTER = (0.5, 2.0)  # level of white matter on a T1 that is taken to be on the task's scale, where it is 1
+SAME_SCALE = (0.8, 1.25)  # levels of white matter on a prediction, relative to the reference's, that share a scale
+UNKNOWN_SCALE = (0.05, 20.0)  # levels beyond which a prediction is on no scale that a mask alone could tell
+WHOLE_GRID = 0.98  # share of a grid that no head with air around it covers
 Progress = Callable[[float, str], None]
 
 
@@ -47,13 +50,18 @@ class ScanPair:
 
 @dataclass(frozen=True)
 class Reference:
-    """A reference to measure against: on the task's scale, and the boolean mask (of its shape) to measure in."""
+    """A reference to measure against: on the task's scale, and the boolean mask (of its shape) to measure in.
+
+    T1 only: white_matter is what the stored values were divided by, head the head of the source CT, if that is known.
+    """
 
     task: Task
     volume: Volume
     mask: np.ndarray
     mask_name: str
     notices: tuple[str, ...] = ()
+    white_matter: float = 1.0
+    head: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -97,7 +105,7 @@ def translate_and_compare(
 
     kind = get_task(task)
     if pair.reference:
-        check_units("reference", pair.reference, kind.target)  # fails before the slow translation
+        check_reference(pair.reference, kind.target)  # fails before the slow translation
     translation_share = 0.7 if pair.reference else 1.0  # of the progress bar
     translations = []
     for k, model in enumerate(models):
@@ -115,11 +123,16 @@ def translate_and_compare(
     if not pair.aligned:
         _stage(progress, cancelled, translation_share, f"Registering the reference {NAMES[kind.target]}")
         reference = register_reference(reference, pair.source, kind)
-        notices += [reference.notices[0], *(f"Reference: {notice}" for notice in reference.notices[1:])]
+        notices.append(reference.notices[0])
+        reference = replace(reference, notices=reference.notices[1:])
     _stage(progress, cancelled, 0.9, "Comparing")
     prepared = _prepared(reference, kind, pair.source, white_matter=pair.white_matter)
     evaluations = tuple(measure(prepared, each.synthetic) for each in translations)
-    notices += [notice for notice in evaluations[0].metrics["notices"] if notice not in notices]
+    notices += [
+        notice
+        for notice in evaluations[0].metrics["notices"]
+        if notice not in notices and notice.removeprefix("Source: ") not in notices
+    ]
     return Comparison(pair.source, tuple(translations), prepared.volume, evaluations, tuple(notices))
 
 
@@ -139,12 +152,28 @@ def compare(
 ) -> Evaluation:
     """Measure a prediction against its reference on the same grid, both brought to the scale of the task.
 
-    source: the CT that a T1 was made from (ct2mr), whose head is the mask. mask: where to measure instead, > 0.
-    white_matter: the intensity of white matter on a T1 reference; estimated by default. Raises InputError for units
-    that make no sense for the task, for different grids, for ct2mr without source or mask, and for what
-    `ganlab.imaging.metrics.evaluate` refuses.
+    source: the CT that a T1 was made from (ct2mr); its head is the mask, and is where white matter is looked for. mask:
+    where to measure instead, > 0. white_matter: the intensity of white matter on a T1 reference, estimated unless
+    given. For the scale of a T1 see `measure`. The notices of the volumes are among those of the result. Raises
+    InputError for units that make no sense for the task, for different grids, for ct2mr without source (or a mask and
+    white_matter), for source or white_matter with other tasks, and for what `ganlab.imaging.metrics.evaluate` refuses.
     """
-    return measure(prepare_reference(reference, task, source, mask, white_matter), prediction)
+    if get_task(task).target != "t1" and (source is not None or white_matter is not None):
+        extra = "a source CT" if source is not None else "an intensity of white matter"
+        raise InputError(f"Only ct2mr, which makes a T1, is measured with {extra}: leave it out for {task}.")
+    evaluation = measure(prepare_reference(reference, task, source, mask, white_matter), prediction)
+    evaluation.metrics["notices"][:0] = _reading_notices(mask=mask, prediction=prediction)
+    return evaluation
+
+
+def _reading_notices(**volumes: Volume | np.ndarray | None) -> list[str]:
+    """What was chosen, converted or replaced when the volumes were read."""
+    return [
+        f"{name.capitalize()}: {notice}"
+        for name, volume in volumes.items()
+        if isinstance(volume, Volume)
+        for notice in volume.notices
+    ]
 
 
 def prepare_reference(
@@ -159,45 +188,75 @@ def prepare_reference(
     if task not in SCALES:
         raise InputError(f'There are no metrics for the task "{task}": choose one of {", ".join(SCALES)}.')
     metrics.check_finite("reference", reference.array)
-    check_units("reference", reference, kind.target, masked=mask is not None)
-    return _prepared(reference, kind, source, mask, white_matter)
+    inside = None if mask is None else metrics.mask_array(mask, reference)
+    check_reference(reference, kind.target, inside)
+    return _prepared(reference, kind, source, inside, white_matter)
 
 
 def _prepared(
     reference: Volume,
     kind: Task,
     source: Volume | None,
-    mask: Volume | np.ndarray | None = None,
+    mask: np.ndarray | None = None,
     white_matter: float | None = None,
 ) -> Reference:
-    if mask is None and kind.target == "t1" and source is None:
-        raise InputError("A synthetic T1 is measured inside the head of its source CT: give that CT, or a mask.")
-    if kind.target == "t1" and source is not None:
+    notices = _reading_notices(reference=reference, source=source)
+    if kind.target != "t1":
+        if mask is not None:
+            inside = mask
+        else:
+            inside = reference.array > 0 if kind.target == "fa" else _head(reference, "reference")
+        name = MASKS[kind.target] if mask is None else "given"
+        return Reference(kind, _as_stored(reference), inside, name, tuple(notices))
+    head = None
+    if source is not None:
         metrics.check_same_grid("source", source, reference)
-    if mask is not None:
-        inside, name = metrics.mask_array(mask, reference), "given"
+        head = _head(source, "source")
+    measured = mask if mask is not None else head
+    if measured is None:
+        raise InputError(
+            "A synthetic T1 is measured inside the head of its source CT: give that CT, or a mask and the intensity of "
+            "white matter."
+        )
+    if white_matter is not None:
+        level, how = _checked_level(white_matter, reference), "as given"
+    elif head is not None:
+        level, how = _level(reference, head), "estimated"
     else:
-        name = MASKS[kind.target]
-        inside = reference.array > 0 if kind.target == "fa" else head_mask(source if kind.target == "t1" else reference)
-    notices: tuple[str, ...] = ()
-    if kind.target == "t1":
-        head = inside if source is None else head_mask(source)
-        reference, notices = _white_matter_to_one("reference", reference, head, white_matter)
-    return Reference(kind, _as_stored(reference), inside, name, notices)
+        raise InputError(
+            "The white matter of a T1 is looked for in the head and not in a mask: give the CT that the T1 was made "
+            "from (source), or the intensity of white matter on the reference (white_matter)."
+        )
+    reference, divided = _divided("reference", reference, level, f"the intensity of its white matter ({how})")
+    name = MASKS["t1"] if mask is None else "given"
+    return Reference(kind, reference, measured, name, (*notices, *divided), float(np.float32(level)), head)
+
+
+def _head(ct: Volume, name: str) -> np.ndarray:
+    head = head_mask(ct)
+    if (share := head.mean()) > WHOLE_GRID:
+        raise InputError(
+            f"The head in the {name} covers {share:.0%} of the grid, without air around it: give a CT in HU, or a mask."
+        )
+    return head
 
 
 def measure(reference: Reference, prediction: Volume) -> Evaluation:
-    """Measure a prediction against a prepared reference. Raises InputError as `compare` does."""
+    """Measure a prediction against a prepared reference. Raises InputError as `compare` does.
+
+    T1 has no unit. The reference is divided by the intensity of its white matter, which is given, or estimated in the
+    head. A prediction is divided by the same number if it equals the reference, or if its own white matter is closer to
+    the reference's (within SAME_SCALE) than to 1; otherwise by its own white matter if that lies outside WHITE_MATTER;
+    otherwise it is on the task's scale already and stays as it is. A notice tells every division.
+    """
     kind, truth, mask = reference.task, reference.volume, reference.mask
     metrics.check_same_grid("prediction", prediction, truth)
     metrics.check_finite("prediction", prediction.array)
     notices = list(reference.notices)
-    notices += check_units("prediction", prediction, kind.target, masked=True, reference=truth, mask=mask)
+    notices += check_prediction(prediction, kind.target, truth, mask)
     if kind.target == "t1":
-        level = white_matter_level(prediction, mask)
-        if np.isfinite(level) and not WHITE_MATTER[0] <= level <= WHITE_MATTER[1]:
-            prediction, scale_notices = _white_matter_to_one("prediction", prediction, mask, None)
-            notices += scale_notices
+        prediction, divided = _prediction_to_scale(prediction, reference)
+        notices += divided
     prediction = _as_stored(prediction)
     figures = metrics.evaluate(truth, prediction, mask, kind.name)
     figures |= {"mask": reference.mask_name, "notices": [*notices, *figures["notices"]]}
@@ -210,19 +269,53 @@ def measure(reference: Reference, prediction: Volume) -> Evaluation:
     return Evaluation(figures, {"edges": edges.tolist(), **counts}, prediction, truth, mask)
 
 
-def _white_matter_to_one(
-    name: str, t1: Volume, head: np.ndarray, level: float | None
-) -> tuple[Volume, tuple[str, ...]]:
-    """The T1 over its white matter's intensity, estimated unless it is known, and a notice that says so."""
-    known = level is not None
-    level = level if known else white_matter_level(t1, head)
+def _prediction_to_scale(prediction: Volume, reference: Reference) -> tuple[Volume, tuple[str, ...]]:
+    """The prediction as `measure` compares it, and a notice if it was divided by anything."""
+    shared, truth = reference.white_matter, reference.volume.array
+    scaled = prediction.array.astype(np.float32) / np.float32(shared)
+    if reference.head is not None:
+        level = white_matter_level(prediction, reference.head)
+    else:  # only the reference's is known; the two differ by the ratio of the volumes in the mask
+        middle, true_middle = (float(np.median(array[reference.mask])) for array in (scaled, truth))
+        level = shared * middle / true_middle if middle > 0 and true_middle > 0 else np.nan
+    alike = SAME_SCALE[0] <= level / shared <= SAME_SCALE[1] and abs(np.log(level / shared)) < abs(np.log(level))
+    if alike or np.array_equal(scaled, truth):
+        return _divided("prediction", prediction, shared, "the intensity of the reference's white matter")
+    low, high = WHITE_MATTER if reference.head is not None else UNKNOWN_SCALE
+    if np.isnan(level) or low <= level <= high:
+        return prediction, ()
+    if reference.head is None:
+        raise InputError(
+            "The prediction T1 is neither on the scale of the reference nor on one with white matter at 1: give the CT "
+            "that it was made from (source), so that its white matter can be found."
+        )
+    return _divided("prediction", prediction, level, "the intensity of its white matter (estimated)")
+
+
+def _level(t1: Volume, head: np.ndarray) -> float:
+    level = white_matter_level(t1, head)
     if not level > 0:
         raise InputError(
-            f"The {name} has no white matter to scale it by ({level:g}): give a T1-weighted scan of a head."
+            f"The reference has no white matter to scale it by ({level:g}): give a T1-weighted scan of a head."
         )
+    return level
+
+
+def _checked_level(level: float, t1: Volume) -> float:
+    """A given intensity of white matter, if the T1 can be divided by it."""
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        usable = np.isfinite(np.float32(level)) and level > 0 and np.isfinite(t1.array.max() / np.float32(level))
+    if not usable:
+        raise InputError(
+            f"The intensity of white matter is {level:g}: give a positive number on the scale of the reference T1."
+        )
+    return level
+
+
+def _divided(name: str, t1: Volume, level: float, what: str) -> tuple[Volume, tuple[str, ...]]:
+    """The T1 over an intensity of white matter, and a notice that says so."""
     factor = np.float32(level)
-    how = "as given" if known else "estimated"
-    notice = f"The {name} T1 was divided by {factor:.5g}, the intensity of its white matter ({how}): T1 has no unit."
+    notice = f"The {name} T1 was divided by {factor:.5g}, {what}: T1 has no unit."
     return replace(t1, array=t1.array.astype(np.float32) / factor), () if factor == 1 else (notice,)
 
 

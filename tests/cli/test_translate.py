@@ -63,6 +63,28 @@ def test_evaluate_refuses_units_that_make_no_sense(refuse, head):
     assert "give that CT, or a mask" in refuse("evaluate", t1, t1, "--task", "ct2mr")
 
 
+@pytest.mark.parametrize(
+    ("out", "options", "phrase"),
+    [
+        ("t1.nii.gz", (), 'output file is the input file, "t1.nii.gz"'),
+        ("./ct.nii.gz", ("--reference", "ct.nii.gz"), "output file is the --reference file"),
+        ("o.nii.gz", ("--reference", "ct.nii.gz", "--registered", "o.nii.gz"), "--registered file is the output file"),
+        ("o.nii.gz", ("--reference", "ct.nii.gz", "--registered", "ct.nii.gz"), "is the --reference file"),
+    ],
+)
+def test_translate_refuses_to_overwrite_one_file_with_another(refuse, tmp_path, monkeypatch, out, options, phrase):
+    monkeypatch.chdir(tmp_path)
+    assert phrase in refuse("translate", "t1.nii.gz", out, *options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_evaluate_says_what_was_replaced_in_the_files(run, head):
+    ct, gaps = head("ct"), head("gaps", lambda hu: np.where(hu == hu[0, 0, 0], np.nan, hu))
+    code, out, err = run("evaluate", ct, gaps, "--json")
+    assert code == 0, err
+    assert any(notice.startswith("Prediction: Voxels that were NaN") for notice in json.loads(out)["notices"])
+
+
 def test_evaluate_rescales_t1_and_reports_it(run, head):
     ct = head("ct")
     t1 = head("t1", lambda hu: np.where(hu > 500, 100, np.where(hu > -500, 700 + hu / 2, 0)) + np.arange(40))

@@ -309,8 +309,10 @@ def _checked(volume: Volume, name: str) -> Volume:
         raise InputError(f"{name} holds no finite values: all of its {array.size:,} voxels are NaN or infinite.")
     if bad:
         lowest = array.min(where=finite, initial=np.inf)
-        array[~finite] = lowest
-        notices += (f"Voxels that were NaN or infinite, {bad:,}, were set to the lowest value, {lowest:g}.",)
+        background = min(lowest, 0.0) if volume.modality == "fa" else lowest  # FA marks the brain by being above 0
+        array[~finite] = background
+        value = f"the lowest value, {lowest:g}" if background == lowest else "0"
+        notices += (f"Voxels that were NaN or infinite, {bad:,}, were set to {value}.",)
     if (lowest := array.min()) == array.max():
         raise InputError(f"{name} is constant (every voxel is {lowest:g}), so it contains no image.")
     return replace(volume, array=array, notices=notices)
