@@ -50,7 +50,7 @@ def translate(
         read_pair([str(source)], [str(reference)] if reference else [], task),
         task,
         [model],
-        planes.split(",") if planes else None,
+        planes.split(",") if planes is not None else None,
         device,
         progress=lambda done, stage: bar(done) if bar else None,
     )

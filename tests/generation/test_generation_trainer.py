@@ -176,7 +176,7 @@ def test_refuses_files_that_are_not_generators(tmp_path):
     for network, sentence in (
         ({"z": 10, "depth": 3}, "depth is not known.* train the model again"),
         ({"z": 10, "width": 1}, "Width is 1; .* train the model again"),
-        (written["network"], "another architecture"),
+        (written["network"], "a different architecture"),
         ({"width": 4}, "not a generator from noise"),
     ):
         save_tensors(tmp_path / "model.safetensors", {"x": torch.zeros(1)}, written | {"network": network})
