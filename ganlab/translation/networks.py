@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from ganlab.device import exact
 from ganlab.errors import InputError
 from ganlab.filters import smooth
 from ganlab.settings import Field, from_values, frozen_config
@@ -88,7 +89,8 @@ class UNet(nn.Module):
         for block in reversed(self.up):
             x = F.interpolate(x, scale_factor=2.0, mode="nearest")
             x = block(torch.cat([x, skips.pop()], 1))
-        return F.pixel_shuffle(self.out(x), self.config.patch)
+        with exact(x.device.type):  # bfloat16 has steps of 8 HU at 1000 HU
+            return F.pixel_shuffle(self.out(x.float()), self.config.patch)
 
 
 @frozen_config
@@ -139,7 +141,9 @@ class ResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         low, high = self.config.low, self.config.high
-        return low + (high - low) * (self.body(x) + 1) / 2
+        x = self.body[:-3](x)
+        with exact(x.device.type):  # as in UNet
+            return low + (high - low) * (self.body[-3:](x.float()) + 1) / 2
 
 
 @frozen_config

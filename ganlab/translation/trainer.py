@@ -107,8 +107,9 @@ class TranslatorTrainer:
         for optimizer in self.method.optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = rate * group.get("pace", 1.0)
+        batch = next(self.batches)  # not in autocast: phantoms are drawn in float32, here or in a worker forked here
         with autocast(self.device):
-            losses = self.method.step(*next(self.batches), self.step)
+            losses = self.method.step(*batch, self.step)
         for name, average in self.averages.items():
             average.update_parameters(self.nets[name])
         self.step += 1

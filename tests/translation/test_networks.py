@@ -93,3 +93,15 @@ def test_a_window_adds_a_clipped_range_of_the_input():
         x = torch.full((1, 1, 16, 16), 0.5)
         assert torch.equal(net(x), net(2 * x)) and not torch.equal(net(0.1 * x), net(0.2 * x))
         assert torch.allclose(folded(net)(0.1 * x), net(0.1 * x), atol=1e-6)
+
+
+@pytest.mark.parametrize("config", [UNetConfig(widths=(4, 6)), ResNetConfig(width=4, blocks=1)])
+def test_bfloat16_does_not_round_the_output_to_steps_of_8_hu(config):
+    torch.manual_seed(0)
+    net, x = make_generator(config).eval(), torch.rand(1, 1, 32, 32)
+    with torch.inference_mode():
+        exact = net(x)
+        with torch.autocast("cpu", torch.bfloat16):
+            near = net(x)
+    assert near.dtype == torch.float32 and 0 < (near - exact).abs().max() < 0.02 * (exact.max() - exact.min())
+    assert len(near.unique()) > len(near.bfloat16().unique())

@@ -69,6 +69,20 @@ def test_a_resumed_training_has_the_losses_of_an_uninterrupted_one(tmp_path, kin
     assert read_card(tmp_path / "whole")["task"] == config.task
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_slices_are_drawn_in_float32_where_training_uses_bfloat16(tmp_path, monkeypatch, workers):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
+
+    def make(seed):
+        while True:
+            product = torch.ones(64, 64) @ torch.full((64, 64), 1 / 3)  # bfloat16 would differ by 0.1 %
+            assert product.dtype == torch.float32
+            yield product[None] / 64, product[None] / 64
+
+    events = train(dataclasses.replace(TINY, steps=2), tmp_path, "cpu", workers=workers, make=make)
+    assert sum(event.kind == "step" for event in events) == 2
+
+
 def test_refuses_to_overwrite_a_training_or_to_resume_it_with_other_settings(tmp_path):
     losses(dataclasses.replace(TINY, steps=2), tmp_path)
     with pytest.raises(InputError, match="--resume"):
