@@ -21,15 +21,38 @@ SHORT_FORM = tuple(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL
 
 SHARED, PER_FRAME = 0x52009229, 0x52009230  # functional groups of multi-frame files
 PLANE_POSITION, PLANE_ORIENTATION, PIXEL_MEASURES = 0x00209113, 0x00209116, 0x00289110
-PIXEL_VALUES = 0x00289145
-SEQUENCES = (SHARED, PER_FRAME, PLANE_POSITION, PLANE_ORIENTATION, PIXEL_MEASURES, PIXEL_VALUES)
-TRANSFER_SYNTAX, IMAGE_TYPE, MODALITY, DESCRIPTION = 0x00020010, 0x00080008, 0x00080060, 0x0008103E
-ECHO_TIME, SERIES, INSTANCE = 0x00180081, 0x0020000E, 0x00200013
-POSITION, ORIENTATION, SPACING = 0x00200032, 0x00200037, 0x00280030
-SAMPLES, FRAMES, ROWS, COLUMNS, BITS = 0x00280002, 0x00280008, 0x00280010, 0x00280011, 0x00280100
-INTERCEPT, SLOPE = 0x00281052, 0x00281053
+PIXEL_VALUES, FRAME_CONTENT, MR_ECHO, MR_DIFFUSION = 0x00289145, 0x00209111, 0x00189114, 0x00189117
+MR_TIMING, MR_FRAME_TYPE, CT_FRAME_TYPE = 0x00189112, 0x00189226, 0x00189329
+FRAME_GROUPS = (
+    PLANE_POSITION,
+    PLANE_ORIENTATION,
+    PIXEL_MEASURES,
+    PIXEL_VALUES,
+    FRAME_CONTENT,
+    MR_ECHO,
+    MR_DIFFUSION,
+    MR_TIMING,
+    MR_FRAME_TYPE,
+    CT_FRAME_TYPE,
+)
+SEQUENCES = (SHARED, PER_FRAME, *FRAME_GROUPS)
+TRANSFER_SYNTAX, CLASS, IMAGE, IMAGE_TYPE = 0x00020010, 0x00080016, 0x00080018, 0x00080008
+MODALITY, DESCRIPTION, PROTOCOL = 0x00080060, 0x0008103E, 0x00181030
+SERIES, SERIES_NUMBER, INSTANCE = 0x0020000E, 0x00200011, 0x00200013
+POSITION, ORIENTATION, SPACING, THICKNESS, SLICE_STEP = 0x00200032, 0x00200037, 0x00280030, 0x00180050, 0x00180088
+SAMPLES, FRAMES, ROWS, COLUMNS, BITS, SIGNED = 0x00280002, 0x00280008, 0x00280010, 0x00280011, 0x00280100, 0x00280103
+PHOTOMETRIC, PADDING, INTERCEPT, SLOPE = 0x00280004, 0x00280120, 0x00281052, 0x00281053
+CONTRAST_AGENT, ECHO_TIME, ECHO_NUMBER, INVERSION_TIME = 0x00180010, 0x00180081, 0x00180086, 0x00180082
+REPETITION_TIME, FLIP_ANGLE, KERNEL, PEAK_VOLTAGE = 0x00180080, 0x00181314, 0x00181210, 0x00180060
+EFFECTIVE_ECHO_TIME, B_VALUE, SIEMENS_B_VALUE, GE_B_VALUE = 0x00189082, 0x00189087, 0x0019100C, 0x00431039
+DOUBLES = (EFFECTIVE_ECHO_TIME, B_VALUE)
+FRAME_TYPE, COMPLEX_PART, GE_COMPLEX_PART = 0x00089007, 0x00089208, 0x0043102F
+TIME_POSITION, TIME_INDEX, ACQUISITION = 0x00200100, 0x00209128, 0x00200012
+TRIGGER_TIME, ACQUISITION_DATE, ACQUISITION_TIME = 0x00181060, 0x00080022, 0x00080032
+SIEMENS_TILES, SIEMENS_CREATOR = 0x0019100A, b"SIEMENS CSA HEADER"
 
 MAX_DEPTH = 16  # of nested sequences
+CSA_GROUP, MAX_CSA = 0x0029, 1 << 18  # where Siemens describes a mosaic, and the bytes that are kept of it
 
 Elements = dict[int, Any]  # {tag: bytes; the length, of long values and pixels; a list of Elements, of a sequence}
 Buffer = bytes | mmap
@@ -99,7 +122,8 @@ def _dataset(
             stop = end if length == UNDEFINED else pos + length
             dataset[tag], pos = _items(data, pos, stop, explicit and vr != b"UN", max_bytes, depth)
         else:
-            dataset[tag], pos = bytes(data[pos : pos + length]) if length <= max_bytes else length, pos + length
+            limit = MAX_CSA if group == CSA_GROUP else max_bytes
+            dataset[tag], pos = bytes(data[pos : pos + length]) if length <= limit else length, pos + length
         if first_only:
             break
     return dataset, pos
@@ -161,6 +185,16 @@ def uint16(dataset: Elements, tag: int, default: int = 0) -> int:
     """A binary unsigned short; the default if it is absent."""
     value = dataset.get(tag)
     return int.from_bytes(value, "little") if isinstance(value, bytes) and len(value) == 2 else default
+
+
+def real(dataset: Elements, tag: int) -> float | None:
+    """The number of a decimal string, the first of several, or of a binary double (DOUBLES); None if it is absent."""
+    value = dataset.get(tag)
+    if tag in DOUBLES:
+        number = float(np.frombuffer(value, "<f8")[0]) if isinstance(value, bytes) and len(value) == 8 else np.nan
+        return number if np.isfinite(number) else None
+    numbers = reals({tag: text(dataset, tag).split("\\")[0].encode()}, tag, 1)
+    return numbers[0] if numbers else None
 
 
 def first_item(items: Any) -> Elements:

@@ -7,12 +7,14 @@ beyond the declared size. Every problem with a file raises InputError with one s
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import re
 import stat
+import tempfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -22,6 +24,7 @@ import numpy as np
 from ganlab.errors import InputError
 from ganlab.imaging.reading import dicom, headers
 from ganlab.imaging.reading.dicom_elements import is_dicom
+from ganlab.imaging.reading.dicom_series import Series, find_series
 from ganlab.imaging.reading.unpacking import CHUNK, MAX_FILES, head_of, inflated, skipped, taken, unzipped
 from ganlab.imaging.volume import UNITS, Volume
 from ganlab.imaging.wording import listed, megabytes, quoted, shown, times
@@ -61,13 +64,14 @@ NOT_VOLUMES = {  # first bytes: what the file is
 KNOWN = "NIfTI, MGH/MGZ, NRRD, MetaImage or DICOM"
 
 
-def read_volume(path: str | os.PathLike, modality: str = "unknown") -> Volume:
+def read_volume(path: str | os.PathLike, modality: str = "unknown", series: str | None = None) -> Volume:
     """Read a file, a folder or a zip that holds one volume.
 
     path: NIfTI-1/2 (.nii, .nii.gz, .hdr/.img), MGH/MGZ, NRRD, MetaImage, a DICOM series as a folder or a zip, a
     multi-frame DICOM file, or a folder or zip with one file of the above. A single file that is not DICOM may be
     gzipped.
-    modality: what the caller knows the volume to be ("t1", "ct", ...); it sets the unit.
+    modality: what the caller knows the volume to be ("t1", "ct", ...); it sets the unit, and which of several DICOM
+    series is read. series: the number of the DICOM series to read, or a part of its description; see `list_series`.
 
     The array is float32, finite and not constant, has at least 2 voxels along each axis and at most MAX_VOXELS in all,
     in the file's own voxel order and with its affine (voxel -> RAS mm). Of a 4-D file the first frame is read. The
@@ -81,9 +85,9 @@ def read_volume(path: str | os.PathLike, modality: str = "unknown") -> Volume:
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
-            volume = _read_folder(path, name, modality)
+            volume = _read_folder(path, name, modality, series)
         elif stat.S_ISREG(mode):
-            volume = _read_file(path, name, modality)
+            volume = _read_file(path, name, modality, series)
         else:
             raise InputError(f"{name} is neither a file nor a folder: give a file, folder or zip with one volume.")
     except FileNotFoundError:
@@ -95,12 +99,58 @@ def read_volume(path: str | os.PathLike, modality: str = "unknown") -> Volume:
     return _checked(volume, name)
 
 
-def as_volume(source: Volume | str | os.PathLike | SpatialImage, modality: str = "unknown") -> Volume:
+def list_series(path: str | os.PathLike) -> list[Series]:
+    """The volumes among the DICOM files of a file, folder or zip, by number; [] if there are none.
+
+    The `key` of one is what `read_volume` takes as its `series`; its `problem` says why it cannot be read, if so.
+    Raises InputError for a path that cannot be read.
+    """
+    path = Path(path)
+    name = quoted(path)
+    with contextlib.ExitStack() as stack:
+        try:
+            if path.is_dir():
+                by_kind = _files_by_kind(path, name)
+            else:
+                kind = _kind(head_of(path, 4096)[0])
+                by_kind = {kind: [path]}
+                if kind == "zip":
+                    by_kind = _files_by_kind(stack.enter_context(unzipped(path, name)), name)
+            return find_series(by_kind.get("dicom", []), MAX_VOXELS)[0]
+        except (zlib.error, EOFError):
+            return []
+        except OSError as error:
+            raise InputError(f"{name} cannot be read ({error.strerror or error}): copy it again.") from None
+
+
+@contextlib.contextmanager
+def one_path(files: Sequence[str | os.PathLike]) -> Iterator[Path]:
+    """The path of an upload: its only file, or a temporary folder of links to its files. Raises InputError for none."""
+    if not files:
+        raise InputError("No scan was chosen: upload a NIfTI, MGZ, NRRD, MHA or DICOM file, a folder or a zip.")
+    if len(files) == 1:
+        yield Path(files[0])
+        return
+    with tempfile.TemporaryDirectory(prefix="ganlab-") as folder:
+        together = Path(folder, "upload")
+        together.mkdir()
+        for number, file in enumerate(files):
+            name = Path(file).name  # names may repeat
+            link = together / (f"{number:05d}-{name}" if (together / name).exists() else name)
+            link.symlink_to(Path(file).absolute())
+        yield together
+
+
+def as_volume(
+    source: Volume | str | os.PathLike | SpatialImage, modality: str = "unknown", series: str | None = None
+) -> Volume:
     """A volume as it is; a file, folder or zip as `read_volume` reads it; a nibabel image, held to the same limits."""
+    if isinstance(source, str | os.PathLike):
+        return read_volume(source, modality, series)
+    if series is not None:
+        raise InputError(f'A {type(source).__name__} has no DICOM series to choose from; leave out series="{series}".')
     if isinstance(source, Volume):
         return source
-    if isinstance(source, str | os.PathLike):
-        return read_volume(source, modality)
     if not all(hasattr(source, name) for name in ("affine", "dataobj", "shape")):
         raise InputError(f"A scan is a path, a Volume or a nibabel image, not a {type(source).__name__}.")
     name, affine = "The image", source.affine
@@ -113,7 +163,7 @@ def as_volume(source: Volume | str | os.PathLike | SpatialImage, modality: str =
     return _checked(Volume(array, affine, UNITS.get(modality, "arbitrary"), modality), name)
 
 
-def _read_file(path: Path, name: str, modality: str) -> Volume:
+def _read_file(path: Path, name: str, modality: str, series: str | None) -> Volume:
     try:
         head, gzipped = head_of(path)
         kind = _kind(head)
@@ -121,9 +171,11 @@ def _read_file(path: Path, name: str, modality: str) -> Volume:
             raise InputError(f"{name} is a gzipped {kind.upper()} file: unpack it first.")
         if kind == "zip":
             with unzipped(path, name) as folder:
-                return _read_folder(folder, name, modality)
+                return _read_folder(folder, name, modality, series)
         if kind == "dicom":
-            return _read_dicom([path], name, modality)
+            return _read_dicom([path], name, modality, series)
+        if kind in PARSERS and series is not None:
+            raise InputError(f"{name} is not DICOM and has no series to choose from: leave --series out.")
         if kind in PARSERS:
             return _read_numbers(path, name, head, kind, gzipped, modality)
     except zlib.error:
@@ -135,8 +187,8 @@ def _read_file(path: Path, name: str, modality: str) -> Volume:
     raise InputError(f"{name} is {kind or 'not an image volume'}: give a volume as {KNOWN}.")
 
 
-def _read_folder(folder: Path, name: str, modality: str) -> Volume:
-    """A folder's DICOM series or, without DICOM, its only volume."""
+def _files_by_kind(folder: Path, name: str) -> dict[str, list[Path]]:
+    """A folder's files: "dicom", "volume" (any other format), "packed", "damaged", ..."""
     by_kind: dict[str, list[Path]] = {}
     for path in _files_in(folder, name):
         try:
@@ -148,16 +200,22 @@ def _read_folder(folder: Path, name: str, modality: str) -> Volume:
             if kind == "zip" or (gzipped and kind == "dicom"):
                 kind = "packed"
         by_kind.setdefault("volume" if kind in PARSERS else kind, []).append(path)
+    return by_kind
+
+
+def _read_folder(folder: Path, name: str, modality: str, series: str | None) -> Volume:
+    """A folder's DICOM series or, without DICOM, its only volume."""
+    by_kind = _files_by_kind(folder, name)
     volumes = by_kind.get("volume", [])
     if "dicom" in by_kind:
-        volume = _read_dicom(by_kind["dicom"], name, modality)
+        volume = _read_dicom(by_kind["dicom"], name, modality, series)
         if volumes:
             volume = volume.with_notices(f"{name} holds DICOM and {listed(volumes)}; the DICOM series was read.")
         return volume
     if len(volumes) > 1:
         raise InputError(f"{name} holds {len(volumes)} volumes, {listed(volumes)}: give one of them.")
     if volumes:
-        return _read_file(volumes[0], f"{quoted(volumes[0])} in {name}", modality)
+        return _read_file(volumes[0], f"{quoted(volumes[0])} in {name}", modality, series)
     if "packed" in by_kind:
         raise InputError(f"{name} holds no volume, only packed files, {listed(by_kind['packed'])}: unpack them.")
     if "damaged" in by_kind:
@@ -177,8 +235,8 @@ def _files_in(folder: Path, name: str) -> list[Path]:
     return sorted(files)
 
 
-def _read_dicom(paths: list[Path], name: str, modality: str) -> Volume:
-    array, affine, declared, notices = dicom.read_series(paths, name, MAX_VOXELS)
+def _read_dicom(paths: list[Path], name: str, modality: str, series: str | None) -> Volume:
+    array, affine, declared, notices = dicom.read_series(paths, name, MAX_VOXELS, modality, series)
     if declared == "CT" and modality == "unknown":
         modality = "ct"
     elif declared == "CT" and modality != "ct":
