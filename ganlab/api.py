@@ -172,6 +172,7 @@ def train(
     seed: int | None = None,
     source: Path | None = None,
     target: Path | None = None,
+    anatomy: Path | None = None,
     resume: bool = False,
     device: str = "auto",
     **settings: Any,
@@ -180,7 +181,8 @@ def train(
     previews.
 
     source, target: folders of your own volumes (a translator) or source alone, a folder of images (a generator from
-    noise); by default phantoms or generated images. settings: fields of the preset's config, such as batch=8 or
+    noise); by default phantoms or generated images. anatomy: a folder of CT heads, whose anatomy a translator mixes
+    with the phantoms'. settings: fields of the preset's config, such as batch=8 or
     network={"width": 8}. The model is written to the folder `out`. Raises InputError.
 
     >>> import ganlab, tempfile
@@ -203,6 +205,7 @@ def train(
         seed=seed,
         source=FilePath(source) if source else None,
         target=FilePath(target) if target else None,
+        anatomy=FilePath(anatomy) if anatomy else None,
         workers=0,
     )
     for notice in plan.notices:

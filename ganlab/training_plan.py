@@ -39,6 +39,7 @@ def plan_training(
     start: str | None = None,
     source: Path | None = None,
     target: Path | None = None,
+    anatomy: Path | None = None,
     workers: int = 1,
     progress: Progress | None = None,
 ) -> TrainingPlan:
@@ -46,20 +47,21 @@ def plan_training(
 
     settings: fields of the preset's config to change. start: a model whose weights a translator starts from. source,
     target: folders of the user's volumes (a translator needs both), or source alone, a folder of images (a generator
-    from noise). workers: processes that make a translator's slices. progress(share): while images are read or made.
-    Raises InputError for an unknown preset, for arguments the preset cannot use, and for invalid settings.
+    from noise). anatomy: a folder of CT heads, whose anatomy a translator mixes with the phantoms'. workers: processes
+    that make a translator's slices. progress(share): while images are read or made. Raises InputError for an unknown
+    preset, for arguments the preset cannot use, and for invalid settings.
     """
     from ganlab.generation.presets import PRESETS as GENERATORS
     from ganlab.translation.presets import PRESETS as TRANSLATORS
 
     if preset in GENERATORS:
-        if start or target:
-            raise InputError(f"{preset} makes images from noise: leave start and target out.")
+        if start or target or anatomy:
+            raise InputError(f"{preset} makes images from noise: leave start, target and anatomy out.")
         return _generator(preset, settings, steps, seed, source, progress)
     if preset in TRANSLATORS:
         if (source is None) != (target is None):
             raise InputError("Source and target go together: give both folders, or neither to train on phantoms.")
-        return _translator(preset, settings, steps, seed, start, source, target, workers, progress)
+        return _translator(preset, settings, steps, seed, start, source, target, anatomy, workers, progress)
     known = f"{', '.join(GENERATORS)} (images from noise) or {', '.join(TRANSLATORS)} (translation)"
     raise InputError(f'Preset "{preset}" is not known; choose from {known}.')
 
@@ -93,6 +95,7 @@ def _translator(
     start: str | None,
     source: Path | None,
     target: Path | None,
+    anatomy: Path | None,
     workers: int,
     progress: Progress | None,
 ) -> TrainingPlan:
@@ -103,5 +106,5 @@ def _translator(
 
     config = get_preset(preset, settings, steps=steps, seed=seed, start=start)
     data = Folders(source, target) if source and target else None
-    run = partial(train, config, workers=workers, data=data, progress=progress)
+    run = partial(train, config, workers=workers, data=data, anatomy=anatomy, progress=progress)
     return TrainingPlan(config.steps, get_task(config.task).unit, (), run)

@@ -37,6 +37,10 @@ def train(
         Path | None,
         typer.Option(help="Folder of the target volumes; same file names as the sources, except for cyclegan."),
     ] = None,
+    anatomy: Annotated[
+        Path | None,
+        typer.Option(help="Folder of CT heads, in HU: patients with their anatomy are mixed with the phantoms."),
+    ] = None,
     workers: Annotated[int, typer.Option(help="Worker processes that make slices.", min=0)] = 1,
     board: Annotated[bool, typer.Option("--tensorboard", help="Write OUT/tensorboard as well.")] = False,
     setting: Settings = [],  # noqa: B006
@@ -70,6 +74,7 @@ def train(
         start=start,
         source=source,
         target=target,
+        anatomy=anatomy,
         workers=workers,
         progress=progress_bar("data", silent),
     )

@@ -1,7 +1,7 @@
 """Rigid registration of two volumes of one head by mutual information.
 
 The metric is that of Mattes et al. 2003 (doi:10.1109/TMI.2003.809072); Maes et al. 1997 introduced mutual information
-across modalities. SimpleITK does the work. ITK uses LPS mm and ganlab RAS mm: `_image` and `_matrix` convert.
+across modalities. SimpleITK does the work. ITK uses LPS mm and ganlab RAS mm: `itk_image` and `_matrix` convert.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def _pyramid(name: str, volume: Volume) -> list[Image]:
                     "cannot be registered: choose an image of a head."
                 )
             array = array.clip(low, high)
-        images.insert(0, _image(array, affine))
+        images.insert(0, itk_image(array, affine))
     return images
 
 
@@ -98,7 +98,7 @@ def _shrink(array: np.ndarray, affine: np.ndarray, spacing: float) -> tuple[np.n
     return blocks.mean(axis=(1, 3, 5), dtype=np.float32), affine @ step
 
 
-def _image(array: np.ndarray, affine: np.ndarray) -> Image:
+def itk_image(array: np.ndarray, affine: np.ndarray) -> Image:
     """The ITK image of an array (i, j, k) with a RAS affine."""
     import SimpleITK as sitk
 

@@ -11,8 +11,10 @@ from torch import Tensor
 
 from ganlab.imaging.planes import PLANES
 from ganlab.phantoms.contrasts import plain_t1
-from ganlab.phantoms.patient import misaligned
+from ganlab.phantoms.patient import Patient, misaligned
 from ganlab.phantoms.rendering import blur, render_ct, render_fa, render_mr, render_noisy_ct, stripped
+from ganlab.phantoms.scanned.head import ScannedHead, ScannedPatient, bone_hu
+from ganlab.phantoms.scanned.slices import random_scanned_patient, random_scanned_slice
 from ganlab.phantoms.slices import VIEWS, Draw, random_patient, random_slice
 
 NEAR = 0.25  # spread of the images of one scanner
@@ -37,13 +39,16 @@ def pairs(
     misalign: float = 0.0,
     wild: bool | None = None,
     planes: Sequence[str] = tuple(PLANES),
+    scans: Sequence[ScannedHead] = (),
+    scanned: float = 0.4,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Endless (source, target) slices (1, size, size) of a task: "mr2ct", "ct2mr" or "t1fa".
 
     MR in units of white matter, CT in HU, FA in 0..1. Targets have no noise; as a target, MR has the contrast of
     `plain_t1`. Unpaired source and target are of different patients, and MR is close to the images of one scanner;
     wild: whether MR may have any contrast; by default only if paired. misalign: mm by which the patient moved between
-    the two, as in `make_patient`. planes: slice directions, equally frequent.
+    the two, as in `make_patient` (of phantoms only). planes: slice directions, equally frequent. scans: CT heads, whose
+    anatomy this share of the patients has.
 
     Each anatomy is shown `reuse` times from a shuffled pool, with another scanner each time and mirrored at random, and
     four slices come from each patient, since making a head costs more than scanning it.
@@ -53,12 +58,9 @@ def pairs(
     slices: list[TrainingSlice] = []
     for count in itertools.count():
         if count % 4 == 0:
-            patient = random_patient(draw, device)
-            states = [patient, misaligned(patient, misalign, draw.generator)] if misalign else [patient]
+            patient = _random_patient(draw, scans, scanned, device)
         view = VIEWS["fa" if task == "t1fa" and draw.chance(0.75) else "ct"]  # sometimes face and neck, where FA is 0
-        shares, points = random_slice(draw, states, size, device, view, planes)
-        still = render_fa(patient, shares[0], points) if task == "t1fa" else render_ct(shares[0])
-        newest = TrainingSlice(count // 4, (shares[-1] * 255).round().to(torch.uint8), still)
+        newest = _training_slice(draw, patient, count // 4, task, misalign, (size, device, view, planes))
         if len(slices) < pool:
             slices.append(newest)
         else:
@@ -70,6 +72,28 @@ def pairs(
                 images = torch.stack([_source(draw, task, source, wild), _target(task, target)])[:, None]
                 x, y = images.flip(2) if draw.chance(0.5) else images
                 yield x, y
+
+
+def _random_patient(draw: Draw, scans: Sequence[ScannedHead], scanned: float, device: str) -> Patient | ScannedPatient:
+    """A phantom, or a patient with the anatomy of one of the CT heads."""
+    if not (scans and draw.chance(scanned)):
+        return random_patient(draw, device)
+    return random_scanned_patient(draw, scans[int(draw.uniform(0, len(scans)))], device)
+
+
+def _training_slice(
+    draw: Draw, patient: Patient | ScannedPatient, number: int, task: str, misalign: float, where: tuple
+) -> TrainingSlice:
+    """A random slice of a patient; where: size, device, view and planes."""
+    if isinstance(patient, ScannedPatient):
+        moved, hu, points = random_scanned_slice(draw, patient, *where)
+        still = render_fa(patient, moved, points) if task == "t1fa" else bone_hu(moved, hu)
+    else:
+        states = [patient, misaligned(patient, misalign, draw.generator)] if misalign else [patient]
+        shares, points = random_slice(draw, states, *where)
+        still = render_fa(patient, shares[0], points) if task == "t1fa" else render_ct(shares[0])
+        moved = shares[-1]
+    return TrainingSlice(number, (moved * 255).round().to(torch.uint8), still)
 
 
 def _other_patient(draw: Draw, slices: list[TrainingSlice], source: TrainingSlice) -> TrainingSlice | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,6 +14,8 @@ from ganlab.phantoms.fields import BOX_ORIGIN, BOX_SPACING, Noise, diffeomorphis
 from ganlab.phantoms.head.anatomy import anatomy
 from ganlab.phantoms.head.points import Head
 from ganlab.phantoms.template import load_template
+
+MEAN_SIZE = 1.125  # template mm per mm of an adult: the template is large
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Patient:
 def make_head(generator: torch.Generator, device: str | torch.device = "cpu") -> Patient:
     """Draw a patient of adult size (a little below the template's, which is large), rotated by a few degrees."""
     build = sample_build(generator)
-    size = 1.125 + 0.018 * torch.randn((), generator=generator) + 0.018 * torch.randn(3, generator=generator)
+    size = MEAN_SIZE + 0.018 * torch.randn((), generator=generator) + 0.018 * torch.randn(3, generator=generator)
     shear = 0.02 * torch.randn((3, 3), generator=generator)
     angles = 0.06 * torch.randn(3, generator=generator)
     matrix = torch.diag(size.clamp(1.03, 1.23)) @ (torch.eye(3) + shear) @ rotation(angles)
@@ -88,8 +91,8 @@ class Deface:
         self.angle, self.top, self.front = uniform(0.0, 0.8), uniform(-38, -4), uniform(38, 82)
         self.wobble, self.wave, self.margin = uniform(1, 9), uniform(20, 50), uniform(4, 12)
 
-    def __call__(self, p: Tensor, patient: Patient) -> Tensor:
-        """Which of the points (3, ...) in template mm are removed."""
+    def __call__(self, p: Tensor, patient: Any) -> Tensor:
+        """Which of the points (3, ...) in template mm are removed from a patient, of whom only the noise is used."""
         wobble = self.wobble * patient.noise(p, self.wave, 3)
         beyond = math.cos(self.angle) * (p[1] - self.front) - math.sin(self.angle) * (p[2] - self.top) + wobble
         beyond = torch.minimum(beyond, self.top + 14 - p[2])

@@ -74,9 +74,37 @@ def render_mr(draw: Draw, shares: Tensor, spread: float = 1.0) -> Tensor:
         width = (u(0.3, 1.3), u(0.3, 1.3))
         real, imaginary = (n / n.std() for n in (blur(real, width), blur(imaginary, width)))
     image = ((image + std * real) ** 2 + (std * imaginary) ** 2).sqrt()
+    if draw.chance(0.5 * spread):
+        image = _on_pedestal(draw, image)
     if draw.chance(0.4):  # stored with the background set to zero
         image = torch.where(shares[INDEX["background"]] > u(0.6, 0.999), torch.zeros_like(image), image)
+    if draw.chance(0.15 * spread):
+        image = _coarsely_stored(draw, image)
     return image * math.exp(spread * u(math.log(0.5), math.log(1.35)))
+
+
+def _on_pedestal(draw: Draw, image: Tensor) -> Tensor:
+    """An image (H, W) on a smooth background of up to 12 % of white matter: an offset, the floor of averaged or
+    denoised Rician magnitudes, or the haze of averaged heads, which fades with distance; in part subtracted again."""
+    level = draw.uniform(0.0, 0.12)
+    if draw.chance(0.5):
+        floor = level * (1 + 0.4 * _coarse(draw, image.shape, 5, image.device)).clamp_min(0)
+    else:
+        width = draw.uniform(5.0, 22.0)
+        floor = 2 * level * blur(image, (width, width))
+    image = torch.hypot(image, floor) if draw.chance(0.5) else image + floor
+    if draw.chance(0.5):
+        image = (image - draw.uniform(0.3, 1.2) * floor.mean()).clamp_min(0)
+    return image
+
+
+def _coarsely_stored(draw: Draw, image: Tensor) -> Tensor:
+    """An image (H, W) clipped at a value near white matter's or fat's, and in half of all cases in 8 bits or fewer."""
+    image = image.clamp_max(draw.uniform(1.05, 2.5))
+    if draw.chance(0.5):
+        step = float(image.max()) / draw.uniform(60, 255)
+        image = (image / max(step, 1e-6)).round() * step
+    return image
 
 
 def render_noisy_ct(draw: Draw, ct: Tensor) -> Tensor:

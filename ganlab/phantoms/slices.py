@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ganlab.imaging.planes import PLANES
-from ganlab.phantoms.lesions import draw_fillings, draw_flap, draw_lesion
+from ganlab.phantoms.lesions import Lesion, draw_fillings, draw_flap, draw_lesion
 from ganlab.phantoms.options import LESIONS
 from ganlab.phantoms.patient import Deface, Patient, make_head, rotation
 from ganlab.phantoms.tissues import INDEX
@@ -77,14 +77,19 @@ def slice_points(
 def random_patient(draw: Draw, device: str | torch.device = "cpu") -> Patient:
     """A patient, with a lesion (15 %), a bone flap (3 %) or dental fillings (8 %)."""
     patient = make_head(draw.generator, device)
-    extras: dict[str, Any] = {}
-    if draw.chance(0.15):
-        extras["lesion"] = draw_lesion(list(LESIONS)[int(draw.uniform(0, len(LESIONS)))], draw.generator)
+    extras: dict[str, Any] = {"lesion": random_lesion(draw)}
     if draw.chance(0.03):
         extras["flap"] = draw_flap(draw.generator)
     if draw.chance(0.08):
         extras["fillings"] = draw_fillings(draw.generator)
     return dataclasses.replace(patient, build=dataclasses.replace(patient.build, **extras))
+
+
+def random_lesion(draw: Draw) -> Lesion | None:
+    """A lesion of any kind in 15 % of patients."""
+    if not draw.chance(0.15):
+        return None
+    return draw_lesion(list(LESIONS)[int(draw.uniform(0, len(LESIONS)))], draw.generator)
 
 
 def slice_shares(patient: Patient, points: Tensor) -> Tensor:
@@ -110,10 +115,15 @@ def random_slice(
     plane = planes[int(draw.uniform(0, len(planes)))]
     points = slice_points(draw, plane, size, device, view)
     shares = torch.stack([slice_shares(patient, points) for patient in patients], 1)
+    return cut_away(draw, shares, points, patients[0]).unbind(1), points
+
+
+def cut_away(draw: Draw, shares: Tensor, points: Tensor, patient: Any) -> Tensor:
+    """Shares (tissues, ..., H, W) as a scan may show them: without the face in 35 % of slices, and without what lies
+    below the field of view in half of them. patient: has to_template and noise."""
     if draw.chance(0.35):
-        cut = Deface(draw.generator)(patients[0].to_template(points), patients[0])
-        shares = replace(shares, cut, "background")
-    return cut_field_of_view(draw, shares, points).unbind(1), points
+        shares = replace(shares, Deface(draw.generator)(patient.to_template(points), patient), "background")
+    return cut_field_of_view(draw, shares, points)
 
 
 def cut_field_of_view(draw: Draw, shares: Tensor, points: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import partial
 
 import torch
@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, IterableDataset, default_collate, get_w
 
 from ganlab import processes
 from ganlab.phantoms.pairs import pairs
+from ganlab.phantoms.scanned.head import ScannedHead
 from ganlab.training import ignore_first_signal
 from ganlab.translation.dataset.slices import check_planes, slices
 from ganlab.translation.dataset.volumes import PreparedDataset
@@ -25,16 +26,26 @@ FIRST_SEED = 10**9  # of sampler streams, so that no user's seed makes a trainin
 SliceMaker = Callable[[int], Iterator[tuple[Tensor, Tensor]]]  # seed -> endless (source, target), each (1, H, W)
 
 
-def slice_maker(config: TrainingConfig, device: str, data: PreparedDataset | None) -> SliceMaker:
-    """make(seed): endless (source, target) slices of 1 mm in the networks' units, of phantoms or of the user's volumes,
-    clipped to config.ranges if there are any. Raises InputError for a volume without a slice in config.planes."""
+def slice_maker(
+    config: TrainingConfig, device: str, data: PreparedDataset | None, scans: Sequence[ScannedHead] = ()
+) -> SliceMaker:
+    """make(seed): endless (source, target) slices of 1 mm in the networks' units, of phantoms and of patients with the
+    anatomy of CT heads, or of the user's volumes; clipped to config.ranges if there are any. Raises InputError for a
+    volume without a slice in config.planes."""
     task, size, paired = get_task(config.task), config.size * config.spacing, is_paired(config.method)
     if data:
         check_planes(data, config.planes)
         make = partial(slices, size=size, prepared=data, planes=config.planes)
     else:
         make = partial(
-            phantom_slices, size=size, device=device, task=task.name, paired=paired, planes=tuple(config.planes)
+            phantom_slices,
+            size=size,
+            device=device,
+            task=task.name,
+            paired=paired,
+            planes=tuple(config.planes),
+            scans=scans,
+            scanned=config.scanned,
         )
     if config.ranges:
         make = partial(clipped, make=make, ranges=config.ranges)

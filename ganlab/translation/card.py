@@ -14,13 +14,15 @@ from ganlab.translation.training_config import TrainingConfig
 
 @dataclass(frozen=True)
 class Trained:
-    """A training at its current step. volumes: number of the user's own volumes, 0 for phantoms."""
+    """A training at its current step. volumes: number of the user's own volumes, 0 for phantoms. heads: names of the
+    CT heads whose anatomy was mixed with the phantoms'."""
 
     config: TrainingConfig
     step: int
     device: str
     minutes: float
     volumes: int = 0
+    heads: tuple[str, ...] = ()
 
 
 def write_new_card(folder: Path, trained: Trained, parameters: int, back: bool = False) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ganlab import processes
 from ganlab.checkpoints import as_config, fill, save_tensors
 from ganlab.device import autocast, describe_device, precision
+from ganlab.errors import InputError
 from ganlab.phantoms.template import load_template
 from ganlab.training import (
     STATE,
@@ -27,6 +28,7 @@ from ganlab.training import (
 )
 from ganlab.translation.batches import SliceMaker, batches_from, slice_maker
 from ganlab.translation.card import Trained, write_new_card
+from ganlab.translation.dataset.anatomy import describe_heads, prepare_heads
 from ganlab.translation.dataset.folders import Folders, check_same_data, describe, find_volumes
 from ganlab.translation.dataset.prepare import prepare
 from ganlab.translation.methods import METHODS, Method
@@ -44,6 +46,7 @@ def train(
     resume: bool = False,
     workers: int = 1,
     data: Folders | None = None,
+    anatomy: Path | None = None,
     progress: Callable[[float], None] | None = None,
     make: SliceMaker | None = None,
     stop: Stop = lambda: None,
@@ -52,17 +55,20 @@ def train(
     discriminator, out/back the same of a CycleGAN's other direction, out/state.safetensors everything needed to resume.
 
     data: the user's volumes in place of phantoms (see `dataset`); all are checked before the first step and prepared in
-    out/data, with progress(share). make: another stream of slices in place of the phantoms', as `slice_maker` gives.
-    stop: asked after every step (see `training.stopping`). A resumed run has the losses of an uninterrupted one (same
-    device, same number of workers). With several processes (`accelerate launch`) each draws config.batch slices of its
-    own, and all take the same step.
+    out/data, with progress(share). anatomy: a folder of CT heads, prepared in out/anatomy: a share of config.scanned of
+    the patients has their anatomy (see `phantoms.scanned`). make: another stream of slices in place of the phantoms',
+    as `slice_maker` gives. stop: asked after every step (see `training.stopping`). A resumed run has the losses of an
+    uninterrupted one (same device, same number of workers). With several processes (`accelerate launch`) each draws
+    config.batch slices of its own, and all take the same step.
     """
     out = Path(out)
     check_training(config)
     torch.manual_seed(config.seed)
     check_start(out, resume)
     listing = find_volumes(data, is_paired(config.method)) if data else None
-    volumes = describe(listing) if listing else None
+    if listing and anatomy:
+        raise InputError("Anatomy is mixed with phantoms: leave source and target out, or anatomy.")
+    volumes = describe(listing) if listing else describe_heads(anatomy) if anatomy else None
     if not listing:
         load_template("cpu")  # before worker processes are forked, so that they share it
     method = METHODS[config.method](config, device)
@@ -70,19 +76,22 @@ def train(
         start_from(config, method)
     trainer = TranslatorTrainer(config, device, method, volumes)
     minutes = restore(trainer, out / STATE) if resume else 0.0
-    prepared = None
+    prepared, scans = None, []
     if listing:
         with processes.first_alone():
             prepared = prepare(listing, volumes, get_task(config.task), out, progress)
         yield Event("data", trainer.step, config.steps, path=out / "preview.png")
-    trainer.feed(make or slice_maker(config, device, prepared), workers, host=bool(make or prepared))
+    if anatomy:
+        with processes.first_alone():
+            scans = prepare_heads(anatomy, out, progress)
+    trainer.feed(make or slice_maker(config, device, prepared, scans), workers, host=bool(make or prepared))
     yield from run(trainer, out, minutes, stop)
 
 
 class TranslatorTrainer:
     """A method, the running averages of its generators, and the batches it learns from: a `training.Trainer`.
 
-    volumes: `dataset.describe` of the user's volumes, None for phantoms.
+    volumes: `describe` of the user's volumes or `describe_heads` of CT heads, None for phantoms.
     """
 
     def __init__(self, config: TrainingConfig, device: str, method: Method, volumes: dict | None = None):
@@ -142,10 +151,11 @@ class TranslatorTrainer:
         for name, net in self.nets.items():
             averaged = self.averages[name].module if name in self.averages else net
             save_tensors(out / FILES[name], averaged.state_dict(), self._checkpoint_config(name))
-        count = sum(len(self.volumes[side]) for side in ("sources", "targets")) if self.volumes else 0
-        trained = Trained(
-            config, self.step, f"{describe_device(self.device)}, {precision(self.device)}", minutes, count
-        )
+        volumes = self.volumes or {}
+        count = sum(len(volumes.get(side, ())) for side in ("sources", "targets"))
+        heads = tuple(name for name, _ in volumes.get("heads", ()))
+        where = f"{describe_device(self.device)}, {precision(self.device)}"
+        trained = Trained(config, self.step, where, minutes, count, heads)
         parameters = sum(p.numel() for p in self.nets[FORWARD].parameters())
         write_new_card(out, trained, parameters)
         if BACKWARD in self.nets and config.task in REVERSE:

@@ -87,6 +87,13 @@ class TrainingConfig:
         title="Filled",
         description="Least share of the head in slices that are not paired.",
     )
+    scanned: float = Field(
+        0.4,
+        ge=0,
+        le=1,
+        title="Scanned",
+        description="Share of the patients with the anatomy of your CT heads, if there are any; the rest are phantoms.",
+    )
     planes: tuple[Annotated[str, OneOf(PLANES)], ...] = Field(
         ("axial", "coronal", "sagittal"), min_length=1, title="Planes", description="Planes of the slices."
     )

@@ -11,6 +11,7 @@ from ganlab.errors import InputError
 from ganlab.imaging.wording import listed, quoted, shown
 
 SUFFIXES = (".nii.gz", ".nii", ".mgz", ".mgh", ".nrrd", ".nhdr", ".mha", ".mhd", ".hdr", ".zip")
+SIDES = {"source": "sources", "target": "targets", "anatomy": "heads"}  # option of `ganlab train` -> its volumes
 DETACHED_HEADERS = (".nhdr", ".mhd", ".hdr")  # their voxels are in another file
 
 
@@ -38,7 +39,7 @@ def find_volumes(folders: Folders, paired: bool) -> Listing:
     The two volumes of a pair have the same name up to the suffix (.nii.gz, .mha, ...). Hidden files and files of other
     formats are skipped. Raises InputError for a missing or empty folder, pickled files, and names without a partner.
     """
-    sources, targets = (_volumes_in(Path(folder)) for folder in (folders.source, folders.target))
+    sources, targets = (volumes_in(Path(folder)) for folder in (folders.source, folders.target))
     if paired:
         _check_partners(folders, sources, targets)
         _check_partners(Folders(folders.target, folders.source), targets, sources)
@@ -55,7 +56,7 @@ def describe(listing: Listing) -> dict:
     """The record of its data in a checkpoint, JSON-serialisable: the folders, and [name, checksum] of every volume."""
     folders = {"source": str(listing.folders.source.absolute()), "target": str(listing.folders.target.absolute())}
     sides = {"sources": listing.sources, "targets": listing.targets}
-    return folders | {side: [[p.name, _checksum(p)] for p in paths] for side, paths in sides.items()}
+    return folders | {side: [[p.name, checksum(p)] for p in paths] for side, paths in sides.items()}
 
 
 def check_same_data(saved: dict | None, current: dict | None, out: Path) -> None:
@@ -64,12 +65,12 @@ def check_same_data(saved: dict | None, current: dict | None, out: Path) -> None
     if not saved and not current:
         return
     if not current:
-        options = f'--source "{saved["source"]}" --target "{saved["target"]}"'
+        options = " ".join(f'--{side} "{saved[side]}"' for side in SIDES if side in saved)
         raise InputError(f'The training in "{out}" was on your own data; add {options}.')
     if not saved:
-        raise InputError(f'The training in "{out}" was on phantoms; leave --source and --target out.')
-    for side in ("source", "target"):
-        before, now = (dict(facts[f"{side}s"]) for facts in (saved, current))
+        raise InputError(f'The training in "{out}" was on phantoms; leave --source, --target and --anatomy out.')
+    for side, volumes in SIDES.items():
+        before, now = (dict(facts.get(volumes, ())) for facts in (saved, current))
         changed = sorted(name for name in before | now if before.get(name) != now.get(name))
         if changed:
             raise InputError(
@@ -78,7 +79,8 @@ def check_same_data(saved: dict | None, current: dict | None, out: Path) -> None
             )
 
 
-def _volumes_in(folder: Path) -> tuple[Path, ...]:
+def volumes_in(folder: Path) -> tuple[Path, ...]:
+    """The volumes in a folder, sorted by name. Raises InputError if there are none."""
     try:
         entries = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
     except FileNotFoundError:
@@ -112,7 +114,7 @@ def _check_partners(folders: Folders, paths: tuple[Path, ...], partners: tuple[P
         )
 
 
-def _checksum(path: Path) -> int:
+def checksum(path: Path) -> int:
     """CRC-32 of a volume's bytes: of all files of a folder, and of a detached header's data file too."""
     if path.is_dir():
         files = sorted(p for p in path.rglob("*") if p.is_file())
