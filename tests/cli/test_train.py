@@ -63,7 +63,7 @@ def test_unknown_preset_lists_translators_and_generators(run):
         (("train", "mr2ct-unet", "--set", "size=100"), "size 100 .*96 or 128"),
         (("train", "mr2ct-unet", "--set", "colour=red"), "colour .*batch"),
         (("train", "mr2ct-pix2pix", "--set", "network.widths=[4, 6]"), "another shape"),
-        (("train", "dcgan-digits", "--start", "dcgan-digits"), "leave start and target out"),
+        (("train", "dcgan-digits", "--start", "dcgan-digits"), "leave start, target and anatomy out"),
         (("train", "dcgan-digits", "--source", "nowhere"), '"nowhere" is (no|not a) folder'),
         (("train", "dcgan-digits", "--set", "colour=red", "--out", "x"), "colour .*batch"),
         (("train", "dcgan-digits", "--set", "network.size=64", "--out", "x"), "64.*digits.*16"),
