@@ -87,11 +87,11 @@ def _training_slice(
     """A random slice of a patient; where: size, device, view and planes."""
     if isinstance(patient, ScannedPatient):
         moved, hu, points = random_scanned_slice(draw, patient, *where)
-        still = render_fa(patient, moved, points) if task == "t1fa" else bone_hu(moved, hu)
+        still = render_fa(moved, patient.head(points.reshape(3, -1))) if task == "t1fa" else bone_hu(moved, hu)
     else:
         states = [patient, misaligned(patient, misalign, draw.generator)] if misalign else [patient]
         shares, points = random_slice(draw, states, *where)
-        still = render_fa(patient, shares[0], points) if task == "t1fa" else render_ct(shares[0])
+        still = render_fa(shares[0], patient.head(points.reshape(3, -1))) if task == "t1fa" else render_ct(shares[0])
         moved = shares[-1]
     return TrainingSlice(number, (moved * 255).round().to(torch.uint8), still)
 

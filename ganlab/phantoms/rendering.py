@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ganlab.phantoms.contrasts import random_contrast, scanner_contrast
-from ganlab.phantoms.patient import Patient
+from ganlab.phantoms.head.points import Head
 from ganlab.phantoms.scanner import DIFFUSION_VOXEL, SIGMA
 from ganlab.phantoms.slices import Draw, replace
 from ganlab.phantoms.tissues import INDEX, table
@@ -29,9 +29,9 @@ def render_ct(shares: Tensor, sigma: float = 0.6) -> Tensor:
     return blur(hu, (sigma, sigma))
 
 
-def render_fa(patient: Patient, shares: Tensor, points: Tensor) -> Tensor:
-    """Expected FA of a slice (H, W) in diffusion voxels of 2 mm; 0 outside the brain."""
-    fa = brain_fa(shares.flatten(1), patient.head(points.reshape(3, -1))).reshape(shares.shape[1:])
+def render_fa(shares: Tensor, head: Head) -> Tensor:
+    """Expected FA of a slice (H, W) in diffusion voxels of 2 mm; 0 outside the brain. head: at the slice's points."""
+    fa = brain_fa(shares.flatten(1), head).reshape(shares.shape[1:])
     sigma = DIFFUSION_VOXEL * SIGMA
     seen = torch.hypot(blur(fa, (sigma, sigma)), torch.tensor(FA_FLOOR, device=fa.device))
     return torch.where(fa > 0, seen, 0.0).clamp_max(1)

@@ -118,7 +118,9 @@ def _warp(fixed: Image, moving: Image) -> Transform:
     field = None
     for spacing, iterations in LEVELS:
         factor = round(spacing / SPACING)
-        level = [sitk.Shrink(sitk.DiscreteGaussian(i, 4.0), [factor] * 3) if factor > 1 else i for i in (fixed, moving)]
+        level = [
+            sitk.Shrink(sitk.DiscreteGaussian(i, [4.0] * 3), [factor] * 3) if factor > 1 else i for i in (fixed, moving)
+        ]
         demons = sitk.FastSymmetricForcesDemonsRegistrationFilter()
         demons.SetNumberOfIterations(iterations)
         demons.SetSmoothDisplacementField(True)

@@ -20,7 +20,7 @@ from ganlab.phantoms.scanned.tissues import FIELDS, HU_STEP, tissue_fields, with
 from ganlab.phantoms.template import load_template
 from ganlab.phantoms.tissues import INDEX, NAMES, table
 
-LEAST_VOLUME = 1.5e6  # mm3 of tissue in a CT from which patients are made: about half a head
+LEAST_TISSUE, LEAST_BONE = 1.5, 0.15  # litres, of a head without the neck, small
 
 
 @dataclass(frozen=True)
@@ -48,19 +48,26 @@ class ScannedHead:
 
 def decompose(ct: Volume) -> ScannedHead:
     """A CT in HU as a source of patients. Raises InputError if it is not of a head or shows too little of one."""
-    ct = aligned(replace(ct, array=without_metal(ct.array.astype(np.float32))))
+    ct = replace(ct, array=without_metal(ct.array.astype(np.float32)))
+    _check_amount(ct)
+    ct = aligned(ct)
     nodes = torch.from_numpy(template_map(ct))
-    fields = tissue_fields(ct.array, _depth(ct, nodes))
-    volume = float((fields[[FIELDS.index(name) for name in ("bone", "brain", "soft", "fat")]] > 127).sum())
-    if volume < LEAST_VOLUME:
-        raise InputError(
-            f"This CT shows {volume / 1e6:.1f} litres of tissue without metal, less than {LEAST_VOLUME / 1e6:g}; "
-            "give a scan of the whole head."
-        )
-    return ScannedHead(fields, nodes)
+    return ScannedHead(tissue_fields(ct.array, depth_in_template(ct, nodes)), nodes)
 
 
-def _depth(ct: Volume, nodes: Tensor) -> np.ndarray:
+def _check_amount(ct: Volume) -> None:
+    """Raise InputError for too little tissue or bone for most of a head."""
+    voxel = abs(np.linalg.det(ct.affine[:3, :3])) / 1e6  # litres
+    for name, threshold, least in (("tissue", -200.0, LEAST_TISSUE), ("bone", 300.0, LEAST_BONE)):
+        volume = float((ct.array > threshold).sum()) * voxel
+        if volume < least:
+            raise InputError(
+                f"It shows {volume:.2f} litres of {name} apart from slices with metal, and a head has at least "
+                f"{least:g}: give a CT of the whole head."
+            )
+
+
+def depth_in_template(ct: Volume, nodes: Tensor) -> np.ndarray:
     """(X, Y, Z) mm of each voxel from the template's intracranial hull, negative inside."""
     template, depth = load_template(), np.empty(ct.shape, np.float32)
     x, y, z = (torch.arange(n, dtype=torch.float32) + low for n, low in zip(ct.shape, LOW, strict=True))
@@ -138,7 +145,9 @@ class ScannedPatient:
         shares[:, where] += inside * share[where]
 
 
-def make_scanned_patient(scan: ScannedHead, build: Build, generator: torch.Generator, device: str) -> ScannedPatient:
+def make_scanned_patient(
+    scan: ScannedHead, build: Build, generator: torch.Generator, device: str | torch.device
+) -> ScannedPatient:
     """Draw a patient from a CT head: another size, pose and shape, and the brain of this build."""
     size = 1 + 0.045 * torch.randn((), generator=generator) + 0.03 * torch.randn(3, generator=generator)
     shear = 0.02 * torch.randn((3, 3), generator=generator)

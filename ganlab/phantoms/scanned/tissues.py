@@ -18,7 +18,7 @@ OUTSIDE = -400.0  # HU between air and skin, without hair and cushions
 AIR, AIR_EDGE = -1000.0, -150.0
 SOFT, FAT = 50.0, -95.0
 MARROW, COMPACT = 250.0, 1050.0  # HU of bone that is all marrow and trabeculae, and of compact bone
-LEAST_BONE = 300.0  # HU that bone reaches somewhere within 3 mm
+LEAST_BONE = 300.0  # HU that bone reaches somewhere within 2 mm
 HU_STEP = 10.0  # of the field "hu", from 0 to 2,550
 SKIN, LINING = 2.2, 2.0  # mm
 METAL = 2900.0
@@ -63,41 +63,46 @@ def tissue_fields(ct: np.ndarray, depth: np.ndarray) -> np.ndarray:
     shares = {"brain": rest * brain, "eye": rest * eye}
     rest = rest * ~brain * (1 - eye)
 
-    under = ndimage.distance_transform_edt(head | ~known)  # mm below the skin
+    under = ndimage.distance_transform_edt(head | ~known).astype(np.float32)  # mm below the skin
     inner_air = (air > 0.5) & ndimage.binary_erosion(head, iterations=2)
-    lining = ndimage.distance_transform_edt(~inner_air)
+    lining = ndimage.distance_transform_edt(~inner_air).astype(np.float32)
     skin = np.clip(SKIN + 0.5 - under, 0, 1)
     mucosa = np.clip(LINING + 0.5 - lining, 0, 1)
     fat = _fat(ct, rest, (air > 0.02) | (bone > 0.1))
-    for name, share in (("skin", skin), ("mucosa", mucosa), ("fat", fat), ("soft", np.ones_like(rest))):
+    for name, share in (("skin", skin), ("mucosa", mucosa), ("fat", fat), ("soft", np.float32(1))):
         shares[name] = rest * share
         rest = rest * (1 - share)
     shares |= {"air": air, "bone": bone, "dense": dense, "hu": hu / HU_STEP / 255}
-    fields = np.stack([shares[name] for name in FIELDS])
-    fields[:, outside] = 0
-    return np.rint(fields * 255).clip(0, 255).astype(np.uint8)
+    fields = np.empty((len(FIELDS), *ct.shape), np.uint8)
+    for field, name in zip(fields, FIELDS, strict=True):
+        field[...] = np.rint(255 * shares[name]).clip(0, 255) * ~outside
+    return fields
 
 
 def _head(ct: np.ndarray) -> np.ndarray:
     """The largest object thicker than 5 mm, its cavities filled: no table, cushion or head holder."""
     body = ct > OUTSIDE
-    core = ndimage.binary_erosion(body, ball(2))
+    half = tuple(slice(None, None, 2) for _ in range(3))
+    core = ndimage.binary_erosion(body[half], ball(1))
     labels, count = ndimage.label(core)
     if not count:
         return body
     core = labels == 1 + np.bincount(labels.ravel())[1:].argmax()
-    return fill_cavities(ndimage.binary_dilation(core, ball(4)) & body)
+    grown = ndimage.binary_dilation(core, ball(1), iterations=2)
+    for axis, n in enumerate(body.shape):
+        grown = grown.repeat(2, axis).take(range(n), axis)
+    return fill_cavities(grown & body)
 
 
 def _bone(ct: np.ndarray, air: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Share of bone, its compact part, and its HU.
 
-    The share rises from soft tissue to the highest value within 3 mm; between the tables of the vault, where trabeculae
+    The share rises from soft tissue to the highest value within 2 mm; between the tables of the vault, where trabeculae
     and marrow lower it, the voxel is all bone. A thin wall that never reaches compact bone's HU fills only a part of
     its voxels.
     """
-    closed = np.where(ct > 120, ndimage.grey_closing(ct, footprint=ball(3)), ct)
-    peak = ndimage.gaussian_filter(ndimage.maximum_filter(closed, footprint=ball(3)), 0.7)
+    closed = np.where(ct > 120, ndimage.grey_closing(ct, 5), ct)
+    peak = ndimage.gaussian_filter(ndimage.maximum_filter(closed, 5), 0.7)
     share = np.clip((closed - SOFT) / np.maximum(peak - SOFT, 1), 0, 1) * np.clip((peak - LEAST_BONE + 50) / 100, 0, 1)
     thick = ndimage.binary_opening(share > 0.5, ball(1))
     thick = ndimage.binary_dilation(thick, ball(1)) & (share > 0.1)
@@ -149,10 +154,12 @@ def _eyes(ct: np.ndarray, rest: np.ndarray) -> np.ndarray:
 
 
 def _ball_mean(array: np.ndarray, radius: float) -> np.ndarray:
-    from scipy.signal import fftconvolve
-
-    kernel = ball(radius).astype(np.float32)
-    return fftconvolve(array, kernel / kernel.sum(), mode="same")
+    """The mean over a ball around each voxel; the array wraps around."""
+    kernel = np.zeros_like(array)
+    n = int(np.ceil(radius))
+    kernel[: 2 * n + 1, : 2 * n + 1, : 2 * n + 1] = ball(radius)
+    kernel = np.roll(kernel, (-n, -n, -n), (0, 1, 2)) / kernel.sum()
+    return np.fft.irfftn(np.fft.rfftn(array) * np.fft.rfftn(kernel), array.shape, axes=(0, 1, 2))
 
 
 def ball(radius: float) -> np.ndarray:

@@ -1,0 +1,81 @@
+"""Training with the anatomy of CT heads."""
+
+import numpy as np
+import pytest
+import torch
+
+from ganlab.errors import InputError
+from ganlab.imaging.volume import Volume
+from ganlab.imaging.writing import write_volume
+from ganlab.phantoms import make_patient
+from ganlab.phantoms.patient import MEAN_SIZE
+from ganlab.phantoms.scanned.fit import LOW
+from ganlab.phantoms.scanned.head import ScannedHead
+from ganlab.phantoms.scanned.tissues import FIELDS
+from ganlab.translation.dataset import anatomy
+from ganlab.translation.presets import get_preset
+from ganlab.translation.trainer import train
+
+SMALL = {"size": 64, "batch": 2, "epoch": 2, "network": {"widths": [4, 8]}, "scanned": 1.0}
+
+
+def ball_head(ct: Volume) -> ScannedHead:
+    """A ball of soft tissue in a shell of bone, in place of the minute that taking a CT apart takes."""
+    shape = (120, 120, 120)
+    at = np.stack(np.meshgrid(*(np.arange(n) for n in shape), indexing="ij")) + np.array(LOW)[:, None, None, None]
+    radius = np.linalg.norm(at - np.array([-40.0, -70.0, -100.0])[:, None, None, None], axis=0)
+    fields = np.zeros((len(FIELDS), *shape), np.uint8)
+    fields[FIELDS.index("soft")][radius < 50] = 255
+    for name in ("bone", "dense", "soft"):
+        fields[FIELDS.index(name)][(radius > 40) & (radius < 46)] = 0 if name == "soft" else 255
+    fields[FIELDS.index("hu")] = 120
+    nodes = torch.from_numpy((MEAN_SIZE * at[:, ::2, ::2, ::2]).astype(np.float32))
+    return ScannedHead(fields, nodes)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(anatomy, "decompose", ball_head)
+    folder = tmp_path / "cts"
+    folder.mkdir()
+    write_volume(make_patient(8002, ("ct",), 4.0)["ct"], folder / "a.nii.gz")
+    return folder
+
+
+def losses(config, out, folder, **options) -> list[float]:
+    events = train(config, out, "cpu", workers=0, anatomy=folder, **options)
+    return [event.numbers["l1"] for event in events if event.kind == "step"]
+
+
+def test_trains_on_ct_heads_and_resumes_exactly(folder, tmp_path):
+    whole = losses(get_preset("mr2ct-unet", SMALL, steps=4), tmp_path / "whole", folder)
+    first = losses(get_preset("mr2ct-unet", SMALL, steps=2), tmp_path / "half", folder)
+    rest = losses(get_preset("mr2ct-unet", SMALL, steps=4), tmp_path / "half", folder, resume=True)
+    assert len(whole) == 4 and np.allclose(whole[2:], rest) and len(first) == 2
+
+
+def test_a_resumed_training_wants_the_same_ct_heads(folder, tmp_path):
+    out = tmp_path / "out"
+    config = get_preset("mr2ct-unet", SMALL, steps=2)
+    losses(config, out, folder)
+    with pytest.raises(InputError, match="--anatomy"):
+        list(train(config, out, "cpu", resume=True, workers=0))
+    write_volume(make_patient(8003, ("ct",), 4.0)["ct"], folder / "b.nii.gz")
+    with pytest.raises(InputError, match=r"anatomy .*b\.nii\.gz"):
+        losses(get_preset("mr2ct-unet", SMALL, steps=4), out, folder, resume=True)
+
+
+def test_names_a_volume_that_is_not_a_ct(folder, tmp_path):
+    write_volume(make_patient(8002, ("t1",), 4.0)["t1"], folder / "t1.nii.gz")
+    with pytest.raises(InputError, match=r'"t1\.nii\.gz".*CT in HU'):
+        losses(get_preset("mr2ct-unet", SMALL, steps=2), tmp_path / "out", folder)
+
+
+def test_anatomy_is_not_for_own_pairs_nor_for_generators(folder, tmp_path):
+    from ganlab.training_plan import plan_training
+
+    with pytest.raises(InputError, match="anatomy"):
+        plan_training("dcgan-digits", {}, anatomy=folder)
+    plan = plan_training("mr2ct-unet", SMALL, source=folder, target=folder, anatomy=folder, workers=0)
+    with pytest.raises(InputError, match="Anatomy is mixed with phantoms"):
+        list(plan.run(tmp_path / "out", "cpu"))
