@@ -61,6 +61,6 @@ def brain_slices(seed: int, modality: str, size: int) -> Iterator[tuple[np.ndarr
                 elif modality == "ct":
                     image = render_noisy_ct(draw, render_ct(shares))
                 else:
-                    image = render_fa(patient, shares, points)
+                    image = render_fa(shares, patient.head(points.reshape(3, -1)))
                 image = F.avg_pool2d(image[None, None], POINTS // size)[0, 0]
             yield image.T.flip(0, 1).numpy(), int(share * len(LEVELS))  # anterior up, the patient's right on the left
