@@ -173,8 +173,8 @@ def follow(folder: Path, direction: str, patients: list[dict], device: str) -> t
     sign = 1 if target == "flair" else -1
     sources = {state: np.stack([p[state][source] for p in patients]) for state in ("healthy", "ill")}
     brains = np.stack([p["brain"] for p in patients])
-    fakes = {state: predict(forward, images, device) for state, images in sources.items()}
-    errors = [np.abs(predict(backward, fakes[state], device) - sources[state])[brains] for state in sources]
+    fakes = {state: predict(forward, images, device, air=0.0) for state, images in sources.items()}
+    errors = [np.abs(predict(backward, fakes[state], device, air=0.0) - sources[state])[brains] for state in sources]
     kept = [
         lesion_kept(image, p["ill"][target], p["lesion"], p["white"])
         for image, p in zip(fakes["ill"], patients, strict=True)

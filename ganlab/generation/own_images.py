@@ -17,7 +17,7 @@ from ganlab.generation.config import GanConfig
 from ganlab.generation.image_kinds import HELD_OUT, OWN, ImageKind, Images, Progress, get_kind
 from ganlab.imaging.checks import looks_like_ct
 from ganlab.imaging.grid import canonical, model_grid, resample
-from ganlab.imaging.intensity import mr_gain
+from ganlab.imaging.intensity import normalise_mr
 from ganlab.imaging.reading.files import read_volume
 from ganlab.imaging.reading.pictures import PICTURES, WHITE, is_deep, read_picture
 from ganlab.imaging.wording import listed, quoted, times
@@ -213,9 +213,9 @@ def read_as(path: Path, kind: ImageKind) -> Tensor:
         raise InputError(f"{quoted(path)} does not look like {expected}, which is what this model generates; give one.")
     if modality == "fa" and not 0 <= float(volume.array.min()) <= float(volume.array.max()) <= 1.5:
         raise InputError(f"{quoted(path)} holds values outside 0 to 1, so it is not FA; give a map of FA.")
-    array = volume.array.astype(np.float32) * (mr_gain(volume.array) if modality == "t1" else 1.0)
+    volume = normalise_mr(volume) if modality == "t1" else volume
     affine, shape = model_grid(volume, kind.mm)
-    array = resample(replace(volume, array=array), affine, shape, fill=air).array
+    array = resample(volume, affine, shape, fill=air).array
     centre, levels = [n // 2 for n in shape[:2]], slice(None)
     if kind.name.startswith("brain"):
         centre, levels = _find_head(array > air + 0.12 * (1000.0 if modality == "ct" else 1.0), kind.mm, path)

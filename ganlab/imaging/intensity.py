@@ -2,26 +2,72 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from ganlab.imaging.background import Background, find_background, sampled, without_background
 from ganlab.imaging.volume import Volume
 
+LIKELY = (0.4, 1.3)  # white matter relative to the 95th percentile of bright voxels: 0.6 with fat, 1 without
+SAID = 0.02  # of the range to bright tissue: a background beyond it is mentioned
 DEPTH_MM = 22.0  # below the skin there is nothing but brain and its fluid ...
 HEIGHT_MM = 100.0  # ... this far down from the vertex
 FEWEST = 50  # voxels that make a histogram
 
 
-def mr_gain(array: np.ndarray) -> float:
-    """The factor that scales a T1-weighted head to the range that networks are trained on, tissue near 1.
+def normalise_mr(scan: Volume) -> Volume:
+    """An MR scan in the networks' units: float32, air 0, white matter 1, nothing below 0.
 
-    One over the 95th percentile of the voxels brighter than half of Otsu's threshold. That is white matter where fat is
-    suppressed, and between white matter and fat where it is not; training covers both. It is coarse: with bright fat,
-    white matter comes out at 0.6 to 0.7. Where errors are measured, use `white_matter_level`.
+    The background is subtracted (see `find_background`), and the rest is divided by the level of white matter, so that
+    a x + b with any a > 0 gives the same result. Notices are added for a background that was not at 0, and for
+    constants that were set to air. Raises InputError for a scan whose air is brighter than the head, or that is
+    constant almost everywhere.
+    """
+    background = find_background(scan)
+    array = without_background(scan, background)
+    array *= np.float32(_gain(replace(scan, array=array), background))
+    return replace(scan, array=array).with_notices(*_background_notices(background))
+
+
+def _gain(t1: Volume, background: Background) -> float:
+    """One over the level of white matter, or `mr_gain` where that makes no sense, such as in half a head."""
+    sample = sampled(t1)
+    level, coarse = white_matter_level(sample, background.head), mr_gain(sample.array)
+    return 1 / level if LIKELY[0] <= level * coarse <= LIKELY[1] else coarse
+
+
+def _background_notices(background: Background) -> list[str]:
+    notices, level = [], background.level
+    if not background.seen:
+        notices.append(
+            f"There is no air around the head that would tell the scan's zero: its darkest tissue, {level:.4g}, was "
+            "taken for air."
+        )
+    elif abs(background.zero) > SAID * background.range:
+        notices.append(f"Air around the head is at {background.zero:.4g} and not at 0: this background was subtracted.")
+    if isinstance(level, np.ndarray) and np.ptp(level) > SAID * background.range:
+        notices.append(
+            f"The background varies from {level.min():.4g} to {level.max():.4g} over the field of view: it was "
+            "subtracted."
+        )
+    notices += [
+        f"Voxels of exactly {fill:.4g} are outside the field of view or were masked: they were set to air."
+        for fill in background.fills
+    ]
+    return notices
+
+
+def mr_gain(array: np.ndarray) -> float:
+    """The factor that scales a T1-weighted head with air at 0 to the range that networks are trained on, tissue near 1.
+
+    array: a sample of its voxels, of any shape. One over the 95th percentile of those brighter than half of Otsu's
+    threshold. That is white matter where fat is suppressed, and between white matter and fat where it is not. It is
+    coarse: with bright fat, white matter comes out at 0.6 to 0.7, so `white_matter_level` is used where it can be.
     """
     from skimage.filters import threshold_otsu
 
-    sample = array[::3, ::3, ::3]
-    foreground = sample[sample > 0.5 * threshold_otsu(sample)]
+    foreground = array[array > 0.5 * threshold_otsu(array)]
     return 1.0 / float(np.percentile(foreground, 95))
 
 

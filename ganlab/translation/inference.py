@@ -20,7 +20,7 @@ from ganlab.device import resolve
 from ganlab.errors import Cancelled, InputError
 from ganlab.imaging.checks import looks_like_ct, looks_skull_stripped
 from ganlab.imaging.grid import model_grid, resample
-from ganlab.imaging.intensity import mr_gain
+from ganlab.imaging.intensity import normalise_mr
 from ganlab.imaging.planes import PLANES
 from ganlab.imaging.volume import Volume
 from ganlab.imaging.writing import write_volume
@@ -123,7 +123,9 @@ def translate(
     affine, shape = model_grid(volume, loaded.spacing)
     check_size(shape, loaded.spacing)
     air = air_of(kind)
-    source = source_units(resample(volume, affine, shape, fill=air * kind.source_scale).array, kind)
+    scan = source_units(volume, kind)
+    notices += scan.notices[len(volume.notices) :]
+    source = on_model_grid(scan, affine, shape, air)
     predicted = np.full(shape, kind.empty, np.float32)
     box, empty = head_box(source, air), kind.empty / kind.scale
     planes = planes or loaded.planes
@@ -169,11 +171,18 @@ def check_planes(planes: Sequence[str]) -> None:
         raise InputError(f'Plane "{", ".join(unknown)}" is not known; choose from {", ".join(PLANES)}.')
 
 
-def source_units(array: np.ndarray, task: Task) -> np.ndarray:
-    """A source image in the network's units: MR with tissue near 1, CT in thousands of HU, -1 to 3."""
+def source_units(volume: Volume, task: Task) -> Volume:
+    """A source in the network's units, on its own grid: MR with air 0 and white matter 1, CT in thousands of HU, -1 to
+    3. Notices tell of a background that was subtracted. Raises InputError as `normalise_mr` does."""
     if task.source != "ct":
-        return array * mr_gain(array)
-    return array.clip(-1000.0, 3000.0) / task.source_scale
+        return normalise_mr(volume)
+    return replace(volume, array=volume.array.clip(-1000.0, 3000.0) / np.float32(task.source_scale))
+
+
+def on_model_grid(scan: Volume, affine: np.ndarray, shape: Sequence[int], air: float) -> np.ndarray:
+    """A scan in the network's units on another grid, with air beyond its field of view and nothing darker."""
+    array = resample(scan, affine, shape, fill=air).array
+    return np.maximum(array, np.float32(air), out=array)
 
 
 def air_of(task: Task) -> float:
@@ -276,7 +285,7 @@ def fuse(
         if cancelled and cancelled():
             raise Cancelled
         slices = np.moveaxis(array, PLANES[plane], 0)[index].clip(*model.source_range)
-        change = predict(model.network, slices, device) - empty
+        change = predict(model.network, slices, device, air) - empty
         np.moveaxis(total, PLANES[plane], 0)[index] += change
         if spread is not None:
             np.moveaxis(spread, PLANES[plane], 0)[index] += np.square(change)
@@ -297,10 +306,10 @@ def busy_slices(array: np.ndarray, axis: int, threshold: float = SIGNAL) -> Iter
 
 
 @torch.inference_mode()
-def predict(network: torch.nn.Module, slices: np.ndarray, device: str) -> np.ndarray:
+def predict(network: torch.nn.Module, slices: np.ndarray, device: str, air: float) -> np.ndarray:
     """(N, H, W) float32 -> the same shape: padded with air to a multiple of the network's stride and cropped back."""
     h, w = slices.shape[1:]
     x = torch.from_numpy(np.ascontiguousarray(slices))[:, None].to(device)  # (N, 1, H, W)
-    x = F.pad(x, (0, -w % network.stride, 0, -h % network.stride), value=min(0.0, float(x.min())))
+    x = F.pad(x, (0, -w % network.stride, 0, -h % network.stride), value=air)
     y = network(x.contiguous(memory_format=torch.channels_last))
     return y[:, 0, :h, :w].float().cpu().numpy()

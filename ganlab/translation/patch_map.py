@@ -26,6 +26,7 @@ from ganlab.translation.inference import (
     busy_slices,
     check_size,
     head_box,
+    on_model_grid,
     ranges_of,
     source_units,
 )
@@ -71,7 +72,7 @@ def patch_map(
     affine, shape = model_grid(source, loaded.spacing)
     check_size(shape, loaded.spacing)
     air = air_of(task)
-    scan = source_units(resample(source, affine, shape, fill=air * task.source_scale).array, task)
+    scan = on_model_grid(source_units(source, task), affine, shape, air)
     target = resample(volume, affine, shape, fill=task.empty).array / task.scale
     box = head_box(scan, air)
     images = [image[box].clip(*limits) for image, limits in zip((scan, target), loaded.ranges, strict=True)]

@@ -241,9 +241,9 @@ def _head(volumes: Mapping[str, Volume], task: Task) -> np.ndarray:
     """Where the head is: on the CT if there is one, else where the T1 is bright."""
     if "ct" in (task.source, task.target):
         return volumes["input" if task.source == "ct" else "synthetic"].array > -200.0
-    from ganlab.imaging.intensity import mr_gain
+    from ganlab.imaging.intensity import normalise_mr
 
-    return volumes["input"].array * mr_gain(volumes["input"].array) > 0.15
+    return normalise_mr(volumes["input"]).array > 0.15
 
 
 def _head_window(array: np.ndarray, head: np.ndarray) -> tuple[float, float]:

@@ -74,7 +74,8 @@ def run_cycle(
     changed = change(forward.synthetic) if change else forward.synthetic
     back = translate(changed, REVERSE[task], reverse_model, progress=lambda share: progress((1 + share) / 2), **options)
     unit = 1.0 if kind.source == "t1" else kind.source_scale
-    source = replace(volume, array=(source_units(volume.array, kind) * unit).astype(np.float32))
+    source = source_units(volume, kind)
+    source = replace(source, array=source.array * np.float32(unit))
     mask = head_mask(volume if kind.source == "ct" else forward.synthetic)
     models, seconds = (forward.model, back.model), forward.seconds + back.seconds
     scale = scale_between(back.synthetic, source, mask)

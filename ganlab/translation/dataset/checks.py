@@ -10,7 +10,7 @@ import numpy as np
 from ganlab.errors import InputError
 from ganlab.imaging.checks import looks_like_ct, looks_skull_stripped
 from ganlab.imaging.grid import canonical, model_grid
-from ganlab.imaging.intensity import mr_gain
+from ganlab.imaging.intensity import normalise_mr
 from ganlab.imaging.reading.files import read_volume
 from ganlab.imaging.volume import Volume
 from ganlab.imaging.wording import quoted, shown, times
@@ -106,15 +106,11 @@ def _check_not_ct(volume: Volume, is_ct: bool, name: str, modality: str) -> None
     low, high = float(volume.array.min()), float(volume.array.max())
     if modality == "fa" and not -1e-3 <= low <= high <= 1 + 1e-3:
         raise InputError(f"{name} goes from {low:.4g} to {high:.4g}, but FA lies between 0 and 1; rescale or clip it.")
-    if modality == "t1" and not _has_gain(volume.array):
-        raise InputError(f"{name} has no tissue brighter than 0; give the magnitude of the {MODALITIES[modality]}.")
-
-
-def _has_gain(array: np.ndarray) -> bool:
-    try:
-        return mr_gain(array) > 0
-    except (IndexError, ZeroDivisionError):  # nothing bright at all
-        return False
+    if modality == "t1":
+        try:
+            normalise_mr(volume)
+        except InputError as error:
+            raise InputError(f"{name} cannot be used: {error}") from None
 
 
 def _check_all_ct(is_ct: dict[Path, bool], folder: Path) -> None:

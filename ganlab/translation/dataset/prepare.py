@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,14 @@ import numpy as np
 from ganlab.checkpoints import replacing
 from ganlab.errors import InputError
 from ganlab.imaging.grid import canonical, resample
-from ganlab.imaging.intensity import mr_gain
+from ganlab.imaging.intensity import normalise_mr
+from ganlab.imaging.volume import Volume
 from ganlab.imaging.wording import megabytes, quoted
 from ganlab.translation.dataset.checks import Progress, check_volumes, grid_of, overlap, read, sides_of
 from ganlab.translation.dataset.folders import Listing
 from ganlab.translation.dataset.sheet import write_preview
 from ganlab.translation.dataset.volumes import PreparedDataset, PreparedVolume
-from ganlab.translation.inference import HEAD, air_of, source_units
+from ganlab.translation.inference import HEAD, air_of, on_model_grid, source_units
 from ganlab.translation.tasks import Task
 
 TISSUE = 0.01  # least share of tissue in a slice that is used
@@ -52,11 +54,11 @@ def prepare(listing: Listing, facts: dict, task: Task, out: Path, progress: Prog
     return prepared
 
 
-def target_units(array: np.ndarray, task: Task) -> np.ndarray:
-    """A target in the network's units, clipped to the task's limits: CT / 1000 HU, MR with white matter near 1, FA."""
+def target_units(volume: Volume, task: Task) -> Volume:
+    """A target in the network's units, clipped to the task's limits: CT / 1000 HU, MR with white matter 1, FA."""
     if task.target == "t1":
-        array = array * mr_gain(array)
-    return array.clip(*task.limits) / task.scale
+        volume = normalise_mr(volume)
+    return replace(volume, array=volume.array.clip(*task.limits) / np.float32(task.scale))
 
 
 def _load(folder: Path, expected: dict) -> PreparedDataset | None:
@@ -111,23 +113,22 @@ def _store(listing: Listing, task: Task, folder: Path, progress: Progress) -> Pr
 def _arrays(listing: Listing, task: Task) -> Iterator[tuple[str, Path, np.ndarray]]:
     """("source" or "target", path, array in the network's units) of every volume, those of a pair on one grid."""
     (source_folder, sources, source_modality), (target_folder, targets, target_modality) = sides_of(listing, task)
-    air = -1000.0 if source_modality == "ct" else 0.0
+    air, empty = air_of(task), task.empty / task.scale
     for k, path in enumerate(sources):
         volume = read(path, source_folder, source_modality)
         grid = grid_of(volume, path)
-        array = source_units(resample(canonical(volume), *grid, fill=air).array, task)
+        array = on_model_grid(source_units(canonical(volume), task), *grid, air)
         if not listing.paired:
             yield "source", path, array
             continue
         partner = read(targets[k], target_folder, target_modality)
         shared = overlap(grid, grid_of(partner, targets[k]))
-        target = target_units(resample(canonical(partner), *grid, fill=task.empty).array, task)
+        target = resample(target_units(canonical(partner), task), *grid, fill=empty).array
         yield "source", path, array[shared]
         yield "target", targets[k], target[shared]
     for path in () if listing.paired else targets:
         volume = read(path, target_folder, target_modality)
-        resampled = resample(canonical(volume), *grid_of(volume, path), fill=task.empty)
-        yield "target", path, target_units(resampled.array, task)
+        yield "target", path, resample(target_units(canonical(volume), task), *grid_of(volume, path), fill=empty).array
 
 
 def _tissue_slices(array: np.ndarray, axis: int, air: float) -> tuple[int, ...]:

@@ -49,7 +49,9 @@ def translators(monkeypatch):
     monkeypatch.setattr(cycle_module, "translate", translate)
     monkeypatch.setattr(hidden_module, "translate", translate)
     monkeypatch.setattr(
-        cycle_module, "source_units", lambda array, task: array / (100 if task.source == "t1" else 1000)
+        cycle_module,
+        "source_units",
+        lambda volume, task: replace(volume, array=volume.array / (100 if task.source == "t1" else 1000)),
     )
 
 
