@@ -69,7 +69,7 @@ def find_background(scan: Volume) -> Background:
     array, spacing = sample.array.astype(np.float32), sample.spacing
     constants = _constants(array)
     usual = np.isfinite(array) & ~np.isin(array, constants)
-    low, high = _range(array[usual])
+    low, high = _range(array[usual] if np.unique(array[usual]).size > 1 else array[np.isfinite(array)])
     distance = _distance(np.where(usual, array, low), low + HEAD * (high - low), spacing)
     inside = array[usual & (distance == 0)]
     dark = float(np.percentile(inside if inside.size else array[usual], DARK))

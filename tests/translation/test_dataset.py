@@ -155,7 +155,7 @@ REFUSED = {
     nan: r'"p1.nii.gz" in ".*source" has voxels that are NaN',
     unreadable: r'In ".*target", "p1.nii.gz" is not an image volume',
     pickled: r"model.pt\" is a pickled file \(.pt\), which can run any code",
-    dark: r"no tissue brighter than 0",
+    dark: r"the contrast is inverted",
     stripped: r'"p0.nii.gz" in ".*source" is skull-stripped',
 }
 
