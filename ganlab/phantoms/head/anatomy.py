@@ -11,15 +11,31 @@ from functools import partial
 
 from torch import Tensor
 
-from ganlab.phantoms.head import brain, eyes, face, mouth, neck, nose, pathology, skin, skull, spine
+from ganlab.phantoms.head import (
+    brain,
+    eyes,
+    face,
+    midline,
+    mouth,
+    neck,
+    nose,
+    pathology,
+    skin,
+    skull,
+    sphenoid,
+    spine,
+    temporal,
+)
 from ganlab.phantoms.head.points import Head, Part, dura
 from ganlab.phantoms.tissues import INDEX, NAMES
 
 FACE_TOP = 15.0  # mm; no face, air space or spine above this height
 
-BASE = (skull.petrous, skull.sella)  # earlier parts cover later ones
+BASE = (temporal.temporal, sphenoid.sphenoid)  # earlier parts cover later ones
 BRAIN = (
+    skull.hyperostosis,
     pathology.lesion,
+    midline.midline,
     brain.meninges,
     brain.brain,
 )
@@ -30,7 +46,6 @@ FACE = (  # below FACE_TOP
     mouth.teeth,
     nose.nose,
     neck.throat,
-    skull.mastoid_cells,
     spine.vertebrae,
     mouth.jaws,
     mouth.mouth,

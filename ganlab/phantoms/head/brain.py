@@ -26,12 +26,16 @@ def ventricular(h: Head) -> Tensor:
     """Points (3, N) to look up in the template: the lateral ventricles widen about their axis and displace the rest."""
     if not h.near(x=(0, 65), y=(-90, 70), z=(-40, 65)):
         return pushed(h.p, h.build.lesion)
-    x, y = h.x, h.y
+    x, y, z = h.p
     side = torch.where(x < 0, -1.0, 1.0)
     axis = (along(y, VENTRICLE_X) * side, y.clamp(-45, 28), along(y, VENTRICLE_Z))
     spoke = h.p - torch.stack(axis)
     reach = torch.exp(-((length(spoke) / 14) ** 2)) * torch.tanh(x.abs() / 4)
-    return pushed(h.p + spoke * reach * (1 / h.build.ventricles - 1), h.build.lesion)
+    p = h.p + spoke * reach * (1 / h.build.ventricles - 1)
+    if h.near(x=(0, 16), y=(-40, 16), z=(-20, 20)):
+        third = torch.exp(-((x / 6) ** 2) - ((y + 10) / 13) ** 2 - (z / 9) ** 2) * (1 / h.build.third - 1)
+        p = torch.cat([(p[0] * (1 + third))[None], p[1:]])
+    return pushed(p, h.build.lesion)
 
 
 def maps(h: Head) -> Tensor:
@@ -115,7 +119,10 @@ def meninges(h: Head) -> Iterator[Part]:
         yield "vessel", h.cover(torch.maximum(channel, torch.minimum(5 - z, y + 60))) * inside
         edge = length(torch.stack([(y + 12) / 70, (z - 4) / 36])) - 1  # the free edge arches over the corpus callosum
         sheet = torch.maximum((x + 1.3 * h.noise(h.p, 60.0, 1)).abs() - 0.45, -edge * 40)
-        yield "fibrous tissue", h.cover(torch.maximum(sheet, h.once(tentorium).neg())) * inside
+        falx = h.cover(torch.maximum(sheet, h.once(tentorium).neg())) * inside
+        if h.build.calcified.falx:
+            yield "cortical bone", h.build.calcified.falx * falx * (h.noise(h.p, 12.0, 3) > 1.0)
+        yield "fibrous tissue", falx
     if h.near(x=(0, 70), y=(-115, -30), z=(-45, 5)):
         tent = h.once(tentorium)
         notch = 1 - length(torch.stack([x / 19, (y + 30) / 24]))  # the brainstem passes through

@@ -9,8 +9,9 @@ import torch
 from ganlab.phantoms.fields import blend, ellipsoid, tube
 from ganlab.phantoms.head.eyes import orbit
 from ganlab.phantoms.head.neck import GROWTH, Belly, belly_distance
-from ganlab.phantoms.head.nose import cavity, sinus_wall
+from ganlab.phantoms.head.nose import cavity
 from ganlab.phantoms.head.points import Head, Part
+from ganlab.phantoms.head.sinuses import sinus_wall
 from ganlab.phantoms.head.skin import surface
 
 

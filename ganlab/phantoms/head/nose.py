@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from ganlab.phantoms.fields import along, blend, ellipsoid, tube
-from ganlab.phantoms.head.eyes import orbit
 from ganlab.phantoms.head.neck import lumen
 from ganlab.phantoms.head.points import Head, Part
+from ganlab.phantoms.head.sinuses import paranasal
 from ganlab.phantoms.head.skin import surface
 
 FLOOR = -79.0  # mm, the nasal floor and the top of the hard palate
@@ -25,25 +25,6 @@ def cavity(h: Head) -> Tensor:
     box = torch.stack([side, ceiling, FLOOR - z, y - 84 + 0.25 * (z + 79), 21 - y]).amax(0)
     vestibule = ellipsoid(h.p, (0, 89, -74), (11, 14, 8))
     return blend(box, vestibule, 5.0)
-
-
-def sinus_wall(h: Head) -> Tensor:
-    """Signed distance of the paranasal sinuses: sphenoid, maxillary, ethmoid, frontal."""
-    b, m, p, x = h.build, h.m, h.p, h.x
-    s, bend = b.sinus, h.noise(p, 24.0, 2)
-    septa = (h.noise(p, 6.5, 3).abs() - 0.25) * 3.2
-    maxillary = ellipsoid(m, (31, 46, -70.5), (15.0 * s, 18.5 * s, 15.0 * s))
-    maxillary = blend(maxillary, ellipsoid(m, (31, 56, -66), (12 * s, 9, 8 * s)), 5)
-    spaces = [
-        torch.maximum(ellipsoid(p, (2, 16, -42), (15 * s, 14 * s, 9.5 * s)), 1.0 - (x - 2 - 3 * bend).abs()),
-        maxillary,
-        torch.maximum(torch.maximum(ellipsoid(m, (10.5, 44, -45), (6.5, 22 * s, 12)), -septa), 3.2 - m[0]),
-    ]
-    if b.frontal > 0.15:
-        brow = ellipsoid(m, (11, 79, -18), (13 * b.frontal, 4.6 * b.frontal, 13 * b.frontal))
-        spaces.append(torch.maximum(brow, 0.6 - (x - 2 * bend).abs()))
-    free = torch.stack(spaces).amin(0) + 1.3 * h.noise(p, 12.0, 0)
-    return torch.maximum(free, 2.4 - h.once(orbit))  # leaves the walls of the orbit
 
 
 def nose(h: Head) -> Iterator[Part]:
@@ -79,7 +60,4 @@ def nose(h: Head) -> Iterator[Part]:
         behind = blend(ellipsoid(p, (0, 13, -66), (13.5, 14, 11)), h.once(lumen), 4.0) + ragged
         yield "air", h.cover(behind) * (z > -90)
         yield "mucosa", h.cover(behind - 3.5) * (z > -86)
-    wall = h.once(sinus_wall)
-    yield "air", h.cover(wall + 1.0)
-    yield "mucosa", h.cover(wall)
-    yield "cortical bone", h.cover(wall - 1.3) * h.cover(skin + 4)
+    yield from paranasal(h)

@@ -73,7 +73,24 @@ class Head:
     ) -> Iterator[Part]:
         """A bone with a compact wall and a spongy core; where: the share of each voxel that it may take."""
         yield spongy, self.cover(distance + wall) * where
-        yield "cortical bone", self.cover(distance) * where
+        yield from self.compact(distance, where)
+
+    def compact(self, distance: Tensor, where: float | Tensor = 1.0) -> Iterator[Part]:
+        """Compact bone of the patient's density: a mixture of cortical bone and the denser petrous bone."""
+        share = self.cover(distance) * where
+        dense = self.build.compact * share
+        yield "petrous bone", dense
+        yield "cortical bone", (share - dense) / (1 - dense).clamp_min(1e-3)
+
+    def spongy(self, share: Tensor) -> Iterator[Part]:
+        """Diploe: trabeculae, some of them compact, and marrow that is partly fat."""
+        yield "cortical bone", self.build.mineral * share
+        yield "fat", self.build.marrow * share
+        yield "cancellous bone", share
+
+    def sided(self, pair: tuple[float, float]) -> Tensor:
+        """(N,) a property of the right (x > 0) or left side."""
+        return torch.where(self.x > 0, *pair)
 
 
 def dura(h: Head) -> Tensor:

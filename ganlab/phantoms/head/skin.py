@@ -83,7 +83,8 @@ def layers(h: Head) -> Iterator[Part]:
     fat = b.fat * (vault + (1 - vault) * 1.5) * (1 - 0.8 * lean.clamp(0, 1)) + 0.9 * h.noise(h.p, 26.0, 0)
     yield "skin", h.cover(depth - b.skin)
     strands = 0.25 * (h.noise(h.p, 5.0, 2).abs() < 0.25)
-    yield "fibrous tissue", strands * h.cover(depth - b.skin - fat) * (1 - vault)
+    dense = b.septa * (1 + 0.6 * h.noise(h.p, 6.0, 1)).clamp(0, 1.6)  # the scalp's fat is held by septa
+    yield "fibrous tissue", (strands * (1 - vault) + dense * vault) * h.cover(depth - b.skin - fat)
     yield "fat", h.cover(depth - b.skin - fat)
     yield "fibrous tissue", 0.8 * h.cover(depth - b.skin - fat - 0.7 * b.galea) * vault
 
