@@ -52,13 +52,16 @@ def mean_head() -> Volume:
 def aligned(ct: Volume, spacing: float = 1.0) -> Volume:
     """A CT turned and shifted, not scaled, to the template's pose on a grid of this spacing that covers the head.
 
-    Raises InputError if no head is found in it.
+    ct: NaN where it shows nothing, as in the result. Raises InputError if no head is found in it.
     """
     _, matrix = register_rigid(_known(ct), mean_head())  # aligned mm -> the CT's mm
     affine = np.diag([spacing, spacing, spacing, 1.0])
     affine[:3, 3] = LOW
-    shape = tuple(int(n) for n in np.ceil((np.array(HIGH) - LOW) / spacing))
-    return resample(replace(ct, affine=np.linalg.inv(matrix) @ ct.affine), affine, shape, fill=np.nan)
+    grid = affine, tuple(int(n) for n in np.ceil((np.array(HIGH) - LOW) / spacing))
+    turned = replace(_known(ct), affine=np.linalg.inv(matrix) @ ct.affine)
+    known = replace(turned, array=np.isfinite(ct.array).astype(np.float32))
+    image, shown = resample(turned, *grid, order=3, fill=-1000.0), resample(known, *grid)
+    return replace(image, array=np.where(shown.array > 0.5, image.array, np.nan).astype(np.float32))
 
 
 def template_map(ct: Volume) -> np.ndarray:

@@ -16,7 +16,7 @@ from ganlab.phantoms.head.anatomy import BRAIN, paint, painted
 from ganlab.phantoms.head.points import Head
 from ganlab.phantoms.patient import rotation
 from ganlab.phantoms.scanned.fit import LOW, SPACING, aligned, template_map
-from ganlab.phantoms.scanned.tissues import FIELDS, HU_STEP, tissue_fields, without_metal
+from ganlab.phantoms.scanned.tissues import FIELDS, HU_STEP, deblurred, tissue_fields, without_metal
 from ganlab.phantoms.template import load_template
 from ganlab.phantoms.tissues import INDEX, NAMES, table
 
@@ -50,7 +50,7 @@ def decompose(ct: Volume) -> ScannedHead:
     """A CT in HU as a source of patients. Raises InputError if it is not of a head or shows too little of one."""
     ct = replace(ct, array=without_metal(ct.array.astype(np.float32)))
     _check_amount(ct)
-    ct = aligned(ct)
+    ct = aligned(replace(ct, array=deblurred(ct.array)))
     nodes = torch.from_numpy(template_map(ct))
     return ScannedHead(tissue_fields(ct.array, depth_in_template(ct, nodes)), nodes)
 
