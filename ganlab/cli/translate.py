@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ganlab.cli.console import Device, Json, Seed, progress_bar, say
+from ganlab.cli.console import Device, Json, Seed, make_folder, progress_bar, say
 from ganlab.errors import InputError
 from ganlab.imaging.wording import quoted
 
@@ -121,21 +121,37 @@ def evaluate(
 
 
 def evaluate_models(
-    model: Annotated[
-        list[str] | None, typer.Option(help="A model's name or folder; by default all of the task.")
-    ] = None,
+    models: Annotated[list[str] | None, typer.Argument(help="Models or training folders; by default all.")] = None,
+    model: Annotated[list[str] | None, typer.Option(help="The same as an option; may be repeated.")] = None,
     task: Annotated[str, typer.Option(help="mr2ct, ct2mr or t1fa.")] = "mr2ct",
+    real: Annotated[
+        Path | None,
+        typer.Option(help="Measure on the real heads in this folder instead: T1 scans, with or without CT."),
+    ] = None,
+    colin: Annotated[
+        bool | None,
+        typer.Option(help="Measure on Colin27, of Debian's mricron-data; by default with --real, if it is installed."),
+    ] = None,
+    planes: Annotated[
+        str | None, typer.Option(help="With --real: slice directions to average; axial is three times as fast.")
+    ] = None,
+    sheet: Annotated[Path | None, typer.Option(help="With --real: a folder for a picture of every result.")] = None,
     write_card: Annotated[bool, typer.Option(help="Write the figures into the models' cards.")] = False,
     as_json: Json = False,
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
-    """Evaluate every model on the held-out phantom patients (seeds 9000 to 9005)."""
+    """Evaluate every model on the held-out phantom patients (seeds 9000 to 9005), or on real heads (--real)."""
     from ganlab.translation.card import update_card
     from ganlab.translation.measure import format_comparison, format_patients, measure_model, models_to_measure
 
+    names = models_to_measure([*(models or []), *(model or [])] or None, task)
+    if real or colin:
+        return _evaluate_on_real_heads(names, task, real, colin, planes, sheet, write_card, as_json, device)
+    if planes is not None or sheet:
+        raise InputError("--planes and --sheet need real heads: add --real FOLDER or --colin.")
     results = {}
-    for name in models_to_measure(model, task):
+    for name in names:
         results[name] = measure_model(name, task, device, progress_bar(name, as_json))
         if write_card:
             update_card(name, results[name])
@@ -143,3 +159,39 @@ def evaluate_models(
     if len(results) > 1:
         tables.append(f"mean ± SD\n{format_comparison(results, task)}")
     say(results, as_json, "\n\n".join(tables))
+
+
+def _evaluate_on_real_heads(
+    names: list[str],
+    task: str,
+    folder: Path | None,
+    colin: bool | None,
+    planes: str | None,
+    sheet: Path | None,
+    write_card: bool,
+    as_json: bool,
+    device: str,
+) -> None:
+    from ganlab.translation.card import update_real_heads
+    from ganlab.translation.head_sheet import write_head_sheet
+    from ganlab.translation.measure_real import format_heads, measure_on_heads
+    from ganlab.translation.real_heads import heads_to_measure
+
+    heads, unreadable = heads_to_measure(folder, colin, task)
+    if sheet:
+        make_folder(sheet)
+    result = measure_on_heads(
+        names,
+        heads,
+        planes.split(",") if planes is not None else None,
+        device,
+        progress_bar("real heads", as_json),
+        (lambda *seen: write_head_sheet(sheet, *seen)) if sheet else None,
+    )
+    result["skipped"] = unreadable | result["skipped"]
+    for name, reason in result["skipped"].items():
+        print(f"{name} was skipped: {reason}", file=sys.stderr)
+    if write_card:
+        for name in names:
+            update_real_heads(name, result["models"][name])
+    say(result, as_json, format_heads(result["models"]))

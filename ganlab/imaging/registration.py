@@ -1,7 +1,8 @@
 """Rigid registration of two volumes of one head by mutual information.
 
 The metric is that of Mattes et al. 2003 (doi:10.1109/TMI.2003.809072); Maes et al. 1997 introduced mutual information
-across modalities. SimpleITK does the work. ITK uses LPS mm and ganlab RAS mm: `itk_image` and `_matrix` convert.
+across modalities. SimpleITK does the work. ITK uses LPS mm and ganlab RAS mm: `itk_image` and
+`transform_matrix` convert.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from ganlab.imaging.metrics import dice
 from ganlab.imaging.volume import Volume
 
 if TYPE_CHECKING:  # SimpleITK is loaded when a registration starts
-    from SimpleITK import Euler3DTransform, Image, ImageRegistrationMethod, Transform
+    from SimpleITK import AffineTransform, Euler3DTransform, Image, ImageRegistrationMethod, Transform
 
 AIR_HU = -1000.0
 LEVELS_MM = (8.0, 4.0, 2.0)  # voxel sizes, coarse to fine
@@ -50,12 +51,12 @@ def register_rigid(moving: Volume, fixed: Volume) -> tuple[Volume, np.ndarray]:
     degrees or lies more than 100 mm from where centred fields of view would put it.
     Raises InputError if a volume has no contrast or the two cannot be made to overlap.
     """
-    fixed_levels, moving_levels = _pyramid("fixed", fixed), _pyramid("moving", moving)
+    fixed_levels, moving_levels = image_pyramid("fixed", fixed), image_pyramid("moving", moving)
     transform = _best_start(fixed_levels[0], moving_levels[0])
     finer = zip(fixed_levels[1:], moving_levels[1:], LEVELS_MM[1:], strict=True)
     for fixed_image, moving_image, spacing in finer:
         transform, _ = _optimise(fixed_image, moving_image, transform, spacing / 2, 0.02)
-    matrix = _matrix(transform)
+    matrix = transform_matrix(transform)
 
     background = AIR_HU if moving.unit == "HU" else 0.0
     seen_from_fixed = replace(moving, affine=np.linalg.inv(matrix) @ moving.affine)
@@ -66,7 +67,7 @@ def register_rigid(moving: Volume, fixed: Volume) -> tuple[Volume, np.ndarray]:
     return registered.with_notices(*sentences), matrix
 
 
-def _pyramid(name: str, volume: Volume) -> list[Image]:
+def image_pyramid(name: str, volume: Volume) -> list[Image]:
     """ITK images with voxels of about LEVELS_MM, intensities clipped to the head's range."""
     array, affine = volume.array, volume.affine
     images: list[Image] = []
@@ -111,8 +112,8 @@ def itk_image(array: np.ndarray, affine: np.ndarray) -> Image:
     return image
 
 
-def _matrix(transform: Euler3DTransform) -> np.ndarray:
-    """An ITK Euler transform as a matrix (4, 4) between RAS points."""
+def transform_matrix(transform: Euler3DTransform | AffineTransform) -> np.ndarray:
+    """A linear ITK transform as a matrix (4, 4) between RAS points."""
     matrix = np.eye(4)
     matrix[:3, :3] = np.reshape(transform.GetMatrix(), (3, 3))
     matrix[:3, 3] = transform.TransformPoint((0.0, 0.0, 0.0))
@@ -152,7 +153,7 @@ def _optimise(
     import SimpleITK as sitk
 
     transform = sitk.Euler3DTransform(start)
-    method = _method(fixed, transform)
+    method = mutual_information(fixed, transform)
     method.SetOptimizerAsRegularStepGradientDescent(
         learningRate=step,
         minStep=least_step,
@@ -165,8 +166,9 @@ def _optimise(
     return transform, method.GetMetricValue()
 
 
-def _method(fixed: Image, transform: Transform) -> ImageRegistrationMethod:
-    """ITK's registration with Mattes mutual information; its Execute changes the transform in place."""
+def mutual_information(fixed: Image, transform: Transform, mask: Image | None = None) -> ImageRegistrationMethod:
+    """ITK's registration with Mattes mutual information, of the voxels of a mask; its Execute changes the transform in
+    place."""
     import SimpleITK as sitk
 
     method = sitk.ImageRegistrationMethod()
@@ -174,6 +176,8 @@ def _method(fixed: Image, transform: Transform) -> ImageRegistrationMethod:
     method.SetMetricAsMattesMutualInformation(numberOfHistogramBins=32)
     method.SetMetricSamplingStrategy(method.RANDOM)
     method.SetMetricSamplingPercentage(min(1.0, SAMPLES / fixed.GetNumberOfPixels()), seed=SEED)
+    if mask is not None:
+        method.SetMetricFixedMask(mask)
     method.SetInterpolator(sitk.sitkLinear)
     method.SetInitialTransform(transform, inPlace=True)
     return method
@@ -185,11 +189,11 @@ def _grid_centre(image: Image) -> np.ndarray:
 
 def _body_centre(image: Image) -> np.ndarray:
     """Centre (LPS mm) of the body's mask, so that contrast does not matter."""
-    centre = np.argwhere(_body(image)).mean(axis=0)
+    centre = np.argwhere(body_mask(image)).mean(axis=0)
     return np.array(image.TransformContinuousIndexToPhysicalPoint(centre.tolist()))
 
 
-def _body(image: Image) -> np.ndarray:
+def body_mask(image: Image) -> np.ndarray:
     """Boolean (i, j, k): voxels above the threshold of minimum cross-entropy, with enclosed cavities filled.
 
     Li's threshold (Li and Tam 1998) separates the skin of a T1 scan, where Otsu's separates its white matter.
@@ -205,12 +209,12 @@ def _body_overlap(fixed: Image, moving: Image, transform: Transform) -> float:
     """Dice overlap of the two bodies on the fixed grid, within the moving field of view."""
     import SimpleITK as sitk
 
-    body = sitk.GetImageFromArray(_body(moving).T.astype(np.uint8))
+    body = sitk.GetImageFromArray(body_mask(moving).T.astype(np.uint8))
     body.CopyInformation(moving)
     outside = 2
     resampled = sitk.Resample(body, fixed, transform, sitk.sitkNearestNeighbor, outside)
     labels = sitk.GetArrayFromImage(resampled).T
-    return dice(_body(fixed) & (labels != outside), labels == 1)
+    return dice(body_mask(fixed) & (labels != outside), labels == 1)
 
 
 def _nudge_loss(fixed: Image, moving: Image, transform: Euler3DTransform) -> float:
@@ -220,7 +224,7 @@ def _nudge_loss(fixed: Image, moving: Image, transform: Euler3DTransform) -> flo
     def information(shift: np.ndarray) -> float:
         nudged = sitk.Euler3DTransform(transform)
         nudged.SetTranslation((np.array(transform.GetTranslation()) + shift).tolist())
-        return -_method(fixed, nudged).MetricEvaluate(fixed, moving)
+        return -mutual_information(fixed, nudged).MetricEvaluate(fixed, moving)
 
     shifts = NUDGE_MM * np.vstack([np.eye(3), -np.eye(3)])
     return float(1 - np.mean([information(shift) for shift in shifts]) / information(np.zeros(3)))

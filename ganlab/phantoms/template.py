@@ -16,6 +16,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
+from ganlab.imaging.volume import Volume
 from ganlab.phantoms.fields import sample_grid
 
 HULL_ORIGIN = np.array([-130.0, -170.0, -240.0])
@@ -46,6 +47,13 @@ def _packaged(name: str) -> tuple[np.ndarray, np.ndarray]:
     data = Path(spec.submodule_search_locations[0]) / "datasets" / "data"
     image = nib.Nifti1Image.from_filename(data / f"mni_icbm152_{name}_tal_nlin_sym_09a_converted.nii.gz")
     return np.asarray(image.dataobj, dtype=np.float32) / 255, image.affine
+
+
+@lru_cache(maxsize=1)
+def brain_t1() -> Volume:
+    """The T1-weighted brain of the template, white matter near 1 and 0 outside the brain and its fluid."""
+    array, affine = _packaged("t1")
+    return Volume(array, affine, modality="t1")
 
 
 @lru_cache(maxsize=1)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ganlab.checkpoints import as_config, model_folder, read_card, write_card
 from ganlab.translation.measure import HELD_OUT, format_patients, lesion_note
+from ganlab.translation.measure_real import format_heads
 from ganlab.translation.networks import ResNetConfig
 from ganlab.translation.tasks import REVERSE, get_task, method_of
 from ganlab.translation.training_config import TrainingConfig
@@ -58,12 +59,40 @@ def update_card(name: str, result: dict) -> None:
     """Replace the figures of a card by a result of `measure_model`: in its front matter and in its table."""
     folder = model_folder(name)
     front = read_card(folder)
-    front["metrics"] = {"held_out_seeds": list(HELD_OUT), "mean": result["mean"], "sd": result["sd"]}
-    text = (folder / "card.md").read_text(encoding="utf-8").split("---\n", 2)[2]
-    before, _, rest = text.partition("<!-- held-out -->\n")
-    _, _, after = rest.partition("<!-- /held-out -->\n")
+    front["metrics"] = {
+        **front["metrics"],
+        "held_out_seeds": list(HELD_OUT),
+        "mean": result["mean"],
+        "sd": result["sd"],
+    }
     table = f"{format_patients(result, front['task'])}\n\n{lesion_note(front['task'])}"
-    write_card(folder, front, f"{before}<!-- held-out -->\n{table}\n<!-- /held-out -->\n{after}")
+    write_card(folder, front, _filled(_body(folder), "held-out", table))
+
+
+def update_real_heads(name: str, heads: dict[str, dict[str, float]]) -> None:
+    """Replace what a card says "On real heads" by the figures of `measure_on_heads` for this model, {head: figures}:
+    in its front matter and in its table. A card without this section gets it, before its limits."""
+    folder = model_folder(name)
+    front = read_card(folder)
+    front["metrics"] = {**front["metrics"], "real_heads": heads}
+    text = _body(folder)
+    if "<!-- real-heads -->\n" not in text:
+        section = REAL_HEADS.format(name=front["name"])
+        before, limits, after = text.partition("## Limits\n")
+        text = f"{before}{section}\n{limits}{after}" if limits else f"{text.rstrip()}\n\n{section}"
+    write_card(folder, front, _filled(text, "real-heads", format_heads({front["name"]: heads})))
+
+
+def _body(folder: Path) -> str:
+    """A card's text, without its front matter."""
+    return (folder / "card.md").read_text(encoding="utf-8").split("---\n", 2)[2]
+
+
+def _filled(text: str, part: str, table: str) -> str:
+    """The text with a table between the comments that mark a part."""
+    before, _, rest = text.partition(f"<!-- {part} -->\n")
+    _, _, after = rest.partition(f"<!-- /{part} -->\n")
+    return f"{before}<!-- {part} -->\n{table}\n<!-- /{part} -->\n{after}"
 
 
 def _architecture(config: TrainingConfig) -> str:
@@ -130,6 +159,15 @@ LIMITS = {
     "t1flair": """\
 - Part of an experiment on lesions that appear and vanish: it may have been trained to do exactly that.""",
 }
+REAL_HEADS = """\
+## On real heads
+
+What a CT must have whosever head it is; bold: what no real head has. Measure again with
+`python -m ganlab evaluate-models --real FOLDER {name}`.
+
+<!-- real-heads -->
+<!-- /real-heads -->
+"""
 CARD = """
 # {{ title }}
 

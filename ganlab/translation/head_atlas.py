@@ -1,0 +1,130 @@
+"""Where things are in a real head: the brain and the air spaces of the template, carried over by an affine fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from scipy import ndimage
+
+from ganlab.imaging.affine import BRAIN_CENTRE, fit_brain
+from ganlab.imaging.grid import resample
+from ganlab.imaging.head_figures import mr_head_mask, outside_of
+from ganlab.imaging.intensity import mr_gain
+from ganlab.imaging.masks import fill_cavities
+from ganlab.imaging.volume import Volume
+
+AIR_SPACES = {  # mm in MNI space, where Colin27 (one real head) is dark and anatomy says air
+    "sphenoid sinus": ((0.0, 18.0, -30.0),),
+    "mastoid cells": ((-50.0, -28.0, -40.0), (50.0, -28.0, -40.0)),
+    "frontal sinus": ((-15.0, 68.0, -15.0), (15.0, 68.0, -15.0)),
+    "ethmoid cells": ((-5.0, 46.0, -36.0), (5.0, 46.0, -36.0)),
+    "maxillary sinuses": ((-24.0, 42.0, -57.0), (24.0, 42.0, -57.0)),
+}
+RADIUS_MM = 8.0  # around each of these points
+DARK = 0.25  # of tissue: air and cortical bone are darker
+FEWEST = 50  # voxels that have a median
+SKIN_MM = 8.0  # air spaces lie deeper: nearer, a defaced head has the air around it
+PERIPHERY_MM = 6.0  # of the template's brain: the fit is no better there
+TISSUE = 0.3  # brain is brighter, relative to tissue near 1
+RIM = 2  # voxels: dura and vessels between brain and bone
+FALX_MM = 4.0  # from the midline
+CALLOSUM, CALLOSUM_RADII = np.array([0.0, -12.0, 8.0]), np.array([1.0, 50.0, 28.0])  # what the falx arches over
+PINEAL, PINEAL_MM = np.array([0.0, -29.0, 2.0]), 10.0
+
+
+@dataclass(frozen=True)
+class HeadAtlas:
+    """A head and its regions, boolean arrays on the grid of the scan.
+
+    matrix: (4, 4), mm in MNI space -> mm of the scan. outside: more than 5 mm from the head. brain: with its
+    ventricles, without its outer 6 mm. soft_brain: without falx and pineal body as well, which may hold calcium. air:
+    {name: voxels}, without those whose place is near or outside the skin or the field of view, or has no dark voxels.
+    """
+
+    matrix: np.ndarray
+    head: np.ndarray
+    outside: np.ndarray
+    brain: np.ndarray
+    soft_brain: np.ndarray
+    air: dict[str, np.ndarray]
+
+    @property
+    def centre(self) -> np.ndarray:
+        """Of the brain, mm."""
+        return self.matrix[:3, :3] @ BRAIN_CENTRE + self.matrix[:3, 3]
+
+    @property
+    def up(self) -> np.ndarray:
+        """The direction of the vertex, a unit vector."""
+        return self.matrix[:3, 2] / np.linalg.norm(self.matrix[:3, 2])
+
+
+def atlas_of(t1: Volume) -> HeadAtlas:
+    """The regions of a T1-weighted head (RAS, axis-aligned). Raises InputError for a scan without a head."""
+    from ganlab.phantoms.template import brain_t1
+
+    matrix = fit_brain(t1, brain_t1())
+    head = mr_head_mask(t1)
+    depths = _brain_depth()
+    depth = resample(Volume(depths.array, matrix @ depths.affine), t1.affine, t1.shape).array
+    level = t1.array * mr_gain(t1.array)
+    brain = (depth > PERIPHERY_MM) & _filled_brain(level, depth)
+    soft = brain.copy()
+    at = np.argwhere(brain)
+    soft[tuple(at[_may_calcify(_in_mni(at, t1, matrix))].T)] = False
+    dark = (level < DARK) & (ndimage.distance_transform_edt(head, sampling=t1.spacing) > SKIN_MM)
+    return HeadAtlas(matrix, head, outside_of(head, t1.spacing), brain, soft, dict(_air_spaces(t1, matrix, dark)))
+
+
+@lru_cache(maxsize=1)
+def _brain_depth() -> Volume:
+    """mm below the surface of the template's brain, 0 outside."""
+    from ganlab.phantoms.template import brain_t1
+
+    template = brain_t1()
+    depth = ndimage.distance_transform_edt(fill_cavities(template.array > 0), sampling=template.spacing)
+    return Volume(depth.astype(np.float32), template.affine)
+
+
+def _filled_brain(level: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """The brain with its ventricles on a T1 with tissue near 1: what the template calls brain and is bright, filled,
+    without its outer two voxels. Cisterns at the base of the skull, open to bone, are not part of it."""
+    bright = ndimage.binary_opening((level > TISSUE) & (depth > 0), iterations=RIM)
+    labels, _ = ndimage.label(bright)
+    if not labels.any():
+        return bright
+    largest = labels == 1 + np.bincount(labels.ravel())[1:].argmax()
+    return ndimage.binary_erosion(fill_cavities(largest), iterations=RIM)
+
+
+def _in_mni(voxels: np.ndarray, scan: Volume, matrix: np.ndarray) -> np.ndarray:
+    """(N, 3) voxel indices -> (N, 3) mm in MNI space."""
+    to_mni = np.linalg.solve(matrix, scan.affine)
+    return voxels @ to_mni[:3, :3].T + to_mni[:3, 3]
+
+
+def _may_calcify(points: np.ndarray) -> np.ndarray:
+    """Which points (N, 3), mm in MNI space, lie in the falx or the pineal body."""
+    x = points[:, 0]
+    below = (((points - CALLOSUM) / CALLOSUM_RADII)[:, 1:] ** 2).sum(axis=1) < 1
+    falx = (np.abs(x) <= FALX_MM) & ~below & (points[:, 2] > CALLOSUM[2])
+    return falx | (np.linalg.norm(points - PINEAL, axis=1) <= PINEAL_MM)
+
+
+def _air_spaces(t1: Volume, matrix: np.ndarray, dark: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """The dark voxels within RADIUS_MM of the points of each air space."""
+    size = np.ceil(RADIUS_MM / t1.spacing).astype(int)
+    for name, points in AIR_SPACES.items():
+        region = np.zeros(t1.shape, bool)
+        for point in points:
+            middle = matrix[:3, :3] @ point + matrix[:3, 3]
+            at = np.round((middle - t1.affine[:3, 3]) / t1.spacing).astype(int)
+            box = tuple(slice(max(0, a - s), max(0, a + s + 1)) for a, s in zip(at, size, strict=True))
+            voxels = np.moveaxis(np.indices(region[box].shape), 0, -1) + [part.start for part in box]
+            apart = np.linalg.norm(voxels * t1.spacing + t1.affine[:3, 3] - middle, axis=-1)
+            region[box] |= (apart <= RADIUS_MM) & dark[box]
+        if region.sum() >= FEWEST:
+            yield name, region

@@ -1,0 +1,90 @@
+"""Finding real heads to measure models on: a folder of scans, and Colin27 where Debian installed it."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ganlab.errors import InputError
+from ganlab.imaging.checks import looks_like_ct
+from ganlab.imaging.reading.files import read_volume
+from ganlab.translation.dataset.folders import SUFFIXES, stem_of
+
+COLIN27 = Path("/usr/share/mricron/templates/ch2.nii.gz")  # T1 of one real head with its face (Holmes et al. 1998)
+HOW_TO_GET_COLIN27 = "on Debian and Ubuntu: apt install mricron-data"
+MODALITY = re.compile(r"(^|[_.\- ])(t1w?|mri?|ct)(?=[_.\- ]|$)", re.IGNORECASE)  # what tells the scans of a case apart
+
+
+@dataclass(frozen=True)
+class RealHead:
+    """A scan of a real head. modality: t1 or ct. reference: the file of the same person's CT, of a T1 only."""
+
+    name: str
+    path: Path
+    modality: str = "t1"
+    reference: Path | None = None
+
+
+def colin27() -> RealHead | None:
+    """Colin27 if it is installed on this machine."""
+    return RealHead("Colin27", COLIN27) if COLIN27.is_file() else None
+
+
+def heads_to_measure(folder: Path | None, colin: bool | None, task: str) -> tuple[list[RealHead], dict[str, str]]:
+    """The T1 heads of a folder, and Colin27: if asked for (True), never (False), or beside a folder's if it is
+    installed (None); and {file: reason} for what cannot be read. Raises InputError if there is none, and for other
+    tasks than mr2ct.
+    """
+    if task != "mr2ct":
+        raise InputError(f"Real heads are measured for mr2ct, not for {task}: leave --real and --colin out.")
+    installed = colin27() if colin is not False else None
+    if colin and not installed:
+        raise InputError(f"Colin27 is not at {COLIN27}; install it ({HOW_TO_GET_COLIN27}).")
+    heads, unreadable = find_heads(folder) if folder else ([], {})
+    heads = [head for head in heads if head.modality == "t1"]
+    return heads + ([installed] if installed else []), unreadable
+
+
+def find_heads(folder: Path) -> tuple[list[RealHead], dict[str, str]]:
+    """The real heads in a folder, sorted by name, and {file: reason} for those that cannot be read.
+
+    Volumes lie in the folder, or in a sub-folder for each case; a sub-folder without any is read as a DICOM series. A
+    T1 and a CT of one folder belong together if their names differ only by t1, t1w, mr, mri or ct, or if they are
+    the only ones of a case. Raises InputError for a folder that is missing or holds no volume.
+    """
+    if not folder.is_dir():
+        raise InputError(f'The folder "{folder}" does not exist; give a folder with scans of heads.')
+    heads, unreadable = [], {}
+    for case in [folder, *sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))]:
+        files = sorted(p for p in case.iterdir() if p.is_file() and p.name.lower().endswith(SUFFIXES))
+        found = defaultdict(list)
+        for path in files or ([case] if case != folder and any(case.iterdir()) else []):
+            try:
+                found["ct" if looks_like_ct(read_volume(path)) else "t1"].append(path)
+            except InputError as error:
+                unreadable[str(path.relative_to(folder))] = str(error)
+        heads += _paired(found, folder, alone=case != folder)
+    if not heads:
+        reasons = "".join(f"; {name}: {reason}" for name, reason in unreadable.items())
+        raise InputError(f'"{folder}" holds no scan that can be read{reasons}; give a folder with T1 scans of heads.')
+    return sorted(heads, key=lambda head: head.name), unreadable
+
+
+def _paired(found: dict[str, list[Path]], folder: Path, alone: bool) -> Iterator[RealHead]:
+    """The scans of a folder as heads. alone: whether the only T1 and the only CT of it are one person's."""
+
+    def name(path: Path) -> str:
+        return str((path.parent / stem_of(path)).relative_to(folder))
+
+    def case(path: Path) -> str:
+        return MODALITY.sub("", stem_of(path)).lower()
+
+    cts = {case(path): path for path in found["ct"]}
+    only = alone and len(found["t1"]) == len(found["ct"]) == 1
+    for path in found["t1"]:
+        yield RealHead(name(path), path, reference=found["ct"][0] if only else cts.get(case(path)))
+    for path in found["ct"]:
+        yield RealHead(name(path), path, "ct")
