@@ -34,7 +34,7 @@ def test_a_moved_and_stretched_head_moves_the_fit_with_it(phantom):
     still = fit_brain(phantom["t1"], brain_t1())
     fitted = resample(replace(brain_t1(), affine=still @ brain_t1().affine), phantom["t1"].affine, phantom["t1"].shape)
     brain = np.isin(phantom["labels"].array, [INDEX["grey matter"], INDEX["white matter"]])
-    assert dice(fill_cavities(fitted.array > 0.1), fill_cavities(brain)) > 0.93
+    assert dice(fill_cavities(fitted.array > 0.1), fill_cavities(brain)) > 0.9
     tilt = np.radians(15)
     motion = np.array([[1, 0, 0, 25], [0, np.cos(tilt), -np.sin(tilt), -40], [0, np.sin(tilt), np.cos(tilt), 60.0]])
     motion = np.vstack([motion, [0, 0, 0, 1]]) @ np.diag([1.05, 0.95, 1.05, 1])
