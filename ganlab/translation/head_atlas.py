@@ -12,7 +12,7 @@ from scipy import ndimage
 from ganlab.imaging.affine import BRAIN_CENTRE, fit_brain
 from ganlab.imaging.grid import resample
 from ganlab.imaging.head_figures import mr_head_mask, outside_of
-from ganlab.imaging.intensity import mr_gain
+from ganlab.imaging.intensity import normalise_mr
 from ganlab.imaging.masks import fill_cavities
 from ganlab.imaging.volume import Volume
 
@@ -66,16 +66,16 @@ def atlas_of(t1: Volume) -> HeadAtlas:
     """The regions of a T1-weighted head (RAS, axis-aligned). Raises InputError for a scan without a head."""
     from ganlab.phantoms.template import brain_t1
 
+    t1 = normalise_mr(t1)
     matrix = fit_brain(t1, brain_t1())
     head = mr_head_mask(t1)
     depths = _brain_depth()
     depth = resample(Volume(depths.array, matrix @ depths.affine), t1.affine, t1.shape).array
-    level = t1.array * mr_gain(t1.array)
-    brain = (depth > PERIPHERY_MM) & _filled_brain(level, depth)
+    brain = (depth > PERIPHERY_MM) & _filled_brain(t1.array, depth)
     soft = brain.copy()
     at = np.argwhere(brain)
     soft[tuple(at[_may_calcify(_in_mni(at, t1, matrix))].T)] = False
-    dark = (level < DARK) & (ndimage.distance_transform_edt(head, sampling=t1.spacing) > SKIN_MM)
+    dark = (t1.array < DARK) & (ndimage.distance_transform_edt(head, sampling=t1.spacing) > SKIN_MM)
     return HeadAtlas(matrix, head, outside_of(head, t1.spacing), brain, soft, dict(_air_spaces(t1, matrix, dark)))
 
 
