@@ -50,7 +50,7 @@ def decompose(ct: Volume) -> ScannedHead:
     """A CT in HU as a source of patients. Raises InputError if it is not of a head or shows too little of one."""
     ct = replace(ct, array=without_metal(ct.array.astype(np.float32)))
     _check_amount(ct)
-    ct = aligned(replace(ct, array=deblurred(ct.array)))
+    ct = aligned(replace(ct, array=deblurred(ct.array, ct.spacing)))
     nodes = torch.from_numpy(template_map(ct))
     return ScannedHead(tissue_fields(ct.array, depth_in_template(ct, nodes)), nodes)
 
