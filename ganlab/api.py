@@ -37,11 +37,15 @@ def read(source: Scan, modality: str = "unknown") -> Volume:
     return as_volume(source, modality)
 
 
-def write(volume: Volume, path: Path) -> None:
-    """Write a volume as NIfTI (.nii or .nii.gz), atomically. Raises InputError if it cannot be written."""
+def write(volume: Volume, path: Path) -> tuple[str, ...]:
+    """Write a volume, completely or not at all, in the format of the name's ending: .nii.gz, .nii, .mgz, .mgh, .nrrd,
+    .dcm (a folder with a DICOM series) or .zip (the same, zipped).
+
+    Returns notices on what the format cannot hold. Raises InputError if the volume cannot be written.
+    """
     from ganlab.imaging.writing import write_volume
 
-    write_volume(volume, path)
+    return write_volume(volume, path)
 
 
 def phantom(

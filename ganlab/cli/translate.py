@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +16,13 @@ from ganlab.imaging.wording import quoted
 
 def translate(
     source: Annotated[Path, typer.Argument(help="NIfTI, MGZ, NRRD, MHA, DICOM folder or zip.")],
-    out: Annotated[Path, typer.Argument(help="OUT.nii.gz, on the input's grid and affine.")],
+    out: Annotated[
+        Path,
+        typer.Argument(
+            help="OUT.nii.gz, OUT.mgz, OUT.nrrd, OUT.dcm (a folder with a DICOM series) or OUT.zip (the same, zipped), "
+            "on the input's grid."
+        ),
+    ],
     task: Annotated[str, typer.Option(help="mr2ct, ct2mr or t1fa.")] = "mr2ct",
     model: Annotated[str | None, typer.Option(help="A pretrained model, or a training folder.")] = None,
     planes: Annotated[
@@ -39,15 +46,19 @@ def translate(
     from ganlab.imaging.metrics import format_table
     from ganlab.imaging.writing import check_writable, write_volume
     from ganlab.translation.compare import read_pair, translate_and_compare
+    from ganlab.translation.tasks import get_task
 
     if registered and not reference:
         raise InputError("--registered needs --reference: add it with the scan to register.")
     for path in filter(None, (out, registered)):
         check_writable(path)
     _check_different({"input": source, "--reference": reference, "output": out, "--registered": registered})
+    pair = read_pair([str(source)], [str(reference)] if reference else [], task)
+    for path in filter(None, (out, registered)):
+        check_writable(path, replace(pair.source, modality=get_task(task).target))
     bar = progress_bar("translate", as_json)
     comparison = translate_and_compare(
-        read_pair([str(source)], [str(reference)] if reference else [], task),
+        pair,
         task,
         [model],
         planes.split(",") if planes is not None else None,
@@ -55,10 +66,10 @@ def translate(
         progress=lambda done, stage: bar(done) if bar else None,
     )
     translation = comparison.translations[0]
-    write_volume(translation.synthetic, out)
+    notices = [*comparison.notices, *write_volume(translation.synthetic, out)]
     if registered and comparison.reference:
-        write_volume(comparison.reference, registered)
-    for notice in comparison.notices:
+        notices += [notice for notice in write_volume(comparison.reference, registered) if notice not in notices]
+    for notice in notices:
         print(notice, file=sys.stderr)
     report = {
         "out": str(out),
@@ -66,7 +77,7 @@ def translate(
         "shape": list(translation.synthetic.shape),
         "unit": translation.synthetic.unit,
         "seconds": round(translation.seconds, 2),
-        "notices": list(comparison.notices),
+        "notices": notices,
     }
     text = f"{out} ({translation.model}, {translation.seconds:.1f} s)"
     if comparison.evaluations:

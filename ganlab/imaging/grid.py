@@ -24,12 +24,24 @@ def axis_letters(affine: np.ndarray) -> tuple[str, str, str]:
 
 def canonical(volume: Volume) -> Volume:
     """The same voxels in the order closest to RAS+: axes swapped and flipped, values and positions unchanged."""
+    return reordered(volume, "RAS")
+
+
+def reordered(volume: Volume, letters: str) -> Volume:
+    """The same voxels with axes that increase, as closely as possible, in these directions, such as "LPS"."""
     import nibabel as nib
 
-    orientation = nib.io_orientation(volume.affine)
-    array = nib.apply_orientation(volume.array, orientation)
-    affine = volume.affine @ nib.orientations.inv_ornt_aff(orientation, volume.shape)
+    wanted = nib.orientations.axcodes2ornt(letters)
+    change = nib.orientations.ornt_transform(nib.io_orientation(volume.affine), wanted)
+    array = nib.apply_orientation(volume.array, change)
+    affine = volume.affine @ nib.orientations.inv_ornt_aff(change, volume.shape)
     return replace(volume, array=np.ascontiguousarray(array), affine=affine)
+
+
+def is_sheared(affine: np.ndarray) -> bool:
+    """Whether the axes of a grid are not at right angles."""
+    axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    return bool(np.abs(axes.T @ axes - np.eye(3)).max() > 1e-4)
 
 
 def same_grid(a: Volume, b: Volume) -> bool:

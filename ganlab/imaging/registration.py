@@ -61,6 +61,7 @@ def register_rigid(moving: Volume, fixed: Volume) -> tuple[Volume, np.ndarray]:
     background = AIR_HU if moving.unit == "HU" else 0.0
     seen_from_fixed = replace(moving, affine=np.linalg.inv(matrix) @ moving.affine)
     registered = resample(seen_from_fixed, fixed.affine, fixed.shape, order=1, fill=background)
+    registered = replace(registered, origin=fixed.origin)
     middle = fixed_levels[1], moving_levels[1], transform
     doubts = [*_match_doubts(_body_overlap(*middle), _nudge_loss(*middle)), *_motion_doubts(matrix, moving, fixed)]
     sentences = (f"Registration may have failed ({doubt}): check the alignment first." for doubt in doubts)

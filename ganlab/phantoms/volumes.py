@@ -80,7 +80,7 @@ def make_patient(
         images = {m: job.result() for m, job in zip(modalities, jobs, strict=True)}
     affine = np.diag([spacing, spacing, spacing, 1.0])
     affine[:3, 3] = FIELD_OF_VIEW[:, 0] + spacing / 2
-    return {m: Volume(a, affine, UNITS.get(m, "arbitrary"), m) for m, a in images.items()}
+    return {m: Volume(a, affine, UNITS.get(m, "arbitrary"), m, model="phantom") for m, a in images.items()}
 
 
 def _resolved_options(

@@ -70,9 +70,12 @@ class Translation:
         agreement = 1 / (1 + self.disagreement.array / tolerance)
         return replace(self.disagreement, array=agreement, unit="arbitrary", modality="confidence")
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the volume as NIfTI (.nii or .nii.gz). Raises InputError."""
-        write_volume(self.synthetic, path)
+    def save(self, path: str | os.PathLike[str]) -> tuple[str, ...]:
+        """Write the volume as NIfTI, MGH, NRRD or a DICOM series, by the ending of the name; see `write_volume`.
+
+        Returns notices on what the format cannot hold. Raises InputError.
+        """
+        return write_volume(self.synthetic, path)
 
 
 @dataclass(frozen=True)
@@ -133,11 +136,11 @@ def translate(
     inside = spread[box] if spread is not None else None
     fused = fuse(loaded, source[box], planes, device, progress, cancelled, empty, air, inside)
     predicted[box] = fused * kind.scale
-    synthetic = _like(volume, predicted, affine, kind.empty, kind.limits, kind.unit, kind.target)
+    synthetic = _like(volume, predicted, affine, kind.empty, kind.limits, kind.unit, kind.target, name)
     seconds = time.perf_counter() - start
     if spread is None:
         return Translation(synthetic, name, seconds, notices, task)
-    differing = _like(volume, spread * kind.scale, affine, 0.0, (0.0, np.inf), kind.unit, "disagreement")
+    differing = _like(volume, spread * kind.scale, affine, 0.0, (0.0, np.inf), kind.unit, "disagreement", name)
     return Translation(synthetic, name, seconds, notices, task, differing)
 
 
@@ -149,11 +152,12 @@ def _like(
     limits: tuple[float, float],
     unit: str,
     modality: str,
+    model: str,
 ) -> Volume:
-    """An array on the model's grid as a volume on the grid of the input, clipped to limits."""
+    """An array on the model's grid as a volume on the grid of the input and of its origin, clipped to limits."""
     moved = resample(Volume(array, affine), volume.affine, volume.shape, fill=fill)
     np.clip(moved.array, *limits, out=moved.array)
-    return replace(moved, unit=unit, modality=modality)
+    return replace(moved, unit=unit, modality=modality, origin=volume.origin, model=model)
 
 
 def check_size(shape: Sequence[int], spacing: float) -> None:

@@ -87,7 +87,7 @@ def patch_map(
         if progress:
             progress(k / len(batches))
     resampled = resample(Volume(probability, affine), volume.affine, volume.shape)
-    return replace(resampled, unit="D", modality="judged")
+    return replace(resampled, unit="D", modality="judged", origin=volume.origin, model=model)
 
 
 @torch.inference_mode()

@@ -1,9 +1,14 @@
 import json
 import re
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
 import pytest
+
+import ganlab
+from ganlab.imaging.grid import canonical
+from ganlab.imaging.volume import Origin
 
 
 @pytest.mark.slow
@@ -19,6 +24,27 @@ def test_a_phantom_is_translated_and_evaluated(run, tmp_path):
     code, out, err = run("evaluate", tmp_path / "ct.nii.gz", tmp_path / "sct.nii.gz", "--json")
     assert code == 0, err
     assert 0 < json.loads(out)["mae"] < 200
+
+
+@pytest.mark.slow
+def test_the_ending_of_the_output_chooses_its_format(run, refuse, tmp_path):
+    patient = ganlab.phantom(seed=9002, modalities=["t1"], spacing=4)["t1"]
+    source = tmp_path / "t1.nii.gz"
+    ganlab.write(replace(patient, origin=Origin(sform=4, qform=4)), source)
+    values = {}
+    for name in ("ct.nii.gz", "ct.mgz", "ct.nrrd", "ct.dcm", "ct.zip"):
+        code, out, err = run("translate", source, tmp_path / name, "--planes", "axial", "--json")
+        assert code == 0, err
+        lost = [notice for notice in json.loads(out)["notices"] if "MNI space" in notice]
+        assert len(lost) == (name in ("ct.mgz", "ct.dcm", "ct.zip")) and all(notice in err for notice in lost)
+        volume = canonical(ganlab.read(tmp_path / name, "ct"))
+        np.testing.assert_allclose(volume.affine, patient.affine, atol=1e-4)
+        values[name] = volume.array
+    for array in values.values():
+        np.testing.assert_array_equal(array, values["ct.nii.gz"])
+    header = nib.load(tmp_path / "ct.nii.gz").header
+    assert (header["sform_code"], header["qform_code"]) == (4, 4) and b"mr2ct-unet ct" in header["descrip"].item()
+    assert "holds files" in refuse("translate", source, tmp_path / "ct.dcm")
 
 
 @pytest.mark.parametrize(

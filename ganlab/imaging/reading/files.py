@@ -160,7 +160,8 @@ def as_volume(
         raise InputError(f"{name} {error}.") from None
     first = tuple(slice(None) if axis < 3 else 0 for axis in range(len(source.shape)))
     array = np.array(source.dataobj[first], np.float32)
-    return _checked(Volume(array, affine, UNITS.get(modality, "arbitrary"), modality), name)
+    origin = headers.image_origin(source)
+    return _checked(Volume(array, affine, UNITS.get(modality, "arbitrary"), modality, origin=origin), name)
 
 
 def _read_file(path: Path, name: str, modality: str, series: str | None) -> Volume:
@@ -299,7 +300,8 @@ def _read_numbers(path: Path, name: str, head: bytes, kind: str, gzipped: bool, 
     if math.prod(frames) > 1:
         notices += (f"{name} holds {frames[0]} frames; the first was read.",)
     unit = UNITS.get(modality, "arbitrary")
-    return Volume(_scaled(numbers, header.slope, header.intercept), header.affine, unit, modality, notices)
+    values = _scaled(numbers, header.slope, header.intercept)
+    return Volume(values, header.affine, unit, modality, notices, header.origin)
 
 
 def _check_promise(header: headers.Header) -> None:

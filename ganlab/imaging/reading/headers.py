@@ -17,10 +17,12 @@ from typing import Any
 import numpy as np
 
 from ganlab.errors import InputError
+from ganlab.imaging.volume import SCANNER, Origin
 from ganlab.imaging.wording import shown
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 MILLIMETRES = {"m": 1e3, "cm": 10.0, "mm": 1.0, "um": 1e-3, "µm": 1e-3}
+NIFTI_SPACES = range(1, 6)  # the codes that the standard defines; others are taken for 2, "aligned"
 RESAVE = "open it in the program that made it and save it again as NIfTI"
 
 
@@ -35,6 +37,7 @@ class Header:
     data_file: name of the file beside this one that holds the voxel data; None: this file.
     deflated: whether the voxel data (not the file) are a gzip or zlib stream.
     slope, intercept: value = slope * stored number + intercept.
+    origin: the space that the affine leads to.
     """
 
     shape: tuple[int, ...]
@@ -46,6 +49,7 @@ class Header:
     slope: float = 1.0
     intercept: float = 0.0
     notices: tuple[str, ...] = ()
+    origin: Origin = SCANNER
 
 
 def nifti(head: bytes) -> Header:
@@ -69,7 +73,7 @@ def nifti(head: bytes) -> Header:
     offset = float(fields["vox_offset"])
     if not 0 <= offset < 2**53:
         raise InputError(f"has a NIfTI header that puts its voxel data at byte {offset:g}: the file is damaged")
-    affine, notices = _nifti_affine(fields)
+    affine, origin, notices = nifti_space(fields)
     slope, intercept = float(fields["scl_slope"]), float(fields["scl_inter"])
     if not np.isfinite(slope) or slope == 0:  # the standard's "not scaled"
         slope, intercept = 1.0, 0.0
@@ -84,6 +88,7 @@ def nifti(head: bytes) -> Header:
         slope=slope,
         intercept=intercept,
         notices=notices,
+        origin=origin,
     )
 
 
@@ -97,10 +102,12 @@ def _nifti_dtype(fields: Any) -> np.dtype:
         raise InputError(f"has an undefined NIfTI data type ({code}): the file is damaged") from None
 
 
-def _nifti_affine(fields: Any) -> tuple[np.ndarray, tuple[str, ...]]:
+def nifti_space(fields: Any) -> tuple[np.ndarray, Origin, tuple[str, ...]]:
+    """(affine, origin, notices) of a nibabel NIfTI header, whose voxel sizes are repaired in place. Raises InputError
+    for one without a usable orientation."""
     from nibabel.spatialimages import HeaderDataError
 
-    codes = {"sform": int(fields["sform_code"]), "qform": int(fields["qform_code"])}
+    codes = {name: int(fields[f"{name}_code"]) for name in ("sform", "qform")}
     if max(codes.values()) <= 0:
         raise InputError(
             "has no spatial orientation (sform and qform codes are both 0), so that left and right cannot be "
@@ -110,9 +117,7 @@ def _nifti_affine(fields: Any) -> tuple[np.ndarray, tuple[str, ...]]:
     pixdim[0] = -1 if pixdim[0] == -1 else 1
     pixdim[1:] = np.abs(pixdim[1:])
     scale = {1: 1e3, 3: 1e-3}.get(int(fields["xyzt_units"]) & 7, 1.0)
-    notices = []
-    if scale != 1.0:
-        notices.append(f"The header gives lengths in {'metres' if scale > 1 else 'microns'}; they were converted.")
+    usable = {}
     for name, code in codes.items():
         if code <= 0:
             continue
@@ -122,10 +127,28 @@ def _nifti_affine(fields: Any) -> tuple[np.ndarray, tuple[str, ...]]:
         except (HeaderDataError, ValueError):  # quaternion or voxel size out of range
             continue
         if is_invertible(affine):
-            if name == "qform" and codes["sform"] > 0:
-                notices.append("The header's sform is not usable; the orientation is that of its qform.")
-            return np.diag([scale, scale, scale, 1.0]) @ affine, tuple(notices)
-    raise InputError(f"has an orientation matrix that is singular or not a number: {RESAVE}")
+            usable[name] = np.diag([scale, scale, scale, 1.0]) @ affine
+    if not usable:
+        raise InputError(f"has an orientation matrix that is singular or not a number: {RESAVE}")
+    notices = []
+    if scale != 1.0:
+        notices.append(f"The header gives lengths in {'metres' if scale > 1 else 'microns'}; they were converted.")
+    if codes["sform"] > 0 and "sform" not in usable:
+        notices.append("The header's sform is not usable; the orientation is that of its qform.")
+    affine, *others = usable.values()
+    to_qform = others[0] @ np.linalg.inv(affine) if others and not np.allclose(others[0], affine, atol=1e-4) else None
+    known = {name: codes[name] if codes[name] in NIFTI_SPACES else 2 for name in usable}
+    return affine, Origin(known.get("sform", 0), known.get("qform", 0), to_qform), tuple(notices)
+
+
+def image_origin(image: Any) -> Origin:
+    """The space of a nibabel image: of its NIfTI header, or scanner coordinates."""
+    import nibabel as nib
+
+    fields = image.header
+    if not isinstance(fields, nib.Nifti1Header) or max(int(fields["sform_code"]), int(fields["qform_code"])) <= 0:
+        return SCANNER
+    return nifti_space(fields.copy())[1]
 
 
 def is_invertible(affine: np.ndarray) -> bool:
@@ -240,6 +263,7 @@ def nrrd(head: bytes) -> Header:
     affine[:3, :3] = np.transpose(axes)
     affine[:3, 3] = _vector(fields["spaceorigin"])
     scale = MILLIMETRES.get(units[0], 1.0)
+    codes = {key: int(code) for key, code in re.findall(r"^([sq]form)_code:=([0-5])\s*$", text, re.MULTILINE)}  # ITK's
     return Header(
         shape=tuple(sizes[axis] for axis in spatial) + tuple(sizes[spatial[-1] + 1 :]),
         dtype=dtype,
@@ -247,6 +271,7 @@ def nrrd(head: bytes) -> Header:
         offset=skip + (end.end() if end and not data_file else 0),
         data_file=data_file,
         deflated=encoding != "raw",
+        origin=Origin(codes.get("sform", 0), codes.get("qform", 0)) if any(codes.values()) else SCANNER,
     )
 
 
