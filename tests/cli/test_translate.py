@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 import ganlab
+from ganlab.checkpoints import as_config, save_tensors
 from ganlab.imaging.grid import canonical
 from ganlab.imaging.volume import Origin
+from ganlab.translation.networks import UNet, UNetConfig
 
 
 @pytest.mark.slow
@@ -24,27 +26,6 @@ def test_a_phantom_is_translated_and_evaluated(run, tmp_path):
     code, out, err = run("evaluate", tmp_path / "ct.nii.gz", tmp_path / "sct.nii.gz", "--json")
     assert code == 0, err
     assert 0 < json.loads(out)["mae"] < 200
-
-
-@pytest.mark.slow
-def test_the_ending_of_the_output_chooses_its_format(run, refuse, tmp_path):
-    patient = ganlab.phantom(seed=9002, modalities=["t1"], spacing=4)["t1"]
-    source = tmp_path / "t1.nii.gz"
-    ganlab.write(replace(patient, origin=Origin(sform=4, qform=4)), source)
-    values = {}
-    for name in ("ct.nii.gz", "ct.mgz", "ct.nrrd", "ct.dcm", "ct.zip"):
-        code, out, err = run("translate", source, tmp_path / name, "--planes", "axial", "--json")
-        assert code == 0, err
-        lost = [notice for notice in json.loads(out)["notices"] if "MNI space" in notice]
-        assert len(lost) == (name in ("ct.mgz", "ct.dcm", "ct.zip")) and all(notice in err for notice in lost)
-        volume = canonical(ganlab.read(tmp_path / name, "ct"))
-        np.testing.assert_allclose(volume.affine, patient.affine, atol=1e-4)
-        values[name] = volume.array
-    for array in values.values():
-        np.testing.assert_array_equal(array, values["ct.nii.gz"])
-    header = nib.load(tmp_path / "ct.nii.gz").header
-    assert (header["sform_code"], header["qform_code"]) == (4, 4) and b"mr2ct-unet ct" in header["descrip"].item()
-    assert "holds files" in refuse("translate", source, tmp_path / "ct.dcm")
 
 
 @pytest.mark.parametrize(
@@ -80,6 +61,38 @@ def head(tmp_path_factory):
         return path
 
     return write
+
+
+@pytest.fixture
+def quick_model(tmp_path_factory):
+    """A folder with an untrained model of a few weights on a grid of 5 mm."""
+    folder = tmp_path_factory.mktemp("models") / "mr2ct-quick"
+    folder.mkdir()
+    network = UNet(UNetConfig(widths=(4, 6)))
+    config = {"network": as_config(network.config), "task": "mr2ct", "spacing": 5.0}
+    save_tensors(folder / "model.safetensors", network.state_dict(), config)
+    return folder
+
+
+def test_the_ending_of_the_output_chooses_its_format(run, head, quick_model, tmp_path):
+    patient = ganlab.read(head("t1", lambda hu: np.where(hu == 40, 500.0, np.where(hu > 40, 20.0, 0.0))))
+    source = tmp_path / "t1.nii.gz"
+    ganlab.write(replace(patient, origin=Origin(sform=4, qform=4)), source)
+    values = {}
+    for name in ("ct.nii.gz", "ct.mgz", "ct.nrrd", "ct.dcm", "ct.zip"):
+        code, out, err = run("translate", source, tmp_path / name, "--model", quick_model, "--json")
+        assert code == 0, err
+        lost = [notice for notice in json.loads(out)["notices"] if "MNI space" in notice]
+        assert len(lost) == (name in ("ct.mgz", "ct.dcm", "ct.zip")) and all(notice in err for notice in lost)
+        volume = canonical(ganlab.read(tmp_path / name, "ct"))
+        np.testing.assert_allclose(volume.affine, patient.affine, atol=1e-4)
+        values[name] = volume.array
+    for array in values.values():
+        np.testing.assert_array_equal(array, values["ct.nii.gz"])
+    header = nib.load(tmp_path / "ct.nii.gz").header
+    assert (header["sform_code"], header["qform_code"]) == (4, 4) and b"mr2ct-quick ct" in header["descrip"].item()
+    code, out, err = run("translate", source, tmp_path / "ct.dcm", "--model", quick_model)
+    assert (code, out) == (2, "") and "the folder holds files" in err
 
 
 def test_evaluate_refuses_units_that_make_no_sense(refuse, head):

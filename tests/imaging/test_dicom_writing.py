@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import zipfile
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
@@ -14,6 +15,7 @@ from scipy.ndimage import map_coordinates
 
 from ganlab.errors import InputError
 from ganlab.imaging import dicom_writing
+from ganlab.imaging.grid import resample
 from ganlab.imaging.reading.files import read_volume
 from ganlab.imaging.volume import Origin, Volume
 from ganlab.imaging.writing import check_writable, write_volume
@@ -38,6 +40,12 @@ def scan(unit="HU", modality="ct", affine=None, **fields) -> Volume:
 
 def headers(folder) -> list[pydicom.Dataset]:
     return sorted(map(pydicom.dcmread, folder.iterdir()), key=lambda image: image.InstanceNumber)
+
+
+def unzipped(path):
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(path.parent)
+    return path.with_suffix("")
 
 
 def by_pydicom(folder, scratch):
@@ -156,6 +164,44 @@ def test_patient_study_and_frame_of_reference_are_those_of_the_source(tmp_path):
         assert one[keyword].value == source[keyword]
     assert one.SeriesInstanceUID != "1.2.5" and "made from series 1.2.5" in one.DerivationDescription
     assert one.SeriesNumber == 1007 and one.StudyDate == ""  # not known, and not today
+
+
+def test_a_scan_read_from_dicom_carries_its_patient_to_what_is_made_from_it(tmp_path):
+    patient = {"PatientName": "Łęcka^Zofia", "PatientID": "7/11", "StudyInstanceUID": "1.2.3", "StudyID": "4"}
+    patient |= {"FrameOfReferenceUID": "1.2.4", "AccessionNumber": "A1", "PatientIdentityRemoved": "YES"}
+    write_volume(scan("arbitrary", "t1", origin=Origin(dicom=patient)), tmp_path / "t1.dcm")
+    t1 = read_volume(tmp_path / "t1.dcm", "t1")
+    assert patient.items() <= t1.origin.dicom.items()
+    made = replace(resample(t1, grid(), (11, 12, 9)), unit="HU", modality="ct", model="m")
+    write_volume(made, tmp_path / "ct.zip")
+    ct = read_volume(tmp_path / "ct.zip", "ct")
+    assert patient.items() <= ct.origin.dicom.items()
+    assert ct.origin.dicom["SeriesInstanceUID"] != t1.origin.dicom["SeriesInstanceUID"]
+    assert t1.origin.dicom["SeriesInstanceUID"] in headers(unzipped(tmp_path / "ct.zip"))[0].DerivationDescription
+
+
+@pytest.mark.parametrize("charset", ["ISO_IR 100", "ISO_IR 13", "GB18030", "UNKNOWN", "\\\\", ""])
+def test_names_in_any_character_set_are_read(tmp_path, charset):
+    write_volume(scan("arbitrary", "t1"), tmp_path / "t1.dcm")
+    for path in (tmp_path / "t1.dcm").iterdir():
+        raw = path.read_bytes().replace(b"ISO_IR 192", charset.encode().ljust(10))
+        path.write_bytes(raw.replace(b"GANLAB^", "Zoë^An".encode("latin-1") + b"\x1b"))
+    name = read_volume(tmp_path / "t1.dcm", "t1").origin.dicom["PatientName"]
+    assert name.isprintable() and name.startswith("Zoë" if charset == "ISO_IR 100" else "Zo")
+    write_volume(read_volume(tmp_path / "t1.dcm", "t1"), tmp_path / "again.zip")
+
+
+def test_identifiers_that_are_none_are_replaced(tmp_path):
+    source = {"StudyInstanceUID": "1.2.3.4", "FrameOfReferenceUID": "1.5.6.7", "SeriesNumber": "7"}
+    write_volume(scan(origin=Origin(dicom=source)), tmp_path / "ct.dcm")
+    for path in (tmp_path / "ct.dcm").iterdir():
+        raw = path.read_bytes().replace(b"1.2.3.4", b"one.two").replace(b"1.5.6.7", b"1..5.6.")
+        path.write_bytes(raw.replace(b"1007", b"7th."))
+    ct = read_volume(tmp_path / "ct.dcm")
+    assert not {"StudyInstanceUID", "FrameOfReferenceUID", "SeriesNumber"} & ct.origin.dicom.keys()
+    write_volume(ct, tmp_path / "again.dcm")
+    one = headers(tmp_path / "again.dcm")[0]
+    assert one.StudyInstanceUID.is_valid and one.FrameOfReferenceUID.is_valid and one.SeriesNumber == 1000
 
 
 def test_volumes_without_a_patient_get_different_ones(tmp_path):

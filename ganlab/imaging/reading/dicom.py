@@ -15,9 +15,11 @@ import numpy as np
 
 from ganlab.errors import InputError
 from ganlab.imaging.reading import dicom_pixels as pixels
+from ganlab.imaging.reading.dicom_origin import origin_of
 from ganlab.imaging.reading.dicom_series import MAX_SLICE_STEP, Series, choose, find_series
 from ganlab.imaging.reading.dicom_slices import DicomFile, Slice
 from ganlab.imaging.reading.headers import LPS_TO_RAS
+from ganlab.imaging.volume import Origin
 from ganlab.imaging.wording import quoted
 
 LEAST_TILT = 0.5  # degrees between the normal and the direction from slice to slice
@@ -26,13 +28,14 @@ AIR, LOWEST_HU = -1000.0, -1024.0  # HU
 
 def read_series(
     paths: list[Path], name: str, max_voxels: int, modality: str = "unknown", wanted: str | None = None
-) -> tuple[np.ndarray, np.ndarray, str, list[str]]:
+) -> tuple[np.ndarray, np.ndarray, str, list[str], Origin]:
     """A series among DICOM files: the one that `wanted` names, else the one that is most probably meant.
 
     name: the file or folder that the user gave, quoted, for messages. modality: what is looked for ("ct", "t1", ...).
     Returns the array (columns, rows, slices), float32 with rescale slope and intercept applied; its affine (voxel ->
-    RAS mm); DICOM's modality ("CT", "MR", ...); and notices. Missing slices are interpolated between their neighbours,
-    with a notice that says where. Raises InputError, also if neighbouring slices are more than MAX_SLICE_STEP apart.
+    RAS mm); DICOM's modality ("CT", "MR", ...); notices; and its patient and study. Missing slices are interpolated
+    between their neighbours, with a notice that says where. Raises InputError, also if neighbouring slices are more
+    than MAX_SLICE_STEP apart.
     """
     found, unusable = find_series(paths, max_voxels)
     if not found:
@@ -64,7 +67,7 @@ def read_series(
         )
     notices += _without_padding(stack, slices)
     array, affine = _evenly(stack, slices, name, max_voxels, notices)
-    return array, affine, series.modality, notices
+    return array, affine, series.modality, notices, origin_of(slices[0].file.path)
 
 
 def _other_series(found: list[Series], chosen: Series, name: str) -> list[str]:

@@ -237,14 +237,14 @@ def _files_in(folder: Path, name: str) -> list[Path]:
 
 
 def _read_dicom(paths: list[Path], name: str, modality: str, series: str | None) -> Volume:
-    array, affine, declared, notices = dicom.read_series(paths, name, MAX_VOXELS, modality, series)
+    array, affine, declared, notices, origin = dicom.read_series(paths, name, MAX_VOXELS, modality, series)
     if declared == "CT" and modality == "unknown":
         modality = "ct"
     elif declared == "CT" and modality != "ct":
         notices.append(f"The DICOM header says that this is a CT and not {modality.upper()}.")
     elif declared != "CT" and modality == "ct":
         notices.append(f'The DICOM header gives the modality as "{declared}" and not CT: its values may not be HU.')
-    return Volume(array, affine, UNITS.get(modality, "arbitrary"), modality, tuple(notices))
+    return Volume(array, affine, UNITS.get(modality, "arbitrary"), modality, tuple(notices), origin)
 
 
 def _kind(head: bytes) -> str:
