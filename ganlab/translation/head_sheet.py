@@ -14,38 +14,37 @@ from ganlab.imaging.wording import shown
 from ganlab.translation.preview import show_slice
 from ganlab.translation.real_heads import RealHead
 
-SHARES = {
-    "axial": (0.2, 0.35, 0.5, 0.7),
-    "coronal": (0.45, 0.65),
-    "sagittal": (0.5, 0.35),
-}  # of the head, in each plane
+BELOW_VERTEX = (45, 85, 110, 130, 155)  # mm, axial slices: from the vault down to the maxillary sinuses
+SHARES = {"coronal": (0.4, 0.6, 0.75), "sagittal": (0.5, 0.32)}  # of the head's extent
+MARGIN = 6  # voxels around the head
 BONE, BRAIN = (-1000.0, 2000.0), (-60.0, 140.0)  # HU, black and white
 
 
 def write_head_sheet(folder: Path, model: str, head: RealHead, t1: Volume, ct: Volume) -> Path:
     """Write folder/MODEL-HEAD.png: a column for each slice, rows of T1, CT at the bone window and at the brain window.
 
-    t1, ct: RAS, on one grid. The slices lie at SHARES of the extent of the T1's signal.
+    t1, ct: RAS, on one grid. Axial slices lie at BELOW_VERTEX, the others at SHARES of the extent of the T1's signal.
     """
     from matplotlib.figure import Figure
 
-    cuts = [(plane, index) for plane in SHARES for index in _positions(t1, plane)]
+    box = _extent(t1)
+    cuts = _cuts(t1, box)
     bright = float(np.percentile(t1.array[t1.array > t1.array.mean()], 99))
-    rows = (
-        ("T1", t1, (0.0, bright), ""),
-        ("synthetic CT, bone", ct, BONE, "HU"),
-        ("synthetic CT, brain", ct, BRAIN, "HU"),
-    )
-    figure = Figure(figsize=(2.6 * len(cuts), 8.6), facecolor="black", layout="constrained")
-    figure.suptitle(f"{shown(head.name)}, {shown(Path(model).name)}", color="white", fontsize=11)
-    for line, (title, volume, window, unit) in zip(figure.subplots(len(rows), len(cuts)), rows, strict=True):
+    rows = (("T1", t1, (0.0, bright)), ("synthetic CT, bone", ct, BONE), ("synthetic CT, brain", ct, BRAIN))
+    figure = Figure(figsize=(2.2 * len(cuts), 8.2), facecolor="black")
+    figure.suptitle(f"{shown(head.name)}, {shown(Path(model).name)}", color="white", fontsize=11, parse_math=False)
+    grid = {"left": 0.005, "right": 0.955, "bottom": 0.01, "top": 0.92, "wspace": 0.02, "hspace": 0.16}
+    for line, (title, volume, window) in zip(
+        figure.subplots(len(rows), len(cuts), gridspec_kw=grid), rows, strict=True
+    ):
         for panel, (plane, index) in zip(line, cuts, strict=True):
             axis = PLANES[plane]
-            image = show_slice(panel, np.take(volume.array, index, axis), plane, window)
+            image = show_slice(panel, np.take(volume.array[box], index - box[axis].start, axis), plane, window)
             place = volume.affine[axis, 3] + index * volume.spacing[axis]
             panel.set_title(f"{title}\n{plane} {place:.0f} mm", color="white", fontsize=7, parse_math=False)
-        bar = figure.colorbar(image, ax=list(line), fraction=0.02, pad=0.01)
-        bar.set_label(unit, color="white", fontsize=7)
+        last = line[-1].get_position()
+        bar = figure.colorbar(image, cax=figure.add_axes((0.962, last.y0 + 0.02, 0.008, last.height - 0.04)))
+        bar.set_label("HU" if volume is ct else "as stored", color="white", fontsize=7)
         bar.ax.tick_params(colors="white", labelsize=7)
     path = folder / f"{_plain(Path(model).name)}-{_plain(head.name)}.png"
     with replacing(path) as partial:
@@ -53,11 +52,25 @@ def write_head_sheet(folder: Path, model: str, head: RealHead, t1: Volume, ct: V
     return path
 
 
-def _positions(t1: Volume, plane: str) -> list[int]:
-    axis = PLANES[plane]
-    signal = np.moveaxis(t1.array, axis, 0).reshape(t1.shape[axis], -1).mean(axis=1)
-    extent = np.flatnonzero(signal > 0.1 * signal.max())
-    return [int(extent[0] + share * (extent[-1] - extent[0])) for share in SHARES[plane]]
+def _extent(t1: Volume) -> tuple[slice, slice, slice]:
+    """The box around the slices with signal, and a margin."""
+    ends = []
+    for axis, n in enumerate(t1.shape):
+        signal = np.moveaxis(t1.array, axis, 0).reshape(n, -1).mean(axis=1)
+        there = np.flatnonzero(signal > 0.03 * signal.max())
+        ends.append(slice(max(0, there[0] - MARGIN), min(n, there[-1] + MARGIN + 1)))
+    return ends[0], ends[1], ends[2]
+
+
+def _cuts(t1: Volume, box: tuple[slice, slice, slice]) -> list[tuple[str, int]]:
+    """(plane, index) of the slices that are shown."""
+    vertex = box[2].stop - MARGIN
+    axial = [round(vertex - below / t1.spacing[2]) for below in BELOW_VERTEX]
+    cuts = [("axial", index) for index in axial if index >= box[2].start]
+    for plane, shares in SHARES.items():
+        extent = box[PLANES[plane]]
+        cuts += [(plane, int(extent.start + share * (extent.stop - extent.start))) for share in shares]
+    return cuts
 
 
 def _plain(name: str) -> str:

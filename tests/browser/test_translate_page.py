@@ -270,6 +270,21 @@ def test_refuses_a_file_that_is_not_a_scan_and_keeps_the_picture(viewer, tmp_pat
     assert viewer.token == opening and is_picture(viewer.pixels())
 
 
+def test_colin27_is_translated_at_a_click_and_stays_on_the_machine(colin27, viewer):
+    viewer.open()
+    opening = viewer.token
+    page = viewer.page
+    page.get_by_label("Colin27, a real head").check()
+    assert not page.locator("#seed").is_visible() and not page.locator("#scan").is_visible()
+    choose(page)
+    page.click("#translate")
+    viewer.wait_for_result_after(opening)
+    assert viewer.status.startswith("Colin27, a real head. Axial slice")
+    assert is_picture(viewer.pixels())
+    page.close()
+    assert colin27.is_file()
+
+
 def test_a_real_scan_becomes_a_ct_on_its_grid_and_is_deleted_with_its_page(real_t1, viewer, browser, uploads, tmp_path):
     viewer.open()
     opening = viewer.token

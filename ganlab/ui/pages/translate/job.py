@@ -10,10 +10,11 @@ from typing import Annotated
 
 import numpy as np
 
-from ganlab.errors import Cancelled
+from ganlab.errors import Cancelled, InputError
 from ganlab.imaging.planes import PLANES
 from ganlab.phantoms.options import PhantomOptions
 from ganlab.settings import Field, OneOf, frozen_config
+from ganlab.translation.real_heads import COLIN27
 from ganlab.translation.tasks import TASKS, Task, get_task
 from ganlab.ui.phantom_controls import SEED_LIMIT, linked_options, options_of
 from ganlab.ui.saved_case import ALL_PLANES, TASK, SavedCase, save_case
@@ -31,6 +32,7 @@ from ganlab.ui.volume_controls import (
 )
 
 SLUG = "translate"
+COLIN = "Colin27, a real head (from your mricron)"  # a source of the scan, where it is installed
 
 
 @frozen_config
@@ -124,7 +126,7 @@ def volumes_of(job: TranslationJob, progress: Callable[[float, str], None]):
 def names_of(job: TranslationJob) -> tuple[str, str]:
     """(title of the case, stem of its files' names)."""
     if job.seed is None:
-        return upload_names(job.files)
+        return ("Colin27, a real head", "colin27") if job.files == (str(COLIN27),) else upload_names(job.files)
     title, stem = job.options.words()
     return f"Phantom patient {job.seed}{title}", f"phantom-{job.seed}{stem}"
 
@@ -138,6 +140,7 @@ def commands(job: TranslationJob, model: str, white_matter: float | None = None)
     compared = []
     if job.seed is None:
         source = Path(job.files[0]).name if len(job.files) == 1 else "DICOM-FOLDER"
+        source = str(COLIN27) if job.files == (str(COLIN27),) else source
         if job.reference:
             reference = Path(job.reference[0]).name if len(job.reference) == 1 else "REFERENCE-DICOM-FOLDER"
             compared = ["--reference", reference]
@@ -188,6 +191,10 @@ def job_of(
     """The job that the controls describe; phantom: see `options_of`. Raises InputError for empty ones."""
     chosen = {"task": task, "model": model, "planes": planes_of(planes)}
     chosen["rival"] = None if rival in (None, ALONE, model) else rival
+    if source == COLIN:
+        if get_task(task).source != "t1":
+            raise InputError("Colin27 is a T1 scan: choose a task that starts from T1.")
+        return TranslationJob(files=(str(COLIN27),), **chosen)
     if source == UPLOAD:
         return TranslationJob(files=check_files(files), reference=tuple(reference or ()), **chosen)
     seed = check_seed(seed)

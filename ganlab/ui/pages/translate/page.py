@@ -8,10 +8,11 @@ from pathlib import Path
 import gradio as gr
 
 from ganlab.checkpoints import list_models
+from ganlab.translation.real_heads import HOW_TO_GET_COLIN27, colin27
 from ganlab.translation.tasks import NAMES, get_task
 from ganlab.ui.components import ASSETS, QUIET
 from ganlab.ui.pages.translate import model_comparison
-from ganlab.ui.pages.translate.job import SLUG, TranslationJob, job_of, linked_job, solve
+from ganlab.ui.pages.translate.job import COLIN, SLUG, TranslationJob, job_of, linked_job, solve
 from ganlab.ui.pages.translate.report import show
 from ganlab.ui.phantom_controls import Sections, sections, show_options
 from ganlab.ui.saved_case import TASK, SavedCase, load_case
@@ -37,6 +38,7 @@ from ganlab.ui.volume_controls import (
 TITLE = "Translate"
 OPENING = ASSETS / "translate" / "opening"  # made by `python -m ganlab.ui.opening_cases`
 ACCEPTED = "A head: NIfTI, MGZ, NRRD, MHA, DICOM files, or a zip."
+NO_COLIN = f" To try a real head: Colin27, {HOW_TO_GET_COLIN27}, then start the app again."
 REFERENCE = (
     "A real scan of the target modality, of the same patient in any position: it is registered onto the scan (rigidly, "
     "by mutual information) and compared."
@@ -168,7 +170,8 @@ def build_model_choice(models: dict[str, list[str]], opening: SavedCase) -> dict
     with gr.Group(visible=any(len(names) > 1 for names in models.values())):
         model = gr.Dropdown(models[TASK], value=opening.model, label="Model", elem_id="model")
         rival = gr.Dropdown([ALONE, *models[TASK]], value=ALONE, label="Compare with", elem_id="rival")
-    source = gr.Radio([PHANTOM, UPLOAD], value=PHANTOM, show_label=False, container=False, elem_id="source")
+    sources = [PHANTOM, *([COLIN] if colin27() else []), UPLOAD]
+    source = gr.Radio(sources, value=PHANTOM, show_label=False, container=False, elem_id="source")
     return {"task": task, "model": model, "rival": rival, "source": source}
 
 
@@ -192,7 +195,7 @@ def build_phantom(opening: SavedCase, controls: dict) -> tuple[gr.Column, Sectio
 def build_upload(controls: dict) -> tuple[gr.Column, gr.UploadButton]:
     """Uploads of a scan and a reference: (their column, the button for a DICOM folder)."""
     with gr.Column(visible=False, elem_classes="gl-source") as column:
-        html(f"<p class='gl-note'>{ACCEPTED}</p>")
+        html(f"<p class='gl-note'>{ACCEPTED}{'' if colin27() else NO_COLIN}</p>")
         controls["files"] = gr.File(label=scan_label(TASK), file_count="multiple", height=130, elem_id="scan")
         folder = gr.UploadButton("A DICOM folder", file_count="directory", size="md", elem_id="scan-folder")
         with gr.Accordion("Reference", open=False):

@@ -16,8 +16,9 @@ import ganlab.translation.inference
 from ganlab.cli.main import app
 from ganlab.errors import Cancelled, InputError
 from ganlab.phantoms.options import PhantomOptions
+from ganlab.translation.real_heads import COLIN27
 from ganlab.ui.pages.translate import report
-from ganlab.ui.pages.translate.job import TranslationJob, commands, job_of, linked_job, solve
+from ganlab.ui.pages.translate.job import COLIN, TranslationJob, commands, job_of, linked_job, names_of, solve
 from ganlab.ui.saved_case import ALL_PLANES, load_case
 from ganlab.ui.server_settings import Settings
 from ganlab.ui.volume_controls import PHANTOM, UPLOAD
@@ -52,6 +53,15 @@ def test_controls_become_a_job():
     assert phantom == TranslationJob(seed=7, model="m", options=PhantomOptions(lesion="tumour", scanner="clinical"))
     own = job_of("mr2ct", UPLOAD, 7, 1.0, ["a.dcm", "b.dcm"], None, "m", None, "axial", **wishes)
     assert own == TranslationJob(files=("a.dcm", "b.dcm"), model="m", planes=("axial",))
+
+
+def test_colin27_is_a_scan_from_this_machine():
+    job = job_of("mr2ct", COLIN, 7.0, 1.0, None, None, "m", None, "fused", **UNTOUCHED)
+    assert job == TranslationJob(files=(str(COLIN27),), model="m") and job.seed is None
+    assert names_of(job) == ("Colin27, a real head", "colin27")
+    assert commands(job, "m") == (f"python -m ganlab translate --task mr2ct {COLIN27} synthetic-ct.nii.gz --model m",)
+    with pytest.raises(InputError, match="Colin27 is a T1 scan: choose a task that starts from T1"):
+        job_of("ct2mr", COLIN, 7.0, 1.0, None, None, "m", None, "fused", **UNTOUCHED)
 
 
 @pytest.mark.parametrize("seed", [None, -1, 1.5, 2.0**31])

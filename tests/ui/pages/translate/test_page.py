@@ -8,8 +8,9 @@ import pytest
 
 from ganlab.errors import Cancelled, InputError
 from ganlab.phantoms.options import PhantomOptions
+from ganlab.translation.real_heads import RealHead
 from ganlab.ui.pages.translate import page
-from ganlab.ui.pages.translate.job import TranslationJob
+from ganlab.ui.pages.translate.job import COLIN, TranslationJob
 from ganlab.ui.saved_case import load_case
 from ganlab.ui.server_settings import Settings
 from ganlab.ui.volume_controls import CANCELLED, JobHandlers
@@ -139,3 +140,16 @@ def test_the_opening_case_is_of_a_model_that_ships():
     assert case.model in {card["name"] for card in list_models("mr2ct")}
     assert case.metrics["voxels"] > 2_000_000, "it was measured at 1 mm"
     assert sum(file.stat().st_size for file in page.OPENING.iterdir()) < 4_000_000
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_a_real_head_is_offered_where_it_is_installed_and_elsewhere_the_page_says_how_to_get_it(
+    installed, monkeypatch, make_case, tmp_path
+):
+    monkeypatch.setattr(page, "colin27", lambda: RealHead("Colin27", tmp_path) if installed else None)
+    with gr.Blocks() as demo:
+        controls = page.build_model_choice({"mr2ct": ["mr2ct-unet"]}, make_case(tmp_path, title="", seed=7))
+        page.build_upload(controls)
+    assert (COLIN in dict(controls["source"].choices)) == installed
+    notes = "".join(block.value for block in demo.blocks.values() if isinstance(block, gr.HTML))
+    assert ("apt install mricron-data" in notes) != installed

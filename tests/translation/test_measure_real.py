@@ -1,0 +1,202 @@
+"""Finding real heads, the figures of a CT made of one, and their tables."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ganlab.checkpoints import read_card
+from ganlab.errors import InputError
+from ganlab.imaging.volume import Volume
+from ganlab.imaging.writing import write_volume
+from ganlab.translation import measure_real, real_heads
+from ganlab.translation.card import Trained, update_card, update_real_heads, write_new_card
+from ganlab.translation.head_atlas import HeadAtlas
+from ganlab.translation.head_sheet import write_head_sheet
+from ganlab.translation.inference import Translation
+from ganlab.translation.presets import PRESETS
+from ganlab.translation.real_heads import RealHead, find_heads, heads_to_measure
+
+SHAPE = (80, 80, 80)
+RADIUS = np.linalg.norm(np.stack(np.meshgrid(*(np.arange(80) * 2.5 - 98.75,) * 3, indexing="ij")), axis=0)
+AFFINE = np.diag([2.5, 2.5, 2.5, 1.0])
+AFFINE[:3, 3] = -98.75
+
+
+def a_ct(around=-1000.0):
+    hu = np.interp(RADIUS, [67, 69, 76, 78, 82, 84], [30, 900, 900, 30, 30, around])
+    return Volume(hu.astype(np.float32), AFFINE, "HU", "ct")
+
+
+def a_t1():
+    t1 = np.where(RADIUS < 68, 600, np.where(RADIUS < 77, 30, np.where(RADIUS < 83, 800, 0)))
+    return Volume(t1.astype(np.float32), AFFINE, modality="t1")
+
+
+def an_atlas():
+    sinus = np.zeros(SHAPE, bool)
+    sinus[40:44, 70:74, 30:34] = True
+    brain = RADIUS < 60
+    return HeadAtlas(np.eye(4), RADIUS < 83, RADIUS > 88, brain, brain, {"frontal sinus": sinus})
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name, volume in (("a_t1", a_t1()), ("a_ct", a_ct()), ("b_T1w", a_t1()), ("lone_ct", a_ct())):
+        write_volume(volume, tmp_path / f"{name}.nii.gz")
+    (tmp_path / "case7").mkdir()
+    write_volume(a_t1(), tmp_path / "case7" / "scan.nii.gz")
+    write_volume(a_ct(), tmp_path / "case7" / "reference.nii.gz")
+    (tmp_path / "broken.nii.gz").write_bytes(b"no volume")
+    (tmp_path / "notes.txt").write_text("not a scan")
+    return tmp_path
+
+
+def test_heads_are_found_with_the_ct_of_the_same_person(folder):
+    heads, unreadable = find_heads(folder)
+    found = {head.name: (head.modality, head.reference and head.reference.name) for head in heads}
+    assert found == {
+        "a_t1": ("t1", "a_ct.nii.gz"),
+        "a_ct": ("ct", None),
+        "b_T1w": ("t1", None),
+        "lone_ct": ("ct", None),
+        "case7/scan": ("t1", "reference.nii.gz"),
+        "case7/reference": ("ct", None),
+    }
+    assert list(unreadable) == ["broken.nii.gz"]
+
+
+def test_colin27_is_measured_with_a_folder_where_it_is_installed(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(real_heads, "COLIN27", folder / "b_T1w.nii.gz")
+    names = [head.name for head in heads_to_measure(folder, None, "mr2ct")[0]]
+    assert names == ["a_t1", "b_T1w", "case7/scan", "Colin27"]
+    assert [head.name for head in heads_to_measure(None, True, "mr2ct")[0]] == ["Colin27"]
+    assert "Colin27" not in [head.name for head in heads_to_measure(folder, False, "mr2ct")[0]]
+    monkeypatch.setattr(real_heads, "COLIN27", folder / "nothing.nii.gz")
+    assert "Colin27" not in [head.name for head in heads_to_measure(folder, None, "mr2ct")[0]]
+    with pytest.raises(InputError, match=r"Colin27 is not at .*mricron-data"):
+        heads_to_measure(None, True, "mr2ct")
+
+
+def test_refuses_folders_without_scans_and_other_tasks(tmp_path):
+    with pytest.raises(InputError, match="does not exist"):
+        find_heads(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="holds no scan that can be read"):
+        find_heads(tmp_path)
+    with pytest.raises(InputError, match="measured for mr2ct, not for t1fa"):
+        heads_to_measure(tmp_path, None, "t1fa")
+
+
+def test_a_good_ct_has_the_figures_of_a_head_and_haze_is_seen():
+    figures = measure_real.figures_of_head(a_ct(), an_atlas())
+    assert figures["vault_mm"] == pytest.approx(10.0, abs=0.8) and figures["vault_closed"] == 100
+    assert figures["bone_share"] == pytest.approx(100 * (77.5**3 - 67.5**3) / 83**3, abs=3)
+    assert (figures["outside_median"], figures["outside_haze"], figures["brain_max"]) == (-1000, 0, 30)
+    assert "sphenoid_sinus" not in figures  # no place for it in this head
+    hazy = measure_real.figures_of_head(a_ct(around=-600.0), an_atlas())
+    assert (hazy["outside_median"], hazy["outside_haze"]) == (-600, 100)
+    assert "air outside, median -600, expected below -950" in measure_real.failures(hazy)
+
+
+def test_bone_in_the_brain_is_found():
+    ct = a_ct()
+    ct.array[40:43, 40:43, 40:43] = 400
+    figures = measure_real.figures_of_head(ct, an_atlas())
+    assert figures["brain_max"] == 400
+    assert figures["brain_bone_ml"] == pytest.approx(27 * 2.5**3 / 1000, abs=1e-3)
+
+
+@pytest.fixture
+def fake_models(monkeypatch):
+    monkeypatch.setattr(measure_real, "on_model_grid", lambda volume: volume)
+    monkeypatch.setattr(measure_real, "atlas_of", lambda t1: an_atlas())
+
+    def translate(volume, task, model, device, planes):
+        if volume.array.max() > 5000:
+            raise InputError("This is no T1.")
+        return Translation(replace(a_ct(), affine=volume.affine), model, 0.0)
+
+    monkeypatch.setattr(measure_real, "translate", translate)
+
+
+@pytest.mark.slow
+def test_every_head_is_measured_with_every_model_and_the_rest_is_named(folder, fake_models):
+    write_volume(replace(a_t1(), array=a_t1().array * 10), folder / "other_t1.nii.gz")
+    heads, _ = heads_to_measure(folder, False, "mr2ct")
+    seen, shares = [], []
+    result = measure_real.measure_on_heads(
+        ["one", "two"], heads, progress=shares.append, seen=lambda *s: seen.append(s)
+    )
+    for figures in result["models"].values():
+        assert list(figures) == ["a_t1", "b_T1w", "case7/scan"]
+    assert result["skipped"] == {"other_t1": "This is no T1."}
+    assert len(seen) == 6 and shares[-1] <= 1
+    assert result["models"]["one"]["a_t1"]["dice_bone"] > 0.95  # registered to itself
+    assert "dice_bone" not in result["models"]["one"]["b_T1w"]
+    json.dumps(result)
+
+
+def test_a_folder_of_which_nothing_can_be_measured_is_refused(tmp_path, fake_models):
+    write_volume(replace(a_t1(), array=a_t1().array * 10), tmp_path / "x.nii.gz")
+    with pytest.raises(InputError, match=r"No head could be measured \(x: This is no T1"):
+        measure_real.measure_on_heads(["one"], heads_to_measure(tmp_path, False, "mr2ct")[0])
+
+
+def test_the_table_says_what_real_heads_have_and_marks_what_they_have_not():
+    figures = {"bone_share": 18.0, "vault_mm": 4.02, "mastoid_cells": 1211.0, "grid_ratio": 3.04}
+    assert measure_real.format_heads({"unet": {"Colin27": figures}}).splitlines() == [
+        "| figure | real heads | unet |",
+        "|---|---|---|",
+        "| bone, of the head (%) | 15 to 24 | 18.0 |",
+        "| thickness of the vault (mm) | 6 to 10 | **4.0** |",
+        "| mastoid cells (HU) | below -300 | **1211** |",
+        "| pattern of patches, ratio |  | 3.0 |",
+    ]
+    several = measure_real.format_heads({"unet": {"a": figures, "b": {"vault_mm": 7.0}}}).splitlines()
+    assert several[0] == "| figure | real heads | unet, a | unet, b |" and several[2].endswith("| 18.0 | - |")
+
+
+def test_a_card_has_a_section_on_real_heads_that_is_written_anew(tmp_path):
+    folder = tmp_path / "mine"
+    write_new_card(folder, Trained(PRESETS["mr2ct-unet"], 10, "cpu", 1.0), 1000)
+    (folder / "model.safetensors").touch()
+    update_card(str(folder), {"patients": {9000: {"mae": 40.0}}, "mean": {"mae": 40.0}, "sd": {"mae": 1.0}})
+    for thickness in (3.0, 7.0):
+        update_real_heads(str(folder), {"Colin27": {"vault_mm": thickness}})
+    card, text = read_card(folder), (folder / "card.md").read_text(encoding="utf-8")
+    assert card["metrics"]["real_heads"] == {"Colin27": {"vault_mm": 7.0}}
+    assert card["metrics"]["mean"] == {"mae": 40.0}
+    assert text.count("## On real heads") == 1 and "6 to 10 | 7.0 |" in text and "**3.0**" not in text
+    assert text.index("| 9000 |") < text.index("## On real heads") < text.index("## Limits")
+    update_card(str(folder), {"patients": {9000: {"mae": 30.0}}, "mean": {"mae": 30.0}, "sd": {"mae": 1.0}})
+    assert read_card(folder)["metrics"]["real_heads"]  # the other figures stay
+
+
+@pytest.mark.slow
+def test_a_sheet_shows_every_head_of_every_model(tmp_path):
+    from PIL import Image
+
+    path = write_head_sheet(tmp_path, "out/my model", RealHead("case7/scan", tmp_path), a_t1(), a_ct())
+    assert path == tmp_path / "my_model-case7_scan.png"
+    with Image.open(path) as image:
+        pixels = np.asarray(image.convert("L"))
+    assert pixels.shape[1] > 1500 and 0.05 < (pixels > 100).mean() < 0.6
+
+
+@pytest.mark.slow
+def test_the_command_prints_figures_of_real_heads(folder, fake_models, monkeypatch, capsys, tmp_path):
+    from ganlab.cli.translate import evaluate_models
+    from ganlab.translation import measure
+
+    monkeypatch.setattr(measure, "models_to_measure", lambda names, task: names)
+    for name in ("a_t1", "a_ct", "lone_ct"):
+        (folder / f"{name}.nii.gz").unlink()
+    (folder / "case7" / "reference.nii.gz").unlink()
+    evaluate_models(["one"], real=folder, colin=False, as_json=True, sheet=tmp_path / "sheets")
+    out, err = capsys.readouterr()
+    assert set(json.loads(out)["models"]["one"]) == {"b_T1w", "case7/scan"}
+    assert "broken.nii.gz was skipped" in err
+    assert {path.name for path in (tmp_path / "sheets").iterdir()} == {"one-b_T1w.png", "one-case7_scan.png"}
+    with pytest.raises(InputError, match="--planes and --sheet need real heads"):
+        evaluate_models(["one"], planes="axial")
