@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ganlab.checkpoints import as_config, model_folder, read_card, write_card
+from ganlab.translation.dataset.folders import stem_of
 from ganlab.translation.measure import HELD_OUT, format_patients, lesion_note
 from ganlab.translation.measure_real import format_heads
 from ganlab.translation.networks import ResNetConfig
@@ -38,6 +39,8 @@ def write_new_card(folder: Path, trained: Trained, parameters: int, back: bool =
     source = (
         f"own data: {trained.volumes} volumes" if trained.volumes else "phantom patients, sampler streams from 10^9 on"
     )
+    if trained.heads:
+        source += f", and patients with the anatomy of real CT heads ({'; '.join(map(source_of, trained.heads))})"
     front = {
         "name": name,
         "task": task,
@@ -124,9 +127,26 @@ def _text(name: str, task: str, training: str, network: str, trained: Trained, b
         planes=_planes(config),
         training=training,
         volumes=trained.volumes,
+        heads=[source_of(name) for name in trained.heads],
         back=back,
         limits=LIMITS[task],
     )
+
+
+SOURCES = {  # real data by the name of its file: what it is, who gave it, its licence
+    "ct_head_unc": (
+        "CT of a cadaver's head, Chapel Hill Volume Rendering Test Data Set, University of North Carolina "
+        "(North Carolina Memorial Hospital); free to use with credit"
+    ),
+    "ct_head_invesalius": 'CT of a head, example "Cranium" of InVesalius (Debian: invesalius-examples); GPL-2',
+    "t1_head_real": "T1 of one person, defaced, studyforrest subject 02; PDDL (public domain)",
+}
+
+
+def source_of(name: str) -> str:
+    """Where real data comes from and its licence, by its file's name; for others, that the card should name it."""
+    stem = stem_of(Path(name))
+    return f"{name}: {SOURCES.get(stem, 'its source and licence are not known here; name them')}"
 
 
 SUMMARIES = {
@@ -211,8 +231,18 @@ Slices of {{ config.size }} x {{ config.size }} pixels at {{ config.spacing }} m
 {% else %}
 phantom patients generated during training: every anatomy is new, field of view and defacing are random, contrast, noise
 and resolution of the source are drawn for each slice; one patient in seven has a lesion, some have fillings or a bone
-flap. No patient's data was used. Train it again with `python -m ganlab train {{ training }}`{% if back %}, whose other
+flap. {% if not heads %}No patient's data was used. {% endif %}Train it again with
+`python -m ganlab train {{ training }}{% if heads %} --anatomy CT_FOLDER{% endif %}`{% if back %}, whose other
 direction this is{% endif %}.
+{% if heads %}
+
+A share of {{ config.scanned | g }} of the patients has the anatomy of a real CT head, warped at random, with the
+template's brain in it. Bone and air come from:
+
+{% for head in heads %}
+- {{ head }}
+{% endfor %}
+{% endif %}
 {% endif %}
 
 ## Held-out phantom patients
@@ -228,6 +258,11 @@ Measure again with `python -m ganlab evaluate-models --task {{ task }} --model {
 {% if volumes %}
 - It knows only the scans that it was trained on, and may fail without warning on other scanners, contrasts, diseases
   and ages. Weights trained on patients may hold traces of their data: handle them like the data.
+{% elif heads %}
+- It knows the anatomy of its phantoms (adults, some with a tumour, plaques, a bleed, a bone flap or fillings) and of
+  {{ heads | length }} CT head{{ "s" if heads | length > 1 }}. Anything else (other diseases, implants, children) is
+  unknown to it: a lesion may be lost or invented.
+- Weights trained on patients' CTs may hold traces of them: handle them like the data.
 {% else %}
 - It knows only the anatomy of its phantoms: adults, some with a tumour, plaques, a bleed, a bone flap or fillings.
   Anything else (other diseases, implants, children) is unknown to it: a lesion may be lost or invented, and nothing

@@ -41,6 +41,18 @@ def test_a_card_of_own_volumes_says_so(tmp_path):
     assert "6 volumes of the user's own" in text and "phantom patients generated" not in text
 
 
+def test_a_card_names_the_real_heads_of_its_training_and_their_licences(tmp_path):
+    heads = ("ct_head_unc.nii.gz", "ct_head_invesalius.nii.gz", "ours.nii.gz")
+    write_new_card(tmp_path / "mr2ct-unet", Trained(PRESETS["mr2ct-unet"], 10, "cpu", 1.0, heads=heads), 1000)
+    data, text = read_card(tmp_path / "mr2ct-unet")["training_data"], text_of(tmp_path / "mr2ct-unet")
+    for part in (data, text):
+        assert "University of North Carolina" in part and "GPL-2" in part
+        assert "ours.nii.gz: its source and licence are not known here" in part
+    assert "phantom patients" in data and "`python -m ganlab train mr2ct-unet --anatomy CT_FOLDER`" in text
+    assert "No patient's data was used" not in text and "of\n  3 CT heads." in text
+    assert "{{" not in text and "{%" not in text and "\n\n\n" not in text
+
+
 def test_figures_are_written_into_a_card_and_replaced(tmp_path):
     folder = tmp_path / "mine"
     write_new_card(folder, Trained(PRESETS["mr2ct-unet"], 10, "cpu", 1.0), 1000)
