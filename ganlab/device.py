@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from ganlab.errors import InputError
 
 CHOICES = ("auto", "cpu", "cuda", "mps")
+PRECISIONS = ("auto", "float32", "bfloat16")
 NATIVE_BFLOAT16 = ("avx512_bf16", "amx_bf16")  # instructions of processors, as torch names them
 
 
@@ -14,6 +15,12 @@ def check_choice(name: str) -> None:
     """Raise InputError for a device that is not one of CHOICES, without loading torch."""
     if name not in CHOICES:
         raise InputError(f'Device "{name}" is not known; choose one of {", ".join(CHOICES)}.')
+
+
+def check_precision(name: str) -> None:
+    """Raise InputError for a precision that is not one of PRECISIONS, without loading torch."""
+    if name not in PRECISIONS:
+        raise InputError(f'Precision "{name}" is not known; choose one of {", ".join(PRECISIONS)}.')
 
 
 def resolve(name: str = "auto") -> str:
@@ -29,20 +36,31 @@ def resolve(name: str = "auto") -> str:
     return name
 
 
-def autocast(device: str) -> AbstractContextManager:
-    """Precision for training: bfloat16 on CUDA and on processors that multiply it natively (AVX512-BF16, AMX), where a
-    step takes 50 to 70 % of the time; float32 elsewhere."""
+def autocast(device: str, name: str = "auto") -> AbstractContextManager:
+    """Runs networks in the `precision` of that name; their weights stay in float32."""
     import torch
 
-    return torch.autocast(device, torch.bfloat16) if precision(device) == "bfloat16" else nullcontext()
+    return torch.autocast(device, torch.bfloat16) if precision(device, name) == "bfloat16" else nullcontext()
 
 
-def precision(device: str) -> str:
-    """The precision used for training on a device: "bfloat16" or "float32"."""
+def precision(device: str, name: str = "auto") -> str:
+    """The precision of networks on a device, "bfloat16" or "float32", in training and inference.
+
+    name: one of PRECISIONS; "auto" is bfloat16 on hardware that multiplies it natively, where it takes half of the
+    time: GPUs since Ampere and processors with AVX512-BF16 or AMX. That depends on the hardware alone, so that the same
+    machine always gives the same result. Raises InputError.
+    """
     import torch
 
+    check_precision(name)
+    if name == "bfloat16" and device == "mps":
+        raise InputError("bfloat16 is not used on mps; choose --precision float32, or --device cpu.")
+    if name != "auto":
+        return name
+    if device == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     offers = torch.cpu.get_capabilities() if device == "cpu" else {}
-    return "bfloat16" if device == "cuda" or any(offers.get(name) for name in NATIVE_BFLOAT16) else "float32"
+    return "bfloat16" if any(offers.get(feature) for feature in NATIVE_BFLOAT16) else "float32"
 
 
 def exact(device: str) -> AbstractContextManager:

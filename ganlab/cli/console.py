@@ -30,6 +30,22 @@ def _known_device(name: str) -> str:
 
 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.", callback=_known_device)]
+
+
+def _known_precision(name: str) -> str:
+    from ganlab.device import check_precision
+
+    check_precision(name)
+    return name
+
+
+Precision = Annotated[
+    str,
+    typer.Option(
+        help="auto, float32 or bfloat16; auto is bfloat16 where the hardware multiplies it natively.",
+        callback=_known_precision,
+    ),
+]
 Settings = Annotated[
     list[str], typer.Option("--set", help="Any other setting as NAME=VALUE, e.g. batch=128; may be repeated.")
 ]

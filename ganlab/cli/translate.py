@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ganlab.cli.console import Device, Json, Seed, make_folder, progress_bar, say
+from ganlab.cli.console import Device, Json, Precision, Seed, make_folder, progress_bar, say
 from ganlab.errors import InputError
 from ganlab.imaging.wording import quoted
 
@@ -41,6 +41,7 @@ def translate(
     as_json: Json = False,
     seed: Seed = 0,
     device: Device = "auto",
+    precision: Precision = "auto",
 ) -> None:
     """Translate a volume; the result is on the input's grid."""
     from ganlab.imaging.metrics import format_table
@@ -64,6 +65,7 @@ def translate(
         planes.split(",") if planes is not None else None,
         device,
         progress=lambda done, stage: bar(done) if bar else None,
+        precision=precision,
     )
     translation = comparison.translations[0]
     notices = [*comparison.notices, *write_volume(translation.synthetic, out)]
@@ -77,9 +79,10 @@ def translate(
         "shape": list(translation.synthetic.shape),
         "unit": translation.synthetic.unit,
         "seconds": round(translation.seconds, 2),
+        "precision": translation.precision,
         "notices": notices,
     }
-    text = f"{out} ({translation.model}, {translation.seconds:.1f} s)"
+    text = f"{out} ({translation.model}, {translation.seconds:.1f} s in {translation.precision})"
     if comparison.evaluations:
         report |= {"metrics": comparison.evaluations[0].metrics, "registered": str(registered) if registered else None}
         text += f"\n\n{format_table(comparison.evaluations[0].metrics)}"

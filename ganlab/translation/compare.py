@@ -95,11 +95,12 @@ def translate_and_compare(
     device: str = "auto",
     progress: Progress = lambda fraction, stage: None,
     cancelled: Callable[[], bool] = lambda: False,
+    precision: str = "auto",
 ) -> Comparison:
     """Translate a scan with each of the models, and measure each result against the reference if there is one.
 
-    models, planes, device: see `ganlab.translation.inference.translate`. progress(share of the work, stage). Raises
-    InputError for volumes that the task cannot take, Cancelled when cancelled() turns true.
+    models, planes, device, precision: see `ganlab.translation.inference.translate`. progress(share of the work, stage).
+    Raises InputError for volumes that the task cannot take, Cancelled when cancelled() turns true.
     """
     from ganlab.translation.inference import translate
 
@@ -115,7 +116,7 @@ def translate_and_compare(
             progress(translation_share * (k + done) / len(models), stage)
 
         report(0.0)
-        translations.append(translate(pair.source, task, model, device, planes, report, cancelled))
+        translations.append(translate(pair.source, task, model, device, planes, report, cancelled, precision=precision))
     notices = [*pair.source.notices, *translations[0].notices]
     if pair.reference is None:
         return Comparison(pair.source, tuple(translations), None, (), tuple(notices))

@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from scipy import ndimage
 
 from ganlab.checkpoints import fill, load_tensors, model_folder
-from ganlab.device import resolve
+from ganlab.device import autocast, resolve
+from ganlab.device import precision as precision_of
 from ganlab.errors import Cancelled, InputError
 from ganlab.imaging.checks import looks_like_ct, looks_skull_stripped
 from ganlab.imaging.grid import model_grid, resample
@@ -31,6 +32,7 @@ SPACING = 1.0  # mm, unless the checkpoint says otherwise
 MAX_VOXELS = 400**3  # of the model grid: 64 litres of scan, 0.25 GB per float32 array
 HEAD, SIGNAL = 0.12, 0.02  # above air, in the network's units: part of a head; anything but air
 PIXELS_PER_BATCH = 2**19  # bounds the memory of activations for any volume
+PIXELS_PER_GPU_BATCH = 2**21  # fewer would leave a GPU waiting for its next kernel
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Translation:
     """A result of `translate`.
 
     synthetic: on the grid and affine of the input. model: its name. task: what was translated into what. seconds: from
-    input to result. disagreement: the
+    input to result. precision: "float32" or "bfloat16" (see `device.precision`). disagreement: the
     standard deviation between the predictions of the slice directions, on the same grid and in the same unit; None if
     it was not asked for or there was one direction. Where it is high, the model is unreliable; where it is low,
     all directions may still be wrong in the same way.
@@ -50,6 +52,7 @@ class Translation:
     notices: tuple[str, ...] = ()
     task: str = "mr2ct"
     disagreement: Volume | None = None
+    precision: str = "float32"
 
     @property
     def volume(self) -> Volume:
@@ -83,7 +86,7 @@ class LoadedModel:
     """A generator ready for inference, and what its checkpoint says about it.
 
     task: None if the checkpoint does not say; spacing: mm of the grid it was trained on; planes: the slice directions
-    it was trained on; source_range: what its input was clipped to, in network units.
+    it was trained on; source_range: what its input was clipped to, in network units; precision: of its layers.
     """
 
     network: torch.nn.Module
@@ -91,6 +94,7 @@ class LoadedModel:
     spacing: float
     planes: tuple[str, ...]
     source_range: tuple[float, float]
+    precision: str = "float32"
 
     @property
     def stride(self) -> int:
@@ -107,13 +111,15 @@ def translate(
     progress: Callable[[float], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
     disagreement: bool = False,
+    precision: str = "auto",
 ) -> Translation:
     """Translate a volume of any orientation and spacing; the result has its shape and affine.
 
     model: a pretrained model or a training folder; by default the task's default model. planes: the slice directions
     whose predictions are averaged, any of PLANES; by default those of the model's training. progress(share of
     the work) and cancelled() are called between batches. disagreement: whether to return how far the planes'
-    predictions differ. Raises InputError for a volume that the task cannot take, Cancelled.
+    predictions differ. precision: "float32", "bfloat16", or "auto" for what is fast on the device, as
+    `device.precision` says. Raises InputError for a volume that the task cannot take, Cancelled.
     """
     start = time.perf_counter()
     kind = get_task(task)
@@ -121,7 +127,7 @@ def translate(
     check_planes(planes if planes is not None else PLANES)
     notices = check_source(volume, kind)
     name = model or kind.default_model
-    loaded = load_model(name, device, kind)
+    loaded = replace(load_model(name, device, kind), precision=precision_of(device, precision))
 
     affine, shape = model_grid(volume, loaded.spacing)
     check_size(shape, loaded.spacing)
@@ -139,9 +145,9 @@ def translate(
     synthetic = _like(volume, predicted, affine, kind.empty, kind.limits, kind.unit, kind.target, name)
     seconds = time.perf_counter() - start
     if spread is None:
-        return Translation(synthetic, name, seconds, notices, task)
+        return Translation(synthetic, name, seconds, notices, task, precision=loaded.precision)
     differing = _like(volume, spread * kind.scale, affine, 0.0, (0.0, np.inf), kind.unit, "disagreement", name)
-    return Translation(synthetic, name, seconds, notices, task, differing)
+    return Translation(synthetic, name, seconds, notices, task, differing, loaded.precision)
 
 
 def _like(
@@ -284,12 +290,14 @@ def fuse(
     deviation over planes.
     """
     total = np.zeros(array.shape, np.float32)  # of prediction - empty
-    work = [(plane, index) for plane in planes for index in busy_slices(array, PLANES[plane], air + SIGNAL)]
+    pixels = PIXELS_PER_GPU_BATCH if device == "cuda" else PIXELS_PER_BATCH
+    work = [(plane, index) for plane in planes for index in busy_slices(array, PLANES[plane], air + SIGNAL, pixels)]
     for n, (plane, index) in enumerate(work, 1):
         if cancelled and cancelled():
             raise Cancelled
         slices = np.moveaxis(array, PLANES[plane], 0)[index].clip(*model.source_range)
-        change = predict(model.network, slices, device, air) - empty
+        with autocast(device, model.precision):
+            change = predict(model.network, slices, device, air) - empty
         np.moveaxis(total, PLANES[plane], 0)[index] += change
         if spread is not None:
             np.moveaxis(spread, PLANES[plane], 0)[index] += np.square(change)
@@ -301,11 +309,13 @@ def fuse(
     return mean + empty
 
 
-def busy_slices(array: np.ndarray, axis: int, threshold: float = SIGNAL) -> Iterator[np.ndarray]:
-    """Indices of the slices with a value above a threshold, in batches of at most PIXELS_PER_BATCH pixels."""
+def busy_slices(
+    array: np.ndarray, axis: int, threshold: float = SIGNAL, pixels: int = PIXELS_PER_BATCH
+) -> Iterator[np.ndarray]:
+    """Indices of the slices with a value above a threshold, in batches of at most this many pixels."""
     slices = np.moveaxis(array, axis, 0)
     busy = np.flatnonzero(slices.reshape(len(slices), -1).max(1) > threshold)
-    size = max(1, PIXELS_PER_BATCH // max(1, slices[0].size))
+    size = max(1, pixels // max(1, slices[0].size))
     return (busy[i : i + size] for i in range(0, len(busy), size))
 
 

@@ -52,7 +52,7 @@ class SavedCase:
     of synthetic - reference}, None without a reference. rival: {"model", "seconds", "metrics"} of the second model,
     None without one. cycle: the results of ganlab.translation.cycle.analysis, None for a single translation. commands:
     shell lines that reproduce the volumes and the numbers. seed, spacing, options: of a phantom patient, its voxels
-    (mm) and options; seed is None for an upload.
+    (mm) and options; seed is None for an upload. precision: in which the networks were computed.
     """
 
     title: str
@@ -75,6 +75,7 @@ class SavedCase:
     task: str = TASK
     rival: dict | None = None
     cycle: dict | None = None
+    precision: str = "float32"
 
     @property
     def target(self) -> str:

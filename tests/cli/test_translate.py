@@ -20,6 +20,7 @@ def test_a_phantom_is_translated_and_evaluated(run, tmp_path):
     paths = (tmp_path / "t1.nii.gz", tmp_path / "sct.nii.gz")
     code, out, err = run("translate", "--task", "mr2ct", *paths, "--planes", "axial", "--json")
     assert code == 0, err
+    assert json.loads(out)["precision"] in ("float32", "bfloat16")
     t1, ct = nib.load(tmp_path / "t1.nii.gz"), nib.load(tmp_path / "sct.nii.gz")
     assert t1.shape == ct.shape
     np.testing.assert_array_equal(t1.affine, ct.affine)
@@ -36,6 +37,7 @@ def test_a_phantom_is_translated_and_evaluated(run, tmp_path):
         (("translate", "nothing.nii.gz", "out.txt"), '"out.txt" .*.nii.gz'),
         (("translate", "t1.nii.gz", "out.nii.gz", "--registered", "ct.nii.gz"), "needs --reference"),
         (("translate", "nothing.nii.gz", "out.nii.gz", "--reference", "b.nii"), '"nothing.nii.gz" does not exist'),
+        (("translate", "t1.nii.gz", "out.nii.gz", "--precision", "half"), 'Precision "half".*bfloat16'),
         (("evaluate", "a.nii.gz", "b.nii.gz"), '"a.nii.gz" does not exist'),
         (("evaluate-models", "--model", "nothing"), '"nothing".*mr2ct-unet'),
         (("evaluate-models", "--model", "t1fa-unet"), '"t1fa-unet" makes FA.*mr2ct-unet'),

@@ -144,7 +144,7 @@ def translated(monkeypatch):
     """translated(volume): let every model give this volume."""
 
     def install(volume):
-        def translate(source, task, model, device, planes, progress, cancelled):
+        def translate(source, task, model, device, planes, progress, cancelled, **_):
             progress(1.0)
             return SimpleNamespace(synthetic=volume, model=model, seconds=1.0, notices=("A notice.",))
 
@@ -181,7 +181,7 @@ def test_a_misplaced_reference_is_registered_with_a_notice_of_the_shift(patient,
 
 
 def test_wrong_units_are_refused_before_the_translation(patient, monkeypatch):
-    monkeypatch.setattr(ganlab.translation.inference, "translate", lambda *_: pytest.fail("translated first"))
+    monkeypatch.setattr(ganlab.translation.inference, "translate", lambda *_, **__: pytest.fail("translated first"))
     wrong = replace(patient["ct"], array=patient["ct"].array + 1024)
     with pytest.raises(InputError, match="subtract the offset"):
         translate_and_compare(ScanPair(patient["t1"], wrong))

@@ -2,6 +2,7 @@ import itertools
 
 import numpy as np
 import pytest
+import torch
 
 from ganlab.checkpoints import list_models, load_tensors, model_folder, save_tensors
 from ganlab.errors import Cancelled, InputError
@@ -101,6 +102,28 @@ def test_disagreement_lies_on_the_grid_of_the_input_and_needs_two_planes(slab):
     assert result.confidence.array.max() == 1 and result.confidence.modality == "confidence"
     alone = translate(t1, device="cpu", planes=["axial"], disagreement=True)
     assert alone.disagreement is None and alone.confidence is None
+
+
+@pytest.mark.parametrize("model", ["mr2ct-unet", "mr2ct-cyclegan"])
+def test_bfloat16_is_said_repeats_itself_and_differs_by_2_hu_at_most(slab, model):
+    t1, _ = slab
+    options = {"model": model, "device": "cpu", "planes": ["axial"]}
+    exact, near, again = (translate(t1, **options, precision=p) for p in ("float32", "bfloat16", "bfloat16"))
+    assert (exact.precision, near.precision) == ("float32", "bfloat16")
+    np.testing.assert_array_equal(near.synthetic.array, again.synthetic.array)
+    difference = near.synthetic.array - exact.synthetic.array
+    head = exact.synthetic.array > -900
+    assert 0 < np.abs(difference[head]).mean() < 2
+    for axis in range(3):  # no seams
+        pairs = zip(np.moveaxis(difference, axis, 0), np.moveaxis(head, axis, 0), strict=True)
+        bias = [change[mask].mean() for change, mask in pairs if mask.sum() > 500]
+        assert np.abs(np.diff(bias)).max() < 2
+
+
+@pytest.mark.parametrize(("native", "used"), [(True, "bfloat16"), (False, "float32")])
+def test_bfloat16_is_used_where_the_processor_multiplies_it_natively(slab, monkeypatch, native, used):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": native})
+    assert translate(slab[0], device="cpu", planes=["axial"]).precision == used
 
 
 def test_progress_ends_at_one_and_a_cancelled_translation_stops(patient):

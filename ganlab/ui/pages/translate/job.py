@@ -106,6 +106,7 @@ def solve(
         histogram=evaluations[0][1],
         task=job.task,
         rival=rival,
+        precision=first.precision,
     )
 
 

@@ -38,7 +38,9 @@ def headline(case: SavedCase) -> str:
     """One line: the patient, the model and the time."""
     planes = "mean of three planes" if case.planes == ALL_PLANES else f"{', '.join(case.planes)} slices only"
     against = f" beside {case.rival['model']}" if case.rival else ""
-    details = f"synthetic {NAMES[case.target]} by {case.model}{against}, {planes}, {case.seconds:.0f} s"
+    details = (
+        f"synthetic {NAMES[case.target]} by {case.model}{against}, {planes}, {case.seconds:.0f} s in {case.precision}"
+    )
     return report.headline(case, details)
 
 

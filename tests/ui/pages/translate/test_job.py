@@ -34,7 +34,7 @@ UNTOUCHED = {
 
 
 def translated(volume, model="mr2ct-unet"):
-    return SimpleNamespace(synthetic=volume, model=model, seconds=1.0, notices=())
+    return SimpleNamespace(synthetic=volume, model=model, seconds=1.0, notices=(), precision="float32")
 
 
 def parsed(command):
@@ -179,7 +179,7 @@ def test_a_phantom_is_made_as_its_job_says(monkeypatch, volumes, tmp_path):
         return {"t1": volumes["input"], "ct": volumes["reference"]}
 
     monkeypatch.setattr(ganlab.phantoms, "make_patient", make_patient)
-    monkeypatch.setattr(ganlab.translation.inference, "translate", lambda *_: translated(volumes["synthetic"]))
+    monkeypatch.setattr(ganlab.translation.inference, "translate", lambda *_, **__: translated(volumes["synthetic"]))
     options = PhantomOptions(lesion="plaques", misalign=3.0, ventricles=1.5)
     case = solve(TranslationJob(seed=7, spacing=2.0, options=options), tmp_path)
     assert arguments == {
@@ -203,7 +203,9 @@ def test_a_rival_is_translated_measured_and_kept_beside_the_model(monkeypatch, v
     pair = {"t1": volumes["input"], "ct": volumes["reference"]}
     monkeypatch.setattr(ganlab.phantoms, "make_patient", lambda **_: pair)
     monkeypatch.setattr(
-        ganlab.translation.inference, "translate", lambda volume, task, model, *_: translated(results[model], model)
+        ganlab.translation.inference,
+        "translate",
+        lambda volume, task, model, *_, **__: translated(results[model], model),
     )
     case = solve(TranslationJob(seed=7, model="mr2ct-unet", rival="mr2ct-pix2pix"), tmp_path)
     assert load_case(tmp_path) == case
@@ -227,7 +229,7 @@ def test_other_tasks_have_their_own_labels_scales_and_masks(monkeypatch, tmp_pat
     pair = ganlab.translation.compare.phantom_pair(task, seed=3, spacing=4.0)
     level = pair.white_matter or 1.0
 
-    def nearly_perfect(*_):
+    def nearly_perfect(*_, **__):
         return translated(replace(pair.reference, array=pair.reference.array / np.float32(level / 0.9)), f"{task}-unet")
 
     monkeypatch.setattr(ganlab.translation.compare, "phantom_pair", lambda *_, **__: pair)
