@@ -70,7 +70,7 @@ def find_background(scan: Volume) -> Background:
     constants = _constants(array)
     usual = np.isfinite(array) & ~np.isin(array, constants)
     low, high = _range(array[usual] if np.unique(array[usual]).size > 1 else array[np.isfinite(array)])
-    distance = _distance(np.where(usual, array, low), low + HEAD * (high - low), spacing)
+    distance = distance_to_head(np.where(usual, array, low), low + HEAD * (high - low), spacing)
     inside = array[usual & (distance == 0)]
     dark = float(np.percentile(inside if inside.size else array[usual], DARK))
     fills, air = _fills(array, constants, usual, distance, dark, 0.01 * (high - low))
@@ -153,7 +153,7 @@ def _range(values: np.ndarray) -> tuple[float, float]:
     return float(low), high
 
 
-def _distance(array: np.ndarray, threshold: float, spacing: np.ndarray) -> np.ndarray:
+def distance_to_head(array: np.ndarray, threshold: float, spacing: np.ndarray) -> np.ndarray:
     """mm to the head, 0 inside: everything larger than a speck that is brighter than a threshold, with its cavities."""
     labels, _ = ndimage.label(ndimage.gaussian_filter(array, SAMPLE_MM / spacing) > threshold)
     sizes = np.bincount(labels.ravel())

@@ -84,17 +84,32 @@ def _faces(array: np.ndarray) -> np.ndarray:
     return np.concatenate([np.take(array, (0, -1), axis).ravel() for axis in range(3)])
 
 
-def _check_offset(array: np.ndarray) -> None:
-    if looks_like_ct(Volume(array, np.eye(4))):
-        return
-    air, low, high = float(np.median(_faces(array))), float(array.min()), float(array.max())
-    offset = air - AIR_HU
-    if abs(offset) < OFFSET_HU or low - offset < LOWEST_HU or not looks_like_ct(Volume(array - offset, np.eye(4))):
-        return
+def _offset(array: np.ndarray) -> float | None:
+    """What was added to the HU of a CT, such as 1024; None if it is not such a CT."""
+    offset = float(np.median(_faces(array))) - AIR_HU
+    if abs(offset) < OFFSET_HU or float(array.min()) - offset < LOWEST_HU:
+        return None
+    return offset if looks_like_ct(Volume(array - np.float32(offset), np.eye(4))) else None
+
+
+def _remedy(offset: float) -> str:
     sign, remedy = ("plus", "subtract") if offset > 0 else ("minus", "add")
+    return f"if it is HU {sign} {abs(offset):.0f} or so, {remedy} the offset"
+
+
+def not_ct(volume: Volume) -> str:
+    """Why a volume that does not look like a CT is refused, and what to do."""
+    reason = "This does not look like a CT in HU (air near -1000, tissue near 0, bone)"
+    offset = _offset(volume.array)
+    return f"{reason}; give a CT{'' if offset is None else f', or, {_remedy(offset)}'}."
+
+
+def _check_offset(array: np.ndarray) -> None:
+    if looks_like_ct(Volume(array, np.eye(4))) or (offset := _offset(array)) is None:
+        return
     raise InputError(
-        f"The reference spans {low:.6g} to {high:.6g} and is about {air:.5g} around the head, where a CT in HU has air "
-        f"near -1000: give a CT or, if it is HU {sign} {abs(offset):.0f} or so, {remedy} the offset."
+        f"The reference spans {array.min():.6g} to {array.max():.6g} and is about {offset + AIR_HU:.5g} around the "
+        f"head, where a CT in HU has air near -1000: give a CT or, {_remedy(offset)}."
     )
 
 

@@ -23,6 +23,8 @@ from ganlab.imaging.checks import looks_like_ct, looks_skull_stripped
 from ganlab.imaging.grid import model_grid, resample
 from ganlab.imaging.intensity import normalise_mr
 from ganlab.imaging.planes import PLANES
+from ganlab.imaging.plausibility import check_t1
+from ganlab.imaging.units import not_ct
 from ganlab.imaging.volume import Volume
 from ganlab.imaging.writing import write_volume
 from ganlab.translation.networks import folded, generator_config, make_generator
@@ -125,15 +127,14 @@ def translate(
     kind = get_task(task)
     device = resolve(device)
     check_planes(planes if planes is not None else PLANES)
-    notices = check_source(volume, kind)
+    scan = source_units(volume, kind)
+    notices = check_source(volume, kind, scan)
     name = model or kind.default_model
     loaded = replace(load_model(name, device, kind), precision=precision_of(device, precision))
 
     affine, shape = model_grid(volume, loaded.spacing)
     check_size(shape, loaded.spacing)
     air = air_of(kind)
-    scan = source_units(volume, kind)
-    notices += scan.notices[len(volume.notices) :]
     source = on_model_grid(scan, affine, shape, air)
     predicted = np.full(shape, kind.empty, np.float32)
     box, empty = head_box(source, air), kind.empty / kind.scale
@@ -200,20 +201,30 @@ def air_of(task: Task) -> float:
     return -1.0 if task.source == "ct" else 0.0
 
 
-def check_source(volume: Volume, task: Task) -> tuple[str, ...]:
-    """Notices about a source volume. Raises InputError for one that the task cannot take."""
+def check_source(volume: Volume, task: Task, scan: Volume | None = None) -> tuple[str, ...]:
+    """Notices about a source volume. Raises InputError for one that the task cannot take.
+
+    scan: the volume in the network's units, if it is known already.
+    """
     if task.source == "ct":
         if not looks_like_ct(volume):
-            raise InputError("This does not look like a CT in HU (air near -1000, tissue near 0, bone); give a CT.")
+            raise InputError(not_ct(volume))
     elif looks_like_ct(volume):
         raise InputError(
             "This looks like a CT (air near -1000, whole HU), but the task needs a T1-weighted MR; give the T1 scan."
         )
-    elif task.target == "ct" and looks_skull_stripped(volume):
-        raise InputError(
-            "This T1 is skull-stripped, and a skull that was cut away cannot be predicted: give the unstripped scan."
-        )
     notices = []
+    if task.source == "t1":
+        scan = scan or source_units(volume, task)
+        notices += scan.notices[len(volume.notices) :]
+        stripped = looks_skull_stripped(volume)
+        doubts = check_t1(scan, volume.array, stripped)
+        if stripped and task.target == "ct":
+            raise InputError(
+                "This T1 is skull-stripped, and a skull that was cut away cannot be predicted: give the unstripped "
+                "scan."
+            )
+        notices += doubts
     thickest = float(volume.spacing.max())
     if thickest > 2.5:
         notices.append(f"Slices are {thickest:.1f} mm apart: thin bone between them is a guess; below 1.5 mm is best.")

@@ -137,7 +137,7 @@ def dark(data):
 
 def stripped(data):
     brain = np.indices((40, 40, 40)) - 19.5
-    array = np.where((brain**2).sum(0) < 14**2, 500.0, 0.0).astype(np.float32)
+    array = np.where((brain**2).sum(0) < 14**2, 500.0 + 100 * np.sin(brain / 3).sum(0), 0.0).astype(np.float32)
     write_volume(Volume(array, np.diag([4.5, 4.5, 4.5, 1])), data.source / "p0.nii.gz")
 
 

@@ -11,6 +11,7 @@ from ganlab.errors import InputError
 from ganlab.imaging.checks import looks_like_ct, looks_skull_stripped
 from ganlab.imaging.grid import canonical, model_grid
 from ganlab.imaging.intensity import normalise_mr
+from ganlab.imaging.plausibility import check_mr
 from ganlab.imaging.reading.files import read_volume
 from ganlab.imaging.volume import Volume
 from ganlab.imaging.wording import quoted, shown, times
@@ -108,7 +109,7 @@ def _check_not_ct(volume: Volume, is_ct: bool, name: str, modality: str) -> None
         raise InputError(f"{name} goes from {low:.4g} to {high:.4g}, but FA lies between 0 and 1; rescale or clip it.")
     if modality == "t1":
         try:
-            normalise_mr(volume)
+            check_mr(normalise_mr(volume), volume.array)
         except InputError as error:
             raise InputError(f"{name} cannot be used: {error}") from None
 

@@ -1,0 +1,118 @@
+"""A T1-weighted head passes in silence; everything else is named, or refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ganlab.errors import InputError
+from ganlab.imaging.grid import canonical
+from ganlab.imaging.intensity import normalise_mr
+from ganlab.imaging.plausibility import check_t1
+from ganlab.imaging.reading.files import read_volume
+from ganlab.imaging.volume import Volume
+from ganlab.phantoms import make_patient
+
+SPACING = 3.0
+
+
+def doubts(scan: Volume, stripped: bool = False) -> str:
+    scan = replace(scan, array=scan.array.astype(np.float32))
+    return " ".join(check_t1(normalise_mr(scan), scan.array, stripped))
+
+
+def part(scan: Volume, *slices: slice) -> Volume:
+    affine = scan.affine.copy()
+    affine[:, 3] = scan.affine @ [*(each.indices(n)[0] for each, n in zip(slices, scan.shape, strict=True)), 1]
+    return replace(scan, array=scan.array[slices], affine=affine)
+
+
+@pytest.fixture(scope="module")
+def patient():
+    return make_patient(9100, ("t1", "t2", "pd", "flair", "ct", "fa", "labels"), SPACING)
+
+
+@pytest.fixture(scope="module", params=[(9101, "fat-suppressed", 3.0), (9102, "noisy", 1.5), (9103, "clinical", 1.5)])
+def other_t1(request):
+    seed, scanner, field = request.param
+    return make_patient(seed, ("t1",), SPACING, scanner=scanner, field=field)["t1"]
+
+
+def test_t1_scans_of_all_scanners_pass_in_silence(patient, other_t1):
+    assert doubts(patient["t1"]) == doubts(other_t1) == ""
+
+
+@pytest.mark.parametrize(
+    ("modality", "name"), [("t2", "as on T2-weighted"), ("pd", "as on proton-density"), ("flair", "as on FLAIR")]
+)
+def test_other_contrasts_are_named_with_what_to_expect(patient, modality, name):
+    assert name in doubts(patient[modality]) and "expect wrong values" in doubts(patient[modality])
+
+
+def test_a_map_of_fa_is_named(patient):
+    assert "looks like a map of FA" in doubts(patient["fa"], stripped=True)
+
+
+def test_refuses_label_maps(patient):
+    with pytest.raises(InputError, match="label map"):
+        doubts(patient["labels"])
+
+
+@pytest.mark.parametrize(
+    "change", [lambda hu: hu + 1024, lambda hu: (hu + 1024) / 4095, lambda hu: hu.clip(-1000, 1500)]
+)
+def test_refuses_a_ct_in_any_scale(patient, change):
+    ct = patient["ct"]
+    with pytest.raises(InputError, match="looks like a CT"):
+        doubts(replace(ct, array=change(ct.array)))
+
+
+def test_refuses_noise():
+    array = np.abs(np.random.default_rng(0).normal(size=(70, 80, 70)))
+    with pytest.raises(InputError, match="looks like noise"):
+        doubts(Volume(array, np.diag([3.0, 3, 3, 1]), modality="t1"))
+
+
+def test_halves_are_named_by_the_side_that_is_cut(patient):
+    t1 = patient["t1"]
+    places = np.argwhere(t1.array > 0.3 * np.percentile(t1.array, 99))
+    x, y, z = ((places.min(0) + places.max(0)) // 2).tolist()
+    every = slice(None)
+    assert "cuts the head at the right" in doubts(part(t1, slice(0, x), every, every))
+    assert "cuts the head at the left" in doubts(part(t1, slice(x, None), every, every))
+    assert "cuts the head at the front" in doubts(part(t1, every, slice(0, y), every))
+    assert "cuts the head at the top" in doubts(part(t1, every, every, slice(0, z)))
+    vault = part(t1, every, every, slice(int(places.max(0)[2]) - 20, None))
+    assert "mm of the head are covered from bottom to top" in doubts(vault)
+
+
+def test_sizes_of_children_animals_and_wrong_voxels_are_told(patient):
+    t1 = patient["t1"]
+
+    def scaled(factor: float) -> Volume:
+        return replace(t1, affine=np.diag([factor, factor, factor, 1]) @ t1.affine)
+
+    assert "as a child's" in doubts(scaled(0.7))
+    assert "check the voxel size" in doubts(scaled(1.3))
+    with pytest.raises(InputError, match="animal, or a wrong voxel size"):
+        doubts(scaled(0.4))
+
+
+def test_bright_vessels_are_taken_for_a_contrast_agent(patient):
+    t1 = patient["t1"]
+    rng = np.random.default_rng(0)
+    level = 1.0 / normalise_mr(t1).array.max() * t1.array.max()  # white matter
+    inside = normalise_mr(t1).array
+    enhanced = np.where((rng.random(t1.shape) < 0.03) & (inside > 0.5) & (inside < 1.2), 1.8 * level, t1.array)
+    assert "contrast agent" in doubts(replace(t1, array=enhanced))
+
+
+def test_real_t1_scans_pass_in_silence(real_t1):
+    assert doubts(read_volume(real_t1, "t1")) == ""
+
+
+def test_half_of_a_real_head_is_named(real_t1):
+    scan = canonical(read_volume(real_t1, "t1"))
+    assert "cuts the head at the right" in doubts(part(scan, slice(0, 104), slice(None), slice(None)))
