@@ -38,19 +38,20 @@ def _gain(t1: Volume, background: Background) -> float:
 
 
 def _background_notices(background: Background) -> list[str]:
-    notices, level = [], background.level
+    def shown(value: float) -> str:
+        return f"{0.0 if abs(value) < 1e-3 * background.range else value:.4g}"
+
+    notices, level, zero = [], background.level, shown(background.zero)
     if not background.seen:
         notices.append(
-            f"There is no air around the head that would tell the scan's zero: its darkest tissue, {level:.4g}, was "
+            f"There is no air around the head that would tell the scan's zero: its darkest tissue, at {zero}, was "
             "taken for air."
         )
     elif abs(background.zero) > SAID * background.range:
-        notices.append(f"Air around the head is at {background.zero:.4g} and not at 0: this background was subtracted.")
+        notices.append(f"Air around the head is at {zero} and not at 0: this background was subtracted.")
     if isinstance(level, np.ndarray) and np.ptp(level) > SAID * background.range:
-        notices.append(
-            f"The background varies from {level.min():.4g} to {level.max():.4g} over the field of view: it was "
-            "subtracted."
-        )
+        low, high = shown(float(level.min())), shown(float(level.max()))
+        notices.append(f"The background varies from {low} to {high} over the field of view: it was subtracted.")
     notices += [
         f"Voxels of exactly {fill:.4g} are outside the field of view or were masked: they were set to air."
         for fill in background.fills
