@@ -140,7 +140,7 @@ def evaluate_models(
     task: Annotated[str, typer.Option(help="mr2ct, ct2mr or t1fa.")] = "mr2ct",
     real: Annotated[
         Path | None,
-        typer.Option(help="Measure on the real heads in this folder instead: T1 scans, with or without CT."),
+        typer.Option(help="Measure on the real heads in this folder instead: T1 or CT scans, or both of a person."),
     ] = None,
     colin: Annotated[
         bool | None,
@@ -188,7 +188,8 @@ def _evaluate_on_real_heads(
 ) -> None:
     from ganlab.translation.card import update_real_heads
     from ganlab.translation.head_sheet import write_head_sheet
-    from ganlab.translation.measure_real import format_heads, measure_on_heads
+    from ganlab.translation.measure_real import measure_on_heads
+    from ganlab.translation.real_figures import format_heads
     from ganlab.translation.real_heads import heads_to_measure
 
     heads, unreadable = heads_to_measure(folder, colin, task)
@@ -197,10 +198,11 @@ def _evaluate_on_real_heads(
     result = measure_on_heads(
         names,
         heads,
+        task,
         planes.split(",") if planes is not None else None,
         device,
         progress_bar("real heads", as_json),
-        (lambda *seen: write_head_sheet(sheet, *seen)) if sheet else None,
+        (lambda *seen: write_head_sheet(sheet, task, *seen)) if sheet else None,
     )
     result["skipped"] = unreadable | result["skipped"]
     for name, reason in result["skipped"].items():
@@ -208,4 +210,5 @@ def _evaluate_on_real_heads(
     if write_card:
         for name in names:
             update_real_heads(name, result["models"][name])
-    say(result, as_json, format_heads(result["models"]))
+    columns = result["models"] | ({"real CT": result["real"]} if result["real"] else {})
+    say(result, as_json, format_heads(columns, task))

@@ -8,8 +8,8 @@ from pathlib import Path
 from ganlab.checkpoints import as_config, model_folder, read_card, write_card
 from ganlab.translation.dataset.folders import stem_of
 from ganlab.translation.measure import HELD_OUT, format_patients, lesion_note
-from ganlab.translation.measure_real import format_heads
 from ganlab.translation.networks import ResNetConfig
+from ganlab.translation.real_figures import format_heads
 from ganlab.translation.tasks import REVERSE, get_task, method_of
 from ganlab.translation.training_config import TrainingConfig
 
@@ -80,10 +80,10 @@ def update_real_heads(name: str, heads: dict[str, dict[str, float]]) -> None:
     front["metrics"] = {**front["metrics"], "real_heads": heads}
     text = _body(folder)
     if "<!-- real-heads -->\n" not in text:
-        section = REAL_HEADS.format(name=front["name"])
+        section = REAL_HEADS.format(**front)
         before, limits, after = text.partition("## Limits\n")
         text = f"{before}{section}\n{limits}{after}" if limits else f"{text.rstrip()}\n\n{section}"
-    write_card(folder, front, _filled(text, "real-heads", format_heads({front["name"]: heads})))
+    write_card(folder, front, _filled(text, "real-heads", format_heads({front["name"]: heads}, front["task"])))
 
 
 def _body(folder: Path) -> str:
@@ -182,8 +182,8 @@ LIMITS = {
 REAL_HEADS = """\
 ## On real heads
 
-What a CT must have whosever head it is; bold: what no real head has. Measure again with
-`python -m ganlab evaluate-models --real FOLDER {name}`.
+What the result must have whosever head it is; bold: what no real head has. Measure again with
+`python -m ganlab evaluate-models --real FOLDER --task {task} {name}`.
 
 <!-- real-heads -->
 <!-- /real-heads -->

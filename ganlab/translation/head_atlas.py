@@ -29,6 +29,7 @@ FEWEST = 50  # voxels that have a median
 SKIN_MM = 8.0  # air spaces lie deeper: nearer, a defaced head has the air around it
 PERIPHERY_MM = 6.0  # of the template's brain: the fit is no better there
 TISSUE = 0.3  # brain is brighter, relative to tissue near 1
+HULL_MM, BRAIN_HU = 10.0, (-20.0, 90.0)  # on a CT
 RIM = 2  # voxels: dura and vessels between brain and bone
 FALX_MM = 4.0  # from the midline
 CALLOSUM, CALLOSUM_RADII = np.array([0.0, -12.0, 8.0]), np.array([1.0, 50.0, 28.0])  # what the falx arches over
@@ -60,6 +61,38 @@ class HeadAtlas:
     def up(self) -> np.ndarray:
         """The direction of the vertex, a unit vector."""
         return self.matrix[:3, 2] / np.linalg.norm(self.matrix[:3, 2])
+
+
+@dataclass(frozen=True)
+class CtAtlas:
+    """A CT head and its regions, boolean arrays on its grid; head without table and head holder, outside and brain as
+    of `HeadAtlas`. centre: of the brain, mm."""
+
+    head: np.ndarray
+    outside: np.ndarray
+    brain: np.ndarray
+    centre: np.ndarray
+
+
+def atlas_of_ct(ct: Volume) -> CtAtlas:
+    """The regions of a CT head in HU (RAS, axis-aligned). The brain is soft tissue more than 10 mm below the inner
+    table of the phantom of mean build, which is registered rigidly. Raises InputError for a scan without a head."""
+    from ganlab.imaging.registration import register_rigid
+    from ganlab.phantoms.patient import MEAN_SIZE
+    from ganlab.phantoms.scanned.fit import mean_head
+    from ganlab.phantoms.scanned.tissues import patient_mask
+    from ganlab.phantoms.template import HULL_SPACING, load_template
+
+    _, matrix = register_rigid(ct, mean_head())  # the phantom's mm -> the CT's
+    template = load_template()
+    grid = np.diag([HULL_SPACING] * 3 + [1.0])  # of its distances from the hull, mm
+    grid[:3, 3] = template.hull_origin
+    depth = Volume(template.hull[0].numpy(), matrix @ np.diag([1 / MEAN_SIZE] * 3 + [1.0]) @ grid)
+    inside = resample(depth, ct.affine, ct.shape, fill=100.0).array < -HULL_MM
+    head = patient_mask(ct.array)
+    brain = inside & (ct.array > BRAIN_HU[0]) & (ct.array < BRAIN_HU[1])
+    centre = matrix[:3, :3] @ (BRAIN_CENTRE / MEAN_SIZE) + matrix[:3, 3]
+    return CtAtlas(head, outside_of(head, ct.spacing), brain, centre)
 
 
 def atlas_of(t1: Volume) -> HeadAtlas:

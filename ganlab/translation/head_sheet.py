@@ -20,17 +20,24 @@ MARGIN = 6  # voxels around the head
 BONE, BRAIN = (-1000.0, 2000.0), (-60.0, 140.0)  # HU, black and white
 
 
-def write_head_sheet(folder: Path, model: str, head: RealHead, t1: Volume, ct: Volume) -> Path:
+def write_head_sheet(folder: Path, task: str, model: str, head: RealHead, source: Volume, made: Volume) -> Path:
     """Write folder/MODEL-HEAD.png: a column for each slice, rows of T1, CT at the bone window and at the brain window.
 
-    t1, ct: RAS, on one grid. Axial slices lie at BELOW_VERTEX, the others at SHARES of the extent of the T1's signal.
+    source, made: RAS, on one grid, T1 and CT or the reverse (ct2mr). Axial slices lie at BELOW_VERTEX, the others at
+    SHARES of the extent of the T1's signal.
     """
     from matplotlib.figure import Figure
 
+    t1, ct = (made, source) if task == "ct2mr" else (source, made)
+    names = ("synthetic T1", "CT") if task == "ct2mr" else ("T1", "synthetic CT")
     box = _extent(t1)
     cuts = _cuts(t1, box)
     bright = float(np.percentile(t1.array[t1.array > t1.array.mean()], 99))
-    rows = (("T1", t1, (0.0, bright)), ("synthetic CT, bone", ct, BONE), ("synthetic CT, brain", ct, BRAIN))
+    rows = (
+        (names[0], t1, (0.0, bright)),
+        (f"{names[1]}, bone", ct, BONE),
+        (f"{names[1]}, brain", ct, BRAIN),
+    )
     figure = Figure(figsize=(2.2 * len(cuts), 8.2), facecolor="black")
     figure.suptitle(f"{shown(head.name)}, {shown(Path(model).name)}", color="white", fontsize=11, parse_math=False)
     grid = {"left": 0.005, "right": 0.955, "bottom": 0.01, "top": 0.92, "wspace": 0.02, "hspace": 0.16}
@@ -44,7 +51,9 @@ def write_head_sheet(folder: Path, model: str, head: RealHead, t1: Volume, ct: V
             panel.set_title(f"{title}\n{plane} {place:.0f} mm", color="white", fontsize=7, parse_math=False)
         last = line[-1].get_position()
         bar = figure.colorbar(image, cax=figure.add_axes((0.962, last.y0 + 0.02, 0.008, last.height - 0.04)))
-        bar.set_label("HU" if volume is ct else "as stored", color="white", fontsize=7)
+        bar.set_label(
+            "HU" if volume is ct else "of white matter" if t1 is made else "as stored", color="white", fontsize=7
+        )
         bar.ax.tick_params(colors="white", labelsize=7)
     path = folder / f"{_plain(Path(model).name)}-{_plain(head.name)}.png"
     with replacing(path) as partial:

@@ -10,12 +10,14 @@ from ganlab.checkpoints import read_card
 from ganlab.errors import InputError
 from ganlab.imaging.volume import Volume
 from ganlab.imaging.writing import write_volume
+from ganlab.phantoms.scanned import volumes
 from ganlab.translation import measure_real, real_heads
 from ganlab.translation.card import Trained, update_card, update_real_heads, write_new_card
-from ganlab.translation.head_atlas import HeadAtlas
+from ganlab.translation.head_atlas import CtAtlas, HeadAtlas
 from ganlab.translation.head_sheet import write_head_sheet
 from ganlab.translation.inference import Translation
 from ganlab.translation.presets import PRESETS
+from ganlab.translation.real_figures import errors_of_head, failures, figures_of_head, figures_of_t1, format_heads
 from ganlab.translation.real_heads import RealHead, find_heads, heads_to_measure
 
 SHAPE = (80, 80, 80)
@@ -70,7 +72,7 @@ def test_heads_are_found_with_the_ct_of_the_same_person(folder):
 def test_colin27_is_measured_with_a_folder_where_it_is_installed(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(real_heads, "COLIN27", folder / "b_T1w.nii.gz")
     names = [head.name for head in heads_to_measure(folder, None, "mr2ct")[0]]
-    assert names == ["a_t1", "b_T1w", "case7/scan", "Colin27"]
+    assert names == ["a_t1", "b_T1w", "case7/scan", "lone_ct", "Colin27"]
     assert [head.name for head in heads_to_measure(None, True, "mr2ct")[0]] == ["Colin27"]
     assert "Colin27" not in [head.name for head in heads_to_measure(folder, False, "mr2ct")[0]]
     monkeypatch.setattr(real_heads, "COLIN27", folder / "nothing.nii.gz")
@@ -84,35 +86,70 @@ def test_refuses_folders_without_scans_and_other_tasks(tmp_path):
         find_heads(tmp_path / "nowhere")
     with pytest.raises(InputError, match="holds no scan that can be read"):
         find_heads(tmp_path)
-    with pytest.raises(InputError, match="measured for mr2ct, not for t1fa"):
+    with pytest.raises(InputError, match="measured for mr2ct and ct2mr, not for t1fa"):
         heads_to_measure(tmp_path, None, "t1fa")
+    with pytest.raises(InputError, match="Colin27 is a T1 scan"):
+        heads_to_measure(tmp_path, True, "ct2mr")
 
 
 def test_a_good_ct_has_the_figures_of_a_head_and_haze_is_seen():
-    figures = measure_real.figures_of_head(a_ct(), an_atlas())
+    figures = figures_of_head(a_ct(), an_atlas())
     assert figures["vault_mm"] == pytest.approx(10.0, abs=0.8) and figures["vault_closed"] == 100
     assert figures["bone_share"] == pytest.approx(100 * (77.5**3 - 67.5**3) / 83**3, abs=3)
     assert (figures["outside_median"], figures["outside_haze"], figures["brain_max"]) == (-1000, 0, 30)
     assert "sphenoid_sinus" not in figures  # no place for it in this head
-    hazy = measure_real.figures_of_head(a_ct(around=-600.0), an_atlas())
+    hazy = figures_of_head(a_ct(around=-600.0), an_atlas())
     assert (hazy["outside_median"], hazy["outside_haze"]) == (-600, 100)
-    assert "air outside, median -600, expected below -950" in measure_real.failures(hazy)
+    assert "air outside, median -600, expected below -950" in failures(hazy)
+
+
+def test_errors_are_those_of_each_tissue_of_the_reference():
+    reference = np.array([[[-1000.0, -100.0, 40.0, 900.0, 900.0, 40.0]]])
+    made = reference + np.array([[[100.0, 50.0, 10.0, -700.0, 0.0, 5000.0]]])
+    inside = np.array([[[True] * 5 + [False]]])
+    volumes = (Volume(array.astype(np.float32), np.eye(4), "HU", "ct") for array in (made, reference))
+    errors = errors_of_head(*volumes, inside)
+    assert {key: errors[key] for key in ("air", "fat", "soft", "bone")} == {
+        "air": 100, "fat": 50, "soft": 10, "bone": 350,
+    }  # fmt: skip
+    assert errors["mae"] == 172 and errors["dice_bone"] == pytest.approx(2 / 3, abs=1e-4)
+
+
+def test_a_synthetic_t1_has_dark_bone_and_nothing_around_the_head():
+    brain = RADIUS < 60
+    atlas = CtAtlas(RADIUS < 83, RADIUS > 88, brain, np.zeros(3))
+    t1 = replace(a_t1(), array=a_t1().array / 600)
+    dense = replace(a_ct(), array=a_ct().array * 1.5)
+    figures = figures_of_t1(t1, dense, atlas)
+    assert (figures["signal_outside"], figures["white_matter"], figures["dark_brain"]) == (0, 1, 0)
+    assert figures["dense_bone"] == pytest.approx(0.05)
+    assert not any("pattern" not in sentence for sentence in failures(figures, "ct2mr"))
+    ghost = t1.array.copy()
+    ghost[:, :4] = 0.5  # of the table
+    ghost[brain & (RADIUS < 30)] = 0.2
+    figures = figures_of_t1(replace(t1, array=ghost), dense, atlas)
+    assert figures["signal_outside"] > 5 and figures["dark_brain"] == pytest.approx(12.5, abs=1)
 
 
 def test_bone_in_the_brain_is_found():
     ct = a_ct()
     ct.array[40:43, 40:43, 40:43] = 400
-    figures = measure_real.figures_of_head(ct, an_atlas())
+    figures = figures_of_head(ct, an_atlas())
     assert figures["brain_max"] == 400
     assert figures["brain_bone_ml"] == pytest.approx(27 * 2.5**3 / 1000, abs=1e-3)
 
 
 @pytest.fixture
 def fake_models(monkeypatch):
-    monkeypatch.setattr(measure_real, "on_model_grid", lambda volume: volume)
+    ct_atlas = CtAtlas(RADIUS < 83, RADIUS > 88, RADIUS < 60, np.zeros(3))
+    monkeypatch.setattr(measure_real, "on_model_grid", lambda volume, fill=0.0: volume)
     monkeypatch.setattr(measure_real, "atlas_of", lambda t1: an_atlas())
+    monkeypatch.setattr(measure_real, "atlas_of_ct", lambda ct: ct_atlas)
+    monkeypatch.setattr(volumes, "scanned_pair", lambda ct: {"t1": a_t1(), "ct": a_ct()})
 
     def translate(volume, task, model, device, planes):
+        if task == "ct2mr":
+            return Translation(replace(a_t1(), array=a_t1().array / 600), model, 0.0)
         if volume.array.max() > 5000:
             raise InputError("This is no T1.")
         return Translation(replace(a_ct(), affine=volume.affine), model, 0.0)
@@ -129,9 +166,11 @@ def test_every_head_is_measured_with_every_model_and_the_rest_is_named(folder, f
         ["one", "two"], heads, progress=shares.append, seen=lambda *s: seen.append(s)
     )
     for figures in result["models"].values():
-        assert list(figures) == ["a_t1", "b_T1w", "case7/scan"]
+        assert list(figures) == ["a_t1", "b_T1w", "case7/scan", "lone_ct (simulated T1)"]
+        assert figures["lone_ct (simulated T1)"]["mae"] < 0.5  # HU are whole numbers
+    assert list(result["real"]) == ["a_t1", "case7/scan", "lone_ct (simulated T1)"]
     assert result["skipped"] == {"other_t1": "This is no T1."}
-    assert len(seen) == 6 and shares[-1] <= 1
+    assert len(seen) == 8 and shares[-1] <= 1
     assert result["models"]["one"]["a_t1"]["dice_bone"] > 0.95  # registered to itself
     assert "dice_bone" not in result["models"]["one"]["b_T1w"]
     json.dumps(result)
@@ -145,7 +184,7 @@ def test_a_folder_of_which_nothing_can_be_measured_is_refused(tmp_path, fake_mod
 
 def test_the_table_says_what_real_heads_have_and_marks_what_they_have_not():
     figures = {"bone_share": 18.0, "vault_mm": 4.02, "mastoid_cells": 1211.0, "grid_ratio": 3.04}
-    assert measure_real.format_heads({"unet": {"Colin27": figures}}).splitlines() == [
+    assert format_heads({"unet": {"Colin27": figures}}).splitlines() == [
         "| figure | real heads | unet |",
         "|---|---|---|",
         "| bone, of the head (%) | 15 to 24 | 18.0 |",
@@ -153,7 +192,7 @@ def test_the_table_says_what_real_heads_have_and_marks_what_they_have_not():
         "| mastoid cells (HU) | below -300 | **1211** |",
         "| pattern of patches, ratio |  | 3.0 |",
     ]
-    several = measure_real.format_heads({"unet": {"a": figures, "b": {"vault_mm": 7.0}}}).splitlines()
+    several = format_heads({"unet": {"a": figures, "b": {"vault_mm": 7.0}}}).splitlines()
     assert several[0] == "| figure | real heads | unet, a | unet, b |" and several[2].endswith("| 18.0 | - |")
 
 
@@ -177,7 +216,7 @@ def test_a_card_has_a_section_on_real_heads_that_is_written_anew(tmp_path):
 def test_a_sheet_shows_every_head_of_every_model(tmp_path):
     from PIL import Image
 
-    path = write_head_sheet(tmp_path, "out/my model", RealHead("case7/scan", tmp_path), a_t1(), a_ct())
+    path = write_head_sheet(tmp_path, "mr2ct", "out/my model", RealHead("case7/scan", tmp_path), a_t1(), a_ct())
     assert path == tmp_path / "my_model-case7_scan.png"
     with Image.open(path) as image:
         pixels = np.asarray(image.convert("L"))
@@ -198,5 +237,9 @@ def test_the_command_prints_figures_of_real_heads(folder, fake_models, monkeypat
     assert set(json.loads(out)["models"]["one"]) == {"b_T1w", "case7/scan"}
     assert "broken.nii.gz was skipped" in err
     assert {path.name for path in (tmp_path / "sheets").iterdir()} == {"one-b_T1w.png", "one-case7_scan.png"}
+    write_volume(a_ct(), folder / "lone_ct.nii.gz")
+    evaluate_models(["two"], task="ct2mr", real=folder, sheet=tmp_path / "sheets")
+    assert "| brain, 95th percentile (of white matter) | 0.85 to 1.2 | 1.00 |" in capsys.readouterr().out
+    assert (tmp_path / "sheets" / "two-lone_ct.png").is_file()
     with pytest.raises(InputError, match="--planes and --sheet need real heads"):
         evaluate_models(["one"], planes="axial")

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from ganlab.imaging.grid import model_grid, resample
+from ganlab.imaging.head_figures import vault
 from ganlab.imaging.reading.files import read_volume
-from ganlab.translation.head_atlas import AIR_SPACES, atlas_of
+from ganlab.translation.head_atlas import AIR_SPACES, atlas_of, atlas_of_ct
 from ganlab.translation.inference import translate
-from ganlab.translation.measure_real import failures, figures_of_head
+from ganlab.translation.real_figures import failures, figures_of_head
 
 pytestmark = pytest.mark.slow
 
@@ -70,3 +71,19 @@ def test_colin27_on_coarser_voxels_has_air_around_it_too(scan):
     ct = translate(coarse, device="cpu", planes=("axial",)).synthetic
     around = ct.array[atlas_of(coarse).outside]
     assert np.median(around) < -990 and np.percentile(around, 95) < -950
+
+
+def test_the_atlas_of_a_real_ct_finds_its_brain_and_leaves_the_table_outside(real_data):
+    path = real_data / "ct_head_unc.nii.gz"
+    if not path.is_file():
+        pytest.skip(f"no {path.name} in {real_data}")
+    ct = read_volume(path, modality="ct")
+    ct = resample(ct, *model_grid(ct, 2.0), fill=-1000.0)
+    atlas = atlas_of_ct(ct)
+    litres = np.prod(ct.spacing) / 1e6
+    assert 0.8 < atlas.brain.sum() * litres < 1.6 and 3 < atlas.head.sum() * litres < 5.5
+    assert -5 < np.median(ct.array[atlas.brain]) < 60
+    assert (ct.array[atlas.outside] > -200).sum() > 100  # the head holder
+    assert vault(ct, atlas.centre, np.array([0, 0, 1.0]))[0] == pytest.approx(
+        10, abs=1.5
+    )  # measured on slices: 9 to 11

@@ -66,7 +66,7 @@ def tissue_fields(ct: np.ndarray, depth: np.ndarray) -> np.ndarray:
     """
     known = np.isfinite(ct)
     ct = np.where(known, ct, AIR)
-    head = _head(ct)
+    head = patient_mask(ct)
     air = np.clip((AIR_EDGE - ct) / (AIR_EDGE - AIR), 0, 1)
     outside = ~ndimage.binary_dilation(head) | ~known
     bone, dense, hu = _bone(ct, air)
@@ -92,7 +92,7 @@ def tissue_fields(ct: np.ndarray, depth: np.ndarray) -> np.ndarray:
     return fields
 
 
-def _head(ct: np.ndarray) -> np.ndarray:
+def patient_mask(ct: np.ndarray) -> np.ndarray:
     """The largest object thicker than 5 mm, its cavities filled: no table, cushion or head holder."""
     body = ct > OUTSIDE
     half = tuple(slice(None, None, 2) for _ in range(3))
