@@ -29,15 +29,17 @@ SliceMaker = Callable[[int], Iterator[tuple[Tensor, Tensor]]]  # seed -> endless
 def slice_maker(
     config: TrainingConfig, device: str, data: PreparedDataset | None, scans: Sequence[ScannedHead] = ()
 ) -> SliceMaker:
-    """make(seed): endless (source, target) slices of 1 mm in the networks' units, of phantoms and of patients with the
-    anatomy of CT heads, or of the user's volumes; clipped to config.ranges if there are any. Raises InputError for a
-    volume without a slice in config.planes."""
+    """make(seed): endless (source, target) slices of 1 mm in the networks' units, clipped to config.ranges if there are
+    any. They show phantoms and patients with the anatomy of CT heads; the user's volumes, if there are no CT heads; a
+    share of config.own of these, if there are both. Raises InputError for a volume without a slice in config.planes.
+    """
     task, size, paired = get_task(config.task), config.size * config.spacing, is_paired(config.method)
+    makers: list[SliceMaker] = []
     if data:
         check_planes(data, config.planes)
-        make = partial(slices, size=size, prepared=data, planes=config.planes)
-    else:
-        make = partial(
+        makers.append(partial(slices, size=size, prepared=data, planes=config.planes))
+    if scans or not data:
+        drawn = partial(
             phantom_slices,
             size=size,
             device=device,
@@ -47,6 +49,8 @@ def slice_maker(
             scans=scans,
             scanned=config.scanned,
         )
+        makers.append(drawn)
+    make = makers[0] if len(makers) == 1 else partial(mixed, makers=makers, first=config.own)
     if config.ranges:
         make = partial(clipped, make=make, ranges=config.ranges)
     if paired or not config.filled:
@@ -59,6 +63,14 @@ def phantom_slices(seed: int, task: str, **options) -> Iterator[tuple[Tensor, Te
     """The sampler's slices of phantoms in the networks' units; options: of `phantoms.pairs.pairs`."""
     units = get_task(task)
     return ((source / units.source_scale, target / units.scale) for source, target in pairs(seed, task=task, **options))
+
+
+def mixed(seed: int, makers: Sequence[SliceMaker], first: float) -> Iterator[tuple[Tensor, Tensor]]:
+    """Slices of the first of two makers with this probability, else of the second."""
+    generator = torch.Generator().manual_seed(seed)
+    own, other = (make(seed) for make in makers)
+    while True:
+        yield next(own if float(torch.rand((), generator=generator)) < first else other)
 
 
 def clipped(

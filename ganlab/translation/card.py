@@ -36,11 +36,11 @@ def write_new_card(folder: Path, trained: Trained, parameters: int, back: bool =
     task = REVERSE[config.task] if back else config.task
     name = f"{task}-{method_of(training)}" if back else training
     network = "ResNet" if isinstance(config.network, ResNetConfig) else "U-Net"
-    source = (
-        f"own data: {trained.volumes} volumes" if trained.volumes else "phantom patients, sampler streams from 10^9 on"
-    )
+    sources = [f"own data: {trained.volumes} volumes"] if trained.volumes else []
+    if trained.heads or not sources:
+        sources.append("phantom patients, sampler streams from 10^9 on")
     if trained.heads:
-        source += f", and patients with the anatomy of real CT heads ({'; '.join(map(source_of, trained.heads))})"
+        sources.append(f"patients with the anatomy of real CT heads ({'; '.join(map(source_of, trained.heads))})")
     front = {
         "name": name,
         "task": task,
@@ -48,7 +48,7 @@ def write_new_card(folder: Path, trained: Trained, parameters: int, back: bool =
         "architecture": f"{_architecture(config)}, 2-D slices of {config.spacing} mm, {_planes(config)}",
         "config": as_config(config),
         "parameters": parameters,
-        "training_data": f"{source}, {trained.step * config.batch} random slices",
+        "training_data": f"{' and '.join(sources)}, {trained.step * config.batch} random slices",
         "steps": trained.step,
         "device": trained.device,
         "minutes": round(trained.minutes),
@@ -225,7 +225,7 @@ Nothing in these losses prevents a mapping that is consistent but wrong.
 ## Training
 
 Slices of {{ config.size }} x {{ config.size }} pixels at {{ config.spacing }} mm, {{ planes }}, of
-{% if volumes %}
+{% if volumes and not heads %}
 {{ volumes }} volumes of the user's own: cropped and mirrored at random, with no other augmentation. Train it again with
 `python -m ganlab train PRESET --source DIR --target DIR`.
 {% else %}
@@ -242,6 +242,10 @@ template's brain in it. Bone and air come from:
 {% for head in heads %}
 - {{ head }}
 {% endfor %}
+{% if volumes %}
+
+A share of {{ config.own | g }} of the slices is of {{ volumes }} volumes of the user's own.
+{% endif %}
 {% endif %}
 {% endif %}
 
@@ -255,7 +259,7 @@ Measure again with `python -m ganlab evaluate-models --task {{ task }} --model {
 
 ## Limits
 
-{% if volumes %}
+{% if volumes and not heads %}
 - It knows only the scans that it was trained on, and may fail without warning on other scanners, contrasts, diseases
   and ages. Weights trained on patients may hold traces of their data: handle them like the data.
 {% elif heads %}

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from ganlab import processes
 from ganlab.checkpoints import as_config, fill, save_tensors
 from ganlab.device import autocast, describe_device, precision
-from ganlab.errors import InputError
 from ganlab.phantoms.template import load_template
 from ganlab.training import (
     STATE,
@@ -66,10 +65,8 @@ def train(
     torch.manual_seed(config.seed)
     check_start(out, resume)
     listing = find_volumes(data, is_paired(config.method)) if data else None
-    if listing and anatomy:
-        raise InputError("Anatomy is mixed with phantoms: leave source and target out, or anatomy.")
-    volumes = describe(listing) if listing else describe_heads(anatomy) if anatomy else None
-    if not listing:
+    volumes = ((describe(listing) if listing else {}) | (describe_heads(anatomy) if anatomy else {})) or None
+    if anatomy or not listing:
         load_template("cpu")  # before worker processes are forked, so that they share it
     method = METHODS[config.method](config, device)
     if config.start and not resume:

@@ -94,6 +94,13 @@ class TrainingConfig:
         title="Scanned",
         description="Share of the patients with the anatomy of your CT heads, if there are any; the rest are phantoms.",
     )
+    own: float = Field(
+        0.3,
+        ge=0,
+        le=1,
+        title="Own",
+        description="Share of the slices from your own volumes, if they are mixed with phantoms and CT heads.",
+    )
     planes: tuple[Annotated[str, OneOf(PLANES)], ...] = Field(
         ("axial", "coronal", "sagittal"), min_length=1, title="Planes", description="Planes of the slices."
     )

@@ -1,9 +1,12 @@
 """Training with the anatomy of CT heads."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
 
+from ganlab.checkpoints import read_card
 from ganlab.errors import InputError
 from ganlab.imaging.volume import Volume
 from ganlab.imaging.writing import write_volume
@@ -12,7 +15,10 @@ from ganlab.phantoms.patient import MEAN_SIZE
 from ganlab.phantoms.scanned.fit import LOW
 from ganlab.phantoms.scanned.head import ScannedHead
 from ganlab.phantoms.scanned.tissues import FIELDS
+from ganlab.training_plan import plan_training
+from ganlab.translation.batches import mixed
 from ganlab.translation.dataset import anatomy
+from ganlab.translation.dataset.folders import Folders
 from ganlab.translation.presets import get_preset
 from ganlab.translation.trainer import train
 
@@ -71,11 +77,27 @@ def test_names_a_volume_that_is_not_a_ct(folder, tmp_path):
         losses(get_preset("mr2ct-unet", SMALL, steps=2), tmp_path / "out", folder)
 
 
-def test_anatomy_is_not_for_own_pairs_nor_for_generators(folder, tmp_path):
-    from ganlab.training_plan import plan_training
+def test_own_volumes_phantoms_and_ct_heads_are_mixed(folder, tmp_path):
+    mr = tmp_path / "mr"
+    mr.mkdir()
+    write_volume(make_patient(8004, ("t1",), 4.0)["t1"], mr / "one.nii.gz")
+    config = get_preset("mr2ct-cyclegan", {**SMALL, "own": 0.5, "prior": 1, "filled": 0.0}, steps=2)
+    out = tmp_path / "out"
+    events = list(train(config, out, "cpu", workers=0, data=Folders(mr, folder), anatomy=folder))
+    assert sum(event.kind == "step" for event in events) == 2
+    assert (out / "data" / "index.json").is_file() and (out / "anatomy" / "index.json").is_file()
+    card = read_card(out)["training_data"]
+    assert "0.5 of the slices is of 2 volumes" in (out / "card.md").read_text()
+    assert "2 volumes" in card and "a.nii.gz" in card and "phantom" in card
 
+
+def test_a_share_of_the_slices_is_the_first_makers():
+    zeros, ones = (lambda seed, v=v: itertools.repeat((torch.full((1,), v),) * 2) for v in (0.0, 1.0))
+    stream = mixed(3, (zeros, ones), 0.25)
+    mean = np.mean([float(next(stream)[0]) for _ in range(2000)])
+    assert 0.7 < mean < 0.8
+
+
+def test_anatomy_is_not_for_generators_from_noise(folder):
     with pytest.raises(InputError, match="anatomy"):
         plan_training("dcgan-digits", {}, anatomy=folder)
-    plan = plan_training("mr2ct-unet", SMALL, source=folder, target=folder, anatomy=folder, workers=0)
-    with pytest.raises(InputError, match="Anatomy is mixed with phantoms"):
-        list(plan.run(tmp_path / "out", "cpu"))
