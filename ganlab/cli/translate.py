@@ -205,6 +205,8 @@ def _evaluate_on_real_heads(
         (lambda *seen: write_head_sheet(sheet, task, *seen)) if sheet else None,
     )
     result["skipped"] = unreadable | result["skipped"]
+    for name, notices in result["notices"].items():
+        print(f"{name}: {' '.join(notices)}", file=sys.stderr)
     for name, reason in result["skipped"].items():
         print(f"{name} was skipped: {reason}", file=sys.stderr)
     if write_card:

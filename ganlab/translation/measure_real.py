@@ -14,7 +14,7 @@ from ganlab.imaging.reading.files import read_volume
 from ganlab.imaging.volume import Volume
 from ganlab.translation.compare import prepare_reference, register_reference
 from ganlab.translation.head_atlas import atlas_of, atlas_of_ct
-from ganlab.translation.inference import translate
+from ganlab.translation.inference import check_source, translate
 from ganlab.translation.real_figures import errors_of_head, figures_of_head, figures_of_t1
 from ganlab.translation.real_heads import RealHead
 from ganlab.translation.tasks import get_task
@@ -35,15 +35,20 @@ def measure_on_heads(
 ) -> dict:
     """Translate every head with every model and measure the results.
 
-    Returns {"models": {model: {head: figures}}, "real": {head: figures}, "skipped": {head: reason}}; figures as in
-    FIGURES, without those that are undefined for a head; real: those of real CTs, for comparison. Everything is
-    measured on the models' grid, 1 mm. planes: see `translate`. seen(model, head, source, result) is called with every
-    result. A head that the models cannot take is skipped. Raises InputError if that leaves none.
+    Returns {"models": {model: {head: figures}}, "real": {head: figures}, "notices": {head: sentences}, "skipped":
+    {head: reason}}; figures as in FIGURES, without those that are undefined for a head; real: those of real CTs, for
+    comparison; notices: what is unusual about a scan. Everything is measured on the models' grid, 1 mm. planes: see
+    `translate`. progress(share of the work) and seen(model, head, source, result) are called after every result. A head
+    that the models cannot take is skipped. Raises InputError if that leaves none.
     """
-    results: dict = {"models": {model: {} for model in models}, "real": {}, "skipped": {}}
+    results: dict = {"models": {model: {} for model in models}, "real": {}, "notices": {}, "skipped": {}}
     for k, head in enumerate(heads):
         try:
-            name, source, figures_of, real = _prepared(head, task)
+            source = on_model_grid(read_volume(head.path, head.modality), -1000.0 if head.modality == "ct" else 0.0)
+            notices = check_source(source, get_task(task)) if head.modality == get_task(task).source else ()
+            if notices:
+                results["notices"][head.name] = list(notices)
+            name, source, figures_of, real = _prepared(head, source, task)
             for j, model in enumerate(models):
                 made = translate(source, task, model, device, planes).synthetic
                 results["models"][model][name] = figures_of(made)
@@ -61,23 +66,21 @@ def measure_on_heads(
     return results
 
 
-def _prepared(head: RealHead, task: str) -> tuple[str, Volume, Measure, dict[str, float]]:
+def _prepared(head: RealHead, scan: Volume, task: str) -> tuple[str, Volume, Measure, dict[str, float]]:
     """(name, what is translated, what measures the result, figures of the real CT if there is one)."""
     if task == "ct2mr":
-        ct = on_model_grid(read_volume(head.path, modality="ct"), fill=-1000.0)
-        atlas_ct = atlas_of_ct(ct)
-        return head.name, ct, lambda t1: figures_of_t1(t1, ct, atlas_ct), {}
+        atlas_ct = atlas_of_ct(scan)
+        return head.name, scan, lambda t1: figures_of_t1(t1, scan, atlas_ct), {}
     if head.modality == "ct":
         return _simulated(head)
-    t1 = on_model_grid(read_volume(head.path, modality="t1"))
-    atlas = atlas_of(t1)
+    atlas = atlas_of(scan)
     if head.reference is None:
-        return head.name, t1, lambda ct: figures_of_head(ct, atlas), {}
-    real = register_reference(read_volume(head.reference, modality="ct"), t1, get_task(task))
+        return head.name, scan, lambda ct: figures_of_head(ct, atlas), {}
+    real = register_reference(read_volume(head.reference, modality="ct"), scan, get_task(task))
     reference = prepare_reference(real, task)
     return (
         head.name,
-        t1,
+        scan,
         lambda ct: figures_of_head(ct, atlas) | errors_of_head(ct, reference.volume, reference.mask),
         figures_of_head(reference.volume, atlas),
     )

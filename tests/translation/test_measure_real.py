@@ -142,18 +142,22 @@ def test_bone_in_the_brain_is_found():
 @pytest.fixture
 def fake_models(monkeypatch):
     ct_atlas = CtAtlas(RADIUS < 83, RADIUS > 88, RADIUS < 60, np.zeros(3))
-    monkeypatch.setattr(measure_real, "on_model_grid", lambda volume, fill=0.0: volume)
+    monkeypatch.setattr(measure_real, "on_model_grid", lambda volume, fill: volume)
     monkeypatch.setattr(measure_real, "atlas_of", lambda t1: an_atlas())
     monkeypatch.setattr(measure_real, "atlas_of_ct", lambda ct: ct_atlas)
     monkeypatch.setattr(volumes, "scanned_pair", lambda ct: {"t1": a_t1(), "ct": a_ct()})
 
+    def check_source(volume, task):
+        if volume.array.max() > 5000:
+            raise InputError("This is no T1.")
+        return ("It has a thick skull.",) if task.name == "mr2ct" else ()
+
     def translate(volume, task, model, device, planes):
         if task == "ct2mr":
             return Translation(replace(a_t1(), array=a_t1().array / 600), model, 0.0)
-        if volume.array.max() > 5000:
-            raise InputError("This is no T1.")
         return Translation(replace(a_ct(), affine=volume.affine), model, 0.0)
 
+    monkeypatch.setattr(measure_real, "check_source", check_source)
     monkeypatch.setattr(measure_real, "translate", translate)
 
 
@@ -235,7 +239,7 @@ def test_the_command_prints_figures_of_real_heads(folder, fake_models, monkeypat
     evaluate_models(["one"], real=folder, colin=False, as_json=True, sheet=tmp_path / "sheets")
     out, err = capsys.readouterr()
     assert set(json.loads(out)["models"]["one"]) == {"b_T1w", "case7/scan"}
-    assert "broken.nii.gz was skipped" in err
+    assert "broken.nii.gz was skipped" in err and "b_T1w: It has a thick skull." in err
     assert {path.name for path in (tmp_path / "sheets").iterdir()} == {"one-b_T1w.png", "one-case7_scan.png"}
     write_volume(a_ct(), folder / "lone_ct.nii.gz")
     evaluate_models(["two"], task="ct2mr", real=folder, sheet=tmp_path / "sheets")

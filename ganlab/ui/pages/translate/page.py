@@ -170,7 +170,7 @@ def build_model_choice(models: dict[str, list[str]], opening: SavedCase) -> dict
     with gr.Group(visible=any(len(names) > 1 for names in models.values())):
         model = gr.Dropdown(models[TASK], value=opening.model, label="Model", elem_id="model")
         rival = gr.Dropdown([ALONE, *models[TASK]], value=ALONE, label="Compare with", elem_id="rival")
-    sources = [PHANTOM, *([COLIN] if colin27() else []), UPLOAD]
+    sources = [PHANTOM, UPLOAD, *([COLIN] if colin27() else [])]
     source = gr.Radio(sources, value=PHANTOM, show_label=False, container=False, elem_id="source")
     return {"task": task, "model": model, "rival": rival, "source": source}
 
