@@ -32,7 +32,7 @@ from ganlab.ui.volume_controls import (
 )
 
 SLUG = "translate"
-COLIN = "Colin27, a real head (from your mricron)"  # a source of the scan, where it is installed
+COLIN = "Colin27, a real head"  # a source of the scan, where it is installed
 
 
 @frozen_config
