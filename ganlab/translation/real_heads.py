@@ -58,30 +58,48 @@ def heads_to_measure(folder: Path | None, colin: bool | None, task: str) -> tupl
 def find_heads(folder: Path) -> tuple[list[RealHead], dict[str, str]]:
     """The real heads in a folder, sorted by name, and {file: reason} for those that cannot be read.
 
-    Volumes lie in the folder, or in a sub-folder for each case; a sub-folder without any is read as a DICOM series. A
-    T1 and a CT of one folder belong together if their names differ only by t1, t1w, mr, mri or ct, or if they are
-    the only ones of a case. Raises InputError for a folder that is missing or holds no volume.
+    Volumes lie in the folder, or at any depth in a sub-folder for each case; a folder with other files only is read as
+    a DICOM series. A T1 and a CT of one case belong together if their names differ only by t1, t1w, mr, mri or ct, or
+    if they are the only ones of a case with a sub-folder. Raises InputError for a folder that is missing or holds no
+    volume.
     """
     if not folder.is_dir():
         raise InputError(f'The folder "{folder}" does not exist; give a folder with scans of heads.')
-    heads, unreadable = [], {}
-    for case in [folder, *sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))]:
-        files = sorted(p for p in case.iterdir() if p.is_file() and p.name.lower().endswith(SUFFIXES))
+    heads: list[RealHead] = []
+    unreadable: dict[str, str] = {}
+    cases = [sub for sub in _entries(folder) if sub.is_dir()]
+    for paths in (_volumes(folder, deep=False), *map(_volumes, cases)):
         found = defaultdict(list)
-        for path in files or ([case] if case != folder and any(case.iterdir()) else []):
+        for path in paths:
             try:
                 found["ct" if looks_like_ct(read_volume(path)) else "t1"].append(path)
             except InputError as error:
                 unreadable[str(path.relative_to(folder))] = str(error)
-        heads += _paired(found, folder, alone=case != folder)
+        heads += _paired(found, folder)
     if not heads:
         reasons = "".join(f"; {name}: {reason}" for name, reason in unreadable.items())
         raise InputError(f'"{folder}" holds no scan that can be read{reasons}; give a folder with T1 scans of heads.')
     return sorted(heads, key=lambda head: head.name), unreadable
 
 
-def _paired(found: dict[str, list[Path]], folder: Path, alone: bool) -> Iterator[RealHead]:
-    """The scans of a folder as heads. alone: whether the only T1 and the only CT of it are one person's."""
+def _entries(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def _volumes(folder: Path, deep: bool = True) -> list[Path]:
+    """The volumes of a folder, and if deep of its sub-folders: files by their ending, or the folder itself if all of
+    its files have other endings, such as those of a DICOM series."""
+    entries = _entries(folder)
+    files = [path for path in entries if path.is_file()]
+    volumes = [path for path in files if path.name.lower().endswith(SUFFIXES)]
+    if not deep:
+        return volumes
+    inner = [volume for path in entries if path.is_dir() for volume in _volumes(path)]
+    return volumes + inner if volumes or inner else [folder] * bool(files)
+
+
+def _paired(found: dict[str, list[Path]], folder: Path) -> Iterator[RealHead]:
+    """The scans of a case as heads."""
 
     def name(path: Path) -> str:
         return str((path.parent / stem_of(path)).relative_to(folder))
@@ -90,7 +108,7 @@ def _paired(found: dict[str, list[Path]], folder: Path, alone: bool) -> Iterator
         return MODALITY.sub("", stem_of(path)).lower()
 
     cts = {case(path): path for path in found["ct"]}
-    only = alone and len(found["t1"]) == len(found["ct"]) == 1
+    only = len(found["t1"]) == len(found["ct"]) == 1 and folder not in {path.parent for path in found["t1"]}
     for path in found["t1"]:
         yield RealHead(name(path), path, reference=found["ct"][0] if only else cts.get(case(path)))
     for path in found["ct"]:

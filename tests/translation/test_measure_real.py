@@ -69,6 +69,27 @@ def test_heads_are_found_with_the_ct_of_the_same_person(folder):
     assert list(unreadable) == ["broken.nii.gz"]
 
 
+def test_cases_may_have_sub_folders_for_each_scan(tmp_path):
+    for place in (
+        "p1/mr/scan",
+        "p1/ct/scan",
+        "sub-01/anat/sub-01_T1w",
+        "sub-01/ct/sub-01_ct",
+        "sub-02/anat/sub-02_T1w",
+    ):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        write_volume(a_ct() if "ct" in place.split("/")[1] else a_t1(), tmp_path / f"{place}.nii.gz")
+    (tmp_path / "empty").mkdir()
+    heads, unreadable = find_heads(tmp_path)
+    references = {h.name: h.reference and str(h.reference.relative_to(tmp_path)) for h in heads if h.modality == "t1"}
+    assert references == {
+        "p1/mr/scan": "p1/ct/scan.nii.gz",
+        "sub-01/anat/sub-01_T1w": "sub-01/ct/sub-01_ct.nii.gz",
+        "sub-02/anat/sub-02_T1w": None,
+    }
+    assert unreadable == {}
+
+
 def test_colin27_is_measured_with_a_folder_where_it_is_installed(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(real_heads, "COLIN27", folder / "b_T1w.nii.gz")
     names = [head.name for head in heads_to_measure(folder, None, "mr2ct")[0]]
