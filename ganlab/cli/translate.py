@@ -38,6 +38,10 @@ def translate(
     registered: Annotated[
         Path | None, typer.Option(help="Output file for the registered reference, in the units of the evaluation.")
     ] = None,
+    confidence: Annotated[
+        Path | None,
+        typer.Option(help="Output file for the half-width of the 90 % interval at each voxel, in the result's unit."),
+    ] = None,
     as_json: Json = False,
     seed: Seed = 0,
     device: Device = "auto",
@@ -47,16 +51,21 @@ def translate(
     from ganlab.imaging.metrics import format_table
     from ganlab.imaging.writing import check_writable, write_volume
     from ganlab.translation.compare import read_pair, translate_and_compare
+    from ganlab.translation.confidence import check_calibrated
     from ganlab.translation.tasks import get_task
 
     if registered and not reference:
         raise InputError("--registered needs --reference: add it with the scan to register.")
-    for path in filter(None, (out, registered)):
+    for path in filter(None, (out, registered, confidence)):
         check_writable(path)
-    _check_different({"input": source, "--reference": reference, "output": out, "--registered": registered})
+    files = {"input": source, "--reference": reference, "output": out, "--registered": registered}
+    _check_different(files | {"--confidence": confidence})
     pair = read_pair([str(source)], [str(reference)] if reference else [], task)
     for path in filter(None, (out, registered)):
         check_writable(path, replace(pair.source, modality=get_task(task).target))
+    if confidence:
+        check_writable(confidence, replace(pair.source, modality="confidence"))
+        check_calibrated(model or get_task(task).default_model)
     bar = progress_bar("translate", as_json)
     comparison = translate_and_compare(
         pair,
@@ -71,6 +80,8 @@ def translate(
     notices = [*comparison.notices, *write_volume(translation.synthetic, out)]
     if registered and comparison.reference:
         notices += [notice for notice in write_volume(comparison.reference, registered) if notice not in notices]
+    if confidence and translation.confidence:
+        notices += [notice for notice in write_volume(translation.confidence, confidence) if notice not in notices]
     for notice in notices:
         print(notice, file=sys.stderr)
     report = {
@@ -80,6 +91,7 @@ def translate(
         "unit": translation.synthetic.unit,
         "seconds": round(translation.seconds, 2),
         "precision": translation.precision,
+        "confidence": str(confidence) if confidence else None,
         "notices": notices,
     }
     text = f"{out} ({translation.model}, {translation.seconds:.1f} s in {translation.precision})"
@@ -95,7 +107,11 @@ def _check_different(paths: dict[str, Path | None]) -> None:
     for name, path in paths.items():
         if path is None:
             continue
-        if (other := seen.setdefault(path.resolve(), name)) != name and name in ("output", "--registered"):
+        if (other := seen.setdefault(path.resolve(), name)) != name and name in (
+            "output",
+            "--registered",
+            "--confidence",
+        ):
             raise InputError(f"The {name} file is the {other} file, {quoted(path)}, too: give it another name.")
 
 
@@ -132,6 +148,30 @@ def evaluate(
         white_matter=white_matter,
     ).metrics
     say(metrics, as_json, format_table(metrics))
+
+
+def calibrate(
+    model: Annotated[list[str] | None, typer.Argument(help="Models or training folders; by default all.")] = None,
+    task: Annotated[str, typer.Option(help="The task of these models: mr2ct, ct2mr or t1fa.")] = "mr2ct",
+    patients: Annotated[int, typer.Option(help="Phantom patients to measure errors on.")] = 8,
+    real: Annotated[
+        Path | None, typer.Option(help="Folder of CT heads, in HU: errors are measured on their anatomy, too.")
+    ] = None,
+    spacing: Annotated[float, typer.Option(help="Voxels of the phantoms, in mm.")] = 1.0,
+    as_json: Json = False,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Measure how far models err on heads with a known answer, so that translations carry an interval.
+
+    The result is written next to the models' weights, and is read by every translation.
+    """
+    from ganlab.translation.calibrate import calibrate, format_reports
+    from ganlab.translation.measure import models_to_measure
+
+    names = models_to_measure(model, task)
+    reports = calibrate(names, task, patients, device, progress_bar("calibrate", as_json), real=real, spacing=spacing)
+    say(reports, as_json, format_reports(reports, task))
 
 
 def evaluate_models(

@@ -152,6 +152,13 @@ def format_table(result: dict) -> str:
         f"{_text(tissue['mae']):>12}{_text(tissue['mean_error']):>12}"
         for name, tissue in result["tissues"].items()
     ]
+    if confidence := result.get("confidence"):
+        lines += [
+            "",
+            f"confidence: {confidence['coverage']:.1%} of the voxels are within their 90 % interval, on average "
+            f"\N{PLUS-MINUS SIGN}{_text(confidence['half_width'])} {unit}; within the confident 90 % of voxels: MAE "
+            f"{_text(confidence['mae_confident'])}, in the rest {_text(confidence['mae_rest'])} {unit}",
+        ]
     lines += ["", *result["notices"]] if result["notices"] else []
     return "\n".join(lines)
 

@@ -102,6 +102,7 @@ def translate_and_compare(
     models, planes, device, precision: see `ganlab.translation.inference.translate`. progress(share of the work, stage).
     Raises InputError for volumes that the task cannot take, Cancelled when cancelled() turns true.
     """
+    from ganlab.translation.confidence import confident_figures
     from ganlab.translation.inference import translate
 
     kind = get_task(task)
@@ -129,6 +130,9 @@ def translate_and_compare(
     _stage(progress, cancelled, 0.9, "Comparing")
     prepared = _prepared(reference, kind, pair.source, white_matter=pair.white_matter)
     evaluations = tuple(measure(prepared, each.synthetic) for each in translations)
+    for evaluation, translation in zip(evaluations, translations, strict=True):
+        error = evaluation.prediction.array - evaluation.reference.array
+        evaluation.metrics.update(confident_figures(translation.confidence, error, evaluation.mask))
     notices += [
         notice
         for notice in evaluations[0].metrics["notices"]

@@ -27,6 +27,7 @@ from ganlab.imaging.plausibility import check_t1
 from ganlab.imaging.units import not_ct
 from ganlab.imaging.volume import Volume
 from ganlab.imaging.writing import write_volume
+from ganlab.translation.confidence import Evidence, confidence_of, evidence_of
 from ganlab.translation.networks import folded, generator_config, make_generator
 from ganlab.translation.tasks import Task, check_task, find_model, get_task
 
@@ -44,8 +45,9 @@ class Translation:
     synthetic: on the grid and affine of the input. model: its name. task: what was translated into what. seconds: from
     input to result. precision: "float32" or "bfloat16" (see `device.precision`). disagreement: the
     standard deviation between the predictions of the slice directions, on the same grid and in the same unit; None if
-    it was not asked for or there was one direction. Where it is high, the model is unreliable; where it is low,
-    all directions may still be wrong in the same way.
+    there was one direction. confidence: the half-width of a 90 % interval at each voxel, on the same grid and in the
+    same unit; None if the model is not calibrated. Where it is large, the model is unsure; where it is small, it may
+    still be wrong in a way that no calibration has seen. evidence: what the confidence is computed from.
     """
 
     synthetic: Volume
@@ -55,25 +57,13 @@ class Translation:
     task: str = "mr2ct"
     disagreement: Volume | None = None
     precision: str = "float32"
+    confidence: Volume | None = None
+    evidence: Evidence | None = None
 
     @property
     def volume(self) -> Volume:
         """The synthetic volume."""
         return self.synthetic
-
-    @property
-    def confidence(self) -> Volume | None:
-        """How far the slice directions agree, 0 to 1: 1 / (1 + disagreement / tolerance), on the grid of the input.
-
-        1: all directions predict the same value; 0.5: they differ by the tolerance, a tenth of the network's unit (100
-        HU, FA 0.1, a tenth of white matter). It is not the probability that the value is right: all directions can be
-        wrong in the same way. None where `disagreement` is.
-        """
-        if self.disagreement is None:
-            return None
-        tolerance = np.float32(get_task(self.task).scale / 10)
-        agreement = 1 / (1 + self.disagreement.array / tolerance)
-        return replace(self.disagreement, array=agreement, unit="arbitrary", modality="confidence")
 
     def save(self, path: str | os.PathLike[str]) -> tuple[str, ...]:
         """Write the volume as NIfTI, MGH, NRRD or a DICOM series, by the ending of the name; see `write_volume`.
@@ -112,16 +102,14 @@ def translate(
     planes: Sequence[str] | None = None,
     progress: Callable[[float], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
-    disagreement: bool = False,
     precision: str = "auto",
 ) -> Translation:
     """Translate a volume of any orientation and spacing; the result has its shape and affine.
 
     model: a pretrained model or a training folder; by default the task's default model. planes: the slice directions
     whose predictions are averaged, any of PLANES; by default those of the model's training. progress(share of
-    the work) and cancelled() are called between batches. disagreement: whether to return how far the planes'
-    predictions differ. precision: "float32", "bfloat16", or "auto" for what is fast on the device, as
-    `device.precision` says. Raises InputError for a volume that the task cannot take, Cancelled.
+    the work) and cancelled() are called between batches. precision: "float32", "bfloat16", or "auto" for what is fast
+    on the device, as `device.precision` says. Raises InputError for a volume that the task cannot take, Cancelled.
     """
     start = time.perf_counter()
     kind = get_task(task)
@@ -139,16 +127,23 @@ def translate(
     predicted = np.full(shape, kind.empty, np.float32)
     box, empty = head_box(source, air), kind.empty / kind.scale
     planes = planes or loaded.planes
-    spread = np.zeros(shape, np.float32) if disagreement and len(planes) > 1 else None
+    spread = np.zeros(shape, np.float32) if len(planes) > 1 else None
     inside = spread[box] if spread is not None else None
     fused = fuse(loaded, source[box], planes, device, progress, cancelled, empty, air, inside)
     predicted[box] = fused * kind.scale
+    evidence = evidence_of(
+        source[box], fused, inside if set(planes) == set(loaded.planes) else None, box_affine(affine, box), kind, air
+    )
     synthetic = _like(volume, predicted, affine, kind.empty, kind.limits, kind.unit, kind.target, name)
+    differing = None
+    if spread is not None:
+        differing = _like(volume, spread * kind.scale, affine, 0.0, (0.0, np.inf), kind.unit, "disagreement", name)
+    confidence, doubts = confidence_of(name, evidence, synthetic, kind)
     seconds = time.perf_counter() - start
-    if spread is None:
-        return Translation(synthetic, name, seconds, notices, task, precision=loaded.precision)
-    differing = _like(volume, spread * kind.scale, affine, 0.0, (0.0, np.inf), kind.unit, "disagreement", name)
-    return Translation(synthetic, name, seconds, notices, task, differing, loaded.precision)
+    notices += doubts
+    return Translation(
+        synthetic, name, seconds, notices, task, differing, loaded.precision, confidence=confidence, evidence=evidence
+    )
 
 
 def _like(
@@ -282,6 +277,13 @@ def head_box(array: np.ndarray, air: float = 0.0, margin: int = 12) -> tuple[sli
     return tuple(
         slice(max(0, 4 * s.start - margin), min(n, 4 * s.stop + margin)) for s, n in zip(box, array.shape, strict=True)
     )
+
+
+def box_affine(affine: np.ndarray, box: tuple[slice, ...]) -> np.ndarray:
+    """The affine of a part of a grid."""
+    moved = affine.copy()
+    moved[:3, 3] = (affine @ [*(part.start for part in box), 1])[:3]
+    return moved
 
 
 def fuse(

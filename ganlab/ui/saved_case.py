@@ -27,13 +27,16 @@ if TYPE_CHECKING:
 TASK = "mr2ct"  # default task of the Translate page
 ALL_PLANES = tuple(PLANES)
 WINDOWS = {"ct": (-160.0, 240.0), "fa": (0.0, 0.8), "judged": (0.0, 1.0)}  # initial; an MR's depends on its values
+INTERVALS = {"confidence": "synthetic", "confidence-rival": "rival"}  # layers of half-widths -> whose they are
+INTERVAL_RANGES = {"ct": 500.0, "fa": 0.3, "t1": 0.5}  # half-widths shown in the brightest colour at first
 ERROR_RANGES = {"ct": 300.0, "fa": 0.3, "t1": 0.5}  # on either side of zero, when the page opens
 VERTEX_DEPTH = 75.0  # mm below the top of the head where the viewer opens: the lateral ventricles
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One volume as it is stored: value = stored * scale + offset. window: (low, high) to show it with first."""
+    """One volume as it is stored: value = stored * scale + offset. window: (low, high) to show it with first. of: the
+    layer whose 90 % interval has these half-widths."""
 
     name: str
     label: str
@@ -41,6 +44,7 @@ class Layer:
     scale: float
     offset: float
     window: tuple[float, float]
+    of: str | None = None
 
 
 @dataclass(frozen=True)
@@ -50,9 +54,10 @@ class SavedCase:
     affine: 4 x 4 of the canonical voxels -> RAS mm; source_affine: of the input's own voxels. metrics: as
     ganlab.translation.compare returns them, None without a reference. histogram: {"edges": ..., tissue: voxels per bin
     of synthetic - reference}, None without a reference. rival: {"model", "seconds", "metrics"} of the second model,
-    None without one. cycle: the results of ganlab.translation.cycle.analysis, None for a single translation. commands:
-    shell lines that reproduce the volumes and the numbers. seed, spacing, options: of a phantom patient, its voxels
-    (mm) and options; seed is None for an upload. precision: in which the networks were computed.
+    None without one. confidence: see `ganlab.translation.confidence.interval_summary`. cycle: the results of
+    ganlab.translation.cycle.analysis, None for a single translation. commands: shell lines that reproduce the volumes
+    and the numbers. seed, spacing, options: of a phantom patient, its voxels (mm) and options; seed is None for an
+    upload. precision: in which the networks were computed.
     """
 
     title: str
@@ -76,6 +81,7 @@ class SavedCase:
     rival: dict | None = None
     cycle: dict | None = None
     precision: str = "float32"
+    confidence: dict | None = None
 
     @property
     def target(self) -> str:
@@ -145,8 +151,9 @@ def save_case(
         if downloads:
             write_volume(present[name], folder / f"{name}.nii.gz")
         unit = "" if volume.unit in ("arbitrary", "FA") else volume.unit
-        window = WINDOWS.get(_kind(name, task)) or _head_window(volume.array, head)
-        layers.append(Layer(name, labels[name], unit, scale, offset, window))
+        layers.append(
+            Layer(name, labels[name], unit, scale, offset, _window(name, volume.array, head, task), INTERVALS.get(name))
+        )
     grid = straight["synthetic"]
     case = SavedCase(
         shape=grid.shape,
@@ -227,6 +234,8 @@ def layer_labels(task: Task, model: str, rival: str | None) -> dict[str, str]:
     labels = {"input": source, "synthetic": f"Synthetic {target}", "reference": f"Reference {target}"}
     if rival:
         labels |= {"synthetic": f"{target} by {method_of(model)}", "rival": f"{target} by {method_of(rival)}"}
+        labels |= {"confidence-rival": f"90 % interval, {method_of(rival)}"}
+    labels |= {"confidence": f"90 % interval, {method_of(model)}" if rival else "90 % interval"}
     labels |= {"reconstruction": f"Reconstructed {source}"}
     return labels | {"judged": f"D of the synthetic {target}", "judged-real": f"D of the real {target}"}
 
@@ -245,6 +254,13 @@ def _head(volumes: Mapping[str, Volume], task: Task) -> np.ndarray:
     from ganlab.imaging.intensity import normalise_mr
 
     return normalise_mr(volumes["input"]).array > 0.15
+
+
+def _window(name: str, array: np.ndarray, head: np.ndarray, task: Task) -> tuple[float, float]:
+    """What a layer is shown with first."""
+    if name in INTERVALS:
+        return 0.0, INTERVAL_RANGES[task.target]
+    return WINDOWS.get(_kind(name, task)) or _head_window(array, head)
 
 
 def _head_window(array: np.ndarray, head: np.ndarray) -> tuple[float, float]:

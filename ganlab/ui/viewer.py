@@ -112,6 +112,8 @@ def _nifti(folder: Path, case: SavedCase, name: str) -> Response:
         "rival": f"rival-{target}",
         "reference": f"reference-{target}",
         "reconstruction": f"reconstructed-{source}",
+        "confidence": f"confidence-{target}",
+        "confidence-rival": f"rival-confidence-{target}",
         "error": "error",
         "relative": "relative-error-percent",
         "judged": f"discriminator-synthetic-{target}",
@@ -159,6 +161,10 @@ def _csv(folder: Path, case: SavedCase, name: str) -> Response:
         for tissue, numbers in metrics["tissues"].items():
             for metric in ("voxels", "mae", "mean_error"):
                 writer.writerow([case.title, model, tissue, metric, numbers[metric], whole[metric]])
+        for figure, number in metrics.get("confidence", {}).items():
+            writer.writerow(
+                [case.title, model, region, f"confidence_{figure}", number, "" if figure == "coverage" else unit]
+            )
         for tissue, overlap in metrics["dice"].items():
             writer.writerow([case.title, model, tissue, "dice", overlap, ""])
     return _attachment(table.getvalue(), f"{case.stem}-metrics.csv", "text/csv")

@@ -146,7 +146,7 @@ def translated(monkeypatch):
     def install(volume):
         def translate(source, task, model, device, planes, progress, cancelled, **_):
             progress(1.0)
-            return SimpleNamespace(synthetic=volume, model=model, seconds=1.0, notices=("A notice.",))
+            return SimpleNamespace(synthetic=volume, model=model, seconds=1.0, notices=("A notice.",), confidence=None)
 
         monkeypatch.setattr(ganlab.translation.inference, "translate", translate)
 

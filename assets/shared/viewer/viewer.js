@@ -64,20 +64,21 @@ function volumeViewer(root, props, watch) {
   }
 
   // Layers with the same unit share a window. Without a unit, the input and its reconstruction share one and all other
-  // images another. All errors share a range.
+  // images another. All errors share a range, and so do all intervals.
   function groupOf(layer) {
-    if (layer.kind !== "image") return layer.kind === "relative" ? "relative" : "error";
+    if (layer.kind !== "image") return ["relative", "interval"].includes(layer.kind) ? layer.kind : "error";
     return layer.unit || (["input", "reconstruction"].includes(layer.name) ? "input" : "synthetic");
   }
 
   function rangeOf(layer) {
     const [low, high] = state.ranges[groupOf(layer)];
-    return ["absolute", "relative"].includes(layer.kind) ? [0, high] : [low, high];
+    return ["absolute", "relative", "interval"].includes(layer.kind) ? [0, high] : [low, high];
   }
 
   function defaultRange(layer) {
-    const range = layer.kind === "relative" ? RELATIVE_RANGE : viewer.volume.errorRange;
-    return layer.kind === "image" ? layer.window : [-range, range];
+    if (layer.kind === "image") return layer.window;
+    const range = { relative: RELATIVE_RANGE, interval: layer.window?.[1] }[layer.kind] ?? viewer.volume.errorRange;
+    return [-range, range];
   }
 
   function fullRange(unit) {
@@ -230,16 +231,26 @@ function volumeViewer(root, props, watch) {
     const [low, high] = rangeOf(layer);
     const span = high - low;
     if (layer.kind === "signed") return `\u00b1${formatValue(high, span)} ${layer.unit}`;
-    if (layer.kind !== "image") return `0 to ${formatValue(high, span)} ${layer.unit}`;
+    const plusMinus = layer.kind === "interval" ? "\u00b1" : "";
+    if (layer.kind !== "image") return `${plusMinus}0 to ${plusMinus}${formatValue(high, span)} ${layer.unit}`;
     return `W ${formatValue(span, span)} L ${formatValue((low + high) / 2, span)}`;
   }
 
+  // "312 HU", and " \u00b1 140 HU" where the layer has a 90 % interval.
   function valueText(layer, voxel) {
     const value = valueAt(viewer.volume, layer, voxel);
     const whole = layer.unit === "HU";
     const [low, high] = defaultRange(layer);
     const text = whole ? formatValue(Math.round(value), 100) : formatValue(value, high - low);
-    return `${layer.kind === "signed" && value > 0 ? "+" : ""}${text}${layer.unit ? ` ${layer.unit}` : ""}`;
+    const sign = layer.kind === "interval" ? "\u00b1 " : layer.kind === "signed" && value > 0 ? "+" : "";
+    const interval = viewer.volume.layers.find(({ of }) => of === layer.name);
+    const after = interval ? ` ${valueText(interval, voxel)}` : "";
+    return `${sign}${text}${layer.unit ? ` ${layer.unit}` : ""}${after}`;
+  }
+
+  // The layers whose values are read out; an interval is part of its image's value.
+  function readOut() {
+    return viewer.volume.layers.filter(({ kind }) => kind !== "interval");
   }
 
   function placeText(voxel) {
@@ -265,9 +276,9 @@ function volumeViewer(root, props, watch) {
   }
 
   function statusText() {
-    const { title, layers } = viewer.volume;
+    const { title } = viewer.volume;
     const shown = layerNamed(state.layer);
-    const values = layers.map((layer) => `${layer.label} ${valueText(layer, state.voxel)}`).join(", ");
+    const values = readOut().map((layer) => `${layer.label} ${valueText(layer, state.voxel)}`).join(", ");
     const view = `${sliceText()}, ${shown.label}, ${windowText(shown)}`;
     return `${title}. ${view}. Crosshair at ${placeText(state.voxel)}: ${values}.${sliceErrorText() && ` Cycle error, axial ${sliceErrorText().toLowerCase()}.`}`;
   }
@@ -289,7 +300,7 @@ function volumeViewer(root, props, watch) {
     const item = (name, text) => tag("span", {}, tag("b", {}, name), ` ${text}`);
     dom.readout.replaceChildren(
       item(state.pointer ? "Pointer" : "Crosshair", placeText(shown)),
-      ...viewer.volume.layers.map((one) => item(one.label, valueText(one, shown))),
+      ...readOut().map((one) => item(one.label, valueText(one, shown))),
     );
     const ofSlice = sliceErrorText();
     if (ofSlice) {

@@ -25,7 +25,8 @@ async function loadVolume(manifest, signal) {
       if (!response.ok) throw new Error(`${layer.label} is no longer on the server: translate again.`);
       const data = new Int16Array(await response.arrayBuffer());
       if (data.length !== voxels) throw new Error(`${layer.label} has ${data.length} voxels instead of ${voxels}.`);
-      return { ...layer, data, kind: "image", read: (n) => data[n] * layer.scale + layer.offset };
+      const kind = layer.of ? "interval" : "image"; // the half-width of another layer's 90 % interval
+      return { ...layer, data, kind, read: (n) => data[n] * layer.scale + layer.offset };
     }),
   );
   const named = (name) => layers.find((layer) => layer.name === name);

@@ -30,9 +30,14 @@ def scanned_pair(ct: Volume, seed: int = 0, scanner: str = "research", field: fl
     The CT has the measured HU of bone and air, and textbook values of the other tissues, without table and noise. The
     brain, which a CT hardly shows, and the noise are drawn from the seed. Raises InputError if it is not a whole head.
     """
-    scan, generator = decompose(ct), torch.Generator().manual_seed(seed)
+    return drawn_pair(decompose(ct), seed, scanner, field)
+
+
+def drawn_pair(scan: ScannedHead, seed: int = 0, scanner: str = "research", field: float = 3.0) -> dict[str, Volume]:
+    """The same for a CT that is taken apart already."""
+    generator = torch.Generator().manual_seed(seed)
     patient = as_scanned(scan, sample_build(generator), generator)
-    signal, shape = mr_signals("t1", field), scan.fields.shape[1:]
+    signal, shape = mr_signals("t1", field, "cpu", SCANNERS[scanner].fat_suppressed), scan.fields.shape[1:]
     t1, hu = np.empty(shape, np.float32), np.empty(shape, np.float32)
     x, y, z = (torch.arange(n, dtype=torch.float32) + low for n, low in zip(shape, LOW, strict=True))
     with torch.inference_mode():

@@ -65,6 +65,7 @@ def solve(
     Raises InputError for unusable files or numbers, Cancelled when cancelled() turns true.
     """
     from ganlab.translation.compare import translate_and_compare
+    from ganlab.translation.confidence import interval_summary
 
     def report(fraction: float, stage: str) -> None:
         if cancelled():
@@ -84,10 +85,10 @@ def solve(
     kind, (title, stem) = job.kind, names_of(job)
     first, *others = comparison.translations
     evaluations = [(each.metrics, each.histogram) for each in comparison.evaluations] or [(None, None)] * 2
-    volumes = {"input": pair.source, "synthetic": first.synthetic}
+    volumes = {"input": pair.source, "synthetic": first.synthetic, "confidence": first.confidence}
     rival = None
     if others:
-        volumes["rival"] = others[0].synthetic
+        volumes |= {"rival": others[0].synthetic, "confidence-rival": others[0].confidence}
         rival = {"model": others[0].model, "seconds": others[0].seconds, "metrics": evaluations[1][0]}
     return save_case(
         folder,
@@ -107,6 +108,7 @@ def solve(
         task=job.task,
         rival=rival,
         precision=first.precision,
+        confidence=interval_summary(first.model, first.evidence, kind) if first.confidence else None,
     )
 
 

@@ -49,7 +49,8 @@ def metrics_table(case: SavedCase) -> str:
     first's."""
     target = NAMES[case.target]
     if not case.metrics:
-        return f"<p class='gl-note'>Metrics need a {target} of the same patient: add one under Reference {target}.</p>"
+        missing = f"Metrics need a {target} of the same patient: add one under Reference {target}."
+        return f"<p class='gl-note'>{missing}</p>{interval_note(case)}"
     by_model = _by_model(case)
     unit = f", {case.unit}" if case.unit else ""
     columns = [
@@ -67,7 +68,7 @@ def metrics_table(case: SavedCase) -> str:
     )
     return (
         f"{data_table(caption, head, rows)}"
-        f"<dl class='gl-numbers'>{_similarity(case)}</dl>"
+        f"<dl class='gl-numbers'>{_similarity(case)}</dl>{interval_note(case)}"
         f"<details class='gl-terms'><summary>How each number is defined</summary><dl>{definitions}</dl></details>"
     )
 
@@ -100,9 +101,34 @@ def _similarity(case: SavedCase) -> str:
     }
     if "correlation" in case.metrics:
         values["Correlation"] = [decimal(m["correlation"], 3) for m in models]
+    if all("confidence" in m for m in models):
+        values |= _confident(case, [m["confidence"] for m in models])
     for tissue in case.metrics["dice"]:
         values[f"Dice, {TISSUES.get(tissue, tissue).lower()}"] = [decimal(m["dice"][tissue], 3) for m in models]
     return "".join(f"<div><dt>{escape(term)}</dt><dd>{' | '.join(texts)}</dd></div>" for term, texts in values.items())
+
+
+def _confident(case: SavedCase, figures: list[dict]) -> dict[str, list[str]]:
+    """What the interval was worth, as terms and each model's value."""
+    digits, unit = DIGITS[case.target], f" {case.unit}" if case.unit else ""
+    return {
+        "MAE within the confident 90 % of voxels": [f"{decimal(f['mae_confident'], digits)}{unit}" for f in figures],
+        "MAE in the other 10 %": [f"{decimal(f['mae_rest'], digits)}{unit}" for f in figures],
+        "Voxels within their 90 % interval": [f"{100 * f['coverage']:.0f} %" for f in figures],
+    }
+
+
+def interval_note(case: SavedCase) -> str:
+    """How wide the 90 % interval is in this head, what it was calibrated on, and what that means."""
+    if not case.confidence:
+        return ""
+    digits, unit = 0 if case.target == "ct" else 2, f" {case.unit}" if case.unit else ""
+    width, (least, most) = case.confidence["half_width"], case.confidence["covered"]
+    return (
+        f"<p class='gl-note'>90 % interval: \N{PLUS-MINUS SIGN}{decimal(width, digits)}{unit} on average in this head. "
+        f"Calibrated on {escape(case.confidence['heads'])}: in each of them, left out, it held for {100 * least:.0f} "
+        f"to {100 * most:.0f} % of the voxels. It cannot promise what no calibration has seen.</p>"
+    )
 
 
 WIDTH, ROW, SIDE, TOP, BOTTOM = 440, 70, 8, 4, 34  # of the histogram's drawing, pixels
@@ -170,7 +196,8 @@ def _axis(case: SavedCase, y: int) -> str:
 def downloads(case: SavedCase, token: str) -> str:
     """Links to everything the case holds, on the input's own grid."""
     labels = {layer.name: layer.label for layer in case.layers}
-    files = [(labels[name], f"{name}.nii.gz") for name in ("synthetic", "rival", "input") if name in labels]
+    shown = ("synthetic", "confidence", "rival", "confidence-rival", "input")
+    files = [(labels[name], f"{name}.nii.gz") for name in shown if name in labels]
     if case.metrics:
         files[1:1] = [("Error map", "error.nii.gz")]
         files += [

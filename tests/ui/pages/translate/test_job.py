@@ -34,7 +34,7 @@ UNTOUCHED = {
 
 
 def translated(volume, model="mr2ct-unet"):
-    return SimpleNamespace(synthetic=volume, model=model, seconds=1.0, notices=(), precision="float32")
+    return SimpleNamespace(synthetic=volume, model=model, seconds=1.0, notices=(), precision="float32", confidence=None)
 
 
 def parsed(command):
