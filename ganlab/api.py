@@ -119,8 +119,12 @@ def evaluate(
     *,
     source: Scan | None = None,
     white_matter: float | None = None,
+    resample: bool = False,
 ) -> dict[str, Any]:
     """Compare a synthetic volume with the real one on the same grid, both in the units of the task, inside a mask.
+
+    Axes may be in another order. resample: whether volumes on other grids are interpolated onto the reference's, with a
+    notice; otherwise they are refused.
 
     mask: voxels above 0; by default the head of the reference CT (mr2ct), the head of the source CT (ct2mr, which needs
     `source`, or a mask and `white_matter`) or the brain (t1fa). white_matter: the intensity of white matter on a T1
@@ -140,7 +144,8 @@ def evaluate(
     kind = get_task(task)
     inside = mask if mask is None or isinstance(mask, np.ndarray) else read(mask, "labels")
     scan = read(source, kind.source) if source is not None else None
-    evaluation = compare(read(reference, kind.target), read(prediction, kind.target), task, scan, inside, white_matter)
+    real, synthetic = read(reference, kind.target), read(prediction, kind.target)
+    evaluation = compare(real, synthetic, task, scan, inside, white_matter, resample)
     return evaluation.metrics
 
 

@@ -117,7 +117,7 @@ def _check_different(paths: dict[str, Path | None]) -> None:
 
 def evaluate(
     reference: Annotated[Path, typer.Argument(help="The real volume.")],
-    prediction: Annotated[Path, typer.Argument(help="The synthetic volume, on the same grid.")],
+    prediction: Annotated[Path, typer.Argument(help="The synthetic volume, on the same grid (or see --resample).")],
     mask: Annotated[Path | None, typer.Option(help="Where to measure; the head by default.")] = None,
     source: Annotated[
         Path | None,
@@ -128,6 +128,9 @@ def evaluate(
         typer.Option(help="ct2mr: white-matter intensity of the reference, scaled to 1; estimated by default."),
     ] = None,
     task: Annotated[str, typer.Option(help="mr2ct, ct2mr or t1fa.")] = "mr2ct",
+    resample: Annotated[
+        bool, typer.Option("--resample", help="Interpolate volumes on another grid onto the reference's.")
+    ] = False,
     as_json: Json = False,
     seed: Seed = 0,
     device: Device = "auto",
@@ -146,6 +149,7 @@ def evaluate(
         source=read_volume(source, kind.source) if source else None,
         mask=read_volume(mask, "labels") if mask else None,
         white_matter=white_matter,
+        resampling=resample,
     ).metrics
     say(metrics, as_json, format_table(metrics))
 

@@ -123,14 +123,14 @@ def _fills(
     """Those constants that are not air, and where air is, boolean.
 
     Air is what surrounds the head: noise and the constants within its range, or, if there is hardly any noise, the most
-    frequent constant, unless it is brighter than the darkest tissue.
+    frequent constant, unless it is brighter than the darkest tissue or far below it.
     """
     around = (distance > MARGIN_MM) & (distance <= AROUND_MM)
     noise, counts = array[around & usual], [np.count_nonzero(array[around] == c) for c in constants]
     main = constants[int(np.argmax(counts))] if constants else np.inf
     if noise.size >= max(FEWEST, FEW_SPECKS * np.count_nonzero(around)):
         low, high = np.percentile(noise, [1, 90])
-    elif main <= dark + 5 * tolerance:
+    elif dark - 50 * tolerance <= main <= dark + 5 * tolerance:
         low = high = main
     else:
         return tuple(map(float, constants)), np.zeros(array.shape, bool)

@@ -17,8 +17,11 @@ from ganlab.imaging import metrics
 from ganlab.imaging.intensity import white_matter_level
 from ganlab.imaging.masks import head_mask
 from ganlab.imaging.metrics import SCALES
-from ganlab.imaging.units import check_prediction, check_reference
+from ganlab.imaging.onto_grid import onto_grid
+from ganlab.imaging.units import AIR_HU, check_prediction, check_reference
 from ganlab.imaging.volume import Volume
+from ganlab.translation.same_head import stranger
+from ganlab.translation.t1_scale import checked_level, divided_by, level_in, without_pedestal
 from ganlab.translation.tasks import NAMES, Task, get_task
 
 HISTOGRAM_EDGES = {"ct": np.arange(-1000, 1001, 20.0), "fa": np.arange(-50, 51) / 100, "t1": np.arange(-50, 51) / 50}
@@ -78,7 +81,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A scan, its translations by one or more models, and their evaluations, none without a reference."""
+    """A scan, its translations by one or more models, and their evaluations: none without a reference of this head."""
 
     source: Volume
     translations: tuple
@@ -128,6 +131,11 @@ def translate_and_compare(
         notices.append(reference.notices[0])
         reference = replace(reference, notices=reference.notices[1:])
     _stage(progress, cancelled, 0.9, "Comparing")
+    if kind.target == "ct" and not pair.aligned:
+        is_stranger, doubt = stranger(reference, [each.synthetic for each in translations])
+        if is_stranger:
+            return Comparison(pair.source, tuple(translations), None, (), (*notices, f"{doubt} They are withheld."))
+        notices += [doubt] if doubt else []
     prepared = _prepared(reference, kind, pair.source, white_matter=pair.white_matter)
     evaluations = tuple(measure(prepared, each.synthetic) for each in translations)
     for evaluation, translation in zip(evaluations, translations, strict=True):
@@ -154,8 +162,11 @@ def compare(
     source: Volume | None = None,
     mask: Volume | np.ndarray | None = None,
     white_matter: float | None = None,
+    resampling: bool = False,
 ) -> Evaluation:
     """Measure a prediction against its reference on the same grid, both brought to the scale of the task.
+
+    Axes may be in another order. resampling: whether volumes on other grids are interpolated onto the reference's.
 
     source: the CT that a T1 was made from (ct2mr); its head is the mask, and is where white matter is looked for. mask:
     where to measure instead, > 0. white_matter: the intensity of white matter on a T1 reference, estimated unless
@@ -166,7 +177,19 @@ def compare(
     if get_task(task).target != "t1" and (source is not None or white_matter is not None):
         extra = "a source CT" if source is not None else "an intensity of white matter"
         raise InputError(f"Only ct2mr, which makes a T1, is measured with {extra}: leave it out for {task}.")
-    evaluation = measure(prepare_reference(reference, task, source, mask, white_matter), prediction)
+    kind = get_task(task)
+    prediction = onto_grid("prediction", prediction, reference, resampling, fill=kind.empty)
+    if source is not None:
+        source = onto_grid("source", source, reference, resampling, fill=AIR_HU)
+    if isinstance(mask, Volume):
+        mask = onto_grid("mask", mask, reference, resampling, order=0)
+    prepared = prepare_reference(reference, task, source, mask, white_matter)
+    evaluation = measure(prepared, prediction)
+    if kind.target == "ct":
+        is_stranger, doubt = stranger(prepared.volume, [prediction])
+        if is_stranger and mask is None:
+            raise InputError(f"{doubt} Give the CT of this head, or a mask to measure in all the same.")
+        evaluation.metrics["notices"] += [doubt] if doubt else []
     evaluation.metrics["notices"][:0] = _reading_notices(mask=mask, prediction=prediction)
     return evaluation
 
@@ -223,16 +246,18 @@ def _prepared(
             "A synthetic T1 is measured inside the head of its source CT: give that CT, or a mask and the intensity of "
             "white matter."
         )
+    reference, pedestal = without_pedestal(reference)
+    notices += pedestal
     if white_matter is not None:
-        level, how = _checked_level(white_matter, reference), "as given"
+        level, how = checked_level(white_matter, reference), "as given"
     elif head is not None:
-        level, how = _level(reference, head), "estimated"
+        level, how = level_in(reference, head), "estimated"
     else:
         raise InputError(
             "The white matter of a T1 is looked for in the head and not in a mask: give the CT that the T1 was made "
             "from (source), or the intensity of white matter on the reference (white_matter)."
         )
-    reference, divided = _divided("reference", reference, level, f"the intensity of its white matter ({how})")
+    reference, divided = divided_by("reference", reference, level, f"the intensity of its white matter ({how})")
     name = MASKS["t1"] if mask is None else "given"
     return Reference(kind, reference, measured, name, (*notices, *divided), float(np.float32(level)), head)
 
@@ -285,7 +310,7 @@ def _prediction_to_scale(prediction: Volume, reference: Reference) -> tuple[Volu
         level = shared * middle / true_middle if middle > 0 and true_middle > 0 else np.nan
     alike = SAME_SCALE[0] <= level / shared <= SAME_SCALE[1] and abs(np.log(level / shared)) < abs(np.log(level))
     if alike or np.array_equal(scaled, truth):
-        return _divided("prediction", prediction, shared, "the intensity of the reference's white matter")
+        return divided_by("prediction", prediction, shared, "the intensity of the reference's white matter")
     low, high = WHITE_MATTER if reference.head is not None else UNKNOWN_SCALE
     if np.isnan(level) or low <= level <= high:
         return prediction, ()
@@ -294,34 +319,7 @@ def _prediction_to_scale(prediction: Volume, reference: Reference) -> tuple[Volu
             "The prediction T1 is neither on the scale of the reference nor on one with white matter at 1: give the CT "
             "that it was made from (source), so that its white matter can be found."
         )
-    return _divided("prediction", prediction, level, "the intensity of its white matter (estimated)")
-
-
-def _level(t1: Volume, head: np.ndarray) -> float:
-    level = white_matter_level(t1, head)
-    if not level > 0:
-        raise InputError(
-            f"The reference has no white matter to scale it by ({level:g}): give a T1-weighted scan of a head."
-        )
-    return level
-
-
-def _checked_level(level: float, t1: Volume) -> float:
-    """A given intensity of white matter, if the T1 can be divided by it."""
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        usable = np.isfinite(np.float32(level)) and level > 0 and np.isfinite(t1.array.max() / np.float32(level))
-    if not usable:
-        raise InputError(
-            f"The intensity of white matter is {level:g}: give a positive number on the scale of the reference T1."
-        )
-    return level
-
-
-def _divided(name: str, t1: Volume, level: float, what: str) -> tuple[Volume, tuple[str, ...]]:
-    """The T1 over an intensity of white matter, and a notice that says so."""
-    factor = np.float32(level)
-    notice = f"The {name} T1 was divided by {factor:.5g}, {what}: T1 has no unit."
-    return replace(t1, array=t1.array.astype(np.float32) / factor), () if factor == 1 else (notice,)
+    return divided_by("prediction", prediction, level, "the intensity of its white matter (estimated)")
 
 
 def _as_stored(volume: Volume) -> Volume:

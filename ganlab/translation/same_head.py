@@ -1,0 +1,27 @@
+"""Is the reference of the head that was scanned? A stranger's CT gives numbers that mean nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ganlab.imaging.fit import skull_distance
+from ganlab.imaging.volume import Volume
+
+DOUBTFUL_MM, STRANGER_MM = 1.6, 1.9  # between skulls: at most 1.3 in a head and its synthetic CT, else at least 1.75
+
+
+def stranger(reference: Volume, predictions: Sequence[Volume]) -> tuple[bool, str]:
+    """Whether no prediction has the skull of a reference CT, and a sentence for a doubt or for that; "" if all is well.
+
+    The prediction that fits best decides, so that a poor model does not make a stranger of the patient.
+    """
+    distance = min((skull_distance(each, reference) for each in predictions), key=lambda mm: (mm != mm, mm))
+    if not distance > DOUBTFUL_MM:  # NaN: there is no skull to compare
+        return False, ""
+    how = (
+        f"The skulls of the reference and of the prediction are {distance:.1f} mm apart after the best rigid motion, "
+        f"where those of one head are at most {DOUBTFUL_MM:g} mm apart"
+    )
+    if distance > STRANGER_MM:
+        return True, f"{how}: the reference is of another head, or badly distorted, so errors would mean nothing."
+    return False, f"{how}: check that the reference is of the same head before you use the errors."
