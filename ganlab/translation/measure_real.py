@@ -7,6 +7,7 @@ T1 that is simulated from it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from ganlab.errors import InputError
 from ganlab.imaging.grid import model_grid, resample
@@ -53,7 +54,7 @@ def measure_on_heads(
                 made = translate(source, task, model, device, planes).synthetic
                 results["models"][model][name] = figures_of(made)
                 if seen:
-                    seen(model, head, source, made)
+                    seen(model, replace(head, name=name), source, made)
                 if progress:
                     progress((k + (j + 1) / len(models)) / len(heads))
             if real:
