@@ -20,6 +20,7 @@ RAYS, RAY_STEP = 6_000, 0.5  # mm
 FIRST_MM, LAST_MM = 30.0, 140.0  # from the brain's centre: where rays look for the vault
 LEAST_HEIGHT = 0.2  # of a ray's direction: the upper head, above orbits and petrous bones
 PERIODS = (2, 4, 8, 16)  # pixels: a network's strides
+LEAST_RATIO = 2.0  # of a pattern: anatomy reaches 1.3 on real CTs
 CUBE = 64  # voxels a side, a multiple of twice the longest period
 
 
@@ -87,7 +88,7 @@ def grid_pattern(volume: Volume, centre: np.ndarray) -> tuple[float, float]:
     The power spectrum along each axis of a cube of 64 voxels around `centre` (mm), averaged over lines, at periods of
     2, 4, 8 and 16 voxels, compared with what the frequencies two bins to either side suggest (a straight line in
     logarithms). ratio: the largest of the periods and axes; amplitude: of a wave with its power in excess, in the unit
-    of the volume. NaN for a volume smaller than the cube.
+    of the volume, 0 for ratios up to 2, which anatomy may have. NaN for a volume smaller than the cube.
     """
     corner = np.round((centre - volume.affine[:3, 3]) / volume.spacing).astype(int) - CUBE // 2
     corner = np.clip(corner, 0, np.maximum(np.array(volume.shape) - CUBE, 0))
@@ -106,7 +107,7 @@ def grid_pattern(volume: Volume, centre: np.ndarray) -> tuple[float, float]:
             gain = CUBE / 2 if period == 2 else CUBE / 4  # of a wave of amplitude 1 under the window
             waves.append((power[k] / expected, np.sqrt(max(0.0, power[k] - expected)) / gain))
     ratio, amplitude = max(waves)
-    return float(ratio), float(amplitude)
+    return float(ratio), float(amplitude) if ratio > LEAST_RATIO else 0.0
 
 
 def step_ratio(array: np.ndarray, inside: np.ndarray) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -24,7 +24,8 @@ AIR_SPACES = {  # mm in MNI space, where Colin27 (one real head) is dark and ana
     "maxillary sinuses": ((-24.0, 42.0, -57.0), (24.0, 42.0, -57.0)),
 }
 RADIUS_MM = 8.0  # around each of these points
-DARK = 0.25  # of tissue: air and cortical bone are darker
+DARK = 0.15  # of white matter: air and cortical bone are darker, fluid is not
+AIR_HU = -500.0  # on a real CT, half way to tissue
 FEWEST = 50  # voxels that have a median
 SKIN_MM = 8.0  # air spaces lie deeper: nearer, a defaced head has the air around it
 PERIPHERY_MM = 6.0  # of the template's brain: the fit is no better there
@@ -51,6 +52,11 @@ class HeadAtlas:
     brain: np.ndarray
     soft_brain: np.ndarray
     air: dict[str, np.ndarray]
+
+    def with_true_air(self, ct: Volume) -> HeadAtlas:
+        """The atlas with only those voxels of air spaces that are air on the head's own CT, on the same grid."""
+        air = {name: region & (ct.array < AIR_HU) for name, region in self.air.items()}
+        return replace(self, air={name: region for name, region in air.items() if region.sum() >= FEWEST})
 
     @property
     def centre(self) -> np.ndarray:

@@ -79,6 +79,7 @@ def _prepared(head: RealHead, scan: Volume, task: str) -> tuple[str, Volume, Mea
         return head.name, scan, lambda ct: figures_of_head(ct, atlas), {}
     real = register_reference(read_volume(head.reference, modality="ct"), scan, get_task(task))
     reference = prepare_reference(real, task)
+    atlas = atlas.with_true_air(reference.volume)
     return (
         head.name,
         scan,
@@ -93,7 +94,7 @@ def _simulated(head: RealHead) -> tuple[str, Volume, Measure, dict[str, float]]:
 
     pair = scanned_pair(read_volume(head.path, modality="ct"))
     t1, real = pair["t1"], pair["ct"]
-    atlas, reference = atlas_of(t1), prepare_reference(real, "mr2ct")
+    atlas, reference = atlas_of(t1).with_true_air(real), prepare_reference(real, "mr2ct")
     return (
         f"{head.name}{SIMULATED}",
         t1,

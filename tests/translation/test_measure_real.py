@@ -38,7 +38,7 @@ def a_t1():
 
 def an_atlas():
     sinus = np.zeros(SHAPE, bool)
-    sinus[40:44, 70:74, 30:34] = True
+    sinus[40:44, 70:74, 30:38] = True
     brain = RADIUS < 60
     return HeadAtlas(np.eye(4), RADIUS < 83, RADIUS > 88, brain, brain, {"frontal sinus": sinus})
 
@@ -150,6 +150,14 @@ def test_a_synthetic_t1_has_dark_bone_and_nothing_around_the_head():
     ghost[brain & (RADIUS < 30)] = 0.2
     figures = figures_of_t1(replace(t1, array=ghost), dense, atlas)
     assert figures["signal_outside"] > 5 and figures["dark_brain"] == pytest.approx(12.5, abs=1)
+
+
+def test_air_spaces_are_those_of_the_heads_own_ct_where_there_is_one():
+    ct = replace(a_ct(), array=np.full(SHAPE, 30, np.float32))
+    assert an_atlas().with_true_air(ct).air == {}
+    ct.array[:, 70:72] = -1000  # half of the dark voxels
+    air = an_atlas().with_true_air(ct).air["frontal sinus"]
+    assert air.sum() == an_atlas().air["frontal sinus"].sum() / 2 and (ct.array[air] == -1000).all()
 
 
 def test_bone_in_the_brain_is_found():
