@@ -15,6 +15,7 @@ from ganlab.translation.dataset.folders import SUFFIXES, stem_of
 
 COLIN27 = Path("/usr/share/mricron/templates/ch2.nii.gz")  # T1 of one real head with its face (Holmes et al. 1998)
 HOW_TO_GET_COLIN27 = "on Debian and Ubuntu: apt install mricron-data"
+SLICES = (".dcm", ".ima")  # files of a series, which is read as a folder
 MODALITY = re.compile(r"(^|[_.\- ])(t1w?|mri?|ct)(?=[_.\- ]|$)", re.IGNORECASE)  # what tells the scans of a case apart
 
 
@@ -91,7 +92,7 @@ def _volumes(folder: Path, deep: bool = True) -> list[Path]:
     its files have other endings, such as those of a DICOM series."""
     entries = _entries(folder)
     files = [path for path in entries if path.is_file()]
-    volumes = [path for path in files if path.name.lower().endswith(SUFFIXES)]
+    volumes = [p for p in files if p.name.lower().endswith(SUFFIXES) and not p.name.lower().endswith(SLICES)]
     if not deep:
         return volumes
     inner = [volume for path in entries if path.is_dir() for volume in _volumes(path)]
