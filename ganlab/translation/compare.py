@@ -14,10 +14,11 @@ import numpy as np
 
 from ganlab.errors import Cancelled, InputError
 from ganlab.imaging import metrics
-from ganlab.imaging.intensity import white_matter_level
+from ganlab.imaging.intensity import normalise_mr, white_matter_level
 from ganlab.imaging.masks import head_mask
 from ganlab.imaging.metrics import SCALES
 from ganlab.imaging.onto_grid import onto_grid
+from ganlab.imaging.plausibility import check_t1
 from ganlab.imaging.units import AIR_HU, check_prediction, check_reference
 from ganlab.imaging.volume import Volume
 from ganlab.translation.same_head import stranger
@@ -246,8 +247,9 @@ def _prepared(
             "A synthetic T1 is measured inside the head of its source CT: give that CT, or a mask and the intensity of "
             "white matter."
         )
+    doubts = check_t1(normalise_mr(reference), reference.array, stripped=True)
     reference, pedestal = without_pedestal(reference)
-    notices += pedestal
+    notices += [*(f"Reference: {doubt}" for doubt in doubts), *pedestal]
     if white_matter is not None:
         level, how = checked_level(white_matter, reference), "as given"
     elif head is not None:

@@ -90,3 +90,9 @@ def test_a_reference_t1_may_have_any_zero(patient):
     result = ganlab.evaluate(replace(t1, array=t1.array + 1000), t1, "ct2mr", source=ct)
     assert result["mae"] == pytest.approx(expected["mae"], abs=0.02)
     assert "background was subtracted" in " ".join(result["notices"])
+
+
+def test_a_reference_that_is_no_t1_is_said():
+    patient = make_patient(9100, ("t2", "ct"), SPACING)
+    result = ganlab.evaluate(patient["t2"], patient["t2"], "ct2mr", source=patient["ct"])
+    assert "Reference: This does not look T1-weighted" in " ".join(result["notices"])
