@@ -9,7 +9,9 @@ import pytest
 from scipy import ndimage
 
 from ganlab.errors import InputError
+from ganlab.imaging.grid import resample
 from ganlab.imaging.intensity import normalise_mr
+from ganlab.imaging.reading.files import read_volume
 from ganlab.imaging.volume import Volume
 
 AFFINE = np.diag([3.0, 3, 3, 1])
@@ -129,3 +131,45 @@ def test_refuses_a_scan_that_shows_nothing():
     array[3, 3, 3] = 1
     with pytest.raises(InputError, match="shows no head"):
         normalise_mr(changed(scan, array))
+
+
+MNI_BOXES = {1: (182, 218, 182), 2: (91, 109, 91)}  # mm: voxels
+COLIN27_WHITE = 112.0
+
+
+def in_mni_box(scan: Volume, mm: int) -> Volume:
+    affine = np.diag([mm, mm, mm, 1.0])
+    affine[:3, 3] = -90, -126, -72
+    return resample(scan, affine, MNI_BOXES[mm])
+
+
+def far_from(scan: Volume) -> np.ndarray:
+    """Voxels at least 5 mm outside a head whose air is at 0."""
+    bright = np.pad(ndimage.gaussian_filter(scan.array, 1) > 0.1 * COLIN27_WHITE, 6)
+    head = ndimage.binary_fill_holes(ndimage.binary_closing(bright, iterations=4))[6:-6, 6:-6, 6:-6]
+    return ndimage.distance_transform_edt(~head, sampling=scan.spacing) > 5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mm", [1, 2])
+def test_air_around_a_real_head_in_the_mni_box_is_air_with_a_pedestal_too(colin27, mm):
+    scan = in_mni_box(read_volume(colin27, "t1"), mm)
+    outside = far_from(scan)
+    pedestal = 0.06 * COLIN27_WHITE
+    field = ndimage.zoom(np.random.default_rng(0).random((3, 3, 3)), np.array(scan.shape) / 3, order=1)
+    for array in (
+        scan.array,
+        scan.array + pedestal,
+        np.maximum(scan.array, pedestal),
+        scan.array + 2 * pedestal * field,
+    ):
+        assert np.percentile(normalise_mr(changed(scan, array)).array[outside], 99) < 0.03
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("gain", "offset"), [(1 / 40, -1.7), (2 / 254, -1), (1, 1000)])
+def test_a_real_head_is_the_same_however_its_values_were_moved(colin27, real_t1, gain, offset):
+    for path in (colin27, real_t1):
+        scan = read_volume(path, "t1")
+        moved = normalise_mr(changed(scan, gain * scan.array + offset))
+        assert np.abs(moved.array - normalise_mr(scan).array).max() < 0.01

@@ -109,8 +109,27 @@ def test_bright_vessels_are_taken_for_a_contrast_agent(patient):
     assert "contrast agent" in doubts(replace(t1, array=enhanced))
 
 
-def test_real_t1_scans_pass_in_silence(real_t1):
-    assert doubts(read_volume(real_t1, "t1")) == ""
+@pytest.mark.slow
+def test_real_t1_scans_pass_in_silence(real_t1, colin27):
+    assert doubts(read_volume(real_t1, "t1")) == doubts(read_volume(colin27, "t1")) == ""
+
+
+@pytest.mark.parametrize("name", ["aal", "JHU-WhiteMatter-labels-2mm"])
+def test_refuses_real_atlases(colin27, name):
+    with pytest.raises(InputError, match="label map or an atlas"):
+        doubts(read_volume(colin27.parent / f"{name}.nii.gz"))
+
+
+def test_refuses_the_brain_of_a_macaque(colin27):
+    with pytest.raises(InputError, match="an animal"):
+        doubts(read_volume(colin27.parent / "inia19-t1-brain.nii.gz"))
+
+
+@pytest.mark.slow
+def test_refuses_real_cts_stored_with_an_offset(real_data):
+    ct = read_volume(real_data / "ct_head_unc.nii.gz", "ct")
+    with pytest.raises(InputError, match="CT with another offset"):
+        doubts(replace(ct, array=(ct.array + 1024).clip(0, 4095)))
 
 
 def test_half_of_a_real_head_is_named(real_t1):
