@@ -60,30 +60,26 @@ def check(volume: Volume, name: str) -> None:
         )
 
 
-def write_folder(volume: Volume, folder: Path) -> tuple[str, ...]:
-    """Write the files of a series into an existing folder; returns notices. Raises InputError, OSError."""
-    volume, notices = _axial(volume)
-    for name, dataset in _images(volume, bool(notices)):
+def write_folder(volume: Volume, folder: Path) -> None:
+    """Write the files of a series into an existing folder. Raises InputError, OSError."""
+    for name, dataset in _images(_axial(volume), is_sheared(volume.affine)):
         dataset.save_as(folder / name, enforce_file_format=True)
-    return notices
 
 
-def write_zip(volume: Volume, path: Path, folder: str) -> tuple[str, ...]:
-    """Write a zip with the series in a folder of this name; returns notices. Raises InputError, OSError."""
-    volume, notices = _axial(volume)
+def write_zip(volume: Volume, path: Path, folder: str) -> None:
+    """Write a zip with the series in a folder of this name. Raises InputError, OSError."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        for name, dataset in _images(volume, bool(notices)):
+        for name, dataset in _images(_axial(volume), is_sheared(volume.affine)):
             content = io.BytesIO()
             dataset.save_as(content, enforce_file_format=True)
             archive.writestr(f"{folder}/{name}", content.getvalue())
-    return notices
 
 
-def _axial(volume: Volume) -> tuple[Volume, tuple[str, ...]]:
-    """The volume with axes to the left, the back and the head, at right angles; a notice if that took resampling."""
+def _axial(volume: Volume) -> Volume:
+    """The volume with axes to the left, the back and the head, resampled if they are not at right angles."""
     volume = reordered(volume, "LPS")
     if not is_sheared(volume.affine):
-        return volume, ()
+        return volume
     spacing = volume.spacing
     left, _, right = np.linalg.svd(volume.affine[:3, :3] / spacing)
     affine = np.eye(4)
@@ -98,7 +94,7 @@ def _axial(volume: Volume) -> tuple[Volume, tuple[str, ...]]:
             f"{MAX_VOXELS:,}; write it as .nii.gz."
         )
     affine[:3, 3] = (affine @ [*low, 1.0])[:3]
-    return resample(volume, affine, shape, fill=float(volume.array.min())), (TILTED,)
+    return resample(volume, affine, shape, fill=float(volume.array.min()))
 
 
 def _stored(volume: Volume) -> tuple[np.ndarray, float]:

@@ -87,7 +87,7 @@ def write_volume(volume: Volume, path: str | os.PathLike) -> tuple[str, ...]:
     check_writable(path, volume)
     kind = _format(path)
     if kind == "dicom":
-        notices = _write_dicom(volume, path)
+        _write_dicom(volume, path)
     else:
         write = {"nifti": _nifti, "mgh": _mgh, "nrrd": _nrrd}[kind](volume)
         with _replaced(path) as partial, open(partial, "wb") as file, contextlib.ExitStack() as stack:
@@ -96,12 +96,17 @@ def write_volume(volume: Volume, path: str | os.PathLike) -> tuple[str, ...]:
                 zipped = gzip.GzipFile("", "wb", compresslevel=1, fileobj=file, mtime=0)
                 target = stack.enter_context(zipped)
             write(target)
-        notices = ()
-    space = SPACES.get(volume.origin.sform or volume.origin.qform)
-    if space and kind in ("mgh", "dicom"):
-        name = "DICOM" if kind == "dicom" else "MGH"
-        notices += (f"{name} cannot say that a volume lies in {space}: programs will take it for scanner coordinates.",)
-    return notices
+    return losses(volume, path)
+
+
+def losses(volume: Volume, path: str | os.PathLike) -> tuple[str, ...]:
+    """What the format of this name cannot hold of a volume, in sentences; nothing is written."""
+    kind, space = _format(Path(path)), SPACES.get(volume.origin.sform or volume.origin.qform)
+    tilted = (dicom_writing.TILTED,) if kind == "dicom" and is_sheared(volume.affine) else ()
+    if not space or kind not in ("mgh", "dicom"):
+        return tilted
+    name = "DICOM" if kind == "dicom" else "MGH"
+    return (*tilted, f"{name} cannot say that a volume lies in {space}: programs will take it for scanner coordinates.")
 
 
 @contextlib.contextmanager
@@ -123,12 +128,13 @@ def _replaced(path: Path) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
 
 
-def _write_dicom(volume: Volume, path: Path) -> tuple[str, ...]:
+def _write_dicom(volume: Volume, path: Path) -> None:
     with _replaced(path) as partial:
         if path.name.lower().endswith(".zip"):
-            return dicom_writing.write_zip(volume, partial, path.stem)
-        partial.mkdir()
-        return dicom_writing.write_folder(volume, partial)
+            dicom_writing.write_zip(volume, partial, path.stem)
+        else:
+            partial.mkdir()
+            dicom_writing.write_folder(volume, partial)
 
 
 def _stored(volume: Volume) -> np.ndarray:

@@ -27,10 +27,29 @@ def notices(case: SavedCase) -> str:
     return f"<ul class='gl-notices'>{items}</ul>" if items else ""
 
 
-def download_links(files: list[tuple[str, str]], token: str) -> str:
-    """Links to files of a case, from (label, file name)."""
-    links = "".join(f"<li><a href='{VOLUMES}/{token}/{name}' download>{label}</a></li>" for label, name in files)
-    return f"<ul class='gl-downloads'>{links}</ul><p class='gl-note'>NIfTI files are on the grid of the input.</p>"
+FORMATS = {"nii.gz": "NIfTI", "zip": "DICOM", "csv": "CSV", "json": "JSON"}
+
+
+def download_links(case: SavedCase, files: list[tuple[str, list[str]]], token: str) -> str:
+    """Links to files of a case, from (label, names of its files), and what they keep."""
+    items = []
+    for label, names in files:
+        links = []
+        for name in names:
+            kind = FORMATS[name.partition(".")[2]]
+            said = escape(f"{label}, {kind}", quote=True)
+            links.append(f"<a href='{VOLUMES}/{token}/{name}' aria-label='{said}' download>{kind}</a>")
+        items.append(f"<li>{escape(label)} {' '.join(links)}</li>")
+    notes = ["Files are on the grid of the input."]
+    if any(name.endswith(".zip") for _, names in files for name in names):
+        notes.append("DICOM: its most axial slices, marked \u201cSYNTHETIC, NOT FOR CLINICAL USE\u201d.")
+        if case.dicom:
+            notes.append("Patient, study and frame of reference are those of the upload.")
+        notes += case.losses
+    return (
+        f"<div class='gl-downloads'><strong>Download</strong><ul>{''.join(items)}</ul></div>"
+        f"<p class='gl-note'>{escape(' '.join(notes))}</p>"
+    )
 
 
 def provenance(case: SavedCase, link: str, label: str) -> str:

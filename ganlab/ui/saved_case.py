@@ -55,9 +55,10 @@ class SavedCase:
     ganlab.translation.compare returns them, None without a reference. histogram: {"edges": ..., tissue: voxels per bin
     of synthetic - reference}, None without a reference. rival: {"model", "seconds", "metrics"} of the second model,
     None without one. confidence: see `ganlab.translation.confidence.interval_summary`. cycle: the results of
-    ganlab.translation.cycle.analysis, None for a single translation. commands: shell lines that reproduce the volumes
-    and the numbers. seed, spacing, options: of a phantom patient, its voxels (mm) and options; seed is None for an
-    upload. precision: in which the networks were computed.
+    ganlab.translation.cycle.analysis, None for a single translation. dicom: the input's patient and study, see
+    `Origin`. losses: what a DICOM series of the synthetic volume cannot hold. commands: shell lines that reproduce the
+    volumes and the numbers. seed, spacing, options: of a phantom patient, its voxels (mm) and options; seed is None for
+    an upload. precision: in which the networks were computed.
     """
 
     title: str
@@ -82,6 +83,8 @@ class SavedCase:
     cycle: dict | None = None
     precision: str = "float32"
     confidence: dict | None = None
+    dicom: dict = field(default_factory=dict)
+    losses: tuple[str, ...] = ()
 
     @property
     def target(self) -> str:
@@ -135,7 +138,7 @@ def save_case(
     rest of `SavedCase`.
     """
     from ganlab.imaging.grid import canonical
-    from ganlab.imaging.writing import write_volume
+    from ganlab.imaging.writing import losses, write_volume
 
     task, rival = get_task(fields.get("task", TASK)), fields.get("rival")
     labels = layer_labels(task, fields["model"], rival and rival["model"])
@@ -161,6 +164,8 @@ def save_case(
         source_affine=present["input"].affine.tolist(),
         crosshair=_opening_voxel(head, grid.spacing) if place is None else _voxel(grid, place),
         layers=tuple(layers),
+        dicom=dict(present["synthetic"].origin.dicom),
+        losses=losses(present["synthetic"], "series.zip"),
         **fields,
     )
     (folder / "case.json").write_text(json.dumps(asdict(case)), encoding="utf-8")
@@ -171,7 +176,7 @@ def load_case(folder: Path) -> SavedCase:
     """Read case.json back."""
     fields = json.loads((folder / "case.json").read_text(encoding="utf-8"))
     layers = tuple(Layer(**{**layer, "window": tuple(layer["window"])}) for layer in fields.pop("layers"))
-    tuples = ("shape", "crosshair", "planes", "notices", "commands")
+    tuples = ("shape", "crosshair", "planes", "notices", "commands", "losses")
     fields = {key: tuple(value) if key in tuples else value for key, value in fields.items()}
     return SavedCase(layers=layers, options=from_values(PhantomOptions, fields.pop("options", {})), **fields)
 
@@ -190,22 +195,39 @@ def load_volume(folder: Path, case: SavedCase, name: str) -> Volume:
     import nibabel as nib
     from nibabel.orientations import apply_orientation, io_orientation, ornt_transform
 
-    from ganlab.imaging.volume import Volume
+    from ganlab.imaging.reading.headers import image_origin
+    from ganlab.imaging.volume import Origin, Volume
 
     unit = case.layer(name).unit or "arbitrary"
+    scans = ("input", "synthetic", "rival", "reference", "reconstruction")
+    about = {"modality": _kind(name, get_task(case.task)) if name in scans else name, "model": _maker(name, case)}
     if (path := folder / f"{name}.nii.gz").is_file():
         image = nib.load(path)
-        return Volume(np.asarray(image.dataobj, dtype=np.float32), image.affine, unit)
+        origin = replace(image_origin(image), dicom=case.dicom)
+        return Volume(np.asarray(image.dataobj, dtype=np.float32), image.affine, unit, origin=origin, **about)
     affine = np.array(case.source_affine)
     back = ornt_transform(io_orientation(np.array(case.affine)), io_orientation(affine))
-    return Volume(apply_orientation(load_layer(folder, case, name), back), affine, unit)
+    array = apply_orientation(load_layer(folder, case, name), back)
+    return Volume(array, affine, unit, origin=Origin(dicom=case.dicom), **about)
+
+
+def _maker(name: str, case: SavedCase) -> str:
+    """The model that a layer comes from; "phantom", or "" for an uploaded scan."""
+    if name.endswith("rival") and case.rival:
+        return case.rival["model"]
+    if name == "reconstruction" and case.cycle:
+        return case.cycle["models"][1]
+    if name in ("input", "reference", "judged-real"):
+        return "" if case.seed is None else "phantom"
+    return case.model
 
 
 def difference(folder: Path, case: SavedCase) -> Volume:
     """Synthetic - reference, or reconstruction - input of a cycle, on the input's own grid. Raises KeyError if there is
     nothing to compare with."""
     actual, expected = (load_volume(folder, case, name) for name in case.compared[0])
-    return replace(actual, array=actual.array - expected.array, unit=case.unit or "arbitrary")
+    error = actual.array - expected.array
+    return replace(actual, array=error, unit=case.unit or "arbitrary", modality="error")
 
 
 def encode(

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from ganlab.errors import InputError
 from ganlab.translation.tasks import NAMES, get_task
 from ganlab.ui.components import canvas
 from ganlab.ui.live_protocol import PRIVATE
@@ -71,8 +72,8 @@ def manifest(case: SavedCase, token: str) -> dict:
 def routes(store: Store) -> list[Route]:
     """One URL per file of a case: /gradio_api/ganlab/volumes/TOKEN/NAME. A wrong token or name is a 404.
 
-    NAME: LAYER.i16 (gzip on the wire), LAYER.nii.gz and error.nii.gz (on the input's own grid), relative.nii.gz of a
-    cycle, metrics.json, metrics.csv.
+    NAME: LAYER.i16 (gzip on the wire), LAYER.nii.gz and error.nii.gz (on the input's own grid), synthetic.zip and
+    rival.zip (DICOM series), relative.nii.gz of a cycle, metrics.json, metrics.csv.
     """
 
     def serve(request: Request) -> Response:
@@ -81,7 +82,10 @@ def routes(store: Store) -> list[Route]:
             folder = store.folder(request.path_params["token"])
             case = load_case(folder)
             stem, _, kind = name.partition(".")
-            return {"i16": _layer, "nii.gz": _nifti, "json": _json, "csv": _csv}[kind](folder, case, stem)
+            make = {"i16": _layer, "nii.gz": _nifti, "zip": _dicom, "json": _json, "csv": _csv}[kind]
+            return make(folder, case, stem)
+        except InputError as error:
+            return PlainTextResponse(str(error), status_code=422, headers=PRIVATE)
         except (KeyError, FileNotFoundError):
             return PlainTextResponse(GONE, status_code=404, headers=PRIVATE)
 
@@ -105,6 +109,23 @@ def _nifti(folder: Path, case: SavedCase, name: str) -> Response:
             path = Path(scratch, "volume.nii.gz")
             write_volume(_shown_volume(folder, case, name), path)
             content = path.read_bytes()
+    return _attachment(content, f"{_file_stem(case, name)}.nii.gz", "application/gzip")
+
+
+def _dicom(folder: Path, case: SavedCase, name: str) -> Response:
+    from ganlab.imaging.writing import write_volume
+
+    if name not in ("synthetic", "rival"):
+        raise KeyError(name)
+    stem = f"{_file_stem(case, name)}-dicom"
+    with tempfile.TemporaryDirectory(prefix="ganlab-") as scratch:
+        path = Path(scratch, f"{stem}.zip")
+        write_volume(load_volume(folder, case, name), path)
+        return _attachment(path.read_bytes(), path.name, "application/zip")
+
+
+def _file_stem(case: SavedCase, name: str) -> str:
+    """The name of a downloaded volume, without its ending."""
     source, target = get_task(case.task).source, case.target
     names = {
         "input": source,
@@ -119,7 +140,7 @@ def _nifti(folder: Path, case: SavedCase, name: str) -> Response:
         "judged": f"discriminator-synthetic-{target}",
         "judged-real": f"discriminator-real-{target}",
     }
-    return _attachment(content, f"{case.stem}-{names[name]}.nii.gz", "application/gzip")
+    return f"{case.stem}-{names[name]}"
 
 
 def _shown_volume(folder: Path, case: SavedCase, name: str) -> Volume:

@@ -47,8 +47,7 @@ def test_two_models_side_by_side(viewer):
     page.locator("#viewer label").get_by_text("Absolute error, pix2pix", exact=True).click()
     viewer.wait_for_status("Absolute error, pix2pix")
     with page.expect_download() as download:
-        page.get_by_role("button", name="Download").click()
-        page.get_by_role("link", name="CT by pix2pix").click()
+        page.get_by_role("link", name="CT by pix2pix, NIfTI").click()
     assert download.value.suggested_filename == "phantom-9001-rival-ct.nii.gz"
 
 

@@ -6,6 +6,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from ganlab.imaging.grid import canonical
+from ganlab.imaging.reading.files import read_volume
+
 SMALL = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
 
@@ -177,12 +180,17 @@ def test_downloads(viewer, tmp_path):
         page.get_by_role("button", name="Save PNG").click()
     assert picture.value.suggested_filename == "phantom-9000-axial.png"
     assert picture.value.path().read_bytes().startswith(b"\x89PNG")
-    page.get_by_role("button", name="Download").click()
     with page.expect_download() as volume:
-        page.locator("#downloads").get_by_text("Synthetic CT").click()
+        page.get_by_role("link", name="Synthetic CT, NIfTI").click()
     volume.value.save_as(tmp_path / "ct.nii.gz")
     image = nib.load(tmp_path / "ct.nii.gz")
     assert image.get_data_dtype() == np.int16 and image.get_fdata().min() < -900
+    with page.expect_download() as series:
+        page.get_by_role("link", name="Synthetic CT, DICOM").click()
+    assert series.value.suggested_filename == "phantom-9000-synthetic-ct-dicom.zip"
+    series.value.save_as(tmp_path / "ct.zip")
+    volume = read_volume(tmp_path / "ct.zip")
+    assert volume.modality == "ct" and np.array_equal(canonical(volume).array, image.get_fdata())
 
 
 def test_a_link_opens_its_patient_and_the_next_visitor_does_not_wait(viewer, new_viewer):
@@ -298,9 +306,8 @@ def test_a_real_scan_becomes_a_ct_on_its_grid_and_is_deleted_with_its_page(real_
     assert viewer.status.startswith("t1_head_real.nii.gz. Axial slice")
     assert is_picture(viewer.pixels())
     assert "Metrics need a CT" in page.inner_text("#metrics")
-    page.get_by_role("button", name="Download").click()
     with page.expect_download() as volume:
-        page.locator("#downloads").get_by_text("Synthetic CT").click()
+        page.get_by_role("link", name="Synthetic CT, NIfTI").click()
     volume.value.save_as(tmp_path / "ct.nii.gz")
     source, translated = nib.load(real_t1), nib.load(tmp_path / "ct.nii.gz")
     assert translated.shape == source.shape and np.allclose(translated.affine, source.affine, atol=1e-4)

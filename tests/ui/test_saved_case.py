@@ -1,5 +1,7 @@
 """Stored cases are read back: values within half a step, geometry exactly."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from ganlab.imaging.grid import canonical
+from ganlab.imaging.volume import Origin
 from ganlab.phantoms.options import PhantomOptions
 from ganlab.translation.compare import HISTOGRAM_EDGES
 from ganlab.ui.saved_case import difference, encode, load_case, load_layer, load_volume
@@ -82,6 +85,17 @@ def test_downloads_are_not_quantised_like_the_viewers_layers(make_case, volumes,
         assert np.array_equal(stored.array, volume.array) and np.allclose(stored.affine, volume.affine, atol=1e-5)
     assert not np.array_equal(load_layer(tmp_path, case, "input"), canonical(volumes["input"]).array)
     assert np.all(difference(tmp_path, case).array == 20)
+
+
+def test_downloads_keep_the_space_and_the_patient_of_the_input(make_case, volumes, tmp_path):
+    origin = Origin(sform=4, qform=1, dicom={"PatientID": "7", "StudyInstanceUID": "1.2.3"})
+    volumes |= {name: replace(volume, origin=origin) for name, volume in volumes.items()}
+    case = make_case(tmp_path, seed=None)
+    assert case == load_case(tmp_path) and "MNI space" in case.losses[0]
+    stored = load_volume(tmp_path, case, "synthetic")
+    assert (stored.origin, stored.modality, stored.model) == (origin, "ct", "mr2ct-unet")
+    assert load_volume(tmp_path, case, "input").model == ""
+    assert difference(tmp_path, case).modality == "error"
 
 
 def test_a_case_without_downloads_makes_them_from_its_layers(make_case, volumes, tmp_path):

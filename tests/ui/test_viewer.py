@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import zipfile
 
 import nibabel as nib
 import numpy as np
@@ -11,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from ganlab.ui.viewer import VOLUMES, manifest, routes
+from tests.imaging.test_dicom_writing import assert_same_at_every_place, by_simpleitk, headers
 
 
 @pytest.fixture
@@ -50,6 +52,24 @@ def test_downloads_are_on_the_inputs_grid(served, volumes, name, tmp_path):
     expected = volumes["synthetic"].array - volumes["reference"].array if name == "error" else volumes[name].array
     assert image.shape == expected.shape and np.allclose(image.affine, volumes["input"].affine)
     assert np.abs(image.get_fdata() - expected).max() <= 0.5
+
+
+def test_the_synthetic_volume_is_a_dicom_series_too(served, volumes, tmp_path):
+    case, _, get = served
+    response = get("synthetic.zip")
+    assert response.headers["content-type"] == "application/zip"
+    assert f'filename="{case.stem}-synthetic-ct-dicom.zip"' in response.headers["content-disposition"]
+    (tmp_path / "ct.zip").write_bytes(response.content)
+    with zipfile.ZipFile(tmp_path / "ct.zip") as archive:
+        archive.extractall(tmp_path)
+    series = tmp_path / f"{case.stem}-synthetic-ct-dicom"
+    assert_same_at_every_place(volumes["synthetic"], *by_simpleitk(series, None), 0.5)
+    assert "SYNTHETIC" in headers(series)[0].SeriesDescription
+
+
+def test_only_synthetic_volumes_are_called_so_in_dicom(served):
+    _, _, get = served
+    assert [get(f"{name}.zip").status_code for name in ("input", "reference", "error")] == [404] * 3
 
 
 def test_metrics_as_json_and_csv_agree(served):

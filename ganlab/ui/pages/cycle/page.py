@@ -133,12 +133,10 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
             message = html("", "cycle-work")
             controls |= build_lesion(first)
             controls |= build_settings(settings, "cycle-")
-            with gr.Accordion("Download", open=False):
-                downloads = html(report[5])
             with gr.Accordion("How it was made", open=False):
                 provenance = html(report[6], "cycle-made")
         with gr.Column(scale=4, min_width=320, elem_classes="gl-result"):
-            results = [*build_report(report), downloads, provenance]
+            results = [*build_report(report), provenance]
             formulas(Path(__file__).with_name("explanation.md"))
             for result in experiment_results.available(experiment_results.CYCLE):
                 experiment_results.build(result)
@@ -209,8 +207,9 @@ def build_lesion(job: CycleJob) -> dict:
 
 
 def build_report(report: list) -> list:
-    """Title, viewer, notices, figures and the chart of slices."""
+    """Title, viewer, notices, figures, the chart of slices and downloads."""
     title, viewer = html(report[0], "cycle-title"), volume_viewer(report[1], "cycle-viewer")
+    downloads = html(report[5], "cycle-downloads")
     notices = html(report[2], "cycle-notices")
     with gr.Row():
         with gr.Column(min_width=340):
@@ -218,4 +217,4 @@ def build_report(report: list) -> list:
         with gr.Column(min_width=340):
             mark = (ASSETS / "cycle" / "slices.js").read_text(encoding="utf-8")
             chart = gr.HTML(report[4], elem_id="cycle-chart", js_on_load=mark, apply_default_css=False)
-    return [title, viewer, notices, figures, chart]
+    return [title, viewer, notices, figures, chart, downloads]

@@ -164,7 +164,9 @@ def downloads(case: SavedCase, token: str) -> str:
     """Links to everything the case holds, on the input's own grid."""
     labels = {layer.name: layer.label for layer in case.layers}
     labels |= {"error": "Error map", "relative": "Relative error, %"}
-    return report.download_links([(label, f"{name}.nii.gz") for name, label in labels.items()], token)
+    files = {name: [f"{name}.nii.gz"] for name in labels}
+    files["synthetic"].append("synthetic.zip")
+    return report.download_links(case, [(label, files[name]) for name, label in labels.items()], token)
 
 
 def link(case: SavedCase) -> str:

@@ -134,8 +134,6 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
                 stop = gr.Button("Cancel", interactive=False, size="md", min_width=70, elem_id="cancel")
             message = html("", "work")
             controls |= build_settings(settings)
-            with gr.Accordion("Download", open=False):
-                downloads = html(report[5], "downloads")
             with gr.Accordion("How it was made", open=False):
                 provenance = html(report[6], "made")
         with gr.Column(scale=4, min_width=320, elem_classes="gl-result"):
@@ -145,7 +143,7 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
                 text = formulas(explanation(TASK), "explanation")
     requests = gr.State(0)
     job = JobControls(go, new_patient, stop, message, requests)
-    results += [downloads, provenance]
+    results.append(provenance)
     controls |= options.inputs
     followers = [controls[name] for name in ("model", "rival", "files", "reference")] + [text]
     linked = [controls["seed"], controls["task"], *followers, controls["spacing"], controls["planes"], *options.shown]
@@ -207,12 +205,13 @@ def build_upload(controls: dict) -> tuple[gr.Column, gr.UploadButton]:
 
 
 def build_report(report: list) -> list:
-    """Headline, viewer, notices, metrics and histogram."""
+    """Headline, viewer, notices, metrics, histogram and downloads."""
     headline, viewer = html(report[0], "headline"), volume_viewer(report[1], "viewer")
+    downloads = html(report[5], "downloads")
     notices = html(report[2], "notices")
     with gr.Row():
         with gr.Column(min_width=340):
             metrics = html(report[3], "metrics")
         with gr.Column(min_width=340):
             histogram = html(report[4], "histogram")
-    return [headline, viewer, notices, metrics, histogram]
+    return [headline, viewer, notices, metrics, histogram, downloads]

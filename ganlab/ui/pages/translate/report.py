@@ -196,16 +196,17 @@ def _axis(case: SavedCase, y: int) -> str:
 def downloads(case: SavedCase, token: str) -> str:
     """Links to everything the case holds, on the input's own grid."""
     labels = {layer.name: layer.label for layer in case.layers}
-    shown = ("synthetic", "confidence", "rival", "confidence-rival", "input")
-    files = [(labels[name], f"{name}.nii.gz") for name in shown if name in labels]
+    files = []
+    for name in ("synthetic", "confidence", "rival", "confidence-rival"):
+        if name in labels:
+            series = [] if name.startswith("confidence") else [f"{name}.zip"]
+            files.append((labels[name], [f"{name}.nii.gz", *series]))
     if case.metrics:
-        files[1:1] = [("Error map", "error.nii.gz")]
-        files += [
-            (labels["reference"], "reference.nii.gz"),
-            ("Metrics, CSV", "metrics.csv"),
-            ("Metrics, JSON", "metrics.json"),
-        ]
-    return report.download_links(files, token)
+        files += [("Error map", ["error.nii.gz"]), (labels["reference"], ["reference.nii.gz"])]
+    files.append((labels["input"], ["input.nii.gz"]))
+    if case.metrics:
+        files.append(("Metrics", ["metrics.csv", "metrics.json"]))
+    return report.download_links(case, files, token)
 
 
 def link(case: SavedCase) -> str:

@@ -47,6 +47,14 @@ def test_without_a_reference_the_report_says_so(make_case, tmp_path):
     assert "synthetic.nii.gz" in links and "error.nii.gz" not in links and "metrics" not in links
 
 
+def test_the_synthetic_volume_is_offered_as_dicom_and_says_what_is_lost(case):
+    links = report.downloads(case, "TOKEN")
+    assert links.count(".zip") == 1 and "aria-label='Synthetic CT, DICOM'" in links and "NOT FOR CLINICAL USE" in links
+    assert "those of the upload" not in links
+    uploaded = report.downloads(replace(case, dicom={"PatientID": "1"}, losses=("It lies in MNI space.",)), "TOKEN")
+    assert "Patient, study and frame of reference are those of the upload. It lies in MNI space." in uploaded
+
+
 def test_only_a_phantom_has_a_link(case):
     assert "?tab=translate&amp;seed=7&amp;model=mr2ct-unet&amp;spacing=1'" in shared.provenance(
         case, report.link(case), "Link"
