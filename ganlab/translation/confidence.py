@@ -191,7 +191,8 @@ def confidence_of(model: str, evidence: Evidence, like: Volume, task: Task) -> t
     table = calibration.table(evidence)
     widths = Volume(table.half_width(evidence) * np.float32(task.scale), evidence.affine)
     moved = resample(widths, like.affine, like.shape, fill=table.least * task.scale)
-    return replace(moved, unit=like.unit, modality="confidence"), doubts(calibration, evidence, task)
+    kept = {"unit": like.unit, "origin": like.origin, "model": like.model}
+    return replace(moved, modality="confidence", **kept), doubts(calibration, evidence, task)
 
 
 def doubts(calibration: Calibration, evidence: Evidence, task: Task) -> tuple[str, ...]:
