@@ -11,11 +11,11 @@ import typer
 from ganlab.cli.console import Device, Json, Seed, say
 from ganlab.errors import InputError
 
-BENCHMARKS = ("translate", "train", "toy", "dcgan", "live", "study")  # modules of ganlab.benchmarks
+BENCHMARKS = ("translate", "volume", "train", "toy", "dcgan", "live", "study")  # modules of ganlab.benchmarks
 
 
 def benchmark(
-    name: Annotated[str, typer.Argument(help="translate, train, toy, dcgan, live (the page in a browser) or study.")],
+    name: Annotated[str, typer.Argument(help="translate, volume, train, toy, dcgan, live (in a browser) or study.")],
     slices: Annotated[int, typer.Option(help="translate: 256x256 slices per round.", min=1, max=512)] = 8,
     rounds: Annotated[int, typer.Option(help="Number of alternations.", min=1, max=100)] = 3,
     as_json: Json = False,
@@ -30,6 +30,8 @@ def benchmark(
     module = import_module(f"ganlab.benchmarks.{name}")
     if name == "translate":
         result = module.benchmark_translate(device, slices, rounds, seed)
+    elif name == "volume":
+        result = module.benchmark_volume(device, rounds)
     elif name == "train":
         result = module.benchmark_training(device, rounds, seed)
     elif name == "toy":

@@ -31,7 +31,7 @@ def test_prints_help_without_a_command(run):
     [
         (("nothing",), "No such command 'nothing'"),
         (("info", "--device", "tpu"), '"tpu".*auto, cpu, cuda, mps'),
-        (("benchmark", "nothing"), '"nothing".*translate, train'),
+        (("benchmark", "nothing"), '"nothing".*translate, volume, train'),
     ],
 )
 def test_refuses_invalid_input_in_one_sentence(refuse, arguments, phrase):
