@@ -304,12 +304,12 @@ def calibrated(several: Sequence[MeasuredHead], single: Sequence[MeasuredHead], 
     coverage, by_tissue = {}, {name: [] for name in SCALES[task.name].tissues}
     for head, ratio in zip(several, ratios, strict=True):
         covered, value = ratio[head.inside] <= 1, head.predicted[head.inside] * task.scale
-        coverage[head.name] = round(float(covered.mean()), 3)
+        coverage[head.name] = share_of(covered)
         for name, (_, rule) in SCALES[task.name].tissues.items():
             by_tissue[name].append(covered[rule(value)])
     report = {
         "coverage": coverage,
-        "tissues": {name: round(float(np.concatenate(parts).mean()), 3) for name, parts in by_tissue.items()},
+        "tissues": {name: share_of(np.concatenate(parts)) for name, parts in by_tissue.items()},
         "half_width": mean_half_width(several, table, task),
         "half_width_single": mean_half_width(single, alone, task),
         "phantoms": len({head.group for head in several if not head.real}),
@@ -318,10 +318,16 @@ def calibrated(several: Sequence[MeasuredHead], single: Sequence[MeasuredHead], 
     return Calibration(table, alone, report)
 
 
+def share_of(covered: np.ndarray) -> float | None:
+    """The share of true values, None if there are none at all."""
+    return round(float(covered.mean()), 3) if covered.size else None
+
+
 def mean_half_width(heads: Sequence[MeasuredHead], table: ErrorTable, task: Task) -> float:
     """The mean half-width in the tissue of these heads, in the unit of the task."""
-    means = [table.half_width(head.evidence)[head.evidence.tissue()].mean() for head in heads]
-    return round(float(np.mean(means)) * task.scale, 4)
+    widths = [table.half_width(head.evidence)[head.evidence.tissue()] for head in heads]
+    means = [float(each.mean()) for each in widths if each.size]  # an untrained model may predict nothing but air
+    return round(float(np.mean(means)) * task.scale, 4) if means else 0.0
 
 
 def save(model: str, calibration: Calibration) -> None:
@@ -352,6 +358,7 @@ def format_reports(reports: dict[str, dict], task: str) -> str:
             *(f"{k:<44}{v:.3f}" for k, v in result["coverage"].items()),
         ]
         lines += ["", f"{'covered, by predicted tissue':<44}share"]
-        lines += [f"{k.replace('_', ' '):<44}{v:.3f}" for k, v in result["tissues"].items()]
+        tissues = result["tissues"].items()
+        lines += [f"{k.replace('_', ' '):<44}{'-' if v is None else f'{v:.3f}'}" for k, v in tissues]
         parts.append("\n".join(lines))
     return "\n\n".join(parts)

@@ -35,8 +35,9 @@ BLOCK_MM = 2.0  # the grid of the evidence, as far as whole voxels of the model'
 AXES = ("predicted", "disagreement", "roughness", "signal")  # of the table of errors
 LOOK = ("predicted", "signal", "texture", "surroundings")  # whose joint histogram says what is like the calibration
 RARE = 5e-6  # share of a cell of that histogram that makes half of the interval that of a model that knows nothing
-DARK, DARK_MM = 0.25, 4.0  # an MR signal below (white matter is 1), and the radius of a dark ball, too thick for cortex
-NEITHER = (-0.1, 0.15)  # thousands of HU between which a dark region may be fluid
+DARK, DARK_MM = 0.18, 4.0  # an MR signal below (white matter is 1), and the radius of a dark ball, too thick for cortex
+NEITHER = (-0.25, 0.15)  # thousands of HU between which a dark region may be fluid, or fat that was suppressed
+REACH = 1.15  # of the way to air: what is left of it at the edge of a blurred cell
 UNSURE = 1.5  # times the calibration's mean half-width that deserve a notice
 UNLIKE_SHARE = 0.05  # share of the tissue that is unlike the calibration that deserves a notice
 TISSUE = 0.2  # of the network's unit above the value of air: tissue
@@ -83,7 +84,7 @@ class ErrorTable:
         busy = (features["predicted"] > evidence.empty + 0.02) | (features["signal"] > 0.02)
         values = {name: array[busy] for name, array in features.items()}
         widths = self.at(values) * np.float32(self.factor)
-        reach = (values["predicted"] - evidence.empty) * values["ambiguous"]
+        reach = REACH * (values["predicted"] - evidence.empty) * values["ambiguous"]
         result[busy] = np.maximum(widths, reach)
         return result
 

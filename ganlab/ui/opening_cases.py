@@ -28,7 +28,7 @@ from ganlab.ui.volume_controls import NEW_SEEDS
 SPACING = 1.6  # mm
 OF_THE_GRID = {"shape", "affine", "source_affine", "crosshair", "layers", "dicom", "losses"}  # set by save_case
 MARGIN = 4.0  # mm
-LIMITS = {"translate": 4_000_000, "cycle": 3_000_000}  # bytes of all files together
+LIMITS = {"translate": 4_500_000, "cycle": 3_000_000}  # bytes of all files together
 FINE = Encoding(steps=127, hu_step=4.0, compresslevel=9)
 COARSE = Encoding(steps=50, hu_step=8.0, judged_steps=12, compresslevel=9)  # of five layers
 

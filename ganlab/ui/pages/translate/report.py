@@ -17,6 +17,10 @@ TISSUES = {
     "grey_matter_and_fluid": "Grey and fluid", "white_matter": "White matter",
     "dark": "Bone, air, fluid", "brain_and_muscle": "Brain, muscle", "bright": "Fat",
 }  # fmt: skip
+INTERVAL = (
+    "prediction plus or minus its half-width, made to hold for 90 % of the voxels of heads that were left out; the "
+    "confident 90 % of voxels are those with the smallest half-widths in the mask"
+)
 PEAKS = {"ct": "4095", "fa": "1", "t1": "2"}
 DIGITS = {"ct": 1, "fa": 3, "t1": 3}  # of an error
 
@@ -63,6 +67,7 @@ def metrics_table(case: SavedCase) -> str:
     caption = f"Synthetic against reference {target}{unit * (len(by_model) > 1)}"
     rows = "".join(_region_row(case, name) for name in (None, *case.metrics["tissues"]))
     terms = {"mask": case.metrics["mask"], **case.metrics["definitions"]}
+    terms |= {"90 % interval": INTERVAL} if "confidence" in case.metrics else {}
     definitions = "".join(
         f"<div><dt>{escape(name.replace('_', ' '))}</dt><dd>{escape(words)}</dd></div>" for name, words in terms.items()
     )
