@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -5,7 +7,7 @@ from scipy.spatial.transform import Rotation
 
 from ganlab.errors import InputError
 from ganlab.imaging.registration import _match_doubts, _motion_doubts, register_rigid
-from ganlab.imaging.volume import Volume
+from ganlab.imaging.volume import Origin, Volume
 
 pytestmark = pytest.mark.slow
 
@@ -131,7 +133,9 @@ def test_registers_a_moved_head(mr, pose, shape, axes):
 
 def test_an_aligned_head_stays_and_results_repeat_exactly(mr):
     ct = scan(CT, MR_SHAPE, MR_AFFINE, np.eye(4), noise=15, seed=2)
-    registered, matrix = register_rigid(ct, mr)
+    mr = replace(mr, origin=Origin(sform=4, qform=1, dicom={"FrameOfReferenceUID": "1.2.3"}))
+    registered, matrix = register_rigid(replace(ct, origin=Origin(sform=2)), mr)
+    assert registered.origin == mr.origin  # it lies in the space of the grid that it was registered to
     degrees, mm = error(matrix, np.eye(4))
     assert degrees < 0.3
     assert mm < 0.6
