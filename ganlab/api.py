@@ -17,24 +17,38 @@ if TYPE_CHECKING:
     from nibabel.spatialimages import SpatialImage
 
     from ganlab.generation.sampling import Samples
+    from ganlab.imaging.reading.dicom_series import Series
     from ganlab.imaging.volume import Volume
     from ganlab.training import Event
     from ganlab.translation.inference import Translation
+    from ganlab.translation.many import FolderResult
 
     Path: TypeAlias = str | os.PathLike[str]
     Scan: TypeAlias = Path | Volume | SpatialImage
 
 
-def read(source: Scan, modality: str = "unknown") -> Volume:
+def read(source: Scan, modality: str = "unknown", series: str | None = None) -> Volume:
     """Read a scan: NIfTI, MGH/MGZ, NRRD, MetaImage, or DICOM as a folder, a zip or one multi-frame file.
 
-    modality: "t1", "ct", "fa", "labels" or another name; it sets the unit (HU, FA or arbitrary). Returns a `Volume`
-    with the voxels as float32 and the affine from voxels to RAS mm. Its `notices` say what had to be chosen or
-    converted. Raises InputError for a file that cannot be read or cannot be a scan of a patient.
+    modality: "t1", "ct", "fa", "labels" or another name; it sets the unit (HU, FA or arbitrary), and which of several
+    DICOM series is read. series: the number of the one to read, or a part of its description; see `list_series`.
+    Returns a `Volume` with the voxels as float32 and the affine from voxels to RAS mm. Its `notices` say what had to
+    be chosen or converted. Raises InputError for a file that cannot be read or cannot be a scan of a patient.
     """
     from ganlab.imaging.reading.files import as_volume
 
-    return as_volume(source, modality)
+    return as_volume(source, modality, series)
+
+
+def list_series(path: Path) -> list[Series]:
+    """The volumes among the DICOM files of a file, folder or zip, by number; [] if there are none.
+
+    Each has the `key` that `read` takes as its series, a `description`, `slices`, the `step` between them and their
+    `thickness` in mm, the number of time points (`times`), and a `problem` that says why it cannot be read, or "".
+    """
+    from ganlab.imaging.reading.scans import list_series
+
+    return list_series(path)
 
 
 def write(volume: Volume, path: Path) -> tuple[str, ...]:
@@ -79,6 +93,7 @@ def translate(
     task: str = "mr2ct",
     model: str | None = None,
     *,
+    series: str | None = None,
     planes: Sequence[str] | None = None,
     device: str = "auto",
     progress: Callable[[float], None] | None = None,
@@ -86,16 +101,16 @@ def translate(
 ) -> Translation:
     """Translate a head scan: T1 to CT ("mr2ct"), CT to T1 ("ct2mr") or T1 to FA ("t1fa").
 
-    model: a pretrained model (see `ganlab.models()`) or a training folder; by default the task's default model. planes:
-    slice directions whose predictions are averaged, of "axial", "coronal" and "sagittal". progress is called with the
-    share of the work done, 0 to 1. precision: of the network, "float32", "bfloat16" or "auto", which is bfloat16 where
-    the hardware multiplies it natively: half of the time, and about 1 HU apart. The result has `volume`, on the grid
-    and affine of the source and in HU, FA or units of white matter; `disagreement`, the standard deviation between the
-    slice directions' predictions on the same grid, None for a single direction; `confidence`, the half-width of a 90 %
-    interval at each voxel on the same grid and in the same unit, None for a model that was not calibrated (`ganlab
-    calibrate`); `notices`; `precision`, the one used; and `save(path)`. The interval was calibrated on phantoms and
-    heads of real CTs: it holds for scans like these, and on average over a head. Raises InputError for a scan that the
-    task cannot take.
+    model: a pretrained model (see `ganlab.models()`) or a training folder; by default the task's default model. series:
+    of DICOM, see `read`. planes: slice directions whose predictions are averaged, of "axial", "coronal" and "sagittal".
+    progress is called with the share of the work done, 0 to 1. precision: of the network, "float32", "bfloat16" or
+    "auto", which is bfloat16 where the hardware multiplies it natively: half of the time, and about 1 HU apart. The
+    result has `volume`, on the grid and affine of the source and in HU, FA or units of white matter; `disagreement`,
+    the standard deviation between the slice directions' predictions on the same grid, None for a single direction;
+    `confidence`, the half-width of a 90 % interval at each voxel on the same grid and in the same unit, None for a
+    model that was not calibrated (`ganlab calibrate`); `notices`; `precision`, the one used; and `save(path)`. The
+    interval was calibrated on phantoms and heads of real CTs: it holds for scans like these, and on average over a
+    head. Raises InputError for a scan that the task cannot take.
 
     >>> import ganlab
     >>> patient = ganlab.phantom(seed=9000, spacing=4)
@@ -106,9 +121,44 @@ def translate(
     from ganlab.translation.inference import translate
     from ganlab.translation.tasks import get_task
 
-    scan = read(source, get_task(task).source)
+    scan = read(source, get_task(task).source, series)
     planes = [planes] if isinstance(planes, str) else planes
     return translate(scan, task, model, device, planes, progress, precision=precision)
+
+
+def translate_folder(
+    folder: Path,
+    out: Path,
+    task: str = "mr2ct",
+    model: str | None = None,
+    *,
+    planes: Sequence[str] | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    overwrite: bool = False,
+    progress: Callable[[str, float], None] | None = None,
+) -> list[FolderResult]:
+    """Translate every volume, DICOM series and zip in a folder and its sub-folders, and write the results to the same
+    places in the folder `out`.
+
+    Files that are there already are kept unless overwrite is true. Returns for each scan its name, the file of its
+    result (`out`), what became of it (`status`: "translated", "kept", "skipped" or "failed"), why (`message`), and the
+    `notices`. A scan that fails does not stop the rest. Raises InputError for a folder that holds no scan.
+    """
+    from ganlab.translation.many import translate_folder
+
+    results = translate_folder(
+        folder,
+        out,
+        task,
+        model,
+        planes=planes,
+        device=device,
+        precision=precision,
+        overwrite=overwrite,
+        progress=progress,
+    )
+    return list(results)
 
 
 def evaluate(

@@ -99,12 +99,17 @@ def _translator(
     workers: int,
     progress: Progress | None,
 ) -> TrainingPlan:
-    from ganlab.translation.dataset.folders import Folders
+    from ganlab.translation.dataset.folders import Folders, find_volumes, left_out_notice
     from ganlab.translation.presets import get_preset
     from ganlab.translation.tasks import get_task
     from ganlab.translation.trainer import train
+    from ganlab.translation.training_config import is_paired
 
     config = get_preset(preset, settings, steps=steps, seed=seed, start=start)
-    data = Folders(source, target) if source and target else None
+    data, kind = None, get_task(config.task)
+    notices: tuple[str, ...] = ()
+    if source and target:
+        data = Folders(source, target)
+        notices = left_out_notice(find_volumes(data, is_paired(config.method), (kind.source, kind.target)))
     run = partial(train, config, workers=workers, data=data, anatomy=anatomy, progress=progress)
-    return TrainingPlan(config.steps, get_task(config.task).unit, (), run)
+    return TrainingPlan(config.steps, kind.unit, notices, run)

@@ -29,6 +29,10 @@ def _known_device(name: str) -> str:
     return name
 
 
+DicomSeries = Annotated[
+    str | None,
+    typer.Option("--series", help="Which DICOM series to read: its number, or a part of its description."),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.", callback=_known_device)]
 
 

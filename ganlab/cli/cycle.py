@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ganlab.cli.console import Device, Json, make_folder, progress_bar, say
+from ganlab.cli.console import Device, DicomSeries, Json, make_folder, progress_bar, say
 from ganlab.errors import InputError
 
 
@@ -30,6 +30,7 @@ def cycle(
     spacing: Annotated[float, typer.Option(help="The phantom's voxel edge in mm.")] = 1.0,
     planes: Annotated[str, typer.Option(help="Slice directions to average.")] = "axial,coronal,sagittal",
     out: Annotated[Path | None, typer.Option(help="Folder for the volumes.")] = None,
+    series: DicomSeries = None,
     as_json: Json = False,
     seed: Annotated[int | None, typer.Option(help="Seed of a phantom patient, in place of a scan.")] = None,
     device: Device = "auto",
@@ -62,7 +63,7 @@ def cycle(
     if seed is not None:
         volume, real = phantom_source(task, seed, spacing, judge)
     elif source:
-        volume, real = read_volume(source, modality=get_task(task).source), None
+        volume, real = read_volume(source, get_task(task).source, series), None
     notices = [*volume.notices, *filter(None, [mixed_notice(*pair)])]
     bar = progress_bar("cycle", as_json)
     run, volumes, results = analyse_cycle(

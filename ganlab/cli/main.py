@@ -19,14 +19,14 @@ from ganlab.cli.phantom import nodules, phantom
 from ganlab.cli.study import study
 from ganlab.cli.toy import toy
 from ganlab.cli.train import train
-from ganlab.cli.translate import calibrate, evaluate, evaluate_models, translate
+from ganlab.cli.translate import calibrate, evaluate, evaluate_models, list_series, translate
 from ganlab.errors import InputError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=ganlab.__doc__)
 
 app.command(name="app")(serve_app)
-COMMANDS: list[Callable] = [info, models, toy, phantom, nodules, translate, evaluate, evaluate_models, calibrate, cycle]
-COMMANDS += [generate, evaluate_generator, stimuli, train, experiment, benchmark]
+COMMANDS: list[Callable] = [info, models, toy, phantom, nodules, list_series, translate, evaluate, evaluate_models]
+COMMANDS += [calibrate, cycle, generate, evaluate_generator, stimuli, train, experiment, benchmark]
 for command in COMMANDS:
     app.command()(command)
 app.add_typer(study, name="study")

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ganlab.cli.console import Device, Json, Precision, Seed, make_folder, progress_bar, say
+from ganlab.cli.console import Device, DicomSeries, Json, Precision, Seed, make_folder, progress_bar, say
 from ganlab.errors import InputError
 from ganlab.imaging.wording import quoted
 
@@ -20,7 +20,7 @@ def translate(
         Path,
         typer.Argument(
             help="OUT.nii.gz, OUT.mgz, OUT.nrrd, OUT.dcm (a folder with a DICOM series) or OUT.zip (the same, zipped), "
-            "on the input's grid."
+            "on the input's grid; or a folder, to translate all scans in a folder."
         ),
     ],
     task: Annotated[str, typer.Option(help="mr2ct, ct2mr or t1fa.")] = "mr2ct",
@@ -42,25 +42,40 @@ def translate(
         Path | None,
         typer.Option(help="Output file for the half-width of the 90 % interval at each voxel, in the result's unit."),
     ] = None,
+    series: DicomSeries = None,
+    reference_series: Annotated[
+        str | None, typer.Option(help="The same for the reference: which of its DICOM series to read.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="For a folder: replace results that are there already.")
+    ] = False,
     as_json: Json = False,
     seed: Seed = 0,
     device: Device = "auto",
     precision: Precision = "auto",
 ) -> None:
-    """Translate a volume; the result is on the input's grid."""
+    """Translate a volume, or all scans in a folder; each result is on its input's grid."""
+    from ganlab.cli.folder import is_many, translate_many
     from ganlab.imaging.metrics import format_table
     from ganlab.imaging.writing import check_writable, write_volume
     from ganlab.translation.compare import read_pair, translate_and_compare
     from ganlab.translation.confidence import check_calibrated
     from ganlab.translation.tasks import get_task
 
+    if is_many(source, out):
+        single = {"reference": reference, "registered": registered, "confidence": confidence, "series": series}
+        if given := [f"--{name}" for name, value in single.items() if value]:
+            raise InputError(f"{' and '.join(given)} are for a single scan: name the output file, OUT.nii.gz.")
+        wanted = planes.split(",") if planes is not None else None
+        translate_many(source, out, task, model, wanted, overwrite, device, precision, as_json)
+        return
     if registered and not reference:
         raise InputError("--registered needs --reference: add it with the scan to register.")
     for path in filter(None, (out, registered, confidence)):
         check_writable(path)
     files = {"input": source, "--reference": reference, "output": out, "--registered": registered}
     _check_different(files | {"--confidence": confidence})
-    pair = read_pair([str(source)], [str(reference)] if reference else [], task)
+    pair = read_pair([str(source)], [str(reference)] if reference else [], task, series, reference_series)
     for path in filter(None, (out, registered)):
         check_writable(path, replace(pair.source, modality=get_task(task).target))
     if confidence:
@@ -99,6 +114,35 @@ def translate(
         report |= {"metrics": comparison.evaluations[0].metrics, "registered": str(registered) if registered else None}
         text += f"\n\n{format_table(comparison.evaluations[0].metrics)}"
     say(report, as_json, text)
+
+
+def list_series(
+    source: Annotated[Path, typer.Argument(help="DICOM folder, zip or file.")],
+    as_json: Json = False,
+) -> None:
+    """List the DICOM series of a folder: number, description, slices, thickness; --series takes the number."""
+    from ganlab.imaging.reading import scans
+
+    found = scans.list_series(source)
+    if not found:
+        raise InputError(f"{quoted(source)} holds no DICOM series: give a DICOM folder, zip or file.")
+    facts = [
+        {
+            "series": each.key,
+            "description": each.description,
+            "kind": each.kind,
+            "modality": each.modality,
+            "slices": len(each.slices),
+            "step": round(each.step, 4),
+            "thickness": round(each.thickness, 4),
+            "times": each.times,
+            "size": list(each.slices[0].size[::-1]),
+            "problem": each.problem,
+        }
+        for each in found
+    ]
+    lines = [each.label() + (f" ({each.problem})" if each.problem else "") for each in found]
+    say({"series": facts}, as_json, "\n".join(lines))
 
 
 def _check_different(paths: dict[str, Path | None]) -> None:

@@ -5,10 +5,8 @@ read -> check -> translate -> register the reference -> bring both to one scale 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -363,24 +361,23 @@ def phantom_pair(task: str, **patient) -> ScanPair:
     return ScanPair(volumes[kind.source], volumes[kind.target], aligned=True, white_matter=level)
 
 
-def read_pair(files: Sequence[str], reference: Sequence[str], task: str, scratch: Path | None = None) -> ScanPair:
+def read_pair(
+    files: Sequence[str],
+    reference: Sequence[str],
+    task: str,
+    series: str | None = None,
+    reference_series: str | None = None,
+) -> ScanPair:
     """A scan and, unless `reference` is empty, its reference, from their files; see `read_scan`."""
     kind = get_task(task)
-    source = read_scan(files, kind.source, scratch)
-    return ScanPair(source, read_scan(reference, kind.target, scratch) if reference else None)
+    source = read_scan(files, kind.source, series)
+    return ScanPair(source, read_scan(reference, kind.target, reference_series) if reference else None)
 
 
-def read_scan(files: Sequence[str], modality: str, scratch: Path | None = None) -> Volume:
-    """One file, folder or zip, or the files of one DICOM series, which are linked to in the folder `scratch`."""
+def read_scan(files: Sequence[str], modality: str, series: str | None = None) -> Volume:
+    """One file, folder or zip, or DICOM files that belong together; see `read_volume`."""
     from ganlab.imaging.reading.files import read_volume
+    from ganlab.imaging.reading.scans import one_path
 
-    if not files:
-        raise InputError("No scan was chosen: upload a NIfTI, MGZ, NRRD, MHA or DICOM file, a folder or a zip.")
-    if len(files) == 1:
-        return read_volume(files[0], modality=modality)
-    together = Path(scratch or ".", f"upload-{modality}")  # readers need one folder; names may repeat
-    together.mkdir()
-    for number, file in enumerate(files):
-        name = Path(file).name
-        os.symlink(file, together / (f"{number:05d}-{name}" if (together / name).exists() else name))
-    return read_volume(together, modality=modality)
+    with one_path(files) as path:
+        return read_volume(path, modality, series)

@@ -64,7 +64,10 @@ def train(
     check_training(config)
     torch.manual_seed(config.seed)
     check_start(out, resume)
-    listing = find_volumes(data, is_paired(config.method)) if data else None
+    listing = None
+    if data:
+        kind = get_task(config.task)
+        listing = find_volumes(data, is_paired(config.method), (kind.source, kind.target))
     volumes = ((describe(listing) if listing else {}) | (describe_heads(anatomy) if anatomy else {})) or None
     if anatomy or not listing:
         load_template("cpu")  # before worker processes are forked, so that they share it

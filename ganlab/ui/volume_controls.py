@@ -11,7 +11,7 @@ from pathlib import Path
 import gradio as gr
 
 from ganlab.errors import Cancelled, InputError
-from ganlab.translation.tasks import TASKS, cards_of
+from ganlab.translation.tasks import TASKS, cards_of, get_task
 from ganlab.ui import report
 from ganlab.ui.components import QUIET
 from ganlab.ui.phantom_controls import SEED_LIMIT, is_seed
@@ -60,6 +60,37 @@ def check_files(files: Sequence[str] | None) -> tuple[str, ...]:
     if not files:
         raise InputError("No scan was chosen: upload a NIfTI, MGZ, NRRD, MHA or DICOM file, a folder or a zip.")
     return tuple(files)
+
+
+def series_choice(elem_id: str) -> gr.Dropdown:
+    """The choice between the DICOM series of an upload, shown when there are several; see `offer_series`."""
+    return gr.Dropdown([], label="Series", visible=False, elem_id=elem_id)
+
+
+def offer_series(side: str, files: Sequence[str] | None, task: str) -> gr.Dropdown:
+    """The DICOM series of an upload that can be read as volumes, with the one that is probably meant chosen; nothing
+    to choose if there are fewer than two. side: "source" or "target" of the task."""
+    from ganlab.imaging.reading.dicom_series import choose
+    from ganlab.imaging.reading.scans import list_series, one_path
+
+    found = []
+    if files:
+        try:
+            with one_path(files) as path:
+                found = list_series(path)
+        except InputError:  # the job says what is wrong with them
+            found = []
+    usable = [series for series in found if not series.problem]
+    if len(usable) < 2:
+        return gr.Dropdown([], value=None, visible=False)
+    rest = len(found) - len(usable)
+    others = f"; {rest} more {'is not a volume' if rest == 1 else 'are not volumes'}" if rest else ""
+    return gr.Dropdown(
+        [(series.label(), series.key) for series in usable],
+        value=choose(usable, None, getattr(get_task(task), side), "").key,
+        info=f"The upload holds {len(usable)} volumes{others}",
+        visible=True,
+    )
 
 
 def upload_names(files: Sequence[str]) -> tuple[str, str]:

@@ -225,12 +225,13 @@ def test_several_files_become_one_folder_and_keep_their_names_where_they_can(tmp
             files.append(str(path))
     seen = {}
 
-    def read_volume(path, modality):
-        seen.update({file.name: file.read_text() for file in path.iterdir()}, modality=modality)
+    def read_volume(path, modality, series):
+        seen.update({file.name: file.read_text() for file in path.iterdir()}, modality=modality, series=series)
         return Volume(np.zeros((1, 1, 1)), np.eye(4))
 
     monkeypatch.setattr("ganlab.imaging.reading.files.read_volume", read_volume)
-    read_scan(tuple(files), "ct", tmp_path)
+    read_scan(tuple(files), "ct", "5")
     assert seen == {
         "1.dcm": "a/1.dcm", "a.dcm": "a/a.dcm", "00002-1.dcm": "b/1.dcm", "b.dcm": "b/b.dcm", "modality": "ct",
+        "series": "5",
     }  # fmt: skip

@@ -187,8 +187,9 @@ def test_refuses_a_ct_in_place_of_mr(tmp_path):
     source, target = prepared.array(prepared.sources[0]), prepared.array(prepared.targets[0])
     assert source.min() == -1 and source.max() > 0.3
     assert target.min() >= 0 and 0.8 < np.percentile(target, 95) < 1.2
+    same = shutil.copytree(data.source, tmp_path / "same")
     with pytest.raises(InputError, match="looks like a CT"):
-        ready(Folders(data.source, data.source), tmp_path / "out", get_task("ct2mr"))
+        ready(Folders(data.source, same), tmp_path / "out", get_task("ct2mr"))
 
 
 def test_refuses_to_prepare_volumes_without_enough_disk_space(data, tmp_path, monkeypatch):
@@ -236,7 +237,7 @@ def test_volumes_of_all_formats_are_found_by_patient_name(data):
     for name in (".DS_Store", "readme.txt", "p1.json"):
         (data.source / name).write_text("{}")
     listing = find_volumes(data, True)
-    assert [p.name for p in listing.sources] == ["p0.mha", "p1.zip", "p2"]
+    assert [str(p.relative_to(data.source)) for p in listing.sources] == ["p0.mha", "p1.zip", "p2/scan.nii.gz"]
     assert [p.name for p in listing.targets] == ["p0.nii.gz", "p1.nii.gz", "p2.nii.gz"]
     before = describe(listing)
     (data.source / "p2" / "scan.nii.gz").write_bytes(b"other")

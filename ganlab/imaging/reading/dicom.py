@@ -44,8 +44,16 @@ def read_series(
             + (f"{quoted(unusable[0][0])} {unusable[0][1]}." if unusable else "none of its files has pixels.")
         )
     series = choose(found, wanted, modality, name)
-    notices = [*_other_series(found, series, name), *_left_out(series)]
-    slices = list(series.slices)
+    array, affine, declared, notices, origin = assemble(series, name, max_voxels, unusable, found)
+    return array, affine, declared, [*_other_series(found, series, name), *notices], origin
+
+
+def assemble(
+    series: Series, name: str, max_voxels: int, unusable: list[tuple[Path, str]], found: list[Series]
+) -> tuple[np.ndarray, np.ndarray, str, list[str], Origin]:
+    """A series as `read_series` gives it. unusable: files that could not be read, and why; found: all series of the
+    same place, for messages."""
+    notices, slices = _left_out(series), list(series.slices)
     rows, columns = slices[0].size
     if rows * columns * len(slices) > max_voxels:
         raise InputError(

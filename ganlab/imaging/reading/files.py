@@ -7,14 +7,12 @@ beyond the declared size. Every problem with a file raises InputError with one s
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 import re
 import stat
-import tempfile
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -24,9 +22,9 @@ import numpy as np
 from ganlab.errors import InputError
 from ganlab.imaging.reading import dicom, headers
 from ganlab.imaging.reading.dicom_elements import is_dicom
-from ganlab.imaging.reading.dicom_series import Series, find_series
+from ganlab.imaging.reading.dicom_series import Series
 from ganlab.imaging.reading.unpacking import CHUNK, MAX_FILES, head_of, inflated, skipped, taken, unzipped
-from ganlab.imaging.volume import UNITS, Volume
+from ganlab.imaging.volume import UNITS, Origin, Volume
 from ganlab.imaging.wording import listed, megabytes, quoted, shown, times
 
 if TYPE_CHECKING:
@@ -71,7 +69,8 @@ def read_volume(path: str | os.PathLike, modality: str = "unknown", series: str 
     multi-frame DICOM file, or a folder or zip with one file of the above. A single file that is not DICOM may be
     gzipped.
     modality: what the caller knows the volume to be ("t1", "ct", ...); it sets the unit, and which of several DICOM
-    series is read. series: the number of the DICOM series to read, or a part of its description; see `list_series`.
+    series is read. series: the number of the DICOM series to read, or a part of its description; see
+    `scans.list_series`.
 
     The array is float32, finite and not constant, has at least 2 voxels along each axis and at most MAX_VOXELS in all,
     in the file's own voxel order and with its affine (voxel -> RAS mm). Of a 4-D file the first frame is read. The
@@ -99,48 +98,6 @@ def read_volume(path: str | os.PathLike, modality: str = "unknown", series: str 
     return _checked(volume, name)
 
 
-def list_series(path: str | os.PathLike) -> list[Series]:
-    """The volumes among the DICOM files of a file, folder or zip, by number; [] if there are none.
-
-    The `key` of one is what `read_volume` takes as its `series`; its `problem` says why it cannot be read, if so.
-    Raises InputError for a path that cannot be read.
-    """
-    path = Path(path)
-    name = quoted(path)
-    with contextlib.ExitStack() as stack:
-        try:
-            if path.is_dir():
-                by_kind = _files_by_kind(path, name)
-            else:
-                kind = _kind(head_of(path, 4096)[0])
-                by_kind = {kind: [path]}
-                if kind == "zip":
-                    by_kind = _files_by_kind(stack.enter_context(unzipped(path, name)), name)
-            return find_series(by_kind.get("dicom", []), MAX_VOXELS)[0]
-        except (zlib.error, EOFError):
-            return []
-        except OSError as error:
-            raise InputError(f"{name} cannot be read ({error.strerror or error}): copy it again.") from None
-
-
-@contextlib.contextmanager
-def one_path(files: Sequence[str | os.PathLike]) -> Iterator[Path]:
-    """The path of an upload: its only file, or a temporary folder of links to its files. Raises InputError for none."""
-    if not files:
-        raise InputError("No scan was chosen: upload a NIfTI, MGZ, NRRD, MHA or DICOM file, a folder or a zip.")
-    if len(files) == 1:
-        yield Path(files[0])
-        return
-    with tempfile.TemporaryDirectory(prefix="ganlab-") as folder:
-        together = Path(folder, "upload")
-        together.mkdir()
-        for number, file in enumerate(files):
-            name = Path(file).name  # names may repeat
-            link = together / (f"{number:05d}-{name}" if (together / name).exists() else name)
-            link.symlink_to(Path(file).absolute())
-        yield together
-
-
 def as_volume(
     source: Volume | str | os.PathLike | SpatialImage, modality: str = "unknown", series: str | None = None
 ) -> Volume:
@@ -154,20 +111,24 @@ def as_volume(
     if not all(hasattr(source, name) for name in ("affine", "dataobj", "shape")):
         raise InputError(f"A scan is a path, a Volume or a nibabel image, not a {type(source).__name__}.")
     name, affine = "The image", source.affine
+    header = headers.Header(source.shape, source.get_data_dtype(), affine, offset=0)
+    header = headers.without_leading_axes(header)
     try:
-        _check_promise(headers.Header(source.shape, source.get_data_dtype(), affine, offset=0))
+        _check_promise(header)
     except InputError as error:
         raise InputError(f"{name} {error}.") from None
-    first = tuple(slice(None) if axis < 3 else 0 for axis in range(len(source.shape)))
+    leading = len(source.shape) - len(header.shape)
+    first = tuple(slice(None) if 0 <= axis - leading < 3 else 0 for axis in range(len(source.shape)))
     array = np.array(source.dataobj[first], np.float32)
     origin = headers.image_origin(source)
-    return _checked(Volume(array, affine, UNITS.get(modality, "arbitrary"), modality, origin=origin), name)
+    unit = UNITS.get(modality, "arbitrary")
+    return _checked(Volume(array, affine, unit, modality, header.notices, origin=origin), name)
 
 
 def _read_file(path: Path, name: str, modality: str, series: str | None) -> Volume:
     try:
         head, gzipped = head_of(path)
-        kind = _kind(head)
+        kind = kind_of(head)
         if gzipped and kind in ("zip", "dicom"):
             raise InputError(f"{name} is a gzipped {kind.upper()} file: unpack it first.")
         if kind == "zip":
@@ -188,7 +149,7 @@ def _read_file(path: Path, name: str, modality: str, series: str | None) -> Volu
     raise InputError(f"{name} is {kind or 'not an image volume'}: give a volume as {KNOWN}.")
 
 
-def _files_by_kind(folder: Path, name: str) -> dict[str, list[Path]]:
+def files_by_kind(folder: Path, name: str) -> dict[str, list[Path]]:
     """A folder's files: "dicom", "volume" (any other format), "packed", "damaged", ..."""
     by_kind: dict[str, list[Path]] = {}
     for path in _files_in(folder, name):
@@ -197,7 +158,7 @@ def _files_by_kind(folder: Path, name: str) -> dict[str, list[Path]]:
         except (zlib.error, EOFError):
             kind = "damaged"
         else:
-            kind = _kind(head)
+            kind = kind_of(head)
             if kind == "zip" or (gzipped and kind == "dicom"):
                 kind = "packed"
         by_kind.setdefault("volume" if kind in PARSERS else kind, []).append(path)
@@ -206,7 +167,7 @@ def _files_by_kind(folder: Path, name: str) -> dict[str, list[Path]]:
 
 def _read_folder(folder: Path, name: str, modality: str, series: str | None) -> Volume:
     """A folder's DICOM series or, without DICOM, its only volume."""
-    by_kind = _files_by_kind(folder, name)
+    by_kind = files_by_kind(folder, name)
     volumes = by_kind.get("volume", [])
     if "dicom" in by_kind:
         volume = _read_dicom(by_kind["dicom"], name, modality, series)
@@ -237,7 +198,17 @@ def _files_in(folder: Path, name: str) -> list[Path]:
 
 
 def _read_dicom(paths: list[Path], name: str, modality: str, series: str | None) -> Volume:
-    array, affine, declared, notices, origin = dicom.read_series(paths, name, MAX_VOXELS, modality, series)
+    return _dicom_volume(*dicom.read_series(paths, name, MAX_VOXELS, modality, series), modality)
+
+
+def read_listed(series: Series, name: str, modality: str = "unknown") -> Volume:
+    """The volume of a series that was found, while its files are there. Raises InputError."""
+    return _checked(_dicom_volume(*dicom.assemble(series, name, MAX_VOXELS, [], [series]), modality), name)
+
+
+def _dicom_volume(
+    array: np.ndarray, affine: np.ndarray, declared: str, notices: list[str], origin: Origin, modality: str
+) -> Volume:
     if declared == "CT" and modality == "unknown":
         modality = "ct"
     elif declared == "CT" and modality != "ct":
@@ -247,7 +218,7 @@ def _read_dicom(paths: list[Path], name: str, modality: str, series: str | None)
     return Volume(array, affine, UNITS.get(modality, "arbitrary"), modality, tuple(notices), origin)
 
 
-def _kind(head: bytes) -> str:
+def kind_of(head: bytes) -> str:
     """A key of PARSERS, "zip", "dicom", a phrase for another known format, or "" for an unknown one."""
     if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
         return "zip"
@@ -274,6 +245,8 @@ def _read_numbers(path: Path, name: str, head: bytes, kind: str, gzipped: bool, 
     """A header and a block of voxel data: every format but DICOM."""
     try:
         header = PARSERS[kind](head)
+        if kind in ("nifti", "mgh"):  # of the others, the axis would have a direction of its own
+            header = headers.without_leading_axes(header)
         _check_promise(header)
         if header.data_file:
             path = _beside(path, header.data_file)

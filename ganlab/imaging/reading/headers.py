@@ -11,7 +11,7 @@ Every parser raises InputError with a sentence that continues after the file's n
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,20 @@ class Header:
     intercept: float = 0.0
     notices: tuple[str, ...] = ()
     origin: Origin = SCANNER
+
+
+def without_leading_axes(header: Header) -> Header:
+    """(x, y, z) for (1, x, y, z), as arrays are saved that have an axis of channels or of batches first; the affine is
+    that of the others."""
+    leading = 0
+    while len(header.shape) - leading > 3 and header.shape[leading] == 1:
+        leading += 1
+    if not leading:
+        return header
+    sizes = "x".join(map(str, header.shape))
+    sentence = f"The file's size is {sizes}; the first {'axis' if leading == 1 else f'{leading} axes'} of length 1"
+    notice = f"{sentence} were left out." if leading > 1 else f"{sentence} was left out."
+    return replace(header, shape=header.shape[leading:], notices=(*header.notices, notice))
 
 
 def nifti(head: bytes) -> Header:
@@ -168,9 +182,9 @@ def mgh(head: bytes) -> Header:
     if len(head) < size:
         raise InputError(f"ends inside its MGH header, after {len(head)} bytes: copy it again from its source")
     fields = MGHHeader(head[:size], check=False)
-    types = {0: ">u1", 1: ">i4", 3: ">f4", 4: ">i2"}
+    types = {0: ">u1", 1: ">i4", 3: ">f4", 4: ">i2", 10: ">u2"}
     if (code := int(fields["type"])) not in types:
-        raise InputError(f"has an MGH data type ({code}) other than uchar, int, float or short: {RESAVE}")
+        raise InputError(f"has an MGH data type ({code}) other than uchar, int, float, short or ushort: {RESAVE}")
     if head[28:30] != b"\0\1":  # goodRASFlag; nibabel would silently use its defaults
         raise InputError(
             "has no spatial orientation (its MGH header says that the direction cosines are not good), so that "

@@ -22,7 +22,7 @@ from ganlab.translation.dataset.folders import checksum, volumes_in
 def describe_heads(folder: Path) -> dict:
     """The record of CT heads in a checkpoint, JSON-serialisable: the folder, and [name, checksum] of every CT. Raises
     InputError for a folder without volumes."""
-    heads = [[path.name, checksum(path)] for path in volumes_in(folder)]
+    heads = [[path.relative_to(folder).as_posix(), checksum(path)] for path in volumes_in(folder)]
     return {"anatomy": str(folder.absolute()), "heads": heads}
 
 
@@ -39,16 +39,16 @@ def prepare_heads(folder: Path, out: Path, progress: Callable[[float], None] | N
         stored.mkdir(parents=True, exist_ok=True)
         index.unlink(missing_ok=True)
         for k, path in enumerate(paths):
-            ct = canonical(read(path, folder, "ct"))
+            ct = canonical(read(path, "ct"))
             if not looks_like_ct(ct):
                 raise InputError(
-                    f'{quoted(path)} in "{folder}" does not look like a CT in HU (air near -1000, tissue near 0, '
+                    f'{quoted(path)} in "{path.parent}" does not look like a CT in HU (air near -1000, tissue near 0, '
                     "bone); leave it out or convert it."
                 )
             try:
                 head = decompose(ct)
             except InputError as error:
-                raise InputError(f'{quoted(path)} in "{folder}": {error}') from None
+                raise InputError(f'{quoted(path)} in "{path.parent}": {error}') from None
             for name, array in (("fields", head.fields), ("nodes", head.nodes.numpy())):
                 with replacing(stored / f"{k:04d}-{name}.npy") as partial, open(partial, "wb") as stream:
                     np.save(stream, array)

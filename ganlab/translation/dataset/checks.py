@@ -39,12 +39,14 @@ def check_volumes(listing: Listing, task: Task, progress: Progress = None) -> in
         is_ct: dict[Path, bool] = {}
         grids.append([])
         for path in paths:
-            volume = read(path, folder, modality)
+            volume = read(path, modality)
             is_ct[path] = looks_like_ct(volume)
             if modality != "ct":
-                _check_not_ct(volume, is_ct[path], f'{quoted(path)} in "{folder}"', modality)
+                _check_not_ct(volume, is_ct[path], f'{quoted(path)} in "{path.parent}"', modality)
             if modality == task.source and task.target == "ct" and looks_skull_stripped(volume):
-                raise InputError(f'{quoted(path)} in "{folder}" is skull-stripped; give the scan before stripping.')
+                raise InputError(
+                    f'{quoted(path)} in "{path.parent}" is skull-stripped; give the scan before stripping.'
+                )
             grids[-1].append(grid_of(volume, path))
             done += 1
             if progress:
@@ -53,7 +55,8 @@ def check_volumes(listing: Listing, task: Task, progress: Progress = None) -> in
             _check_all_ct(is_ct, folder)
     if not listing.paired:
         return sum(int(np.prod(shape)) for side in grids for _, shape in side) * BYTES
-    return sum(2 * _shared_voxels(*pair) for pair in zip(listing.sources, *grids, strict=True)) * BYTES
+    names = [path.relative_to(listing.folders.source).with_name(stem_of(path)).as_posix() for path in listing.sources]
+    return sum(2 * _shared_voxels(*pair) for pair in zip(names, *grids, strict=True)) * BYTES
 
 
 def overlap(grid: Grid, other: Grid) -> tuple[slice, ...]:
@@ -70,14 +73,16 @@ def sides_of(listing: Listing, task: Task) -> tuple[tuple[Path, tuple[Path, ...]
     return (folders.source, listing.sources, task.source), (folders.target, listing.targets, task.target)
 
 
-def read(path: Path, folder: Path, modality: str) -> Volume:
-    """A volume of a folder. Raises InputError naming both, also for voxels that are NaN or infinite."""
+def read(path: Path, modality: str) -> Volume:
+    """A volume. Raises InputError naming it and its folder, also for voxels that are NaN or infinite."""
     try:
         volume = read_volume(path, modality)
     except InputError as error:
-        raise InputError(f'In "{folder}", {error}') from None
+        raise InputError(f'In "{path.parent}", {error}') from None
     if any("NaN or infinite" in notice for notice in volume.notices):  # the reader has replaced them
-        raise InputError(f'{quoted(path)} in "{folder}" has voxels that are NaN or infinite; replace them by numbers.')
+        raise InputError(
+            f'{quoted(path)} in "{path.parent}" has voxels that are NaN or infinite; replace them by numbers.'
+        )
     return volume
 
 
@@ -91,11 +96,11 @@ def grid_of(volume: Volume, path: Path) -> Grid:
     return affine, shape
 
 
-def _shared_voxels(path: Path, source: Grid, target: Grid) -> int:
+def _shared_voxels(name: str, source: Grid, target: Grid) -> int:
     shared = [max(0, s.stop - s.start) for s in overlap(source, target)]
     if min(shared) < LEAST_OVERLAP:
         raise InputError(
-            f'The fields of view of the pair "{shown(stem_of(path))}" share {times(shared)} mm, less than '
+            f'The fields of view of the pair "{shown(name)}" share {times(shared)} mm, less than '
             f"{LEAST_OVERLAP} on an axis; register the two volumes to each other first."
         )
     return int(np.prod(shared))

@@ -95,6 +95,7 @@ def _check_space(folder: Path, needed: int) -> None:
 def _store(listing: Listing, task: Task, folder: Path, progress: Progress) -> PreparedDataset:
     (folder / "index.json").unlink(missing_ok=True)
     sides: dict[str, list[PreparedVolume]] = {"source": [], "target": []}
+    roots = {"source": listing.folders.source, "target": listing.folders.target}
     air = {"source": air_of(task), "target": task.empty / task.scale}
     total = len(listing.sources) + len(listing.targets)
     for count, (side, path, array) in enumerate(_arrays(listing, task)):
@@ -104,7 +105,7 @@ def _store(listing: Listing, task: Task, folder: Path, progress: Progress) -> Pr
         file = f"{side}-{len(sides[side]):04d}.npy"
         with replacing(folder / file) as partial, open(partial, "wb") as stream:
             np.save(stream, np.ascontiguousarray(array.clip(-MAX_STORED, MAX_STORED), np.float16))
-        sides[side].append(PreparedVolume(path.name, file, array.shape, tissue))
+        sides[side].append(PreparedVolume(path.relative_to(roots[side]).as_posix(), file, array.shape, tissue))
         if progress:
             progress((count + 1) / total)
     return PreparedDataset(folder, task.name, listing.paired, tuple(sides["source"]), tuple(sides["target"]))
@@ -112,22 +113,22 @@ def _store(listing: Listing, task: Task, folder: Path, progress: Progress) -> Pr
 
 def _arrays(listing: Listing, task: Task) -> Iterator[tuple[str, Path, np.ndarray]]:
     """("source" or "target", path, array in the network's units) of every volume, those of a pair on one grid."""
-    (source_folder, sources, source_modality), (target_folder, targets, target_modality) = sides_of(listing, task)
+    (_, sources, source_modality), (_, targets, target_modality) = sides_of(listing, task)
     air, empty = air_of(task), task.empty / task.scale
     for k, path in enumerate(sources):
-        volume = read(path, source_folder, source_modality)
+        volume = read(path, source_modality)
         grid = grid_of(volume, path)
         array = on_model_grid(source_units(canonical(volume), task), *grid, air)
         if not listing.paired:
             yield "source", path, array
             continue
-        partner = read(targets[k], target_folder, target_modality)
+        partner = read(targets[k], target_modality)
         shared = overlap(grid, grid_of(partner, targets[k]))
         target = resample(target_units(canonical(partner), task), *grid, fill=empty).array
         yield "source", path, array[shared]
         yield "target", targets[k], target[shared]
     for path in () if listing.paired else targets:
-        volume = read(path, target_folder, target_modality)
+        volume = read(path, target_modality)
         yield "target", path, resample(target_units(canonical(volume), task), *grid_of(volume, path), fill=empty).array
 
 

@@ -9,7 +9,7 @@ import pytest
 import SimpleITK as sitk
 
 from ganlab.errors import InputError
-from ganlab.imaging.reading.files import read_volume
+from ganlab.imaging.reading.files import as_volume, read_volume
 from tests.imaging.reading import samples
 from tests.imaging.reading.samples import same, saved
 
@@ -213,3 +213,30 @@ def test_reads_a_real_scan(tmp_path, real_t1):
     assert volume.notices == ()
     with pytest.raises(InputError, match=r"promises \d+x\d+x\d+ voxels \([\d.]+ MB\) but holds only [\d.]+ MB"):
         read_volume(saved(tmp_path, real_t1.read_bytes()[:2_000_000], "cut.nii"))
+
+
+@pytest.mark.parametrize(("before", "after"), [((1,), ()), ((1, 1), ()), ((), (1,)), ((), (1, 1))])
+def test_axes_of_length_1_before_or_after_the_volume_are_left_out(tmp_path, before, after):
+    shape = (*before, *samples.SHAPE, *after)
+    array = samples.scan().reshape(shape, order="F")
+    path = saved(tmp_path, samples.nifti(array), "scan.nii")
+    for volume in (read_volume(path), as_volume(nib.load(path))):
+        assert same(volume)
+        said = " ".join(volume.notices)
+        assert ("of length 1" in said and "x".join(map(str, shape)) in said) == (shape[0] == 1)
+
+
+def test_a_slice_with_many_frames_is_still_no_volume(tmp_path):
+    path = saved(tmp_path, samples.nifti(samples.scan().reshape(12, 140, 1)), "scan.nii")
+    with pytest.raises(InputError, match="one slice"):
+        read_volume(path)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int16, np.uint16, np.int32, np.float32])
+@pytest.mark.parametrize("name", ["scan.mgh", "scan.mgz"])
+def test_reads_mgh_of_every_type_that_freesurfer_writes(tmp_path, kind, name):
+    array = (samples.scan() // 4).clip(0).astype(kind)
+    array[0, 0, 0] = min(np.iinfo(kind).max if np.issubdtype(kind, np.integer) else 60_000, 60_000)
+    image = nib.MGHImage(array, samples.oblique())
+    nib.save(image, tmp_path / name)
+    assert same(read_volume(tmp_path / name), array, atol=1e-4)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -42,6 +41,7 @@ class CycleJob:
     seed: int | None = Field(None, ge=0, lt=SEED_LIMIT, description="Seed of a phantom patient; none for files.")
     spacing: float = Field(1.0, ge=0.5, le=8, unit="mm", description="Edge of the phantom's voxels.")
     files: tuple[str, ...] = Field((), description="One image file or zip, or the files of one DICOM series.")
+    series: str | None = Field(None, description="Which DICOM series of the files.")
     planes: tuple[Annotated[str, OneOf(PLANES)], ...] = Field(ALL_PLANES, description="Slice directions to average.")
     probe: bool = Field(False, description="Look for a hidden message.")
     judge: bool = Field(False, description="Ask the discriminator.")
@@ -63,8 +63,7 @@ def solve(
         volume, real = phantom_source(job.task, job.seed, job.spacing, job.judge)
         title, stem = f"Phantom patient {job.seed}", f"phantom-{job.seed}-cycle"
     else:
-        with tempfile.TemporaryDirectory(prefix="ganlab-") as scratch:
-            volume, real = read_scan(job.files, get_task(job.task).source, Path(scratch)), None
+        volume, real = read_scan(job.files, get_task(job.task).source, job.series), None
         title, stem = upload_names(job.files)
     cycle, volumes, results = analyse_cycle(
         volume,
@@ -102,6 +101,7 @@ def command(job: CycleJob) -> str:
     line = ["python", "-m", "ganlab", "cycle"]
     if job.seed is None:
         line += [Path(job.files[0]).name if len(job.files) == 1 else "DICOM-FOLDER"]
+        line += ["--series", job.series] if job.series else []
     else:
         line += ["--seed", str(job.seed)] + (["--spacing", f"{job.spacing:g}"] if job.spacing != 1 else [])
     line += ["--task", job.task, "--model", job.model, "--back", job.reverse_model]
@@ -140,6 +140,7 @@ def job_of(
     probe: bool,
     judge: bool,
     lesion: bool,
+    series: str | None = None,
     **numbers: float | None,
 ) -> CycleJob:
     """The job that the controls describe; numbers: of the lesion, by the names of `InsertedLesion`. Raises InputError
@@ -157,7 +158,7 @@ def job_of(
         "lesion": inserted,
     }
     if source == UPLOAD:
-        return CycleJob(files=check_files(files), **chosen)
+        return CycleJob(files=check_files(files), series=series or None, **chosen)
     return CycleJob(seed=check_seed(seed), spacing=float(spacing), **chosen)
 
 

@@ -13,7 +13,7 @@ from ganlab.translation.cycle.lesion import InsertedLesion
 from ganlab.translation.cycle.pairing import mixed_notice
 from ganlab.translation.tasks import REVERSE
 from ganlab.ui import experiment_results
-from ganlab.ui.components import ASSETS, QUIET
+from ganlab.ui.components import ASSETS, QUIET, bound
 from ganlab.ui.pages.cycle.job import SLUG, CycleJob, job_of, linked_job, saved_job, solve
 from ganlab.ui.pages.cycle.report import ROUTES, show
 from ganlab.ui.saved_case import SavedCase, load_case
@@ -32,7 +32,9 @@ from ganlab.ui.volume_controls import (
     formulas,
     html,
     models_of,
+    offer_series,
     plane_choice,
+    series_choice,
 )
 
 TITLE = "Cycle"
@@ -142,7 +144,7 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
                 experiment_results.build(result)
     requests = gr.State(0)
     job = JobControls(go, new_patient, stop, message, requests)
-    linked = {name: control for name, control in controls.items() if name != "files"}
+    linked = {name: control for name, control in controls.items() if name not in ("files", "series")}
     handlers = JobHandlers(store, SLUG, tuple(controls), job_of, solve, show, len(results))
     links = CycleLinks(models, opening, settings, tuple(linked))
 
@@ -152,6 +154,8 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
         model.input(follow_models, pair, [judge, note], **QUIET)
     controls["source"].change(choose_source, controls["source"], [phantom_column, upload_column], **QUIET)
     controls["files"].upload(handlers.claim, controls["files"], **QUIET)
+    given = [controls["files"], task]
+    gr.on([controls["files"].change, task.input], bound(offer_series, "source"), given, controls["series"], **ASKING)
     demo.load(links.read, None, [*linked.values(), note, requests], **ASKING)
     connect_job(handlers, job, controls["seed"], list(controls.values()), results, demo)
 
@@ -178,6 +182,7 @@ def build_source(job: CycleJob, controls: dict) -> tuple[gr.Column, gr.Column, g
         new_patient = gr.Button("New patient", size="md", elem_id="cycle-new")
     with gr.Column(visible=False, elem_classes="gl-source") as upload:
         controls["files"] = gr.File(label="Scan", file_count="multiple", height=130, elem_id="cycle-scan")
+        controls["series"] = series_choice("cycle-series")
     return phantom, upload, new_patient
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -43,6 +42,8 @@ class TranslationJob:
     spacing: float = Field(1.0, ge=0.5, le=8, unit="mm", description="Edge of the phantom's voxels.")
     files: tuple[str, ...] = Field((), description="One image file or zip, or the files of one DICOM series.")
     reference: tuple[str, ...] = Field((), description="The same for a real scan of the target.")
+    series: str | None = Field(None, description="Which DICOM series of the files.")
+    reference_series: str | None = Field(None, description="Which DICOM series of the reference.")
     model: str | None = Field(None, description="A model of the task.")
     planes: tuple[Annotated[str, OneOf(PLANES)], ...] = Field(ALL_PLANES, description="Slice directions to average.")
     options: PhantomOptions = Field(PhantomOptions(), description="What the phantom patient has, and its scanner.")
@@ -119,8 +120,7 @@ def volumes_of(job: TranslationJob, progress: Callable[[float, str], None]):
     stage = "Making the patient" if job.seed is not None else "Reading the scan"
     progress(0.0, stage)
     if job.seed is None:
-        with tempfile.TemporaryDirectory(prefix="ganlab-") as scratch:
-            return read_pair(job.files, job.reference, job.task, Path(scratch))
+        return read_pair(job.files, job.reference, job.task, job.series, job.reference_series)
     chosen = job.options.chosen()
     report = {"progress": lambda done: progress(0.3 * done, stage)}
     return phantom_pair(job.task, seed=job.seed, spacing=job.spacing, **report, **chosen)
@@ -147,6 +147,8 @@ def commands(job: TranslationJob, model: str, white_matter: float | None = None)
         if job.reference:
             reference = Path(job.reference[0]).name if len(job.reference) == 1 else "REFERENCE-DICOM-FOLDER"
             compared = ["--reference", reference]
+            compared += ["--reference-series", job.reference_series] if job.reference_series else []
+        planes += ["--series", job.series] if job.series else []
     else:
         source = f"{folder}/{kind.source}.nii.gz"
     outs = {synthetic: model} | ({f"rival-{kind.target}.nii.gz": job.rival} if job.rival else {})
@@ -189,6 +191,8 @@ def job_of(
     model: str,
     rival: str,
     planes: str,
+    series: str | None = None,
+    reference_series: str | None = None,
     **phantom,
 ) -> TranslationJob:
     """The job that the controls describe; phantom: see `options_of`. Raises InputError for empty ones."""
@@ -199,7 +203,13 @@ def job_of(
             raise InputError("Colin27 is a T1 scan: choose a task that starts from T1.")
         return TranslationJob(files=(str(COLIN27),), **chosen)
     if source == UPLOAD:
-        return TranslationJob(files=check_files(files), reference=tuple(reference or ()), **chosen)
+        return TranslationJob(
+            files=check_files(files),
+            reference=tuple(reference or ()),
+            series=series or None,
+            reference_series=reference_series or None,
+            **chosen,
+        )
     seed = check_seed(seed)
     return TranslationJob(seed=seed, spacing=float(spacing), options=options_of(seed, **phantom), **chosen)
 

@@ -10,7 +10,7 @@ import gradio as gr
 from ganlab.checkpoints import list_models
 from ganlab.translation.real_heads import HOW_TO_GET_COLIN27, colin27
 from ganlab.translation.tasks import NAMES, get_task
-from ganlab.ui.components import ASSETS, QUIET
+from ganlab.ui.components import ASSETS, QUIET, bound
 from ganlab.ui.pages.translate import model_comparison
 from ganlab.ui.pages.translate.job import COLIN, SLUG, TranslationJob, job_of, linked_job, solve
 from ganlab.ui.pages.translate.report import show
@@ -32,7 +32,9 @@ from ganlab.ui.volume_controls import (
     formulas,
     html,
     models_of,
+    offer_series,
     plane_choice,
+    series_choice,
 )
 
 TITLE = "Translate"
@@ -156,6 +158,9 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
     for upload in (controls["files"], controls["reference"]):
         upload.upload(handlers.claim, upload, None, **QUIET)
     folder.upload(handlers.claim_folder, folder, controls["files"], **QUIET)
+    for side, files, series in (("source", "files", "series"), ("target", "reference", "reference_series")):
+        changes = [controls[files].change, controls["task"].input]
+        gr.on(changes, bound(offer_series, side), [controls[files], controls["task"]], controls[series], **ASKING)
     demo.load(links.read, None, linked, **ASKING)
     connect_job(handlers, job, controls["seed"], list(controls.values()), results, demo)
 
@@ -195,12 +200,14 @@ def build_upload(controls: dict) -> tuple[gr.Column, gr.UploadButton]:
     with gr.Column(visible=False, elem_classes="gl-source") as column:
         html(f"<p class='gl-note'>{ACCEPTED}{'' if colin27() else NO_COLIN}</p>")
         controls["files"] = gr.File(label=scan_label(TASK), file_count="multiple", height=130, elem_id="scan")
+        controls["series"] = series_choice("series")
         folder = gr.UploadButton("A DICOM folder", file_count="directory", size="md", elem_id="scan-folder")
         with gr.Accordion("Reference", open=False):
             html(f"<p class='gl-note'>{REFERENCE}</p>")
             controls["reference"] = gr.File(
                 label=reference_label(TASK), file_count="multiple", height=110, elem_id="reference"
             )
+            controls["reference_series"] = series_choice("reference-series")
     return column, folder
 
 

@@ -57,6 +57,8 @@ def test_controls_become_a_job():
     assert job_of(**ASKED) == CycleJob("mr2ct", "a", "b", seed=7, spacing=4.0, planes=("axial",))
     own = job_of(**{**ASKED, "source": UPLOAD, "files": ["s.nii"], "lesion": True, "probe": True})
     assert own == CycleJob("mr2ct", "a", "b", files=("s.nii",), planes=("axial",), probe=True, lesion=LESION)
+    own = job_of(**{**ASKED, "source": UPLOAD, "files": ["s.zip"], "series": "3"})
+    assert own.series == "3" and "s.zip --series 3" in command(own)
 
 
 @pytest.mark.parametrize(

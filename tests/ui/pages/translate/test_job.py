@@ -53,6 +53,11 @@ def test_controls_become_a_job():
     assert phantom == TranslationJob(seed=7, model="m", options=PhantomOptions(lesion="tumour", scanner="clinical"))
     own = job_of("mr2ct", UPLOAD, 7, 1.0, ["a.dcm", "b.dcm"], None, "m", None, "axial", **wishes)
     assert own == TranslationJob(files=("a.dcm", "b.dcm"), model="m", planes=("axial",))
+    chosen = {**wishes, "series": "5b", "reference_series": "2"}
+    own = job_of("mr2ct", UPLOAD, 7, 1.0, ["a.zip"], ["b.zip"], "m", None, "fused", **chosen)
+    assert (own.series, own.reference_series) == ("5b", "2")
+    _, options = parsed(commands(own, "m")[0])
+    assert (options["series"], options["reference_series"]) == ("5b", "2")
 
 
 def test_colin27_is_a_scan_from_this_machine():
