@@ -15,6 +15,7 @@ from scipy import ndimage
 from ganlab.errors import InputError
 from ganlab.imaging.volume import Volume
 
+HIGHEST = 1e12  # what float32 can square and sum
 SAMPLE_MM = 2.0  # every voxel of larger ones, every second of 1 mm
 HEAD = 0.2  # of the range from air to bright tissue: any part of a head, and no pedestal
 MARGIN_MM = 6.0  # around the head, where its blurred edge ends
@@ -67,9 +68,13 @@ def find_background(scan: Volume) -> Background:
     """
     sample = sampled(scan)
     array, spacing = sample.array.astype(np.float32), sample.spacing
+    finite = np.isfinite(array)
+    _check_magnitude(array[finite])
     constants = _constants(array)
-    usual = np.isfinite(array) & ~np.isin(array, constants)
-    low, high = _range(array[usual] if np.unique(array[usual]).size > 1 else array[np.isfinite(array)])
+    usual = finite & ~np.isin(array, constants)
+    if not usual.any():
+        constants, usual = constants[:1], finite & (array != constants[0])
+    low, high = _range(array[usual] if np.unique(array[usual]).size > 1 else array[finite])
     distance = distance_to_head(np.where(usual, array, low), low + HEAD * (high - low), spacing)
     inside = array[usual & (distance == 0)]
     dark = float(np.percentile(inside if inside.size else array[usual], DARK))
@@ -95,6 +100,11 @@ def without_background(scan: Volume, background: Background) -> np.ndarray:
         unknown |= ndimage.binary_dilation(same) if brighter and background.seen else same
     array[unknown] = 0
     return array
+
+
+def _check_magnitude(values: np.ndarray) -> None:
+    if values.size and (highest := float(np.abs(values).max())) > HIGHEST:
+        raise InputError(f"Values reach {highest:.2g}, more than {HIGHEST:g}: rescale the scan.")
 
 
 def _constants(array: np.ndarray) -> list[np.float32]:
@@ -130,7 +140,7 @@ def _fills(
     main = constants[int(np.argmax(counts))] if constants else np.inf
     if noise.size >= max(FEWEST, FEW_SPECKS * np.count_nonzero(around)):
         low, high = np.percentile(noise, [1, 90])
-    elif dark - 50 * tolerance <= main <= dark + 5 * tolerance:
+    elif dark - 500 * tolerance <= main <= dark + 5 * tolerance:
         low = high = main
     else:
         return tuple(map(float, constants)), np.zeros(array.shape, bool)

@@ -21,6 +21,7 @@ UPPER_MM = 100.0  # this far down from the top ...
 DEEP_MM = 20.0  # ... nothing but brain and its fluid is so far below the skin,
 SKULL_MM = (6.0, 14.0)  # and the skull lies here
 NEAR = 0.1  # of the value: voxels of one tissue on CT
+HIGHEST = 3.0  # brighter than any tissue: spikes count as this
 BRIGHT = 1.35  # brighter than any healthy brain on T1
 
 
@@ -60,7 +61,7 @@ def head_features(scan: Volume, stored: np.ndarray) -> HeadFeatures:
     scan: air 0, white matter 1, as `normalise_mr` gives it. stored: the same voxels with the file's values.
     """
     sample = canonical(sampled(scan))
-    array, spacing = sample.array, sample.spacing
+    array, spacing = sample.array.clip(max=HIGHEST), sample.spacing
     raw = canonical(sampled(replace(scan, array=stored))).array
     head = distance_to_head(array, HEAD, spacing) == 0
     places = np.argwhere(head)

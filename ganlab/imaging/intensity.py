@@ -68,6 +68,7 @@ def mr_gain(array: np.ndarray) -> float:
     """
     from skimage.filters import threshold_otsu
 
+    array = array.ravel()  # three slices would be taken for colours
     foreground = array[array > 0.5 * threshold_otsu(array)]
     return 1.0 / float(np.percentile(foreground, 95))
 

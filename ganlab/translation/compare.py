@@ -246,8 +246,10 @@ def _prepared(
             "white matter."
         )
     doubts = check_t1(normalise_mr(reference), reference.array, stripped=True)
-    reference, pedestal = without_pedestal(reference)
-    notices += [*(f"Reference: {doubt}" for doubt in doubts), *pedestal]
+    notices += [f"Reference: {doubt}" for doubt in doubts]
+    if mask is None:  # else voxels outside do not count
+        reference, pedestal = without_pedestal(reference)
+        notices += pedestal
     if white_matter is not None:
         level, how = checked_level(white_matter, reference), "as given"
     elif head is not None:

@@ -150,6 +150,19 @@ def far_from(scan: Volume) -> np.ndarray:
     return ndimage.distance_transform_edt(~head, sampling=scan.spacing) > 5
 
 
+def test_refuses_numbers_too_large_to_square():
+    with pytest.raises(InputError, match="rescale the scan"):
+        normalise_mr(changed(head(), head().array * 1e20))
+
+
+def test_masks_and_slabs_of_three_slices_are_scaled_too():
+    scan = head()
+    binary = normalise_mr(changed(scan, (scan.array > 300) * 1.0)).array
+    assert set(np.unique(binary)) == {0.0, 1.0}
+    slab = normalise_mr(replace(scan, array=scan.array[:, :, 34:37])).array
+    assert np.percentile(slab, 99) == pytest.approx(1.2, abs=0.4)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("mm", [1, 2])
 def test_air_around_a_real_head_in_the_mni_box_is_air_with_a_pedestal_too(colin27, mm):

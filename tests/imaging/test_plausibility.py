@@ -75,6 +75,12 @@ def test_refuses_noise():
         doubts(Volume(array, np.diag([3.0, 3, 3, 1]), modality="t1"))
 
 
+def test_spikes_are_not_noise(patient):
+    t1 = patient["t1"]
+    spikes = np.random.default_rng(0).random(t1.shape) < 1e-4
+    assert doubts(replace(t1, array=np.where(spikes, 100 * t1.array.max(), t1.array))) == ""
+
+
 def test_halves_are_named_by_the_side_that_is_cut(patient):
     t1 = patient["t1"]
     places = np.argwhere(t1.array > 0.3 * np.percentile(t1.array, 99))
