@@ -255,7 +255,7 @@ def _rescaled(images: Tensor, low: float, high: float) -> Tensor:
 
 def _slices(path: Path, size: int) -> tuple[Tensor, tuple[int, ...]]:
     """(axial slices of the middle half of a volume, its shape)."""
-    volume = read_volume(path)
+    volume = canonical(read_volume(path))
     array = volume.array[:, :, volume.shape[2] // 4 : -(volume.shape[2] // 4) or None]
     low, high = (float(v) for v in np.percentile(array, PERCENTILES))
     if not high > low:

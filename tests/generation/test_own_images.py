@@ -102,12 +102,16 @@ def test_resampling_keeps_the_mean(tmp_path):
     assert images.mean().item() == pytest.approx(0, abs=0.01)
 
 
-def test_a_volume_gives_its_middle_slices_anterior_up(tmp_path):
+@pytest.mark.parametrize("axes", ["RAS", "LPS", "LIA", "PIR", "ASL"])
+def test_a_volume_gives_its_middle_axial_slices_anterior_up_however_it_is_stored(tmp_path, axes):
     import nibabel
+    from nibabel.orientations import axcodes2ornt, ornt_transform
 
     array = np.zeros((20, 20, 12), np.float32)
     array[:, 15:, :] = 100.0  # anterior
-    nibabel.save(nibabel.Nifti1Image(array, np.diag([10.0, 10.0, 10.0, 1.0])), tmp_path / "head.nii.gz")
+    image = nibabel.Nifti1Image(array, np.diag([10.0, 10.0, 10.0, 1.0]))
+    image = image.as_reoriented(ornt_transform(axcodes2ornt("RAS"), axcodes2ornt(axes)))
+    image.to_filename(tmp_path / "head.nii.gz")
     images, _ = read_image(tmp_path / "head.nii.gz", 20)
     assert images.shape == (6, 1, 20, 20)
     assert images[:, :, :4].mean() > 0.9 > -0.9 > images[:, :, 10:].mean()
