@@ -75,6 +75,12 @@ test("a volume of another size is refused", async () => {
   await assert.rejects(shared.loadVolume(wrong), /Synthetic has 120 voxels instead of 140/);
 });
 
+test("a layer that holds the half-widths of another is an interval, not an image", async () => {
+  const half = { name: "confidence", label: "90 % interval", url: "two", scale: 1, offset: 0, unit: "HU", of: "synthetic" };
+  const { layers } = await shared.loadVolume({ ...MANIFEST, layers: [...MANIFEST.layers, half] });
+  assert.deepEqual(plain(layers.map(({ kind }) => kind)), ["image", "image", "interval", "signed", "absolute"]);
+});
+
 test("a voxel has its world position, in letters", () => {
   assert.deepEqual(plain(shared.worldOf(volume, [1, 2, 3])), [-1, -38, 14.5]);
   assert.equal(shared.positionText([-1, -38, 14.5]), "1.0 L 38.0 P 14.5 S");

@@ -104,3 +104,12 @@ def test_a_case_without_downloads_makes_them_from_its_layers(make_case, volumes,
     stored = load_volume(tmp_path, case, "input")
     assert np.abs(stored.array - volumes["input"].array).max() <= case.layer("input").scale / 2 * 1.001
     assert np.array_equal(stored.affine, volumes["input"].affine)
+
+
+def test_an_interval_is_a_layer_of_its_own_and_belongs_to_its_image(make_case, volumes, tmp_path):
+    volumes["confidence"] = replace(volumes["synthetic"], array=np.full((20, 24, 18), 140.0, np.float32))
+    case = make_case(tmp_path)
+    layer = case.layer("confidence")
+    assert (layer.of, layer.unit, layer.window, layer.label) == ("synthetic", "HU", (0.0, 500.0), "90 % interval")
+    assert load_case(tmp_path) == case and case.layer("synthetic").of is None
+    np.testing.assert_array_equal(load_layer(tmp_path, case, "confidence"), 140.0)

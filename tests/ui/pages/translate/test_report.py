@@ -73,3 +73,17 @@ def test_names_are_escaped(case):
 
 def test_not_a_medical_device_appears_once(case):
     assert report.headline(case).count("Not a medical device") == 1
+
+
+SURE = {"half_width": 151.2, "covered": [0.83, 0.95], "heads": "6 phantom patients, no real head"}
+WORTH = {"coverage": 0.91, "half_width": 151.2, "limit": 400.0, "mae_confident": 26.4, "mae_rest": 108.4}
+
+
+def test_the_report_says_how_sure_the_model_is_and_what_it_was_calibrated_on(case):
+    html = report.metrics_table(replace(case, confidence=SURE, metrics=case.metrics | {"confidence": WORTH}))
+    assert "26.4 HU" in html and "108.4 HU" in html and "91 %" in html
+    assert "\N{PLUS-MINUS SIGN}151 HU on average" in html and "6 phantom patients, no real head" in html
+    assert "83 to 95 %" in html
+    alone = report.metrics_table(replace(case, confidence=SURE, metrics=None))  # a real scan, without a reference
+    assert "Metrics need" in alone and "\N{PLUS-MINUS SIGN}151 HU" in alone
+    assert "90 % interval" not in report.metrics_table(case)
