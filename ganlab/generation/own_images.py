@@ -18,13 +18,16 @@ from ganlab.generation.image_kinds import HELD_OUT, OWN, ImageKind, Images, Prog
 from ganlab.imaging.checks import looks_like_ct
 from ganlab.imaging.grid import canonical, model_grid, resample
 from ganlab.imaging.intensity import normalise_mr
+from ganlab.imaging.reading.dicom_pictures import are_pictures, read_dicom_picture
 from ganlab.imaging.reading.files import read_volume
 from ganlab.imaging.reading.pictures import PICTURES, WHITE, is_deep, read_picture
 from ganlab.imaging.wording import listed, quoted, times
 
-VOLUMES = (".nii", ".nii.gz", ".mgz", ".mgh", ".nrrd", ".mha", ".dcm", ".zip")
+VOLUMES = (".nii", ".nii.gz", ".mgz", ".mgh", ".nrrd", ".mha", ".dcm", ".ima", ".zip")
 FEWEST, MOST = 16, 50_000  # images and files to train on
 HOLD_OUT = 5  # one file in this many is held out
+DICOM = (".dcm", ".ima")
+DICOM_RANGE = (-65_536.0, 65_536.0)  # of a picture's values before black and white are known
 PERCENTILES = (0.5, 99.5)  # mapped to black and white
 HEAD_MM = 130.0  # below the top of a head, where its brain is
 
@@ -43,8 +46,7 @@ def read_folder(folder: Path, size: int, progress: Progress = None) -> tuple[Ima
     files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name.lower().endswith(PICTURES + VOLUMES))
     if not files:
         raise InputError(f"{quoted(folder)} holds no images; {', '.join(PICTURES + VOLUMES)} can be read.")
-    dicom_folders = {p.parent for p in files if p.name.lower().endswith(".dcm")}
-    files = [p for p in files if p.parent not in dicom_folders] + sorted(dicom_folders)
+    files = _with_dicom_volumes(files)
     images_of, notices = _read(files, size, quoted(folder), progress)
     held = held_out(list(images_of), folder)
     training, evaluation = (
@@ -54,6 +56,16 @@ def read_folder(folder: Path, size: int, progress: Progress = None) -> tuple[Ima
         f"{len(evaluation):,} of {len(training) + len(evaluation):,} images are held out, to evaluate a generator with."
     )
     return training, evaluation, notices
+
+
+def _with_dicom_volumes(files: list[Path]) -> list[Path]:
+    """The files, with a folder in place of DICOM files that are slices of a volume."""
+    of_folder: dict[Path, list[Path]] = {}
+    for path in files:
+        if path.name.lower().endswith(DICOM):
+            of_folder.setdefault(path.parent, []).append(path)
+    volumes = {folder for folder, paths in of_folder.items() if not are_pictures(paths)}
+    return [path for path in files if path.parent not in volumes] + sorted(volumes)
 
 
 def held_out(files: list[Path], folder: Path) -> set[Path]:
@@ -115,6 +127,7 @@ class _Reading:
 
     images: dict[Path, Tensor] = field(default_factory=dict)
     deep: list[Path] = field(default_factory=list)  # 16-bit pictures
+    dicom: list[Path] = field(default_factory=list)  # DICOM pictures
     shapes: set[tuple[int, ...]] = field(default_factory=set)
     skipped: list[tuple[Path, str]] = field(default_factory=list)  # and why
 
@@ -156,7 +169,9 @@ def _read(files: list[Path], size: int, where: str, progress: Progress) -> tuple
             reading.skipped.append((path, str(error)))
         else:
             reading.shapes.add(shape)
-            if not _is_volume(path) and is_deep(path):
+            if _is_dicom_picture(path):
+                reading.dicom.append(path)
+            elif not _is_volume(path) and is_deep(path):
                 reading.deep.append(path)
         if progress:
             progress((k + 1) / len(files))
@@ -175,12 +190,15 @@ def _notices(reading: _Reading, size: int) -> list[str]:
     if len(reading.shapes) > 1:
         some = ", ".join(times(shape) for shape in sorted(reading.shapes)[:3])
         notices.append(f"The images differ in size ({some} ...); all were cut to squares and resampled to {size}.")
-    if reading.deep:
-        low, high = _range([reading.images[path] for path in reading.deep])
-        for path in reading.deep:
+    ranges = {"16-bit": (reading.deep, (0.0, float(WHITE))), "DICOM": (reading.dicom, DICOM_RANGE)}
+    for name, (paths, (least, most)) in ranges.items():
+        if not paths:
+            continue
+        low, high = _range([reading.images[path] for path in paths])
+        for path in paths:
             reading.images[path] = _rescaled(reading.images[path], low, high)
-        black, white = (f"{(v + 1) / 2 * WHITE:,.0f}" for v in (low, high))
-        notices.append(f"{len(reading.deep)} 16-bit pictures: black is {black} and white is {white} in all of them.")
+        black, white = (f"{least + (v + 1) / 2 * (most - least):,.0f}" for v in (low, high))
+        notices.append(f"{len(paths)} {name} pictures: black is {black} and white is {white} in all of them.")
     return notices
 
 
@@ -188,6 +206,9 @@ def read_image(path: Path, size: int) -> tuple[Tensor, tuple[int, ...]]:
     """(images (N, 1, size, size) in -1..1, shape as read): one of a picture (0 to 65,535 if it has 16 bits), several of
     a volume. Raises InputError for an unreadable file."""
     path = Path(path)
+    if _is_dicom_picture(path):
+        grey = (read_dicom_picture(path) - DICOM_RANGE[0]) / (DICOM_RANGE[1] - DICOM_RANGE[0])
+        return fitted(torch.from_numpy(grey)[None, None], size) * 2 - 1, grey.shape
     if _is_volume(path):
         return _slices(path, size)
     grey = read_picture(path)
@@ -205,7 +226,8 @@ def read_as(path: Path, kind: ImageKind) -> Tensor:
     path = Path(path)
     if not (kind.mm and path.name.lower().endswith(VOLUMES)):
         images = read_image(path, kind.size)[0]
-        return images if _is_volume(path) or not is_deep(path) else _rescaled(images, *_range([images]))
+        own_range = _is_dicom_picture(path) or (not _is_volume(path) and is_deep(path))
+        return _rescaled(images, *_range([images])) if own_range else images
     volume = canonical(read_volume(path))
     modality, air = kind.modality, kind.low
     if (modality == "ct") != looks_like_ct(volume):
@@ -235,6 +257,10 @@ def _find_head(mask: np.ndarray, mm: float, path: Path) -> tuple[list[int], slic
     slices = slice(max(0, int(top - HEAD_MM / mm)), top + 1)
     extents = (np.flatnonzero(mask[:, :, slices].any((1 - axis, 2))) for axis in (0, 1))
     return [int(extent[0] + extent[-1] + 1) // 2 for extent in extents], slices
+
+
+def _is_dicom_picture(path: Path) -> bool:
+    return path.name.lower().endswith(DICOM) and path.is_file() and are_pictures([path])
 
 
 def _is_volume(path: Path) -> bool:

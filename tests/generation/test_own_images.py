@@ -4,6 +4,7 @@ import re
 import struct
 import zlib
 
+import nibabel as nib
 import numpy as np
 import pytest
 import torch
@@ -15,6 +16,7 @@ from ganlab.generation.image_kinds import get_kind, load_images
 from ganlab.generation.own_images import held_out, own_kind, read_as, read_files, read_folder, read_image
 from ganlab.generation.presets import get_preset, on_own
 from ganlab.imaging.reading.pictures import read_picture
+from tests.imaging.reading import dicom_makers as makers
 
 
 def ramp(height, width):
@@ -224,7 +226,6 @@ def test_training_on_own_images_gives_a_model_that_generates(folder, tmp_path):
 def head(axes="RAS", air=-1000.0, tissue=40.0, mark=1200.0):
     """A ball of a head, 80 mm in radius, 30 mm off the middle of its field of view, 2 mm voxels in this order; a mark
     in front and to the patient's right."""
-    import nibabel as nib
 
     at = (np.indices((110, 110, 100)) - 50).transpose(1, 2, 3, 0) * 2.0 - (30.0, 0.0, 0.0)
     array = np.where(np.linalg.norm(at, axis=-1) < 80, tissue, air)
@@ -265,3 +266,24 @@ def test_every_kind_accepts_a_picture(tmp_path):
     Image.fromarray(ramp(40, 40)).save(tmp_path / "a.png")
     assert read_as(tmp_path / "a.png", get_kind("nodules")).shape == (1, 1, 56, 56)
     assert read_as(tmp_path / "a.png", get_kind("digits")).shape == (1, 1, 16, 16)
+
+
+@pytest.mark.parametrize("what", ["x-rays", "x-rays, low is white", "single slices"])
+def test_dicom_files_that_are_no_volume_are_pictures(tmp_path, what):
+    for number in range(20):
+        pixels = np.zeros((64, 64, 1), np.int16)
+        pixels[16:48, 10 + number : 40 + number] = 900
+        [data] = makers.series(pixels, modality="CT", RescaleIntercept=-1000)
+        data.SOPInstanceUID += f".{number}"
+        data.SeriesInstanceUID += f".{number}"
+        if what != "single slices":
+            del data.ImagePositionPatient, data.ImageOrientationPatient, data.PixelSpacing
+        if "white" in what:
+            data.PhotometricInterpretation = "MONOCHROME1"
+        makers.write(tmp_path, [data], f"p{number:02d}.dcm")
+    training, evaluation, notices = read_folder(tmp_path, 32)
+    assert len(training) + len(evaluation) == 20
+    black, white = ("-1,901", "-1,001") if "white" in what else ("-1,000", "-100")
+    assert f"20 DICOM pictures: black is {black} and white is {white} in all of them." in notices
+    first = training.images[0, 0]
+    assert (first[16, 16] > 0.9) == ("white" not in what) and (first[0, 0] > 0.9) == ("white" in what)
