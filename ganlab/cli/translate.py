@@ -200,7 +200,9 @@ def evaluate(
 
 def calibrate(
     model: Annotated[list[str] | None, typer.Argument(help="Models or training folders; by default all.")] = None,
-    task: Annotated[str, typer.Option(help="The task of these models: mr2ct, ct2mr or t1fa.")] = "mr2ct",
+    task: Annotated[
+        str | None, typer.Option(help="mr2ct, ct2mr or t1fa; by default what each model was trained for.")
+    ] = None,
     patients: Annotated[int, typer.Option(help="Phantom patients to measure errors on.")] = 8,
     real: Annotated[
         Path | None, typer.Option(help="Folder of CT heads, in HU: errors are measured on their anatomy, too.")
@@ -214,12 +216,15 @@ def calibrate(
 
     The result is written next to the models' weights, and is read by every translation.
     """
-    from ganlab.translation.calibrate import calibrate, format_reports
-    from ganlab.translation.measure import models_to_measure
+    from ganlab.translation.calibrate import by_task, calibrate, format_reports
 
-    names = models_to_measure(model, task)
-    reports = calibrate(names, task, patients, device, progress_bar("calibrate", as_json), real=real, spacing=spacing)
-    say(reports, as_json, format_reports(reports, task))
+    reports, texts = {}, []
+    for kind, names in by_task(model, task).items():
+        bar = progress_bar(f"calibrate {kind}", as_json)
+        real_cts = None if kind == "t1fa" and not (task or model) else real  # a CT tells nothing about FA
+        reports |= (found := calibrate(names, kind, patients, device, bar, real=real_cts, spacing=spacing))
+        texts.append(format_reports(found, kind))
+    say(reports, as_json, "\n\n".join(texts))
 
 
 def evaluate_models(

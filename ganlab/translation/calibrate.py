@@ -35,7 +35,8 @@ from ganlab.translation.confidence import (
 from ganlab.translation.dataset.anatomy import prepare_heads
 from ganlab.translation.dataset.folders import volumes_in
 from ganlab.translation.inference import load_model, translate
-from ganlab.translation.tasks import Task, get_task
+from ganlab.translation.measure import models_to_measure
+from ganlab.translation.tasks import TASKS, Task, get_task
 
 SEEDS = range(8000, 9000)  # phantom patients for calibrating: none is trained on, none is measured on
 RESEARCH = "research"
@@ -127,6 +128,20 @@ def real_pairs(task: str, folder: Path) -> Iterator[Pair]:
                 volumes = drawn_pair(scan, seed, scanner)
                 scans = ScanPair(volumes[source], volumes[target], aligned=True)
                 yield Pair(f"{name}, {scanner} scanner", name, True, scans)
+
+
+def by_task(models: Sequence[str] | None, task: str | None) -> dict[str, list[str]]:
+    """These models by their tasks; by default all pretrained ones, or all of a task. Raises InputError for a model that
+    does not exist, is of another task than the given one, or does not say which task it is for."""
+    if not models:
+        return {name: models_to_measure(None, name) for name in ([task] if task else TASKS)}
+    found: dict[str, list[str]] = {}
+    for name in models:
+        kind = task or load_model(name, "cpu").task
+        if kind is None:
+            raise InputError(f'The model "{name}" does not say which task it was trained for: give --task.')
+        found.setdefault(kind, []).append(name)
+    return {kind: models_to_measure(names, kind) for kind, names in found.items()}
 
 
 def calibrate(

@@ -13,7 +13,7 @@ from ganlab.errors import InputError
 from ganlab.imaging.reading.files import read_volume
 from ganlab.imaging.volume import Volume
 from ganlab.phantoms import make_patient
-from ganlab.translation.calibrate import MeasuredHead, calibrate, calibrated, factor_of, format_reports, save
+from ganlab.translation.calibrate import MeasuredHead, by_task, calibrate, calibrated, factor_of, format_reports, save
 from ganlab.translation.compare import phantom_pair, translate_and_compare
 from ganlab.translation.confidence import (
     COVERAGE,
@@ -199,6 +199,14 @@ def test_the_shipped_interval_covers_a_held_out_patient_and_shrinks_where_the_mo
     inside = comparison.evaluations[0].mask
     covered = np.abs(alone.synthetic.array - comparison.reference.array)[inside] <= alone.confidence.array[inside]
     assert 0.8 <= covered.mean() <= 0.98
+
+
+def test_models_are_calibrated_for_the_task_that_they_were_trained_for():
+    assert by_task(["ct2mr-unet", "mr2ct-unet"], None) == {"ct2mr": ["ct2mr-unet"], "mr2ct": ["mr2ct-unet"]}
+    assert by_task(None, "t1fa") == {"t1fa": ["t1fa-unet", "t1fa-pix2pix", "t1fa-cyclegan"]}
+    assert set(by_task(None, None)) == {"mr2ct", "ct2mr", "t1fa"}
+    with pytest.raises(InputError, match="t1fa-unet"):
+        by_task(["t1fa-unet"], "mr2ct")
 
 
 def test_a_tiny_model_is_calibrated_by_one_call_and_then_used(tmp_path):
