@@ -218,7 +218,8 @@ def calibrate(
     """
     from ganlab.translation.calibrate import by_task, calibrate, format_reports
 
-    reports, texts = {}, []
+    reports: dict[str, dict] = {}
+    texts = []
     for kind, names in by_task(model, task).items():
         bar = progress_bar(f"calibrate {kind}", as_json)
         real_cts = None if kind == "t1fa" and not (task or model) else real  # a CT tells nothing about FA
