@@ -117,6 +117,11 @@ def phantom_pairs(task: str, patients: int, spacing: float) -> Iterator[Pair]:
         yield Pair(f"phantom {seed}, {scanner} scanner", str(seed), False, pair)
 
 
+def real_scanners(task: Task) -> tuple[str, ...]:
+    """The scanners that see the anatomy of a real CT: a CT itself is seen by one alone."""
+    return REAL_SCANNERS if task.source == "t1" else (RESEARCH,)
+
+
 def real_pairs(task: str, folder: Path) -> Iterator[Pair]:
     """The head of each CT in a folder with a T1 drawn from its tissues, by every one of REAL_SCANNERS. Raises
     InputError for a volume that is not the CT of a head."""
@@ -124,7 +129,7 @@ def real_pairs(task: str, folder: Path) -> Iterator[Pair]:
     names = [path.name for path in volumes_in(folder)]
     with tempfile.TemporaryDirectory(prefix="ganlab-") as scratch:
         for name, scan in zip(names, prepare_heads(folder, Path(scratch)), strict=True):
-            for seed, scanner in enumerate(REAL_SCANNERS if source == "t1" else (RESEARCH,)):
+            for seed, scanner in enumerate(real_scanners(get_task(task))):
                 volumes = drawn_pair(scan, seed, scanner)
                 scans = ScanPair(volumes[source], volumes[target], aligned=True)
                 yield Pair(f"{name}, {scanner} scanner", name, True, scans)
@@ -170,7 +175,7 @@ def calibrate(
     if real and "ct" not in (kind.source, kind.target):
         raise InputError(f"A CT tells nothing about {task}: leave the real CTs out.")
     heads: dict[str, dict[str, list[MeasuredHead]]] = {name: {"several": [], "single": []} for name in models}
-    total = patients + (len(volumes_in(real)) * len(REAL_SCANNERS) if real else 0)
+    total = patients + (len(volumes_in(real)) * len(real_scanners(kind)) if real else 0)
     pairs = itertools.chain(phantom_pairs(task, patients, spacing), real_pairs(task, real) if real else ())
     for k, pair in enumerate(pairs):
         for name in models:
