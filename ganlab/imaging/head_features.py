@@ -33,7 +33,8 @@ class HeadFeatures:
     cut: the section through the head on each face of the grid (left, right, back, front, bottom, top), relative to the
     largest parallel one. equal: share of neighbouring voxels of the head with the same stored value. smooth:
     correlation of neighbours. symmetry: correlation with the mirror image. peak: largest share of the head within 10 %
-    of one value. skull: 75th percentile at its depth, relative to that value. white: median of the white matter above
+    of one value. skull: 75th percentile at its depth, relative to that value. scalp: median above the skull, relative
+    to that value. white: median of the white matter above
     the ventricles. rank: share of the deep brain that is darker. fluid: 10th and 90th percentile around the
     ventricles. bright: share of the deep brain above BRIGHT. surface: 75th percentile at the depth of the skull.
     spread: of the deep brain, standard deviation over mean.
@@ -47,6 +48,7 @@ class HeadFeatures:
     symmetry: float
     peak: float
     skull: float
+    scalp: float
     white: float
     rank: float
     fluid: tuple[float, float]
@@ -89,6 +91,7 @@ def head_features(scan: Volume, stored: np.ndarray) -> HeadFeatures:
         symmetry=_correlation(inner, inner[::-1]),
         peak=peak,
         skull=surface / value,
+        scalp=_percentile(array[upper & (depth <= SKULL_MM[0])], 50) / value,
         white=middle,
         rank=float((deep < middle).mean()) if deep.size and white.size else np.nan,
         fluid=(_percentile(ventricles, 10), _percentile(ventricles, 90)),

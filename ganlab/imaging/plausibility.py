@@ -13,10 +13,9 @@ from ganlab.imaging.head_features import HeadFeatures, head_features
 from ganlab.imaging.volume import Volume
 
 EQUAL = 0.45  # neighbours with the same value: at most 0.12 in scans, at least 0.58 in label maps
-CT_PEAK, CT_SKULL = (
-    0.52,
-    1.5,
-)  # CT: at least 0.64 of a head has one value, and bone is twice as bright; MR: at most 0.43
+HIGHEST_LABEL = 500  # of common atlases; beyond it, a scan with few values is said to be drawn and not refused
+# CT: at least 0.64 of a head has one value (MR: at most 0.43), bone is twice as bright, and the scalp is not.
+CT_PEAK, CT_SKULL, CT_SCALP = 0.52, 1.5, 1.3
 SMOOTH = 0.3  # correlation of neighbours: at least 0.5 in scans, 0 in noise
 SMALL_LITRES, SMALL_MM = 0.35, 130.0  # a human brain has at least 0.4 litres at birth
 CUT = 0.25  # of the largest section
@@ -46,6 +45,12 @@ def check_t1(scan: Volume, stored: np.ndarray, stripped: bool = False) -> list[s
             "animal, or a wrong voxel size. Models are made for human heads; correct the voxel size if it is one."
         )
     doubts = _doubts_of_view(features, stripped)
+    if features.equal > EQUAL:
+        doubts.insert(
+            0,
+            f"{features.equal:.0%} of neighbouring voxels have exactly the same value, as in a drawing, a mask or a "
+            "map of labels: models know scans with noise, so expect a result that is as crude.",
+        )
     if cut <= CUT and features.extent[2] >= VAULT_MM:  # else it is not known where the white matter is
         doubts += _doubts_of_contrast(features, stripped, float(stored.max()))
     return doubts
@@ -54,19 +59,24 @@ def check_t1(scan: Volume, stored: np.ndarray, stripped: bool = False) -> list[s
 def check_mr(scan: Volume, stored: np.ndarray) -> HeadFeatures:
     """The features of a scan (see `check_t1`) of anything, man or animal. Raises InputError if it is no MR scan."""
     features = head_features(scan, stored)
-    if features.equal > EQUAL:
+    if features.equal > EQUAL and _are_labels(stored):
         raise InputError(
             f"{features.equal:.0%} of neighbouring voxels have exactly the same value, so this looks like a label map "
             "or an atlas: give the T1-weighted scan."
         )
     if features.smooth < SMOOTH:
         raise InputError("Neighbouring voxels have nothing in common, so this looks like noise: give a scan of a head.")
-    if features.peak > CT_PEAK and features.skull > CT_SKULL:
+    if features.peak > CT_PEAK and features.skull > CT_SKULL and features.scalp < CT_SCALP:
         raise InputError(
             f"{features.peak:.0%} of the head have nearly the same value and bone is {features.skull:.1f} times as "
             "bright, so this looks like a CT with another offset or scale than HU: give the T1-weighted scan."
         )
     return features
+
+
+def _are_labels(stored: np.ndarray) -> bool:
+    """Whether all values are whole numbers such as an atlas has."""
+    return bool(stored.min() >= 0 and stored.max() <= HIGHEST_LABEL and (stored == np.rint(stored)).all())
 
 
 def _doubts_of_view(features: HeadFeatures, stripped: bool) -> list[str]:

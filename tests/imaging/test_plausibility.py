@@ -69,6 +69,20 @@ def test_refuses_a_ct_in_any_scale(patient, change):
         doubts(replace(ct, array=change(ct.array)))
 
 
+def drawn_head(noise: int) -> Volume:
+    """Three shells of constant value, and up to so much noise: brain, a dark skull and a bright scalp."""
+    x, y, z = np.mgrid[-90:90:3, -120:120:3, -80:80:3]
+    radius = np.sqrt((x / 78) ** 2 + (y / 98) ** 2 + (z / 100) ** 2)
+    array = np.select([radius < 0.8, radius < 0.88, radius < 1], [600.0, 20.0, 1000.0], 0.0)
+    array += np.random.default_rng(0).integers(0, noise + 1, array.shape)
+    return Volume(array, np.diag([3.0, 3, 3, 1]), modality="t1")
+
+
+def test_a_drawn_head_is_taken_and_said_to_be_drawn():
+    assert "as in a drawing" in doubts(drawn_head(0))
+    assert "as in a drawing" not in doubts(drawn_head(8))
+
+
 def test_refuses_noise():
     array = np.abs(np.random.default_rng(0).normal(size=(70, 80, 70)))
     with pytest.raises(InputError, match="looks like noise"):
