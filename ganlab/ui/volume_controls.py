@@ -140,14 +140,14 @@ def choose_source(chosen: str) -> tuple[gr.Column, gr.Column]:
     return gr.Column(visible=chosen == PHANTOM), gr.Column(visible=chosen == UPLOAD)
 
 
-def busy() -> tuple[gr.Button, gr.Button, gr.Button]:
-    """Start, New patient and Cancel while a job runs."""
-    return gr.Button(interactive=False), gr.Button(interactive=False), gr.Button(interactive=True)
+def busy() -> tuple[gr.Button, gr.Button, gr.Button, bool]:
+    """Start, New patient and Cancel while a job runs, and that one does."""
+    return gr.Button(interactive=False), gr.Button(interactive=False), gr.Button(interactive=True), True
 
 
-def idle() -> tuple[gr.Button, gr.Button, gr.Button]:
-    """Start, New patient and Cancel while no job runs."""
-    return gr.Button(interactive=True), gr.Button(interactive=True), gr.Button(interactive=False)
+def idle() -> tuple[gr.Button, gr.Button, gr.Button, bool]:
+    """Start, New patient and Cancel while no job runs, and that none does."""
+    return gr.Button(interactive=True), gr.Button(interactive=True), gr.Button(interactive=False), False
 
 
 def ask(requests: int) -> int:
@@ -239,23 +239,24 @@ class JobHandlers:
 
 @dataclass(frozen=True)
 class JobControls:
-    """The components that start, stop and report a job."""
+    """The components that start, stop and report a job. requests: how many were asked for. running: whether one is."""
 
     start: gr.Button
     new_patient: gr.Button
     cancel: gr.Button
     message: gr.HTML
     requests: gr.State
+    running: gr.State
 
     @property
-    def buttons(self) -> list[gr.Button]:
-        return [self.start, self.new_patient, self.cancel]
+    def buttons(self) -> list[gr.Button | gr.State]:
+        return [self.start, self.new_patient, self.cancel, self.running]
 
 
 def connect_job(
     handlers: JobHandlers, job: JobControls, seed: gr.Number, inputs: Sequence, results: Sequence, demo: gr.Blocks
-) -> None:
-    """Let the buttons run jobs: each request adds one to `job.requests`."""
+) -> list:
+    """Let the buttons run jobs: each request adds one to `job.requests`. Returns the events after which none runs."""
     requests, buttons = job.requests, job.buttons
     job.start.click(ask, requests, requests, **ASKING)
     job.new_patient.click(ask_for_new_patient, requests, [seed, requests], **ASKING)
@@ -269,6 +270,7 @@ def connect_job(
         concurrency_limit=1,
         api_visibility="private",
     )
-    running.then(idle, None, buttons, **QUIET)
-    job.cancel.click(handlers.cancel, None, [job.message, *buttons], cancels=[running], **QUIET)
+    done = running.then(idle, None, buttons, **QUIET)
+    stopped = job.cancel.click(handlers.cancel, None, [job.message, *buttons], cancels=[running], **QUIET)
     demo.unload(handlers.close)
+    return [done, stopped]

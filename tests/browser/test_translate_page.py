@@ -8,6 +8,8 @@ import pytest
 
 from ganlab.imaging.grid import canonical
 from ganlab.imaging.reading.files import read_volume
+from ganlab.imaging.writing import write_volume
+from ganlab.phantoms import make_patient
 
 SMALL = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
@@ -261,20 +263,32 @@ def test_cancel_keeps_the_picture_and_the_next_patient_can_be_made(viewer):
     assert page.get_by_role("alert").count() == 0
 
 
-def test_refuses_a_file_that_is_not_a_scan_and_keeps_the_picture(viewer, tmp_path):
+def test_a_scan_is_checked_before_it_is_translated(viewer, tmp_path):
     (tmp_path / "notes.txt").write_text("This is not a scan.")
+    write_volume(make_patient(seed=7, modalities=("ct",), spacing=4.0)["ct"], tmp_path / "ct.nii.gz")
     viewer.open()
-    opening = viewer.token
-    page = viewer.page
+    opening, page = viewer.token, viewer.page
+    alert, upload = page.locator("#checked [role=alert]"), page.locator("#scan input[type=file]")
     page.get_by_label("Your scan").check()
-    page.set_input_files("#scan input[type=file]", tmp_path / "notes.txt")
-    page.locator("#scan").get_by_text("notes").first.wait_for()
-    page.click("#translate")
-    sentence = page.locator("#work [role=alert]")
-    sentence.wait_for()
-    assert "notes.txt" in sentence.inner_text() and sentence.inner_text().endswith(".")
-    assert "Traceback" not in page.content()
+    upload.set_input_files(tmp_path / "notes.txt")
+    alert.get_by_text("notes.txt").wait_for()
+    assert alert.inner_text().endswith(".") and "Traceback" not in page.content()
+    page.wait_for_selector("#translate[disabled]")
+    page.get_by_label("Phantom patient").check()
     page.wait_for_selector("#translate:not([disabled])")
+    assert alert.count() == 0
+    page.get_by_label("Your scan").check()
+    alert.get_by_text("notes.txt").wait_for()
+
+    page.locator("#scan").get_by_label("Clear").first.click()
+    alert.wait_for(state="detached")
+    upload.set_input_files(tmp_path / "ct.nii.gz")
+    alert.get_by_text("looks like a CT").wait_for()
+    page.wait_for_selector("#translate[disabled]")
+    page.locator("#task").get_by_label("CT \N{RIGHTWARDS ARROW} T1").check()
+    page.locator("#checked").get_by_text("4.0 mm apart").wait_for()
+    page.wait_for_selector("#translate:not([disabled])")
+    assert alert.count() == 0
     assert viewer.token == opening and is_picture(viewer.pixels())
 
 

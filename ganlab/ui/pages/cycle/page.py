@@ -17,6 +17,7 @@ from ganlab.ui.components import ASSETS, QUIET, bound
 from ganlab.ui.pages.cycle.job import SLUG, CycleJob, job_of, linked_job, saved_job, solve
 from ganlab.ui.pages.cycle.report import ROUTES, show
 from ganlab.ui.saved_case import SavedCase, load_case
+from ganlab.ui.scan_check import connect_check
 from ganlab.ui.server_settings import Settings
 from ganlab.ui.sessions import Store
 from ganlab.ui.viewer import volume_viewer
@@ -128,6 +129,7 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
         with gr.Column(scale=1, min_width=260, elem_classes="gl-controls"):
             controls, note = build_models(models, first)
             phantom_column, upload_column, new_patient = build_source(first, controls)
+            checked = html("", "cycle-checked")
             controls |= build_questions(first)
             with gr.Row():
                 go = gr.Button("Run the cycle", variant="primary", size="md", min_width=130, elem_id="cycle-go")
@@ -143,7 +145,7 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
             for result in experiment_results.available(experiment_results.CYCLE):
                 experiment_results.build(result)
     requests = gr.State(0)
-    job = JobControls(go, new_patient, stop, message, requests)
+    job = JobControls(go, new_patient, stop, message, requests, gr.State(False))
     linked = {name: control for name, control in controls.items() if name not in ("files", "series")}
     handlers = JobHandlers(store, SLUG, tuple(controls), job_of, solve, show, len(results))
     links = CycleLinks(models, opening, settings, tuple(linked))
@@ -157,7 +159,9 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
     given = [controls["files"], task]
     gr.on([controls["files"].change, task.input], bound(offer_series, "source"), given, controls["series"], **ASKING)
     demo.load(links.read, None, [*linked.values(), note, requests], **ASKING)
-    connect_job(handlers, job, controls["seed"], list(controls.values()), results, demo)
+    ended = connect_job(handlers, job, controls["seed"], list(controls.values()), results, demo)
+    chosen = [controls[name] for name in ("source", "task", "files")]
+    connect_check([chosen[0].change, task.input, chosen[2].change], chosen, checked, job, ended)
 
 
 def build_models(models: dict[str, list[str]], job: CycleJob) -> tuple[dict, gr.HTML]:

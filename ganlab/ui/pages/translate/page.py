@@ -16,6 +16,7 @@ from ganlab.ui.pages.translate.job import COLIN, SLUG, TranslationJob, job_of, l
 from ganlab.ui.pages.translate.report import show
 from ganlab.ui.phantom_controls import Sections, sections, show_options
 from ganlab.ui.saved_case import TASK, SavedCase, load_case
+from ganlab.ui.scan_check import connect_check
 from ganlab.ui.server_settings import Settings
 from ganlab.ui.sessions import Store
 from ganlab.ui.viewer import volume_viewer
@@ -131,6 +132,7 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
             controls = build_model_choice(models, opening)
             phantom_column, options, new_patient = build_phantom(opening, controls)
             upload_column, folder = build_upload(controls)
+            checked = html("", "checked")
             with gr.Row():
                 go = gr.Button("Translate", variant="primary", size="md", min_width=90, elem_id="translate")
                 stop = gr.Button("Cancel", interactive=False, size="md", min_width=70, elem_id="cancel")
@@ -144,7 +146,7 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
             with gr.Accordion("What am I looking at?", open=True):
                 text = formulas(explanation(TASK), "explanation")
     requests = gr.State(0)
-    job = JobControls(go, new_patient, stop, message, requests)
+    job = JobControls(go, new_patient, stop, message, requests, gr.State(False))
     results.append(provenance)
     controls |= options.inputs
     followers = [controls[name] for name in ("model", "rival", "files", "reference")] + [text]
@@ -162,7 +164,10 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
         changes = [controls[files].change, controls["task"].input]
         gr.on(changes, bound(offer_series, side), [controls[files], controls["task"]], controls[series], **ASKING)
     demo.load(links.read, None, linked, **ASKING)
-    connect_job(handlers, job, controls["seed"], list(controls.values()), results, demo)
+    ended = connect_job(handlers, job, controls["seed"], list(controls.values()), results, demo)
+    chosen = [controls[name] for name in ("source", "task", "files", "reference")]
+    changes = [chosen[0].change, chosen[1].input, chosen[2].change, chosen[3].change]
+    connect_check(changes, chosen, checked, job, ended)
 
 
 def build_model_choice(models: dict[str, list[str]], opening: SavedCase) -> dict:
