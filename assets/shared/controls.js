@@ -52,19 +52,32 @@ function whenSeen(element, act) {
   watching.observe(element);
 }
 
-// Radio buttons side by side: {element, fill(options), set(value)}; options: [[value, text], ...].
+// Radio buttons side by side: {element, fill(options), fillGroups(groups), set(value)}; options: [[value, text], ...];
+// groups: [[heading, options], ...].
 function segmented(id, legend, options, choose) {
   const name = `${id}-${legend.toLowerCase()}`;
-  const holder = tag("span", { class: "gl-segments" });
+  const holder = tag("span", { class: "gl-groups" });
   const element = tag("fieldset", { class: "gl-field" }, tag("legend", {}, legend), holder);
   const option = ([value, text]) => {
     const input = tag("input", { type: "radio", name, value, onchange: () => choose(value) });
     return tag("label", {}, input, tag("span", {}, text));
   };
-  const fill = (pairs) => holder.replaceChildren(...pairs.map(option));
+  const group = ([heading, pairs]) => {
+    const segments = tag("span", { class: "gl-segments" }, ...pairs.map(option));
+    if (!heading) return segments;
+    return tag("span", { role: "group", "aria-label": heading }, tag("i", { "aria-hidden": "true" }, heading), segments);
+  };
+  const fillGroups = (groups) => holder.replaceChildren(...groups.map(group));
+  const fill = (pairs) => fillGroups([["", pairs]]);
   const set = (value) => holder.querySelectorAll("input").forEach((input) => (input.checked = input.value === value));
   fill(options);
-  return { element, fill, set };
+  return { element, fill, fillGroups, set };
+}
+
+// A select's options, under a heading if they have one.
+function optionsOf(heading, options) {
+  const elements = options.map(([value, text]) => tag("option", { value }, text));
+  return heading ? [tag("optgroup", { label: heading }, ...elements)] : elements;
 }
 
 // Fill `root` with the viewer's controls and canvases; returns them by name. `viewer`: see volumeViewer.

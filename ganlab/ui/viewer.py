@@ -17,7 +17,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from ganlab.errors import InputError
-from ganlab.translation.tasks import NAMES, get_task
+from ganlab.translation.tasks import NAMES, get_task, method_of
 from ganlab.ui.components import canvas
 from ganlab.ui.live_protocol import PRIVATE
 from ganlab.ui.saved_case import ERROR_RANGES, SavedCase, difference, load_case, load_volume
@@ -46,8 +46,8 @@ def volume_viewer(value: dict, elem_id: str) -> gr.HTML:
 
 
 def manifest(case: SavedCase, token: str) -> dict:
-    """The viewer's manifest of a case: grid, layers with their addresses, text for the picture's caption; for a cycle
-    also the range that relative errors refer to, and the error of each axial slice."""
+    """The viewer's manifest of a case: grid, layers with their addresses, text for the picture's caption, the models of
+    two translations; for a cycle also the range that relative errors refer to, and the error of each axial slice."""
     whole = case.cycle["consistency"] if case.cycle else None
     layers = [{**asdict(layer), "url": f"{VOLUMES}/{token}/{layer.name}.i16"} for layer in case.layers]
     return {
@@ -59,6 +59,7 @@ def manifest(case: SavedCase, token: str) -> dict:
         "crosshair": case.crosshair,
         "layers": layers,
         "compared": case.compared,
+        "models": _models(case),
         "errorRange": ERROR_RANGES[case.measured],
         "relativeTo": whole and whole["range"],
         "sliceErrors": whole and whole["slices"],
@@ -67,6 +68,11 @@ def manifest(case: SavedCase, token: str) -> dict:
             *case.commands,
         ],
     }
+
+
+def _models(case: SavedCase) -> dict[str, str] | None:
+    """The short name of the model behind each of two translations, by their layers; None for one translation."""
+    return {"synthetic": method_of(case.model), "rival": method_of(case.rival["model"])} if case.rival else None
 
 
 def routes(store: Store) -> list[Route]:

@@ -44,7 +44,9 @@ def test_two_models_side_by_side(viewer):
     heads = page.locator("#metrics thead th").all_inner_texts()
     assert heads[1:5] == ["MAE, unet", "MAE, pix2pix", "Mean error, unet", "Mean error, pix2pix"]
     page.locator("#viewer label").get_by_text("All layers", exact=True).click()
-    page.locator("#viewer label").get_by_text("Absolute error, pix2pix", exact=True).click()
+    layers = page.locator("#viewer").get_by_role("group", name="Layer")
+    assert layers.get_by_role("group").count() == 2, "one for each model, after the real scans"
+    layers.get_by_role("group", name="pix2pix").get_by_text("Absolute error").click()
     viewer.wait_for_status("Absolute error, pix2pix")
     with page.expect_download() as download:
         page.get_by_role("link", name="CT by pix2pix, NIfTI").click()

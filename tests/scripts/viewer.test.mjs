@@ -17,6 +17,7 @@ const shared = load(
     "sampleSlice",
     "paintSlice",
     "loadVolume",
+    "layerGroups",
     "horizontalSign",
     "lettersOf",
     "panesFor",
@@ -186,4 +187,37 @@ test("panes fill the canvas without overlap in every layout, on wide and narrow 
         }),
       );
     }
+});
+
+test("the layers of two models are grouped: real scans first, then each translation with what is known of it", async () => {
+  const image = { url: "one", scale: 1, offset: 0, unit: "HU" };
+  const layers = [
+    { ...image, name: "input", label: "T1" },
+    { ...image, name: "synthetic", label: "CT by unet" },
+    { ...image, name: "confidence", label: "90 % interval, unet", of: "synthetic" },
+    { ...image, name: "rival", label: "CT by cyclegan" },
+    { ...image, name: "confidence-rival", label: "90 % interval, cyclegan", of: "rival" },
+    { ...image, name: "reference", label: "Reference CT" },
+  ];
+  const compared = ["synthetic", "rival"].map((name) => [name, "reference"]);
+  const two = await shared.loadVolume({ ...MANIFEST, layers, compared, models: { synthetic: "unet", rival: "cyclegan" } });
+  const groups = plain(shared.layerGroups(two));
+  assert.deepEqual(
+    groups.map(([heading, its]) => [heading, its.map(([, text]) => text)]),
+    [
+      ["", ["T1", "Reference CT"]],
+      ["unet", ["CT", "90 % interval", "Signed error", "Absolute error"]],
+      ["cyclegan", ["CT", "90 % interval", "Signed error", "Absolute error"]],
+    ],
+  );
+  const shown = groups.flatMap(([, its]) => its.map(([name]) => name));
+  assert.deepEqual(plain(two.layers.map(({ name }) => name)), shown, "[ and ] go through the layers as they are shown");
+});
+
+test("the layers of one model are one group", () => {
+  const [[heading, its], ...others] = plain(shared.layerGroups(volume));
+  assert.equal(heading, "");
+  assert.deepEqual(its[0], ["synthetic", "Synthetic"]);
+  assert.equal(its.length, 4);
+  assert.equal(others.length, 0);
 });

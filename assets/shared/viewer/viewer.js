@@ -466,9 +466,9 @@ function volumeViewer(root, props, watch) {
       if (!kept || !state.ranges[group]) state.ranges[group] = defaultRange(layer);
     }
     dom.presets.hidden = !volume.layers.some((layer) => layer.unit === "HU");
-    const options = volume.layers.map((layer) => [layer.name, layer.label]);
-    dom.layer.fill(options);
-    dom.other.replaceChildren(...options.map(([value, text]) => tag("option", { value }, text)));
+    const groups = layerGroups(volume);
+    dom.layer.fillGroups(groups);
+    dom.other.replaceChildren(...groups.flatMap(([heading, its]) => optionsOf(heading, its)));
     root.dataset.state = "ready";
     root.dataset.token = volume.token;
     change();

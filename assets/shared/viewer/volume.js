@@ -38,7 +38,7 @@ async function loadVolume(manifest, signal) {
     for (const [one, right] of pairs) {
       const label = pairs.length > 1 ? `${title}, ${one.label.split(" by ").at(-1)}` : title;
       const name = one.name === "rival" ? `${kind}-rival` : kind;
-      layers.push({ name, label, kind, unit: one.unit, read: (n) => of(one.read(n) - right.read(n)) });
+      layers.push({ name, label, kind, error: one.name, unit: one.unit, read: (n) => of(one.read(n) - right.read(n)) });
     }
   }
   if (manifest.relativeTo) {
@@ -46,8 +46,30 @@ async function loadVolume(manifest, signal) {
     const read = (n) => (100 * Math.abs(one.read(n) - right.read(n))) / manifest.relativeTo;
     layers.push({ name: "relative", label: "Relative error, %", kind: "relative", unit: "%", read });
   }
+  if (manifest.models) layers.sort((a, b) => rank(a, manifest) - rank(b, manifest)); // the order stays inside a group
   const spacing = [0, 1, 2].map((axis) => Math.hypot(...[0, 1, 2].map((row) => manifest.affine[row][axis])));
   return { ...manifest, layers, spacing, slices: new Map() };
+}
+
+// The translation that a layer is about: itself, or that of its interval or error; none for real scans.
+function translationOf(layer, { models }) {
+  return Object.keys(models).find((name) => [layer.name, layer.of, layer.error].includes(name)) ?? "";
+}
+
+function rank(layer, manifest) {
+  return ["", ...Object.keys(manifest.models)].indexOf(translationOf(layer, manifest));
+}
+
+// Layers as [[heading, [[name, text], ...]], ...]: one group without a heading or, where there are two models, the real
+// scans and each model's layers.
+function layerGroups({ models, layers }) {
+  if (!models) return [["", layers.map(({ name, label }) => [name, label])]];
+  return ["", ...Object.keys(models)].map((translation) => {
+    const model = models[translation] ?? "";
+    const short = (label) => label.replace(` by ${model}`, "").replace(`, ${model}`, "");
+    const its = layers.filter((layer) => translationOf(layer, { models }) === translation);
+    return [model, its.map(({ name, label }) => [name, model ? short(label) : label])];
+  });
 }
 
 function clampVoxel(volume, voxel) {
