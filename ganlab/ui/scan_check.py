@@ -7,7 +7,7 @@ an answer that comes after the visitor chose something else is not shown.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -16,7 +16,7 @@ import gradio as gr
 
 from ganlab.errors import InputError
 from ganlab.translation.tasks import NAMES, get_task
-from ganlab.ui.components import QUIET
+from ganlab.ui.components import QUIET, bound
 from ganlab.ui.report import alert
 from ganlab.ui.volume_controls import PROGRESS, UPLOAD, JobControls
 
@@ -85,23 +85,26 @@ def refused(findings: Findings, scans: Sequence[ChosenScan]) -> bool:
     return any(findings[scan].refusal for scan in scans if scan in findings)
 
 
-def chosen_scans(source: str, task: str, files, reference=None) -> list[ChosenScan]:
-    """The visitor's scans, from the values of the controls that choose them."""
+def uploaded_scans(source: str, task: str, files, reference=None) -> list[ChosenScan]:
+    """The scans that a visitor uploaded, from the values of the controls that choose them."""
     if source != UPLOAD:
         return []
     scans = [ChosenScan(tuple(files), task)] if files else []
     return scans + ([ChosenScan(tuple(reference), task, reference=True)] if reference else [])
 
 
-def show(findings: Findings, running: bool, *chosen) -> tuple[str, gr.Button]:
-    """What is known about the chosen scans, and whether they can be translated. chosen: see `chosen_scans`."""
-    scans = chosen_scans(*chosen)
+ScansOf = Callable[..., list[ChosenScan]]  # of the values of the controls that choose them
+
+
+def show(scans_of: ScansOf, findings: Findings, running: bool, *chosen) -> tuple[str, gr.Button]:
+    """What is known about the chosen scans, and whether they can be translated."""
+    scans = scans_of(*chosen)
     return said(findings, scans), gr.Button(interactive=not running and not refused(findings, scans))
 
 
-def check(findings: Findings, bar=PROGRESS, *chosen) -> Findings:
+def check(scans_of: ScansOf, findings: Findings, bar=PROGRESS, *chosen) -> Findings:
     """The findings about the chosen scans; those that are known are not looked for again."""
-    scans = chosen_scans(*chosen)
+    scans = scans_of(*chosen)
     for k, scan in enumerate(scans):
         if scan not in findings:
             bar(k / len(scans), desc="Reading and checking")
@@ -109,15 +112,23 @@ def check(findings: Findings, bar=PROGRESS, *chosen) -> Findings:
     return {scan: findings[scan] for scan in scans}
 
 
-def connect_check(changes: Sequence, chosen: Sequence, message: gr.HTML, job: JobControls, ended: Sequence) -> None:
+def connect_check(
+    scans_of: ScansOf, changes: Sequence, chosen: Sequence, message: gr.HTML, job: JobControls, ended: Sequence
+) -> None:
     """Check the chosen scans after each of the events `changes`; the button that starts a job follows.
 
-    chosen: the controls whose values `chosen_scans` takes. ended: the events after which no job runs.
+    chosen: the controls that `scans_of` takes the values of. ended: the events after which no job runs.
     """
     findings = gr.State({})
-    shown = {"fn": show, "inputs": [findings, job.running, *chosen], "outputs": [message, job.start], **QUIET}
-    checked = gr.on(changes, **shown, trigger_mode="multiple").then(
-        check,
+    shown = {
+        "fn": bound(show, scans_of),
+        "inputs": [findings, job.running, *chosen],
+        "outputs": [message, job.start],
+        "trigger_mode": "multiple",
+        **QUIET,
+    }
+    checked = gr.on(changes, **shown).then(
+        bound(check, scans_of),
         [findings, *chosen],
         findings,
         show_progress_on=message,
@@ -127,4 +138,4 @@ def connect_check(changes: Sequence, chosen: Sequence, message: gr.HTML, job: Jo
         api_visibility="private",
     )
     for event in (checked, *ended):
-        event.then(**shown, trigger_mode="multiple")
+        event.then(**shown)

@@ -9,7 +9,7 @@ from ganlab.translation.compare import read_scan
 from ganlab.translation.inference import check_source
 from ganlab.translation.tasks import get_task
 from ganlab.ui import scan_check
-from ganlab.ui.scan_check import ChosenScan, Finding, check, chosen_scans, examine, show
+from ganlab.ui.scan_check import ChosenScan, Finding, check, examine, show, uploaded_scans
 from ganlab.ui.volume_controls import PHANTOM, UPLOAD
 
 
@@ -37,7 +37,7 @@ def files(head, tmp_path_factory):
 
 def looked_at(*chosen, findings=None, running=False):
     """What the page shows after a check: (message, whether Translate can be pressed)."""
-    message, button = show(check(findings or {}, quiet, *chosen), running, *chosen)
+    message, button = show(uploaded_scans, check(uploaded_scans, findings or {}, quiet, *chosen), running, *chosen)
     return message, button.interactive
 
 
@@ -76,8 +76,8 @@ def test_a_reference_that_cannot_be_compared_with_is_refused_too(files):
 
 
 def test_a_refused_upload_does_not_keep_a_phantom_from_being_translated(files):
-    findings = check({}, quiet, UPLOAD, "mr2ct", files["ct"])
-    message, button = show(findings, False, PHANTOM, "mr2ct", files["ct"])
+    findings = check(uploaded_scans, {}, quiet, UPLOAD, "mr2ct", files["ct"])
+    message, button = show(uploaded_scans, findings, False, PHANTOM, "mr2ct", files["ct"])
     assert message == "" and button.interactive
 
 
@@ -87,24 +87,26 @@ def test_translate_stays_off_while_a_job_runs(files):
 
 
 def test_what_is_known_of_a_scan_stays_while_another_is_checked(files):
-    findings = check({}, quiet, UPLOAD, "mr2ct", files["t1"])
-    message, button = show(findings, False, UPLOAD, "mr2ct", files["t1"], files["ct"])
+    findings = check(uploaded_scans, {}, quiet, UPLOAD, "mr2ct", files["t1"])
+    message, button = show(uploaded_scans, findings, False, UPLOAD, "mr2ct", files["t1"], files["ct"])
     assert "T1:" in message and "Checking the reference CT" in message and button.interactive
 
 
 def test_an_answer_about_an_earlier_choice_is_not_shown(files):
-    late = check({}, quiet, UPLOAD, "mr2ct", files["ct"])
-    message, button = show(late, False, UPLOAD, "mr2ct", files["t1"])
+    late = check(uploaded_scans, {}, quiet, UPLOAD, "mr2ct", files["ct"])
+    message, button = show(uploaded_scans, late, False, UPLOAD, "mr2ct", files["t1"])
     assert "Checking the T1" in message and button.interactive
 
 
 def test_a_scan_is_read_once_while_it_is_chosen(files, monkeypatch):
     read = []
     monkeypatch.setattr(scan_check, "examine", lambda scan: read.append(scan) or Finding("seen"))
-    findings = check({}, quiet, UPLOAD, "mr2ct", files["t1"])
-    findings = check(findings, quiet, UPLOAD, "mr2ct", files["t1"], files["ct"])
+    findings = check(uploaded_scans, {}, quiet, UPLOAD, "mr2ct", files["t1"])
+    findings = check(uploaded_scans, findings, quiet, UPLOAD, "mr2ct", files["t1"], files["ct"])
     assert [scan.reference for scan in read] == [False, True]
-    assert list(check(findings, quiet, UPLOAD, "mr2ct", files["t1"])) == chosen_scans(UPLOAD, "mr2ct", files["t1"])
+    assert list(check(uploaded_scans, findings, quiet, UPLOAD, "mr2ct", files["t1"])) == uploaded_scans(
+        UPLOAD, "mr2ct", files["t1"]
+    )
 
 
 def test_names_in_a_notice_are_escaped(files, monkeypatch):

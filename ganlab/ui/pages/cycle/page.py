@@ -17,7 +17,7 @@ from ganlab.ui.components import ASSETS, QUIET, bound
 from ganlab.ui.pages.cycle.job import SLUG, CycleJob, job_of, linked_job, saved_job, solve
 from ganlab.ui.pages.cycle.report import ROUTES, show
 from ganlab.ui.saved_case import SavedCase, load_case
-from ganlab.ui.scan_check import connect_check
+from ganlab.ui.scan_check import connect_check, uploaded_scans
 from ganlab.ui.server_settings import Settings
 from ganlab.ui.sessions import Store
 from ganlab.ui.viewer import volume_viewer
@@ -161,7 +161,7 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
     demo.load(links.read, None, [*linked.values(), note, requests], **ASKING)
     ended = connect_job(handlers, job, controls["seed"], list(controls.values()), results, demo)
     chosen = [controls[name] for name in ("source", "task", "files")]
-    connect_check([chosen[0].change, task.input, chosen[2].change], chosen, checked, job, ended)
+    connect_check(uploaded_scans, [chosen[0].change, task.input, chosen[2].change], chosen, checked, job, ended)
 
 
 def build_models(models: dict[str, list[str]], job: CycleJob) -> tuple[dict, gr.HTML]:

@@ -17,6 +17,7 @@ from ganlab.translation.real_heads import COLIN27
 from ganlab.translation.tasks import TASKS, Task, get_task
 from ganlab.ui.phantom_controls import SEED_LIMIT, linked_options, options_of
 from ganlab.ui.saved_case import ALL_PLANES, TASK, SavedCase, save_case
+from ganlab.ui.scan_check import ChosenScan, uploaded_scans
 from ganlab.ui.server_settings import Settings
 from ganlab.ui.volume_controls import (
     ALONE,
@@ -212,6 +213,13 @@ def job_of(
         )
     seed = check_seed(seed)
     return TranslationJob(seed=seed, spacing=float(spacing), options=options_of(seed, **phantom), **chosen)
+
+
+def chosen_scans(source: str, task: str, files, reference) -> list[ChosenScan]:
+    """The real scans that the controls choose, to be checked before they are translated."""
+    if source == COLIN:
+        return [ChosenScan((str(COLIN27),), task)]
+    return uploaded_scans(source, task, files, reference)
 
 
 def linked_job(

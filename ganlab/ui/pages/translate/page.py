@@ -12,7 +12,7 @@ from ganlab.translation.real_heads import HOW_TO_GET_COLIN27, colin27
 from ganlab.translation.tasks import NAMES, get_task
 from ganlab.ui.components import ASSETS, QUIET, bound
 from ganlab.ui.pages.translate import model_comparison
-from ganlab.ui.pages.translate.job import COLIN, SLUG, TranslationJob, job_of, linked_job, solve
+from ganlab.ui.pages.translate.job import COLIN, SLUG, TranslationJob, chosen_scans, job_of, linked_job, solve
 from ganlab.ui.pages.translate.report import show
 from ganlab.ui.phantom_controls import Sections, sections, show_options
 from ganlab.ui.saved_case import TASK, SavedCase, load_case
@@ -167,7 +167,7 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
     ended = connect_job(handlers, job, controls["seed"], list(controls.values()), results, demo)
     chosen = [controls[name] for name in ("source", "task", "files", "reference")]
     changes = [chosen[0].change, chosen[1].input, chosen[2].change, chosen[3].change]
-    connect_check(changes, chosen, checked, job, ended)
+    connect_check(chosen_scans, changes, chosen, checked, job, ended)
 
 
 def build_model_choice(models: dict[str, list[str]], opening: SavedCase) -> dict:
