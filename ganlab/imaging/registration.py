@@ -7,7 +7,9 @@ across modalities. SimpleITK does the work. ITK uses LPS mm and ganlab RAS mm: `
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +28,7 @@ LEVELS_MM = (8.0, 4.0, 2.0)  # voxel sizes, coarse to fine
 PITCHES_DEG = (-20.0, 0.0, 20.0)  # initial pitches of the head: the rotation that differs most between scans
 SAMPLES = 30_000  # voxels sampled for the metric at each level
 SEED = 1
+ITERATIONS = 100  # at most, of one search
 HEAD_RADIUS_MM = 70.0  # scales a radian of rotation to millimetres of translation
 LEAST_OVERLAP = 0.8
 NUDGE_MM = 12.0
@@ -36,12 +39,16 @@ MOST_ROTATION_DEG = 60.0
 RAS_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
-def register_rigid(moving: Volume, fixed: Volume) -> tuple[Volume, np.ndarray]:
+def register_rigid(
+    moving: Volume, fixed: Volume, progress: Callable[[float], None] = lambda share: None
+) -> tuple[Volume, np.ndarray]:
     """Register `moving` (such as a CT) onto the grid of `fixed` (such as an MR of the same head).
 
     Maximises Mattes mutual information over three rotations and three translations, on grids of about 8, 4 and 2 mm.
     It starts from several positions (scanner coordinates, centred fields of view, centred bodies, each at three pitches
     of the head) and keeps the best at 8 mm. The same input gives the same result.
+
+    progress(share of the work) is called at every step; what it raises ends the registration.
 
     Returns (the moving volume on fixed's grid, linearly interpolated, with -1000 outside its field of view if it is in
     HU and 0 otherwise; the (4, 4) matrix that maps fixed's RAS+ mm to moving's RAS+ mm).
@@ -51,21 +58,31 @@ def register_rigid(moving: Volume, fixed: Volume) -> tuple[Volume, np.ndarray]:
     degrees or lies more than 100 mm from where centred fields of view would put it.
     Raises InputError if a volume has no contrast or the two cannot be made to overlap.
     """
+    progress(0.0)
     fixed_levels, moving_levels = image_pyramid("fixed", fixed), image_pyramid("moving", moving)
-    transform = _best_start(fixed_levels[0], moving_levels[0])
-    finer = zip(fixed_levels[1:], moving_levels[1:], LEVELS_MM[1:], strict=True)
-    for fixed_image, moving_image, spacing in finer:
-        transform, _ = _optimise(fixed_image, moving_image, transform, spacing / 2, 0.02)
+    searches = 3 * len(PITCHES_DEG) + len(LEVELS_MM) - 1  # of about the same length
+    bars = [partial(_report, progress, k, searches) for k in range(searches)]
+    transform = _best_start(fixed_levels[0], moving_levels[0], bars)
+    finer = zip(fixed_levels[1:], moving_levels[1:], LEVELS_MM[1:], bars[1 - len(LEVELS_MM) :], strict=True)
+    for fixed_image, moving_image, spacing, bar in finer:
+        transform, _ = _optimise(fixed_image, moving_image, transform, spacing / 2, 0.02, bar)
     matrix = transform_matrix(transform)
 
+    progress(0.9)
     background = AIR_HU if moving.unit == "HU" else 0.0
     seen_from_fixed = replace(moving, affine=np.linalg.inv(matrix) @ moving.affine)
     registered = resample(seen_from_fixed, fixed.affine, fixed.shape, order=1, fill=background)
     registered = replace(registered, origin=fixed.origin)
+    progress(0.95)
     middle = fixed_levels[1], moving_levels[1], transform
     doubts = [*_match_doubts(_body_overlap(*middle), _nudge_loss(*middle)), *_motion_doubts(matrix, moving, fixed)]
     sentences = (f"Registration may have failed ({doubt}): check the alignment first." for doubt in doubts)
     return registered.with_notices(*sentences), matrix
+
+
+def _report(progress: Callable[[float], None], search: int, searches: int, iteration: int) -> None:
+    """Report an iteration of one of several searches; the last tenth is left for what follows them."""
+    progress(0.9 * (search + min(1.0, iteration / ITERATIONS)) / searches)
 
 
 def image_pyramid(name: str, volume: Volume) -> list[Image]:
@@ -121,13 +138,13 @@ def transform_matrix(transform: Euler3DTransform | AffineTransform) -> np.ndarra
     return RAS_LPS @ matrix @ RAS_LPS
 
 
-def _best_start(fixed: Image, moving: Image) -> Euler3DTransform:
+def _best_start(fixed: Image, moving: Image, bars: Sequence[Callable[[int], None]]) -> Euler3DTransform:
     """The transform with the highest mutual information after a coarse optimisation from every start."""
     import SimpleITK as sitk
 
     body = _body_centre(fixed)
     shifts = (np.zeros(3), _grid_centre(moving) - _grid_centre(fixed), _body_centre(moving) - body)
-    results = []
+    results, bar = [], iter(bars)
     for shift in shifts:
         for pitch in PITCHES_DEG:
             start = sitk.Euler3DTransform()
@@ -135,7 +152,7 @@ def _best_start(fixed: Image, moving: Image) -> Euler3DTransform:
             start.SetTranslation(shift.tolist())
             start.SetRotation(np.radians(pitch), 0.0, 0.0)
             try:
-                results.append(_optimise(fixed, moving, start, LEVELS_MM[0] / 2, 0.1))
+                results.append(_optimise(fixed, moving, start, LEVELS_MM[0] / 2, 0.1, next(bar)))
             except RuntimeError:  # ITK finds no overlap from this start
                 continue
     if not results:
@@ -148,22 +165,35 @@ def _best_start(fixed: Image, moving: Image) -> Euler3DTransform:
 
 
 def _optimise(
-    fixed: Image, moving: Image, start: Euler3DTransform, step: float, least_step: float
+    fixed: Image, moving: Image, start: Euler3DTransform, step: float, least_step: float, bar: Callable[[int], None]
 ) -> tuple[Euler3DTransform, float]:
-    """(transform, negative mutual information) at a local optimum near the start; steps in mm."""
+    """(transform, negative mutual information) at a local optimum near the start; steps in mm. bar(iteration) is
+    called after each; what it raises ends the search."""
     import SimpleITK as sitk
+
+    raised: list[Exception] = []
+
+    def after_iteration() -> None:  # an error must not cross ITK, which would replace it
+        try:
+            bar(method.GetOptimizerIteration())
+        except Exception as error:  # noqa: BLE001  # raised again below
+            raised.append(error)
+            method.StopRegistration()
 
     transform = sitk.Euler3DTransform(start)
     method = mutual_information(fixed, transform)
     method.SetOptimizerAsRegularStepGradientDescent(
         learningRate=step,
         minStep=least_step,
-        numberOfIterations=100,
+        numberOfIterations=ITERATIONS,
         relaxationFactor=0.7,
         gradientMagnitudeTolerance=1e-8,
     )
     method.SetOptimizerScales([HEAD_RADIUS_MM**2] * 3 + [1.0] * 3)
+    method.AddCommand(sitk.sitkIterationEvent, after_iteration)
     method.Execute(fixed, moving)
+    if raised:
+        raise raised[0]
     return transform, method.GetMetricValue()
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -125,30 +126,34 @@ def translate_and_compare(
         return Comparison(pair.source, tuple(translations), None, (), tuple(notices))
     reference = pair.reference
     if not pair.aligned:
-        _stage(progress, cancelled, translation_share, f"Registering the reference {NAMES[kind.target]}")
-        reference = register_reference(reference, pair.source, kind)
+        stage = f"Registering the reference {NAMES[kind.target]}"
+        bar = partial(_stage, progress, cancelled, stage)
+        reference = register_reference(reference, pair.source, kind, lambda done: bar(translation_share + 0.2 * done))
         notices.append(reference.notices[0])
         reference = replace(reference, notices=reference.notices[1:])
-    _stage(progress, cancelled, 0.9, "Comparing")
+    _stage(progress, cancelled, "Comparing", 0.9)
     if kind.target == "ct" and not pair.aligned:
         is_stranger, doubt = stranger(reference, [each.synthetic for each in translations])
         if is_stranger:
             return Comparison(pair.source, tuple(translations), None, (), (*notices, f"{doubt} They are withheld."))
         notices += [doubt] if doubt else []
     prepared = _prepared(reference, kind, pair.source, white_matter=pair.white_matter)
-    evaluations = tuple(measure(prepared, each.synthetic) for each in translations)
-    for evaluation, translation in zip(evaluations, translations, strict=True):
+    evaluations = []
+    for k, translation in enumerate(translations):
+        _stage(progress, cancelled, f"Measuring {translation.model}", 0.92 + 0.08 * k / len(translations))
+        evaluation = measure(prepared, translation.synthetic)
         error = evaluation.prediction.array - evaluation.reference.array
         evaluation.metrics.update(confident_figures(translation.confidence, error, evaluation.mask))
+        evaluations.append(evaluation)
     notices += [
         notice
         for notice in evaluations[0].metrics["notices"]
         if notice not in notices and notice.removeprefix("Source: ") not in notices
     ]
-    return Comparison(pair.source, tuple(translations), prepared.volume, evaluations, tuple(notices))
+    return Comparison(pair.source, tuple(translations), prepared.volume, tuple(evaluations), tuple(notices))
 
 
-def _stage(progress: Progress, cancelled: Callable[[], bool], fraction: float, stage: str) -> None:
+def _stage(progress: Progress, cancelled: Callable[[], bool], stage: str, fraction: float) -> None:
     if cancelled():
         raise Cancelled
     progress(fraction, stage)
@@ -329,11 +334,13 @@ def _as_stored(volume: Volume) -> Volume:
     return replace(volume, array=np.rint(volume.array)) if volume.unit == "HU" else volume
 
 
-def register_reference(reference: Volume, source: Volume, task: Task) -> Volume:
+def register_reference(
+    reference: Volume, source: Volume, task: Task, progress: Callable[[float], None] = lambda share: None
+) -> Volume:
     """The reference moved rigidly onto the grid of the source; its first notice tells how far."""
     from ganlab.imaging.registration import register_rigid
 
-    registered, matrix = register_rigid(reference, source)
+    registered, matrix = register_rigid(reference, source, progress)
     return replace(registered, notices=(motion_notice(matrix, source, task), *registered.notices))
 
 

@@ -108,15 +108,25 @@ def translate(
 
     model: a pretrained model or a training folder; by default the task's default model. planes: the slice directions
     whose predictions are averaged, any of PLANES; by default those of the model's training. progress(share of
-    the work) and cancelled() are called between batches. precision: "float32", "bfloat16", or "auto" for what is fast
-    on the device, as `device.precision` says. Raises InputError for a volume that the task cannot take, Cancelled.
+    the work) and cancelled() are called at every step and between batches. precision: "float32", "bfloat16", or "auto"
+    for what is fast on the device, as `device.precision` says. Raises InputError for a volume that the task cannot
+    take, Cancelled.
     """
     start = time.perf_counter()
+
+    def report(share: float) -> None:
+        if cancelled and cancelled():
+            raise Cancelled
+        if progress:
+            progress(share)
+
     kind = get_task(task)
     device = resolve(device)
     check_planes(planes if planes is not None else PLANES)
     scan = source_units(volume, kind)
+    report(0.03)
     notices = check_source(volume, kind, scan)
+    report(0.06)
     name = model or kind.default_model
     loaded = replace(load_model(name, device, kind), precision=precision_of(device, precision))
 
@@ -127,18 +137,25 @@ def translate(
     predicted = np.full(shape, kind.empty, np.float32)
     box, empty = head_box(source, air), kind.empty / kind.scale
     planes = planes or loaded.planes
+    report(0.1)
     spread = np.zeros(shape, np.float32) if len(planes) > 1 else None
     inside = spread[box] if spread is not None else None
-    fused = fuse(loaded, source[box], planes, device, progress, cancelled, empty, air, inside)
+    fused = fuse(
+        loaded, source[box], planes, device, lambda done: report(0.1 + 0.8 * done), cancelled, empty, air, inside
+    )
     predicted[box] = fused * kind.scale
     evidence = evidence_of(
         source[box], fused, inside if set(planes) == set(loaded.planes) else None, box_affine(affine, box), kind, air
     )
+    report(0.92)
     synthetic = _like(volume, predicted, affine, kind.empty, kind.limits, kind.unit, kind.target, name)
+    report(0.95)
     differing = None
     if spread is not None:
         differing = _like(volume, spread * kind.scale, affine, 0.0, (0.0, np.inf), kind.unit, "disagreement", name)
+    report(0.97)
     confidence, doubts = confidence_of(name, evidence, synthetic, kind)
+    report(1.0)
     seconds = time.perf_counter() - start
     notices += doubts
     return Translation(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -130,12 +130,13 @@ def save_case(
     encoding: Encoding = Encoding(),
     place: tuple[float, float, float] | None = None,
     downloads: bool = True,
+    progress: Callable[[float], None] = lambda share: None,
     **fields,
 ) -> SavedCase:
     """Write the layers (all on the input's grid; None is left out) and case.json.
 
-    place: where the crosshair starts, RAS mm; by default in the brain. downloads: write NAME.nii.gz, too. fields: the
-    rest of `SavedCase`.
+    place: where the crosshair starts, RAS mm; by default in the brain. downloads: write NAME.nii.gz, too. progress:
+    called with the share of the work before each file. fields: the rest of `SavedCase`.
     """
     from ganlab.imaging.grid import canonical
     from ganlab.imaging.writing import losses, write_volume
@@ -146,12 +147,14 @@ def save_case(
     straight = {name: canonical(volume) for name, volume in present.items()}
     head = _head(straight, task)
     layers = []
-    for name, volume in straight.items():
+    for k, (name, volume) in enumerate(straight.items()):
+        progress(k / len(straight))
         steps = encoding.judged_steps if name.startswith("judged") else encoding.steps
         stored, scale, offset = encode(volume.array, volume.unit, steps, encoding.hu_step)
         with gzip.open(folder / f"{name}.i16.gz", "wb", compresslevel=encoding.compresslevel) as file:
             file.write(stored.tobytes())
         if downloads:
+            progress((k + 0.3) / len(straight))
             write_volume(present[name], folder / f"{name}.nii.gz")
         unit = "" if volume.unit in ("arbitrary", "FA") else volume.unit
         layers.append(

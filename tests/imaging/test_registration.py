@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from ganlab.errors import InputError
+from ganlab.errors import Cancelled, InputError
 from ganlab.imaging.registration import _match_doubts, _motion_doubts, register_rigid
 from ganlab.imaging.volume import Origin, Volume
 
@@ -129,6 +129,20 @@ def test_registers_a_moved_head(mr, pose, shape, axes):
     far_outside = ((voxels < -2) | (voxels > np.array(shape) + 1)).any(axis=-1)
     assert np.abs(registered.array - truth)[inside].mean() < 80
     assert (registered.array[far_outside] == -1000).all()
+
+
+def test_registration_reports_its_progress_all_the_time_and_can_be_stopped(mr):
+    ct = scan(CT, MR_SHAPE, MR_AFFINE, np.eye(4), noise=15, seed=2)
+    shares = []
+    register_rigid(ct, mr, shares.append)
+    assert shares == sorted(shares) and shares[0] == 0 and max(np.diff([*shares, 1])) < 0.12
+
+    def stop(share):
+        if share > 0.2:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        register_rigid(ct, mr, stop)
 
 
 def test_an_aligned_head_stays_and_results_repeat_exactly(mr):

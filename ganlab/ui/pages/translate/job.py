@@ -74,16 +74,16 @@ def solve(
             raise Cancelled
         progress(fraction, stage)
 
-    pair = volumes_of(job, report)
+    pair, begin = volumes_of(job, report), 0.05 if job.seed is None else 0.3
     comparison = translate_and_compare(
         pair,
         job.task,
         [job.model, job.rival] if job.rival else [job.model],
         job.planes,
-        progress=lambda fraction, stage: report(0.3 + 0.65 * fraction, stage),
+        progress=lambda fraction, stage: report(begin + (0.9 - begin) * fraction, stage),
         cancelled=cancelled,
     )
-    report(0.95, "Saving")
+    report(0.9, "Saving")
     kind, (title, stem) = job.kind, names_of(job)
     first, *others = comparison.translations
     evaluations = [(each.metrics, each.histogram) for each in comparison.evaluations] or [(None, None)] * 2
@@ -95,6 +95,7 @@ def solve(
     return save_case(
         folder,
         {**volumes, "reference": comparison.reference},
+        progress=lambda done: report(0.9 + 0.1 * done, "Saving"),
         title=title,
         stem=stem,
         model=first.model,
