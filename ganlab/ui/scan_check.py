@@ -6,11 +6,9 @@ an answer that comes after the visitor chose something else is not shown.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 
 import gradio as gr
 
@@ -23,10 +21,12 @@ from ganlab.ui.volume_controls import PROGRESS, UPLOAD, JobControls
 
 @dataclass(frozen=True)
 class ChosenScan:
-    """A scan as it was chosen: the files of a source of the task or, if reference, of a real scan of its target."""
+    """A scan as it was chosen: the files of a source of the task or, if reference, of a real scan of its target, and
+    which of their DICOM series."""
 
     files: tuple[str, ...]
     task: str
+    series: str | None = None
     reference: bool = False
 
     @property
@@ -53,8 +53,7 @@ def examine(scan: ChosenScan) -> Finding:
     from ganlab.translation.scan_check import check_scan
 
     try:
-        with tempfile.TemporaryDirectory(prefix="ganlab-") as scratch:
-            volume = read_scan(scan.files, scan.modality, Path(scratch))
+        volume = read_scan(scan.files, scan.modality, scan.series)
         found = check_scan(volume, scan.task, scan.reference)
     except InputError as error:
         return Finding(refusal=str(error))
@@ -85,12 +84,14 @@ def refused(findings: Findings, scans: Sequence[ChosenScan]) -> bool:
     return any(findings[scan].refusal for scan in scans if scan in findings)
 
 
-def uploaded_scans(source: str, task: str, files, reference=None) -> list[ChosenScan]:
+def uploaded_scans(
+    source: str, task: str, files, series: str | None = None, reference=None, reference_series: str | None = None
+) -> list[ChosenScan]:
     """The scans that a visitor uploaded, from the values of the controls that choose them."""
     if source != UPLOAD:
         return []
-    scans = [ChosenScan(tuple(files), task)] if files else []
-    return scans + ([ChosenScan(tuple(reference), task, reference=True)] if reference else [])
+    scans = [ChosenScan(tuple(files), task, series or None)] if files else []
+    return scans + ([ChosenScan(tuple(reference), task, reference_series or None, True)] if reference else [])
 
 
 ScansOf = Callable[..., list[ChosenScan]]  # of the values of the controls that choose them
@@ -127,15 +128,17 @@ def connect_check(
         "trigger_mode": "multiple",
         **QUIET,
     }
-    checked = gr.on(changes, **shown).then(
-        bound(check, scans_of),
-        [findings, *chosen],
-        findings,
-        show_progress_on=message,
-        trigger_mode="always_last",
-        concurrency_id="checks",
-        concurrency_limit=1,
-        api_visibility="private",
-    )
-    for event in (checked, *ended):
+    for change in changes:
+        checked = change(**shown).then(
+            bound(check, scans_of),
+            [findings, *chosen],
+            findings,
+            show_progress_on=message,
+            trigger_mode="always_last",
+            concurrency_id="checks",
+            concurrency_limit=1,
+            api_visibility="private",
+        )
+        checked.then(**shown)
+    for event in ended:
         event.then(**shown)

@@ -41,11 +41,11 @@ def looked_at(*chosen, findings=None, running=False):
     return message, button.interactive
 
 
-def test_notices_appear_before_the_translation_and_are_those_of_the_task(files, tmp_path):
+def test_notices_appear_before_the_translation_and_are_those_of_the_task(files):
     message, usable = looked_at(UPLOAD, "mr2ct", files["thick"])
     assert usable and "8.0 mm apart" in message and "Nothing unusual" not in message
     thick = tuple(files["thick"])
-    volume = read_scan(thick, "t1", tmp_path)
+    volume = read_scan(thick, "t1")
     assert examine(ChosenScan(thick, "mr2ct")).notices == (*volume.notices, *check_source(volume, get_task("mr2ct")))
 
 
@@ -70,8 +70,8 @@ def test_another_task_takes_the_scan_that_the_first_refused(files):
 
 
 def test_a_reference_that_cannot_be_compared_with_is_refused_too(files):
-    assert looked_at(UPLOAD, "mr2ct", files["t1"], files["ct"])[1]
-    message, usable = looked_at(UPLOAD, "mr2ct", files["t1"], files["text"])
+    assert looked_at(UPLOAD, "mr2ct", files["t1"], None, files["ct"])[1]
+    message, usable = looked_at(UPLOAD, "mr2ct", files["t1"], None, files["text"])
     assert not usable and "text.nii.gz" in message and message.startswith("<p class='gl-note'>T1:")
 
 
@@ -88,7 +88,7 @@ def test_translate_stays_off_while_a_job_runs(files):
 
 def test_what_is_known_of_a_scan_stays_while_another_is_checked(files):
     findings = check(uploaded_scans, {}, quiet, UPLOAD, "mr2ct", files["t1"])
-    message, button = show(uploaded_scans, findings, False, UPLOAD, "mr2ct", files["t1"], files["ct"])
+    message, button = show(uploaded_scans, findings, False, UPLOAD, "mr2ct", files["t1"], None, files["ct"])
     assert "T1:" in message and "Checking the reference CT" in message and button.interactive
 
 
@@ -102,7 +102,7 @@ def test_a_scan_is_read_once_while_it_is_chosen(files, monkeypatch):
     read = []
     monkeypatch.setattr(scan_check, "examine", lambda scan: read.append(scan) or Finding("seen"))
     findings = check(uploaded_scans, {}, quiet, UPLOAD, "mr2ct", files["t1"])
-    findings = check(uploaded_scans, findings, quiet, UPLOAD, "mr2ct", files["t1"], files["ct"])
+    findings = check(uploaded_scans, findings, quiet, UPLOAD, "mr2ct", files["t1"], None, files["ct"])
     assert [scan.reference for scan in read] == [False, True]
     assert list(check(uploaded_scans, findings, quiet, UPLOAD, "mr2ct", files["t1"])) == uploaded_scans(
         UPLOAD, "mr2ct", files["t1"]

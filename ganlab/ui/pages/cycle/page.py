@@ -157,11 +157,13 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
     controls["source"].change(choose_source, controls["source"], [phantom_column, upload_column], **QUIET)
     controls["files"].upload(handlers.claim, controls["files"], **QUIET)
     given = [controls["files"], task]
-    gr.on([controls["files"].change, task.input], bound(offer_series, "source"), given, controls["series"], **ASKING)
+    changes = [controls["files"].change, task.input]
+    offered = gr.on(changes, bound(offer_series, "source"), given, controls["series"], **ASKING)
     demo.load(links.read, None, [*linked.values(), note, requests], **ASKING)
     ended = connect_job(handlers, job, controls["seed"], list(controls.values()), results, demo)
-    chosen = [controls[name] for name in ("source", "task", "files")]
-    connect_check(uploaded_scans, [chosen[0].change, task.input, chosen[2].change], chosen, checked, job, ended)
+    chosen = [controls[name] for name in ("source", "task", "files", "series")]
+    changes = [chosen[0].change, chosen[3].input, offered.then]
+    connect_check(uploaded_scans, changes, chosen, checked, job, ended)
 
 
 def build_models(models: dict[str, list[str]], job: CycleJob) -> tuple[dict, gr.HTML]:

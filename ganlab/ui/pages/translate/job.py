@@ -216,11 +216,9 @@ def job_of(
     return TranslationJob(seed=seed, spacing=float(spacing), options=options_of(seed, **phantom), **chosen)
 
 
-def chosen_scans(source: str, task: str, files, reference) -> list[ChosenScan]:
-    """The real scans that the controls choose, to be checked before they are translated."""
-    if source == COLIN:
-        return [ChosenScan((str(COLIN27),), task)]
-    return uploaded_scans(source, task, files, reference)
+def chosen_scans(source: str, task: str, *uploads) -> list[ChosenScan]:
+    """The real scans that the controls choose, to be checked before they are translated; see `uploaded_scans`."""
+    return [ChosenScan((str(COLIN27),), task)] if source == COLIN else uploaded_scans(source, task, *uploads)
 
 
 def linked_job(

@@ -160,13 +160,14 @@ def build(store: Store, settings: Settings, demo: gr.Blocks) -> None:
     for upload in (controls["files"], controls["reference"]):
         upload.upload(handlers.claim, upload, None, **QUIET)
     folder.upload(handlers.claim_folder, folder, controls["files"], **QUIET)
+    changes = [controls["source"].change, controls["series"].input, controls["reference_series"].input]
     for side, files, series in (("source", "files", "series"), ("target", "reference", "reference_series")):
-        changes = [controls[files].change, controls["task"].input]
-        gr.on(changes, bound(offer_series, side), [controls[files], controls["task"]], controls[series], **ASKING)
+        given = [controls[files], controls["task"]]
+        offered = gr.on([given[0].change, given[1].input], bound(offer_series, side), given, controls[series], **ASKING)
+        changes.append(offered.then)
     demo.load(links.read, None, linked, **ASKING)
     ended = connect_job(handlers, job, controls["seed"], list(controls.values()), results, demo)
-    chosen = [controls[name] for name in ("source", "task", "files", "reference")]
-    changes = [chosen[0].change, chosen[1].input, chosen[2].change, chosen[3].change]
+    chosen = [controls[name] for name in ("source", "task", "files", "series", "reference", "reference_series")]
     connect_check(chosen_scans, changes, chosen, checked, job, ended)
 
 
