@@ -74,12 +74,6 @@ function segmented(id, legend, options, choose) {
   return { element, fill, fillGroups, set };
 }
 
-// A select's options, under a heading if they have one.
-function optionsOf(heading, options) {
-  const elements = options.map(([value, text]) => tag("option", { value }, text));
-  return heading ? [tag("optgroup", { label: heading }, ...elements)] : elements;
-}
-
 // Fill `root` with the viewer's controls and canvases; returns them by name. `viewer`: see volumeViewer.
 function buildControls(root, viewer) {
   const { state, change } = viewer;

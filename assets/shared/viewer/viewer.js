@@ -466,9 +466,8 @@ function volumeViewer(root, props, watch) {
       if (!kept || !state.ranges[group]) state.ranges[group] = defaultRange(layer);
     }
     dom.presets.hidden = !volume.layers.some((layer) => layer.unit === "HU");
-    const groups = layerGroups(volume);
-    dom.layer.fillGroups(groups);
-    dom.other.replaceChildren(...groups.flatMap(([heading, its]) => optionsOf(heading, its)));
+    dom.layer.fillGroups(layerGroups(volume));
+    dom.other.replaceChildren(...volume.layers.map(({ name, label }) => tag("option", { value: name }, label)));
     root.dataset.state = "ready";
     root.dataset.token = volume.token;
     change();
