@@ -64,7 +64,7 @@ def check_mr(scan: Volume, stored: np.ndarray) -> HeadFeatures:
             f"{features.equal:.0%} of neighbouring voxels have exactly the same value, so this looks like a label map "
             "or an atlas: give the T1-weighted scan."
         )
-    if features.smooth < SMOOTH:
+    if features.smooth < SMOOTH and features.equal <= EQUAL:  # a constant has no correlation either
         raise InputError("Neighbouring voxels have nothing in common, so this looks like noise: give a scan of a head.")
     if features.peak > CT_PEAK and features.skull > CT_SKULL and features.scalp < CT_SCALP:
         raise InputError(

@@ -55,7 +55,8 @@ class ScanPair:
 class Reference:
     """A reference to measure against: on the task's scale, and the boolean mask (of its shape) to measure in.
 
-    T1 only: white_matter is what the stored values were divided by, head the head of the source CT, if that is known.
+    T1 only: white_matter is what the stored values were divided by, head the head of the source CT, if that is known,
+    lifted whether a background was subtracted first.
     """
 
     task: Task
@@ -65,6 +66,7 @@ class Reference:
     notices: tuple[str, ...] = ()
     white_matter: float = 1.0
     head: np.ndarray | None = None
+    lifted: bool = False
 
 
 @dataclass(frozen=True)
@@ -252,6 +254,7 @@ def _prepared(
         )
     doubts = check_t1(normalise_mr(reference), reference.array, stripped=True)
     notices += [f"Reference: {doubt}" for doubt in doubts]
+    pedestal: Sequence[str] = ()
     if mask is None:  # else voxels outside do not count
         reference, pedestal = without_pedestal(reference)
         notices += pedestal
@@ -266,7 +269,9 @@ def _prepared(
         )
     reference, divided = divided_by("reference", reference, level, f"the intensity of its white matter ({how})")
     name = MASKS["t1"] if mask is None else "given"
-    return Reference(kind, reference, measured, name, (*notices, *divided), float(np.float32(level)), head)
+    return Reference(
+        kind, reference, measured, name, (*notices, *divided), float(np.float32(level)), head, bool(pedestal)
+    )
 
 
 def _head(ct: Volume, name: str) -> np.ndarray:
@@ -308,7 +313,9 @@ def measure(reference: Reference, prediction: Volume) -> Evaluation:
 
 def _prediction_to_scale(prediction: Volume, reference: Reference) -> tuple[Volume, tuple[str, ...]]:
     """The prediction as `measure` compares it, and a notice if it was divided by anything."""
-    shared, truth = reference.white_matter, reference.volume.array
+    shared, truth, stored = reference.white_matter, reference.volume.array, prediction
+    if reference.lifted:
+        prediction, _ = without_pedestal(prediction)
     scaled = prediction.array.astype(np.float32) / np.float32(shared)
     if reference.head is not None:
         level = white_matter_level(prediction, reference.head)
@@ -320,7 +327,7 @@ def _prediction_to_scale(prediction: Volume, reference: Reference) -> tuple[Volu
         return divided_by("prediction", prediction, shared, "the intensity of the reference's white matter")
     low, high = WHITE_MATTER if reference.head is not None else UNKNOWN_SCALE
     if np.isnan(level) or low <= level <= high:
-        return prediction, ()
+        return stored, ()
     if reference.head is None:
         raise InputError(
             "The prediction T1 is neither on the scale of the reference nor on one with white matter at 1: give the CT "

@@ -8,6 +8,7 @@ from ganlab.imaging.fit import skull_distance
 from ganlab.imaging.volume import Volume
 
 DOUBTFUL_MM, STRANGER_MM = 1.6, 1.9  # between skulls: at most 1.3 in a head and its synthetic CT, else at least 1.75
+COARSE_MM, SLACK = 2.0, 0.35  # in larger voxels surfaces are less certain: at 4 mm up to 2.3 mm apart in one head
 
 
 def stranger(reference: Volume, predictions: Sequence[Volume]) -> tuple[bool, str]:
@@ -16,12 +17,13 @@ def stranger(reference: Volume, predictions: Sequence[Volume]) -> tuple[bool, st
     The prediction that fits best decides, so that a poor model does not make a stranger of the patient.
     """
     distance = min((skull_distance(each, reference) for each in predictions), key=lambda mm: (mm != mm, mm))
-    if not distance > DOUBTFUL_MM:  # NaN: there is no skull to compare
+    slack = SLACK * max(0.0, float(reference.spacing.max()) - COARSE_MM)
+    if not distance > DOUBTFUL_MM + slack:  # NaN: there is no skull to compare
         return False, ""
     how = (
         f"The skulls of the reference and of the prediction are {distance:.1f} mm apart after the best rigid motion, "
-        f"where those of one head are at most {DOUBTFUL_MM:g} mm apart"
+        f"where those of one head are at most {DOUBTFUL_MM + slack:g} mm apart"
     )
-    if distance > STRANGER_MM:
+    if distance > STRANGER_MM + slack:
         return True, f"{how}: the reference is of another head, or badly distorted, so errors would mean nothing."
     return False, f"{how}: check that the reference is of the same head before you use the errors."

@@ -13,7 +13,8 @@ from ganlab.imaging.volume import Volume
 
 
 def without_pedestal(t1: Volume) -> tuple[Volume, tuple[str, ...]]:
-    """A reference T1 with air at 0, and a notice if it was not. (A prediction's pedestal is an error that counts.)"""
+    """A reference T1 with air at 0, and a notice if it was not. (The pedestal of a prediction on the task's scale is an
+    error that counts.)"""
     background = find_background(t1)
     if not background.seen or abs(background.zero) <= SAID * background.range:
         return t1, ()

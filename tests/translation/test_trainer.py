@@ -351,7 +351,7 @@ def test_checkpoints_of_both_directions_keep_ranges_and_planes(tmp_path, monkeyp
         model = load_model(str(tmp_path / folder), "cpu")
         assert model.source_range == source and model.planes == ("sagittal",)
         assert (model.network.config.low, model.network.config.high) == target
-    monkeypatch.setattr("ganlab.translation.inference.predict", lambda net, slices, device: slices)
+    monkeypatch.setattr("ganlab.translation.inference.predict", lambda net, slices, device, air: slices)
     array = np.linspace(-1, 3, 16**3, dtype=np.float32).reshape(16, 16, 16)
     shown = fuse(model, array, model.planes, "cpu", empty=0.0, air=-1.0)
     assert shown.min() >= -0.6 and shown.max() == np.float32(1.4)
