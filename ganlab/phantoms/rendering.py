@@ -85,16 +85,18 @@ def render_mr(draw: Draw, shares: Tensor, spread: float = 1.0) -> Tensor:
 
 def _on_pedestal(draw: Draw, image: Tensor) -> Tensor:
     """An image (H, W) on a smooth background of up to 12 % of white matter: an offset, the floor of averaged or
-    denoised Rician magnitudes, or the haze of averaged heads, which fades with distance; in part subtracted again."""
+    denoised Rician magnitudes, or the haze of averaged heads, which fades with distance. In most cases it is subtracted
+    again, too little or too much, which leaves bone at exactly 0 where the background had covered it."""
     level = draw.uniform(0.0, 0.12)
     if draw.chance(0.5):
         floor = level * (1 + 0.4 * _coarse(draw, image.shape, 5, image.device)).clamp_min(0)
     else:
         width = draw.uniform(5.0, 22.0)
         floor = 2 * level * blur(image, (width, width))
-    image = torch.hypot(image, floor) if draw.chance(0.5) else image + floor
-    if draw.chance(0.5):
-        image = (image - draw.uniform(0.3, 1.2) * floor.mean()).clamp_min(0)
+    combine = (torch.add, torch.hypot, torch.maximum)[int(draw.uniform(0, 3))]
+    image = combine(image, floor)
+    if draw.chance(0.7):
+        image = (image - draw.uniform(0.5, 1.2) * floor).clamp_min(0)
     return image
 
 
