@@ -15,7 +15,7 @@ from ganlab.phantoms.patient import Patient, misaligned
 from ganlab.phantoms.rendering import blur, render_ct, render_fa, render_mr, render_noisy_ct, stripped
 from ganlab.phantoms.scanned.head import ScannedHead, ScannedPatient, bone_hu
 from ganlab.phantoms.scanned.slices import random_scanned_patient, random_scanned_slice
-from ganlab.phantoms.slices import VIEWS, Draw, random_patient, random_slice
+from ganlab.phantoms.slices import VIEWS, Draw, View, random_patient, random_slice
 
 NEAR = 0.25  # spread of the images of one scanner
 
@@ -59,8 +59,7 @@ def pairs(
     for count in itertools.count():
         if count % 4 == 0:
             patient = _random_patient(draw, scans, scanned, device)
-        view = VIEWS["fa" if task == "t1fa" and draw.chance(0.75) else "ct"]  # sometimes face and neck, where FA is 0
-        newest = _training_slice(draw, patient, count // 4, task, misalign, (size, device, view, planes))
+        newest = _training_slice(draw, patient, count // 4, task, misalign, (size, device, _view(draw, task), planes))
         if len(slices) < pool:
             slices.append(newest)
         else:
@@ -72,6 +71,14 @@ def pairs(
                 images = torch.stack([_source(draw, task, source, wild), _target(task, target)])[:, None]
                 x, y = images.flip(2) if draw.chance(0.5) else images
                 yield x, y
+
+
+def _view(draw: Draw, task: str) -> View:
+    """FA: mostly the brain, sometimes face and neck, where it is 0. CT: the base of the skull more often than by
+    chance, since its cells of air are small and hard to tell from bone."""
+    if task == "t1fa":
+        return VIEWS["fa" if draw.chance(0.75) else "ct"]
+    return VIEWS["base" if draw.chance(0.35) else "ct"]
 
 
 def _random_patient(draw: Draw, scans: Sequence[ScannedHead], scanned: float, device: str) -> Patient | ScannedPatient:

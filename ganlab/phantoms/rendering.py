@@ -110,11 +110,29 @@ def _coarsely_stored(draw: Draw, image: Tensor) -> Tensor:
 
 
 def render_noisy_ct(draw: Draw, ct: Tensor) -> Tensor:
-    """HU (H, W) with noise, blurred as by a reconstruction: up to 25 HU, mostly below 10."""
+    """HU (H, W) with noise, blurred as by a reconstruction: up to 25 HU, mostly below 10. In half of the slices there
+    are a table, a head holder or pads around the head."""
+    if draw.chance(0.5):
+        ct = _supported(draw, ct)
     noise = torch.randn(ct.shape, generator=draw.generator).to(ct.device)
     width = draw.uniform(0.2, 1.2)
     noise = blur(noise, (width, width))
     return ct + 25 * draw.uniform(0, 1) ** 2 * noise / noise.std()
+
+
+def _supported(draw: Draw, ct: Tensor) -> Tensor:
+    """HU (H, W) with one to three shells, straight or curved, in the air around the head: from foam to carbon fibre."""
+    x, y = (torch.linspace(-n / 2, n / 2, n, device=ct.device) for n in ct.shape)
+    air = ct < -900
+    for _ in range(1 + int(draw.uniform(0, 3))):
+        angle, bend = draw.uniform(0, 2 * math.pi), draw.uniform(-0.002, 0.006)
+        along = math.cos(angle) * x[:, None] - math.sin(angle) * y[None]
+        depth = math.sin(angle) * x[:, None] + math.cos(angle) * y[None] - bend * along**2
+        depth = (depth - draw.uniform(35, 115)).abs() - draw.uniform(0.5, 14) / 2
+        share = (0.5 - depth).clamp(0, 1) * (along.abs() < draw.uniform(40, 250))
+        level = draw.uniform(-960, -800) if draw.chance(0.5) else draw.uniform(-800, 250)
+        ct = torch.where(air, torch.lerp(ct, torch.full_like(ct, level), share), ct)
+    return ct
 
 
 def blur(image: Tensor, sigma: Sequence[float]) -> Tensor:

@@ -35,6 +35,11 @@ VIEWS = {
         (32.0, 48.0),
         {"axial": (-165.0, 108.0), "coronal": (-126.0, 112.0), "sagittal": (-96.0, 96.0)},
     ),
+    "base": View(  # the base of the skull: sinuses, mastoid cells and petrous bone fill little of the other views
+        {"axial": (0.0, 0.0), "coronal": (0.0, -35.0), "sagittal": (0.0, -35.0)},
+        (24.0, 24.0),
+        {"axial": (-68.0, 0.0), "coronal": (-50.0, 4.0), "sagittal": (-66.0, 66.0)},
+    ),
     "fa": View(  # the brain
         {"axial": (0.0, -15.0), "coronal": (0.0, 0.0), "sagittal": (-15.0, 0.0)},
         (24.0, 32.0),

@@ -76,7 +76,7 @@ def temporal_bone(h: Head) -> Iterator[Part]:
     wet = torch.sigmoid(4 * (2.4 * effusion - 1.2 - h.noise(p, 18.0, 1)))
     yield "mucosa", h.cover(space) * torch.where(effusion > 0, wet, 0.0)
     yield "air", h.cover(space)
-    sclerosis = torch.sigmoid((13 - h.sided(h.build.cells.mastoid)) / 3)  # few cells: compact instead
+    sclerosis = torch.sigmoid((9 - h.sided(h.build.cells.mastoid)) / 2)  # hardly any cells: compact instead
     mottled = 1.2 * h.noise(p, 5.0, 3)
     marrow = h.cover(bone + 2.4 + mottled) * gap
     yield "fat", h.build.marrow * marrow
