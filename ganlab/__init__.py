@@ -2,5 +2,6 @@
 
 import lazy_loader
 
-__version__ = "0.2.0"
+from ganlab.version import __version__ as __version__
+
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)  # names of __init__.pyi, loaded when used

@@ -18,8 +18,8 @@ FILES = {
 TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FILES.items()}
 
 GROUND = {  # files that all packages share
-    "errors", "lazy", "paths", "device", "settings", "processes", "checkpoints", "training", "filters", "objectives",
-    "divergences", "packing",
+    "version", "errors", "lazy", "paths", "device", "settings", "processes", "checkpoints", "training", "filters",
+    "objectives", "divergences", "packing",
 }  # fmt: skip
 ORDER = [  # each may import those before it, and itself
     GROUND,

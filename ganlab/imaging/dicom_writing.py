@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ganlab import __version__
 from ganlab.errors import InputError
 from ganlab.imaging.grid import is_sheared, reordered, resample
 from ganlab.imaging.volume import Volume
 from ganlab.imaging.wording import times
+from ganlab.version import __version__
 
 if TYPE_CHECKING:
     from pydicom import Dataset

@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from ganlab import __version__
 from ganlab.errors import InputError
 from ganlab.imaging import dicom_writing
 from ganlab.imaging.grid import is_sheared
 from ganlab.imaging.volume import Volume
 from ganlab.imaging.wording import quoted, times
+from ganlab.version import __version__
 
 ENDINGS = ".nii.gz, .nii, .mgz, .mgh, .nrrd, .dcm (a folder with a DICOM series) or .zip (the same, zipped)"
 FORMATS = {".nii.gz": "nifti", ".nii": "nifti", ".mgz": "mgh", ".mgh": "mgh", ".nrrd": "nrrd"}
