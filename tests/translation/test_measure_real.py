@@ -105,7 +105,7 @@ def test_colin27_is_measured_with_a_folder_where_it_is_installed(folder, tmp_pat
 def test_refuses_folders_without_scans_and_other_tasks(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
         find_heads(tmp_path / "nowhere")
-    with pytest.raises(InputError, match="holds no scan that can be read"):
+    with pytest.raises(InputError, match="holds no volumes"):
         find_heads(tmp_path)
     with pytest.raises(InputError, match="measured for mr2ct and ct2mr, not for t1fa"):
         heads_to_measure(tmp_path, None, "t1fa")
