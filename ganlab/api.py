@@ -135,13 +135,15 @@ def translate_folder(
     planes: Sequence[str] | None = None,
     device: str = "auto",
     precision: str = "auto",
+    confidence: Path | None = None,
     overwrite: bool = False,
     progress: Callable[[str, float], None] | None = None,
 ) -> list[FolderResult]:
     """Translate every volume, DICOM series and zip in a folder and its sub-folders, and write the results to the same
     places in the folder `out`.
 
-    Files that are there already are kept unless overwrite is true. Returns for each scan its name, the file of its
+    Files that are there already are kept unless overwrite is true. confidence: a folder for the half-width of the 90 %
+    interval at each voxel, under the same names. Returns for each scan its name, the file of its
     result (`out`), what became of it (`status`: "translated", "kept", "skipped" or "failed"), why (`message`), and the
     `notices`. A scan that fails does not stop the rest. Raises InputError for a folder that holds no scan.
     """
@@ -155,6 +157,7 @@ def translate_folder(
         planes=planes,
         device=device,
         precision=precision,
+        confidence=confidence,
         overwrite=overwrite,
         progress=progress,
     )

@@ -26,6 +26,7 @@ def translate_many(
     task: str,
     model: str | None,
     planes: list[str] | None,
+    confidence: Path | None,
     overwrite: bool,
     device: str,
     precision: str,
@@ -44,6 +45,7 @@ def translate_many(
         planes=planes,
         device=device,
         precision=precision,
+        confidence=confidence,
         overwrite=overwrite,
         progress=lambda name, share: bar(share) if bar else None,
     ):

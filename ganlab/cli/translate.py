@@ -40,7 +40,10 @@ def translate(
     ] = None,
     confidence: Annotated[
         Path | None,
-        typer.Option(help="Output file for the half-width of the 90 % interval at each voxel, in the result's unit."),
+        typer.Option(
+            help="Output file for the half-width of the 90 % interval at each voxel, in the result's unit; for a "
+            "folder of scans a folder."
+        ),
     ] = None,
     series: DicomSeries = None,
     reference_series: Annotated[
@@ -63,11 +66,11 @@ def translate(
     from ganlab.translation.tasks import get_task
 
     if is_many(source, out):
-        single = {"reference": reference, "registered": registered, "confidence": confidence, "series": series}
+        single = {"reference": reference, "registered": registered, "series": series}
         if given := [f"--{name}" for name, value in single.items() if value]:
             raise InputError(f"{' and '.join(given)} are for a single scan: name the output file, OUT.nii.gz.")
         wanted = planes.split(",") if planes is not None else None
-        translate_many(source, out, task, model, wanted, overwrite, device, precision, as_json)
+        translate_many(source, out, task, model, wanted, confidence, overwrite, device, precision, as_json)
         return
     if registered and not reference:
         raise InputError("--registered needs --reference: add it with the scan to register.")

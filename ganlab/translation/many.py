@@ -13,6 +13,7 @@ from ganlab.imaging.reading.scans import FoundScan, find_scans
 from ganlab.imaging.volume import Volume
 from ganlab.imaging.wording import quoted
 from ganlab.imaging.writing import check_writable, write_volume
+from ganlab.translation.confidence import check_calibrated
 from ganlab.translation.inference import Translation, load_model, translate
 from ganlab.translation.tasks import get_task
 
@@ -46,6 +47,7 @@ def translate_folder(
     planes: Sequence[str] | None = None,
     device: str = "auto",
     precision: str = "auto",
+    confidence: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     progress: Callable[[str, float], None] | None = None,
 ) -> Iterator[FolderResult]:
@@ -53,7 +55,8 @@ def translate_folder(
 
     Results go to the same sub-folders of `out` under the names of their scans, as NIfTI; a DICOM series is named by its
     number and description. Files that are there already are kept unless `overwrite` is true, so that an interrupted run
-    can go on. progress(name of the scan, share of it done). Yields a `FolderResult` for each scan, in order.
+    can go on. confidence: a folder for the half-width of the 90 % interval at each voxel, under the same names.
+    progress(name of the scan, share of it done). Yields a `FolderResult` for each scan, in order.
     Raises InputError before the first for a folder that cannot be read or holds no scan, an `out` that cannot be
     written to, or a model that does not fit.
     """
@@ -63,6 +66,9 @@ def translate_folder(
     if out.resolve() == folder.resolve():
         raise InputError(f"The results would lie among the scans in {quoted(folder)}: give another folder for them.")
     load_model(model or kind.default_model, resolve(device), kind)  # refused before any work
+    if confidence is not None:
+        _check_apart(Path(confidence), folder, out)
+        check_calibrated(model or kind.default_model)
     taken: set[Path] = set()
     for scan in find_scans(folder, leave_out=out):
         target = _unique(out / scan.place.with_name(scan.place.name + ENDING), taken)
@@ -74,9 +80,20 @@ def translate_folder(
             report = (lambda share: progress(name, share)) if progress else None
             return translate(volume, task, model, device, planes, report, precision=precision)
 
-        yield _result(scan, target, kind.source, one)
+        intervals = Path(confidence) / target.relative_to(out) if confidence is not None else None
+        yield _result(scan, target, intervals, kind.source, one)
     if not taken:
         raise InputError(f"{quoted(folder)} holds no image volume: give NIfTI, MGH/MGZ, NRRD, MetaImage or DICOM.")
+
+
+def _check_apart(confidence: Path, folder: Path, out: Path) -> None:
+    """Raise InputError if the maps would lie among the results, or be taken for scans next time."""
+    place = confidence.resolve()
+    if place == out.resolve() or (place.is_relative_to(folder.resolve()) and not place.is_relative_to(out.resolve())):
+        raise InputError(
+            f"The intervals would lie among the scans or the results in {quoted(confidence)}: give a folder of their "
+            "own for them."
+        )
 
 
 def _unique(path: Path, taken: set[Path]) -> Path:
@@ -89,20 +106,30 @@ def _unique(path: Path, taken: set[Path]) -> Path:
     return path
 
 
-def _result(scan: FoundScan, target: Path, modality: str, translated: Callable[[Volume], Translation]) -> FolderResult:
+def _result(
+    scan: FoundScan,
+    target: Path,
+    intervals: Path | None,
+    modality: str,
+    translated: Callable[[Volume], Translation],
+) -> FolderResult:
     if reason := _not_wanted(scan, modality):
         return FolderResult(scan.name, target, SKIPPED, reason)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        check_writable(target)
+        for path in filter(None, (target, intervals)):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            check_writable(path)
         volume = scan.read(modality)
         translation = translated(volume)
-        written = write_volume(translation.synthetic, target)
+        written = []
+        if intervals and translation.confidence:  # first: a result that is there is not made again
+            written += write_volume(translation.confidence, intervals)
+        written += write_volume(translation.synthetic, target)
     except InputError as error:
         return FolderResult(scan.name, target, FAILED, str(error))
     except OSError as error:
         return FolderResult(scan.name, target, FAILED, f"{scan.name} failed: {error.strerror or error}.")
-    notices = (*volume.notices, *translation.notices, *written)
+    notices = tuple(dict.fromkeys([*volume.notices, *translation.notices, *written]))
     return FolderResult(scan.name, target, TRANSLATED, translation=translation, notices=notices)
 
 

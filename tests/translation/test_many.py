@@ -1,5 +1,7 @@
 """A folder of scans translated in one go."""
 
+from dataclasses import replace
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -66,6 +68,23 @@ def test_refuses_a_folder_without_scans_or_into_itself(folder, tmp_path):
     ):
         with pytest.raises(InputError, match=words):
             list(translate_folder(*places, device="cpu"))
+
+
+def test_intervals_are_written_beside_under_the_same_names(folder, tmp_path, monkeypatch):
+    def with_interval(volume, *arguments, **options):
+        made = negated(volume, *arguments, **options)
+        return replace(made, confidence=replace(made.synthetic, array=np.full(volume.shape, 25.0, np.float32)))
+
+    monkeypatch.setattr("ganlab.translation.many.translate", with_interval)
+    monkeypatch.setattr("ganlab.translation.many.check_calibrated", lambda model: None)
+    out, intervals = tmp_path / "out", tmp_path / "intervals"
+    list(translate_folder(folder, out, device="cpu", confidence=intervals))
+    written = {str(path.relative_to(intervals)) for path in intervals.rglob("*") if path.is_file()}
+    assert written == {name for name, status in EXPECTED.items() if status == "translated"}
+    assert (nib.load(intervals / "sub-01/anat/sub-01_T1w.nii.gz").get_fdata() == 25).all()
+    for place in (out, folder / "intervals", folder):
+        with pytest.raises(InputError, match="a folder of their own"):
+            list(translate_folder(folder, out, device="cpu", confidence=place))
 
 
 def test_a_damaged_zip_is_one_failure(folder, tmp_path):
