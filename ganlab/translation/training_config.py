@@ -41,7 +41,7 @@ class TrainingConfig:
     spacing: int = Field(1, ge=1, le=8, title="Spacing", description="Edge of a pixel.", unit="mm")
     rate: float = Field(1.5e-3, ge=0, le=1, title="Learning rate", description="Peak learning rate of the generators.")
     decay: float = Field(
-        0.25, ge=0, le=1, title="Decay", description="Last share of the steps, in which the learning rate falls to 0."
+        0.6, ge=0, le=1, title="Decay", description="Last share of the steps, in which the learning rate falls to 0."
     )
     epoch: int = Field(
         500,
@@ -50,8 +50,8 @@ class TrainingConfig:
         title="Epoch",
         description="Steps between checkpoints; each epoch has its own data.",
     )
-    frozen: float = Field(
-        0.0625,
+    frozen: float = Field(  # long enough to adapt to them: otherwise dark slices come out with blobs of other tissue
+        0.4,
         ge=0,
         le=1,
         title="Frozen",
