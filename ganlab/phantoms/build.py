@@ -147,16 +147,17 @@ def sample_air_cells(draw: Sampler) -> AirCells:
     Sphenoid: 2 % conchal, 21 % presellar, 55 % sellar, 22 % behind the sella (Hamid et al., Skull Base 18:9, 2008, in
     the classes of Hammer and Radberg, Acta Radiol 56:401, 1961); a lateral recess in a third (Wang et al., Neurosurgery
     66:703, 2010). Frontal: aplasia of both in 4 %, of one in 5 % (Danesh-Sani et al., Dentomaxillofac Radiol 40:e14,
-    2011). Maxillary: hypoplasia in 10 % (Bolger et al., Otolaryngol Head Neck Surg 103:759, 1990). Thickened mucosa in
-    a third of people without complaints (Havas et al., Arch Otolaryngol 114:856, 1988). Mastoid: volume from 1 to 20
-    cm3 (Colhoun et al., J Laryngol Otol 102:996, 1988: mean 6); the petrous apex is pneumatised in a third, on one side
-    in some (Yetiser et al., Otol Neurotol 23:604, 2002).
+    2011), on average 30 mm high, 25 mm wide and 18 mm deep (Gray's Anatomy, 41st ed., ch. 33). Maxillary: hypoplasia in
+    10 % (Bolger et al., Otolaryngol Head Neck Surg 103:759, 1990). Thickened mucosa in a third of people without
+    complaints (Havas et al., Arch Otolaryngol 114:856, 1988). Mastoid: volume from 1 to 20 cm3 (Colhoun et al., J
+    Laryngol Otol 102:996, 1988: mean 6); the petrous apex is pneumatised in a third, on one side in some (Yetiser et
+    al., Otol Neurotol 23:604, 2002).
     """
-    frontal = draw.pair(0.95, 0.33, 0.22, 0.0, 1.7)
+    frontal = draw.pair(1.05, 0.4, 0.25, 0.0, 2.0)
     kept = draw.between(0, 1)
     none = (kept < 0.065, kept < 0.04 or kept > 0.975)
     right, left = (0.0 if missing or size < 0.25 else size for size, missing in zip(frontal, none, strict=True))
-    mastoid = draw.pair(16.0, 6.5, 2.5, 0.0, 30.0)
+    mastoid = draw.pair(18.5, 6.5, 2.5, 0.0, 32.0)
     return AirCells(
         sphenoid_back=draw.rarely(0.02, 32.0, 36.0, draw(2.0, 8.5, -14.0, 20.0)),
         sphenoid_width=draw(1.0, 0.15, 0.7, 1.35),
