@@ -23,7 +23,8 @@ def thickness(h: Head) -> Tensor:
     occiput = torch.exp(-((x / 30) ** 2 + ((y + 108) / 22) ** 2 + ((z + 22) / 22) ** 2))
     brow = torch.exp(-((x / 40) ** 2 + ((y - 72) / 18) ** 2 + ((z + 12) / 18) ** 2))
     wave = 0.7 * h.noise(h.p, 50.0, 0)
-    deep = 2.5 * sum(b.cells.frontal) * brow  # mm by which the frontal sinuses push the outer table out
+    glabella = torch.exp(-((h.m[0] / 34) ** 2 + ((y - 82) / 16) ** 2 + ((z + 18) / 18) ** 2))
+    deep = 4.0 * sum(b.cells.frontal) * glabella  # mm by which the frontal sinuses push the outer table out
     return (b.skull * (1 - 0.5 * temple - 0.42 * base + 0.45 * occiput + 0.35 * brow) + deep + wave).clamp_min(1.8)
 
 
