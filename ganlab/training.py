@@ -146,9 +146,14 @@ def restore(trainer: Trainer, path: Path) -> float:
         saved = as_config(type(trainer.config)()) | facts["config"]
         current = as_config(replace(trainer.config, steps=saved["steps"]))
         if saved != current:
-            differing = ", ".join(k for k in current if saved.get(k) != current[k])
+            differing = [k for k in current if saved.get(k) != current[k]]
+            if "digest" in differing:  # of the user's own images
+                raise InputError(
+                    f'The training in "{path.parent}" learned from other images; give the folder as it was, or start a '
+                    "new one."
+                )
             raise InputError(
-                f'The training in "{path.parent}" had another configuration ({differing}); start a new one.'
+                f'The training in "{path.parent}" had another configuration ({", ".join(differing)}); start a new one.'
             )
         trainer.load_state(state, facts, path)
         return facts["minutes"]

@@ -73,6 +73,9 @@ class GanConfig:
 
     data: str = Field("nodules", title="Images", description="The kind of images to learn, see `image_kinds`.")
     count: int = Field(0, ge=0, le=10**7, title="Images to learn from", description="0: all that the kind has.")
+    digest: int = Field(
+        0, ge=0, lt=2**32, title="Digest", description="Checksum of the user's files that images come from; 0: unknown."
+    )
     network: NetworkConfig = Field(default_factory=NetworkConfig, title="Network", description="Both networks.")
     objective: Annotated[str, OneOf({name: objective.title for name, objective in OBJECTIVES.items()})] = Field(
         "non-saturating", title="Objective", description="What generator and discriminator minimise."

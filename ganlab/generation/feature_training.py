@@ -138,7 +138,13 @@ def feature_config(kind: ImageKind, **changes) -> FeatureConfig:
         attributes, classes = LOOKS, TURNS
     augment = ("flip", "translation") if kind.name == "nodules" else ("translation",)
     return FeatureConfig(
-        data=kind.name, size=kind.size, classes=classes, attributes=attributes, augment=augment, **changes
+        data=kind.name,
+        size=kind.size,
+        classes=classes,
+        attributes=attributes,
+        augment=augment,
+        digest=kind.digest,
+        **changes,
     )
 
 

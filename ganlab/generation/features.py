@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from ganlab.checkpoints import PRETRAINED, fill, load_tensors
 from ganlab.errors import InputError
 from ganlab.generation.augment import AUGMENTATIONS
-from ganlab.generation.image_kinds import ImageKind, get_kind
+from ganlab.generation.image_kinds import ImageKind, get_kind, same_images
 from ganlab.settings import Field, OneOf, from_values, frozen_config
 
 TASK = "features"
@@ -47,6 +47,9 @@ class FeatureConfig:
     batch: int = Field(64, ge=1, le=4096, title="Batch", description="Images per step.")
     rate: float = Field(2e-3, ge=0, le=1, title="Learning rate", description="Peak learning rate of Adam.")
     count: int = Field(0, ge=0, le=10**7, title="Images to learn from", description="Number of training images.")
+    digest: int = Field(
+        0, ge=0, lt=2**32, title="Digest", description="Checksum of the user's files that images come from; 0: unknown."
+    )
     seed: int = Field(0, ge=0, le=2**31, title="Seed", description="Same seed, same features on a CPU.")
 
 
@@ -91,10 +94,11 @@ def own_features(kind: ImageKind, folder: Path, source: Path, device: str = "cpu
     """The features of a user's own images (see `own_images.own_kind`), from a folder of training runs. Raises
     InputError if there are none, or those of other images."""
     net = load_features(kind.name, device, folder, f' --source "{source}"')
-    if net.config.count != kind.count:
+    if not same_images(net.config, kind):
+        others = " others" if net.config.count == kind.count else ""
         raise InputError(
             f'The features in "{folder / (FEATURES + kind.name)}" were trained on {net.config.count:,} images, and '
-            f'"{source}" has {kind.count:,}; train them with python -m ganlab train '
+            f'"{source}" has {kind.count:,}{others}; train them with python -m ganlab train '
             f'{FEATURES}{kind.name} --source "{source}" --out "{folder / (FEATURES + kind.name)}".'
         )
     return net

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,6 +36,7 @@ class ImageKind:
         windows: name -> (low, high) of display windows, the default first.
         make: (seed, count, progress) -> (images (N, size, size) in `unit`, labels (N,)).
         count: images of a training set.
+        digest: checksum of the user's files that they come from; 0 if they come from elsewhere.
     """
 
     name: str
@@ -48,6 +50,7 @@ class ImageKind:
     windows: dict[str, tuple[float, float]]
     make: Callable[[int, int, Progress], tuple[np.ndarray, np.ndarray]] = field(repr=False)
     count: int
+    digest: int = 0
 
     @property
     def sides(self) -> tuple[str, ...]:
@@ -85,6 +88,12 @@ class Images:
 
     def __len__(self) -> int:
         return len(self.images)
+
+
+def same_images(config: Any, kind: ImageKind) -> bool:
+    """Whether the configuration of a trained network has the count of a kind's images and, as far as it is known, the
+    digest of their files."""
+    return config.count == kind.count and config.digest in (0, kind.digest)
 
 
 def load_images(

@@ -14,20 +14,20 @@ from torch import Tensor
 
 from ganlab.errors import InputError
 from ganlab.generation.config import GanConfig
-from ganlab.generation.image_kinds import HELD_OUT, OWN, ImageKind, Images, Progress, get_kind
+from ganlab.generation.image_kinds import HELD_OUT, OWN, ImageKind, Images, Progress, get_kind, same_images
 from ganlab.imaging.checks import looks_like_ct
 from ganlab.imaging.grid import canonical, model_grid, resample
 from ganlab.imaging.intensity import normalise_mr
+from ganlab.imaging.reading.contents import checksum
 from ganlab.imaging.reading.dicom_pictures import are_pictures, read_dicom_picture
 from ganlab.imaging.reading.files import read_volume
-from ganlab.imaging.reading.pictures import PICTURES, WHITE, is_deep, read_picture
+from ganlab.imaging.reading.pictures import PICTURES, read_pictures
 from ganlab.imaging.wording import listed, quoted, times
 
 VOLUMES = (".nii", ".nii.gz", ".mgz", ".mgh", ".nrrd", ".mha", ".dcm", ".ima", ".zip")
 FEWEST, MOST = 16, 50_000  # images and files to train on
 HOLD_OUT = 5  # one file in this many is held out
-DICOM = (".dcm", ".ima")
-DICOM_RANGE = (-65_536.0, 65_536.0)  # of a picture's values before black and white are known
+DICOM, DICOM_VALUES = (".dcm", ".ima"), "DICOM"
 PERCENTILES = (0.5, 99.5)  # mapped to black and white
 HEAD_MM = 130.0  # below the top of a head, where its brain is
 
@@ -52,6 +52,7 @@ def read_folder(folder: Path, size: int, progress: Progress = None) -> tuple[Ima
     training, evaluation = (
         _join([images for path, images in images_of.items() if (path in held) == side], size) for side in (False, True)
     )
+    training = replace(training, kind=replace(training.kind, digest=_digest(set(images_of) - held)))
     notices.append(
         f"{len(evaluation):,} of {len(training) + len(evaluation):,} images are held out, to evaluate a generator with."
     )
@@ -75,6 +76,11 @@ def held_out(files: list[Path], folder: Path) -> set[Path]:
     if 0 < len(held) < len(files):
         return held
     return {min(files, key=sums.get)} if len(files) > 1 else set()
+
+
+def _digest(files: set[Path]) -> int:
+    """A checksum of the contents of files, whatever their names."""
+    return zlib.crc32(",".join(map(str, sorted(map(checksum, files)))).encode())
 
 
 def own_kind(folder: Path, size: int, progress: Progress = None) -> tuple[ImageKind, list[str]]:
@@ -113,10 +119,11 @@ def judged_kind(name: str, config: GanConfig, source: Path | None, progress: Pro
             f'ganlab train PRESET --source "{source}", which holds one file in {HOLD_OUT} out.'
         )
     kind, _ = own_kind(source, kind.size, progress)
-    if config.count != kind.count:
+    if not same_images(config, kind):
+        others = "others " if config.count == kind.count else ""
         raise InputError(
-            f'"{name}" was trained on {config.count:,} images, and "{source}" has {kind.count:,} to train on; give the '
-            "folder as it was in the training, or train it again."
+            f'"{name}" was trained on {config.count:,} images, and "{source}" has {kind.count:,} {others}to train on; '
+            "give the folder as it was in the training, or train it again."
         )
     return kind
 
@@ -126,8 +133,8 @@ class _Reading:
     """The state of reading many files."""
 
     images: dict[Path, Tensor] = field(default_factory=dict)
-    deep: list[Path] = field(default_factory=list)  # 16-bit pictures
-    dicom: list[Path] = field(default_factory=list)  # DICOM pictures
+    depths: dict[Path, str] = field(default_factory=dict)  # of pictures whose black and white are unknown
+    pages: dict[Path, int] = field(default_factory=dict)  # of stacks
     shapes: set[tuple[int, ...]] = field(default_factory=set)
     skipped: list[tuple[Path, str]] = field(default_factory=list)  # and why
 
@@ -138,9 +145,10 @@ def read_files(
     """(images (N, 1, size, size), notices about what was left out or changed) of pictures and volumes. where: the
     name of their source in notices. most: of more images than this, only every second, third ... is used.
 
-    Pictures are converted to grey, cut to a square and resampled; black is -1 and white 1. 16-bit pictures, which may
-    use a small part of their range, share one range, from the 0.5th to the 99.5th percentile of all of them. A volume
-    gives the axial slices of its middle half, between its own percentiles. Raises InputError if fewer than 16
+    Pictures are converted to grey, cut to a square and resampled; black is -1 and white 1. All pages of a stack are
+    used. Pictures of more than 8 bits, which may use a small part of their range, share one range, from the 0.5th to
+    the 99.5th percentile of all of them, and so do DICOM pictures. A volume gives the axial slices of its middle half,
+    between its own percentiles. Raises InputError if fewer than 16
     images can be read.
     """
     images_of, notices = _read(files, size, where, progress)
@@ -164,15 +172,15 @@ def _read(files: list[Path], size: int, where: str, progress: Progress) -> tuple
     reading = _Reading()
     for k, path in enumerate(files):
         try:
-            reading.images[path], shape = read_image(path, size)
+            reading.images[path], shapes, depth = read_image(path, size)
         except InputError as error:
             reading.skipped.append((path, str(error)))
         else:
-            reading.shapes.add(shape)
-            if _is_dicom_picture(path):
-                reading.dicom.append(path)
-            elif not _is_volume(path) and is_deep(path):
-                reading.deep.append(path)
+            reading.shapes |= shapes
+            if depth:
+                reading.depths[path] = depth
+            if not _is_volume(path) and len(reading.images[path]) > 1:
+                reading.pages[path] = len(reading.images[path])
         if progress:
             progress((k + 1) / len(files))
     count = sum(map(len, reading.images.values()))
@@ -183,51 +191,63 @@ def _read(files: list[Path], size: int, where: str, progress: Progress) -> tuple
 
 
 def _notices(reading: _Reading, size: int) -> list[str]:
-    """Notices about what was left out or changed. Gives 16-bit pictures their common range."""
+    """Notices about what was left out or changed. Gives pictures of unknown black and white their common range."""
     notices = [f"Left out: {why}" for _, why in reading.skipped[:5]]
     if len(reading.skipped) > 5:
         notices.append(f"Left out as well: {listed([path for path, _ in reading.skipped[5:]])}.")
     if len(reading.shapes) > 1:
         some = ", ".join(times(shape) for shape in sorted(reading.shapes)[:3])
         notices.append(f"The images differ in size ({some} ...); all were cut to squares and resampled to {size}.")
-    ranges = {"16-bit": (reading.deep, (0.0, float(WHITE))), "DICOM": (reading.dicom, DICOM_RANGE)}
-    for name, (paths, (least, most)) in ranges.items():
+    if reading.pages:
+        pages = sum(reading.pages.values())
+        notices.append(f"{len(reading.pages)} files are stacks: all of their {pages:,} pages are used.")
+    for of_dicom in (False, True):
+        paths = [path for path, depth in reading.depths.items() if (depth == DICOM_VALUES) == of_dicom]
         if not paths:
             continue
         low, high = _range([reading.images[path] for path in paths])
         for path in paths:
             reading.images[path] = _rescaled(reading.images[path], low, high)
-        black, white = (f"{least + (v + 1) / 2 * (most - least):,.0f}" for v in (low, high))
-        notices.append(f"{len(paths)} {name} pictures: black is {black} and white is {white} in all of them.")
+        name = " and ".join(sorted({reading.depths[path] for path in paths}))
+        count = sum(len(reading.images[path]) for path in paths)
+        notices.append(f"{count:,} {name} pictures: black is {low:,.4g} and white is {high:,.4g} in all of them.")
     return notices
 
 
-def read_image(path: Path, size: int) -> tuple[Tensor, tuple[int, ...]]:
-    """(images (N, 1, size, size) in -1..1, shape as read): one of a picture (0 to 65,535 if it has 16 bits), several of
-    a volume. Raises InputError for an unreadable file."""
+def read_image(path: Path, size: int) -> tuple[Tensor, set[tuple[int, ...]], str]:
+    """(images (N, 1, size, size), their shapes as read, depth): one of a picture, several of a stack or volume. They
+    are in -1..1, or, if depth is not "", as stored: black and white are unknown. Raises InputError for an unreadable
+    file."""
     path = Path(path)
     if _is_dicom_picture(path):
-        grey = (read_dicom_picture(path) - DICOM_RANGE[0]) / (DICOM_RANGE[1] - DICOM_RANGE[0])
-        return fitted(torch.from_numpy(grey)[None, None], size) * 2 - 1, grey.shape
+        grey = read_dicom_picture(path)
+        return fitted(torch.from_numpy(grey)[None, None], size), {grey.shape}, DICOM_VALUES
     if _is_volume(path):
-        return _slices(path, size)
-    grey = read_picture(path)
-    return fitted(torch.from_numpy(grey)[None, None], size) * 2 - 1, grey.shape
+        images, shape = _slices(path, size)
+        return images, {shape}, ""
+    pages, shapes, deep = [], set(), ""
+    for picture in read_pictures(path):
+        shapes.add(picture.grey.shape)
+        deep = picture.depth if picture.deep else ""
+        image = fitted(torch.from_numpy(picture.grey)[None, None], size)
+        pages.append(image if deep else image * 2 - 1)
+        if len(pages) > MOST:
+            raise InputError(f"{quoted(path)} has more than {MOST:,} pages; split it.")
+    return torch.cat(pages), shapes, deep
 
 
 def read_as(path: Path, kind: ImageKind) -> Tensor:
     """(N, 1, size, size) in -1..1: a user's picture or volume, converted to images of a kind.
 
-    A picture is cut to a square; black is -1 and white 1, or the 0.5th and 99.5th percentile if it has 16 bits. A
-    volume gives axial slices with the kind's pixel size and range, from the bottom up: of a head those of the 130 mm
-    below its top, centred on the head; of nodules patches around the centre of the volume. Raises InputError for an
-    unreadable file, and for a CT if the kind is MR, or the reverse.
+    A picture is cut to a square; black is -1 and white 1, or the 0.5th and 99.5th percentile if it has more than 8
+    bits. A volume gives axial slices with the kind's pixel size and range, from the bottom up: of a head those of the
+    130 mm below its top, centred on the head; of nodules patches around the centre of the volume. Raises InputError for
+    an unreadable file, and for a CT if the kind is MR, or the reverse.
     """
     path = Path(path)
     if not (kind.mm and path.name.lower().endswith(VOLUMES)):
-        images = read_image(path, kind.size)[0]
-        own_range = _is_dicom_picture(path) or (not _is_volume(path) and is_deep(path))
-        return _rescaled(images, *_range([images])) if own_range else images
+        images, _, depth = read_image(path, kind.size)
+        return _rescaled(images, *_range([images])) if depth else images
     volume = canonical(read_volume(path))
     modality, air = kind.modality, kind.low
     if (modality == "ct") != looks_like_ct(volume):
@@ -298,4 +318,4 @@ def fitted(images: Tensor, size: int) -> Tensor:
     y, x = (h - side) // 2, (w - side) // 2
     square = images[:, :, y : y + side, x : x + side]
     resized = F.interpolate(square, (size, size), mode="bilinear", antialias=True, align_corners=False)
-    return resized.clamp(0, 1)
+    return resized.clamp(float(images.min()), float(images.max()))

@@ -42,16 +42,17 @@ def get_preset(name: str, **changes) -> GanConfig:
 
 
 def on_own(config: GanConfig, images: Images) -> GanConfig:
-    """The same training on a user's own images, which have no classes. Their count is stored, to recognise
-    the folder later."""
-    return replace(config, data=images.kind.name, count=len(images), network=replace(config.network, classes=0))
+    """The same training on a user's own images, which have no classes. Their count and the checksum of their files are
+    stored, to recognise the folder later."""
+    kind, network = images.kind, replace(config.network, classes=0)
+    return replace(config, data=kind.name, count=len(images), digest=kind.digest, network=network)
 
 
 def command(config: GanConfig, steps: int) -> str:
     """The shell command that repeats a training of this many steps, up to rounding: the nearest preset, and every
     setting that differs from it."""
-    if config.data.startswith(OWN):  # --source determines their count
-        config = replace(config, count=0)
+    if config.data.startswith(OWN):  # --source determines them
+        config = replace(config, count=0, digest=0)
     settings = {
         name: as_settings(replace(config, steps=preset.steps, epoch=preset.epoch), preset)
         for name, preset in PRESETS.items()

@@ -50,7 +50,8 @@ def test_16_bits_are_kept(tmp_path):
     values = (1000 + np.arange(1024).reshape(32, 32)).astype(np.uint16)
     Image.fromarray(values).save(tmp_path / "deep.png")
     result = read_picture(tmp_path / "deep.png")
-    np.testing.assert_allclose(result * 65535, values, atol=0.01)
+    assert result.depth == "16-bit" and result.form == "PNG"
+    np.testing.assert_array_equal(result.grey, values)
 
 
 def exported(folder, count=20, low=1000, high=2000):
@@ -79,6 +80,48 @@ def test_8_bit_pictures_keep_their_range_beside_16_bit_ones(folder):
     assert len(notices) == len(notices_alone) + 1 and "4 16-bit pictures" in notices[-1]
 
 
+def test_stacks_and_deep_pictures_of_all_kinds_are_used_and_said(tmp_path):
+    for k in range(8):
+        signed = np.linspace(-1000, 1000 + k, 32 * 32).reshape(32, 32)
+        Image.fromarray(signed.astype(np.int32)).save(tmp_path / f"a{k}.tif")
+        Image.fromarray(signed.astype(np.float32)).save(tmp_path / f"b{k}.tif")
+    pages = [Image.fromarray(ramp(32, 32) // (k + 1)) for k in range(30)]
+    pages[0].save(tmp_path / "c.tif", save_all=True, append_images=pages[1:])
+    images, notices = read_files(sorted(tmp_path.glob("*.tif")), 32, "the folder")
+    assert len(images) == 16 + 30
+    assert any("1 files are stacks: all of their 30 pages" in notice for notice in notices)
+    assert any(re.search(r"16 floating-point and signed 32-bit pictures: black is -99\d", notice) for notice in notices)
+    torch.testing.assert_close(images.images[0], images.images[8], atol=0.01, rtol=0)
+
+
+def test_a_training_is_not_resumed_on_other_images_of_the_same_names(tmp_path):
+    from dataclasses import replace
+
+    from ganlab.generation.own_images import judged_kind
+    from ganlab.generation.trainer import train
+
+    torch.set_num_threads(1)
+    for name, step in (("a", 4), ("b", 8)):
+        (tmp_path / name).mkdir()
+        for k in range(20):
+            values = ramp(16, 16) // 2
+            values[::step] = 200 + k
+            Image.fromarray(values).save(tmp_path / name / f"i{k:02d}.png")
+    trained = []
+    for name in ("a", "b"):
+        images, *_ = read_folder(tmp_path / name, 16)
+        config = on_own(get_preset("dcgan-digits", steps=2), images)
+        trained.append((replace(config, batch=8, network=replace(config.network, width=4)), images))
+    (config, images), (other, others) = trained
+    list(train(config, tmp_path / "out", "cpu", images=images))
+    with pytest.raises(InputError, match="learned from other images"):
+        list(train(replace(other, steps=3), tmp_path / "out", "cpu", resume=True, images=others))
+    list(train(replace(config, steps=3), tmp_path / "out", "cpu", resume=True, images=images))
+    assert judged_kind("x", config, tmp_path / "a").count == len(images)
+    with pytest.raises(InputError, match="others to train on"):
+        judged_kind("x", config, tmp_path / "b")
+
+
 def test_a_16_bit_picture_to_invert_is_not_black(tmp_path):
     exported(tmp_path, 1)
     image = read_as(tmp_path / "slice00.png", get_kind("digits"))
@@ -93,14 +136,14 @@ def test_transparent_is_black(tmp_path):
     pixels = np.full((16, 16, 4), 255, np.uint8)
     pixels[:8, :, 3] = 0
     Image.fromarray(pixels).save(tmp_path / "half.png")
-    result = read_picture(tmp_path / "half.png")
+    result = read_picture(tmp_path / "half.png").grey
     assert (result[:8] == 0).all() and (result[8:] == 1).all()
 
 
 def test_resampling_keeps_the_mean(tmp_path):
     Image.fromarray(ramp(96, 96)).save(tmp_path / "large.png")
-    images, shape = read_image(tmp_path / "large.png", 32)
-    assert shape == (96, 96)
+    images, shapes, _ = read_image(tmp_path / "large.png", 32)
+    assert shapes == {(96, 96)}
     assert images.mean().item() == pytest.approx(0, abs=0.01)
 
 
@@ -114,7 +157,7 @@ def test_a_volume_gives_its_middle_axial_slices_anterior_up_however_it_is_stored
     image = nibabel.Nifti1Image(array, np.diag([10.0, 10.0, 10.0, 1.0]))
     image = image.as_reoriented(ornt_transform(axcodes2ornt("RAS"), axcodes2ornt(axes)))
     image.to_filename(tmp_path / "head.nii.gz")
-    images, _ = read_image(tmp_path / "head.nii.gz", 20)
+    images, *_ = read_image(tmp_path / "head.nii.gz", 20)
     assert images.shape == (6, 1, 20, 20)
     assert images[:, :, :4].mean() > 0.9 > -0.9 > images[:, :, 10:].mean()
 

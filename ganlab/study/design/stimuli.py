@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from ganlab.errors import InputError
 from ganlab.imaging.grid import canonical
@@ -118,7 +117,7 @@ def render(sources: list[SourceImage], window: tuple[float, float] | None = None
 
     size: resample to size x size pixels, 16 to 2048. window: (centre, width) applied to slices of either kind; without
     one, slices are scaled from the 0.5th to the 99.5th percentile of all slices together. Pictures of 8 bits keep their
-    grey values; pictures of 16 bits are scaled from the minimum to the maximum of all pictures together.
+    grey values; pictures of more bits are scaled from the minimum to the maximum of all pictures together.
 
     Raises InputError for too few or too many images, images of one kind only, differing sizes, file formats or bit
     depths, and duplicate images.
@@ -193,11 +192,9 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _picture(path: Path, synthetic: bool, stratum: str = "", lesion: LesionMark | None = None) -> SourceImage:
-    values = read_picture(path)
-    with Image.open(path) as image:
-        deep = image.mode.startswith(("I", "F"))
-        kind = f"{image.format} of {16 if deep else 8} bits"
-    return SourceImage(values, kind, path.name, synthetic, stratum, lesion)
+    picture = read_picture(path)
+    kind = f"{picture.form} of {picture.depth.replace('-bit', ' bits')}"
+    return SourceImage(picture.grey, kind, path.name, synthetic, stratum, lesion)
 
 
 def _slices(path: Path, synthetic: bool, count: int, plane: str) -> list[SourceImage]:
@@ -224,7 +221,7 @@ def _range(sources: list[SourceImage], window: tuple[float, float] | None) -> tu
     if sources[0].kind != "volumes":
         if window:
             raise InputError("A window applies to volumes; pictures keep their grey values.")
-        if not sources[0].kind.endswith("16 bits"):
+        if sources[0].kind.endswith(" 8 bits"):
             return 0.0, 1.0
         # CT is often exported with 12 of 16 bits in use; unscaled, all images would look black
         return min(float(each.values.min()) for each in sources), max(float(each.values.max()) for each in sources)

@@ -13,10 +13,11 @@ from ganlab.checkpoints import replacing
 from ganlab.errors import InputError
 from ganlab.imaging.checks import looks_like_ct
 from ganlab.imaging.grid import canonical
+from ganlab.imaging.reading.contents import checksum
 from ganlab.imaging.wording import quoted
 from ganlab.phantoms.scanned.head import ScannedHead, decompose
 from ganlab.translation.dataset.checks import read
-from ganlab.translation.dataset.folders import checksum, volumes_in
+from ganlab.translation.dataset.folders import volumes_in
 
 
 def describe_heads(folder: Path) -> dict:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,13 +9,13 @@ from pathlib import Path
 
 from ganlab.checkpoints import refuse_pickled
 from ganlab.errors import InputError
+from ganlab.imaging.reading.contents import checksum
 from ganlab.imaging.reading.dicom_elements import is_dicom
 from ganlab.imaging.wording import listed, shown
 from ganlab.translation.dataset.naming import MODALITY_WORDS, case_of, modality_of, stem_of
 
 SUFFIXES = (".nii.gz", ".nii", ".mgz", ".mgh", ".nrrd", ".nhdr", ".mha", ".mhd", ".hdr", ".zip", ".dcm", ".ima")
 SIDES = {"source": "sources", "target": "targets", "anatomy": "heads"}  # option of `ganlab train` -> its volumes
-DETACHED_HEADERS = (".nhdr", ".mhd", ".hdr")  # their voxels are in another file
 NOT_DICOM = tuple(suffix for suffix in SUFFIXES if suffix not in (".dcm", ".ima"))
 DEEPEST = 8  # levels of sub-folders that are searched
 
@@ -195,22 +194,3 @@ def _check_partners(root: Path, other: Path, cases: dict[str, list[Path]], partn
             f'{names} of "{root}" {"has" if len(alone) == 1 else "have"} no partner in "{other}"; '
             "give both volumes of a patient the same name, or train a method that needs no pairs (cyclegan)."
         )
-
-
-def checksum(path: Path) -> int:
-    """CRC-32 of a volume's bytes: of all files of a folder, and of a detached header's data file too."""
-    if path.is_dir():
-        files = sorted(p for p in path.rglob("*") if p.is_file())
-    elif path.name.lower().endswith(DETACHED_HEADERS):
-        files = sorted(p for p in path.parent.glob("*") if p.name.split(".")[0] == path.name.split(".")[0])
-    else:
-        files = [path]
-    total = 0
-    try:
-        for file in files:
-            with open(file, "rb") as stream:
-                while chunk := stream.read(1 << 20):
-                    total = zlib.crc32(chunk, total)
-    except OSError as error:
-        raise InputError(f'"{path}" cannot be read ({error.strerror}); copy it again.') from None
-    return total
