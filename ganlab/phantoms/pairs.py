@@ -78,7 +78,7 @@ def _view(draw: Draw, task: str) -> View:
     chance, since its cells of air are small and hard to tell from bone."""
     if task == "t1fa":
         return VIEWS["fa" if draw.chance(0.75) else "ct"]
-    return VIEWS["base" if draw.chance(0.35) else "ct"]
+    return VIEWS["base" if draw.chance(0.45) else "ct"]
 
 
 def _random_patient(draw: Draw, scans: Sequence[ScannedHead], scanned: float, device: str) -> Patient | ScannedPatient:

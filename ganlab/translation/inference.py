@@ -34,6 +34,7 @@ from ganlab.translation.tasks import Task, check_task, find_model, get_task
 SPACING = 1.0  # mm, unless the checkpoint says otherwise
 MAX_VOXELS = 400**3  # of the model grid: 64 litres of scan, 0.25 GB per float32 array
 HEAD, SIGNAL = 0.12, 0.02  # above air, in the network's units: part of a head; anything but air
+OUTLIER = 0.2  # from the median of three planes, in the network's units
 PIXELS_PER_BATCH = 2**19  # bounds the memory of activations for any volume
 PIXELS_PER_GPU_BATCH = 2**21  # fewer would leave a GPU waiting for its next kernel
 
@@ -314,29 +315,43 @@ def fuse(
     air: float = 0.0,
     spread: np.ndarray | None = None,
 ) -> np.ndarray:
-    """The mean over planes of the slice-wise prediction for an (I, J, K) array, float32, in the network's units.
+    """The mean over planes (see `combined`) of the slice-wise prediction for an (I, J, K) array, float32, in the
+    network's units.
 
     Slices of air are not computed: they are `empty`. spread: zeros of the same shape, which become the standard
     deviation over planes.
     """
-    total = np.zeros(array.shape, np.float32)  # of prediction - empty
+    changes = np.zeros((len(planes), *array.shape), np.float32)  # prediction - empty
     pixels = PIXELS_PER_GPU_BATCH if device == "cuda" else PIXELS_PER_BATCH
-    work = [(plane, index) for plane in planes for index in busy_slices(array, PLANES[plane], air + SIGNAL, pixels)]
-    for n, (plane, index) in enumerate(work, 1):
+    axes = [PLANES[plane] for plane in planes]
+    work = [(k, index) for k, axis in enumerate(axes) for index in busy_slices(array, axis, air + SIGNAL, pixels)]
+    for n, (k, index) in enumerate(work, 1):
         if cancelled and cancelled():
             raise Cancelled
-        slices = np.moveaxis(array, PLANES[plane], 0)[index].clip(*model.source_range)
+        slices = np.moveaxis(array, axes[k], 0)[index].clip(*model.source_range)
         with autocast(device, model.precision):
             change = predict(model.network, slices, device, air) - empty
-        np.moveaxis(total, PLANES[plane], 0)[index] += change
-        if spread is not None:
-            np.moveaxis(spread, PLANES[plane], 0)[index] += np.square(change)
+        np.moveaxis(changes[k], axes[k], 0)[index] = change
         if progress:
             progress(n / len(work))
-    mean = total / len(planes)
-    if spread is not None:
-        spread[:] = np.sqrt(np.maximum(spread / len(planes) - np.square(mean), 0))
-    return mean + empty
+    return combined(changes, spread) + empty
+
+
+def combined(predictions: np.ndarray, spread: np.ndarray | None = None) -> np.ndarray:
+    """The mean (I, J, K) of one to three predictions (N, I, J, K). Of three, what differs from their median by more
+    than OUTLIER counts as that far from it: what a single direction invents, such as bone in the brain, does not get
+    through. spread: becomes the standard deviation."""
+    mean = np.empty(predictions.shape[1:], np.float32)
+    for i in range(len(mean)):  # slabs, so that there is no second stack
+        slab = predictions[:, i]
+        if spread is not None:
+            spread[i] = slab.std(0)
+        if len(slab) == 3:
+            a, b, c = slab
+            median = np.maximum(np.minimum(a, b), np.minimum(np.maximum(a, b), c))
+            slab = slab.clip(median - OUTLIER, median + OUTLIER)
+        mean[i] = slab.mean(0)
+    return mean
 
 
 def busy_slices(

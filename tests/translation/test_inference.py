@@ -8,7 +8,7 @@ from ganlab.checkpoints import list_models, load_tensors, model_folder, save_ten
 from ganlab.errors import Cancelled, InputError
 from ganlab.imaging.volume import Volume
 from ganlab.phantoms import make_patient
-from ganlab.translation.inference import fuse, head_box, load_model, translate
+from ganlab.translation.inference import combined, fuse, head_box, load_model, translate
 from ganlab.translation.tasks import TASKS, cards_of
 
 pytestmark = pytest.mark.slow
@@ -87,8 +87,16 @@ def test_disagreement_is_the_standard_deviation_between_planes():
     spread = np.zeros_like(array)
     mean = fuse(model, array, planes, "cpu", spread=spread)
     alone = [fuse(model, array, [plane], "cpu") for plane in planes]
-    np.testing.assert_allclose(mean, np.mean(alone, 0), atol=1e-5)
+    np.testing.assert_allclose(mean, combined(np.array(alone)), atol=1e-5)
     np.testing.assert_allclose(spread, np.std(alone, 0), atol=2e-3)
+
+
+def test_what_one_of_three_planes_alone_sees_hardly_counts():
+    planes = np.array([0.03, 0.04, 0.9, 0.03, -0.9, 0.02], np.float32).reshape(2, 3).T[..., None, None]
+    np.testing.assert_allclose(combined(planes).ravel(), [0.1033, -0.0433], atol=1e-3)
+    alike = np.random.default_rng(0).uniform(0, 0.2, (3, 4, 5, 6)).astype(np.float32)
+    np.testing.assert_allclose(combined(alike), alike.mean(0), atol=1e-6)
+    np.testing.assert_allclose(combined(planes[:2]), planes[:2].mean(0), atol=1e-6)
 
 
 def test_disagreement_lies_on_the_grid_of_the_input_and_needs_two_planes(slab):
