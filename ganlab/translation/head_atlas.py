@@ -28,6 +28,7 @@ DARK = 0.15  # of white matter: air and cortical bone are darker, fluid is not
 AIR_HU = -500.0  # on a real CT, half way to tissue
 FEWEST = 50  # voxels that have a median
 SKIN_MM = 8.0  # air spaces lie deeper: nearer, a defaced head has the air around it
+CRANIUM_MM = -60.0  # z in MNI space: the foramen magnum
 PERIPHERY_MM = 6.0  # of the template's brain: the fit is no better there
 TISSUE = 0.3  # brain is brighter, relative to tissue near 1
 HULL_MM, BRAIN_HU = 10.0, (-20.0, 90.0)  # on a CT
@@ -41,13 +42,15 @@ PINEAL, PINEAL_MM = np.array([0.0, -29.0, 2.0]), 10.0
 class HeadAtlas:
     """A head and its regions, boolean arrays on the grid of the scan.
 
-    matrix: (4, 4), mm in MNI space -> mm of the scan. outside: more than 5 mm from the head. brain: with its
-    ventricles, without its outer 6 mm. soft_brain: without falx and pineal body as well, which may hold calcium. air:
+    matrix: (4, 4), mm in MNI space -> mm of the scan. cranium: the head without lower face and neck, of which scans
+    show more or less. outside: more than 5 mm from the head. brain: with its ventricles, without its outer 6 mm.
+    soft_brain: without falx and pineal body as well, which may hold calcium. air:
     {name: voxels}, without those whose place is near or outside the skin or the field of view, or has no dark voxels.
     """
 
     matrix: np.ndarray
     head: np.ndarray
+    cranium: np.ndarray
     outside: np.ndarray
     brain: np.ndarray
     soft_brain: np.ndarray
@@ -115,7 +118,16 @@ def atlas_of(t1: Volume) -> HeadAtlas:
     at = np.argwhere(brain)
     soft[tuple(at[_may_calcify(_in_mni(at, t1, matrix))].T)] = False
     dark = (t1.array < DARK) & (ndimage.distance_transform_edt(head, sampling=t1.spacing) > SKIN_MM)
-    return HeadAtlas(matrix, head, outside_of(head, t1.spacing), brain, soft, dict(_air_spaces(t1, matrix, dark)))
+    cranium = head & (_height(t1, matrix) > CRANIUM_MM)
+    spaces = dict(_air_spaces(t1, matrix, dark))
+    return HeadAtlas(matrix, head, cranium, outside_of(head, t1.spacing), brain, soft, spaces)
+
+
+def _height(scan: Volume, matrix: np.ndarray) -> np.ndarray:
+    """z in MNI space of every voxel."""
+    row = (np.linalg.inv(matrix) @ scan.affine)[2]
+    i, j, k = (np.arange(n, dtype=np.float32) for n in scan.shape)
+    return row[0] * i[:, None, None] + row[1] * j[:, None] + row[2] * k + row[3]
 
 
 @lru_cache(maxsize=1)

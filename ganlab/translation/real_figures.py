@@ -58,6 +58,8 @@ class HeadFigure:
 MR2CT = {
     "bone_share": HeadFigure("bone, of the head", "%", 1, 15, 24),
     "dense_share": HeadFigure("above 1,200 HU, of the head", "%", 2, 2, 6),
+    "cranium_bone": HeadFigure("bone, of the head above the foramen magnum", "%", 1, 15, 24),
+    "cranium_dense": HeadFigure("above 1,200 HU, of the same", "%", 2, 2, 8),
     "vault_mm": HeadFigure("thickness of the vault", "mm", 1, 6, 10),
     "vault_closed": HeadFigure("closed part of the vault", "%", 1, 99, None),
     "outside_median": HeadFigure("air outside, median", "HU", 0, None, -950),
@@ -89,11 +91,14 @@ FIGURES = {"mr2ct": MR2CT, "ct2mr": CT2MR}
 def figures_of_head(ct: Volume, atlas: HeadAtlas) -> dict[str, float]:
     """The figures of a CT on the grid of the scan that the atlas was made of."""
     bone, dense = bone_shares(ct.array, atlas.head)
+    cranium_bone, cranium_dense = bone_shares(ct.array, atlas.cranium)
     thickness, closed = vault(ct, atlas.centre, atlas.up)
     ratio, amplitude = grid_pattern(ct, atlas.centre)
     figures = {
         "bone_share": 100 * bone,
         "dense_share": 100 * dense,
+        "cranium_bone": 100 * cranium_bone,
+        "cranium_dense": 100 * cranium_dense,
         "vault_mm": thickness,
         "vault_closed": 100 * closed,
     }

@@ -40,7 +40,8 @@ def an_atlas():
     sinus = np.zeros(SHAPE, bool)
     sinus[40:44, 70:74, 30:38] = True
     brain = RADIUS < 60
-    return HeadAtlas(np.eye(4), RADIUS < 83, RADIUS > 88, brain, brain, {"frontal sinus": sinus})
+    head = RADIUS < 83
+    return HeadAtlas(np.eye(4), head, head, RADIUS > 88, brain, brain, {"frontal sinus": sinus})
 
 
 @pytest.fixture
