@@ -153,7 +153,8 @@ def restore(trainer: Trainer, path: Path) -> float:
                     "new one."
                 )
             raise InputError(
-                f'The training in "{path.parent}" had another configuration ({", ".join(differing)}); start a new one.'
+                f'The training in "{path.parent}" had another configuration ({_shown(saved, differing)}): give the '
+                "same settings, or start a new one."
             )
         trainer.load_state(state, facts, path)
         return facts["minutes"]
@@ -161,6 +162,11 @@ def restore(trainer: Trainer, path: Path) -> float:
         raise
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise InputError(f'"{path}" is not a state of this training; start a new one.') from error
+
+
+def _shown(config: dict, names: list[str]) -> str:
+    """Settings with their values, where these are short."""
+    return ", ".join(name if isinstance(config.get(name), dict) else f"{name}={config.get(name)}" for name in names)
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -98,7 +98,7 @@ def test_refuses_to_overwrite_a_training_or_to_resume_it_with_other_settings(tmp
     with pytest.raises(InputError, match="add --resume"):
         losses(TINY, tmp_path, images)
     for changes, name in (({"batch": 16}, "batch"), ({"network": dataclasses.replace(TINY.network, z=9)}, "network")):
-        with pytest.raises(InputError, match=rf"another configuration \({name}\)"):
+        with pytest.raises(InputError, match=rf"another configuration \({name}\b"):
             losses(dataclasses.replace(TINY, **changes), tmp_path, images, resume=True)
     with pytest.raises(InputError, match=r"no training to resume in .*nothing"):
         losses(TINY, tmp_path / "nothing", images, resume=True)
