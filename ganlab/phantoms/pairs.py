@@ -59,7 +59,10 @@ def pairs(
     for count in itertools.count():
         if count % 4 == 0:
             patient = _random_patient(draw, scans, scanned, device)
-        newest = _training_slice(draw, patient, count // 4, task, misalign, (size, device, _view(draw, task), planes))
+        view = _view(draw, task)
+        often = [plane for plane in planes if plane == "axial" and view is VIEWS["base"]]  # the hardest to read
+        where = size, device, view, (*planes, *often)
+        newest = _training_slice(draw, patient, count // 4, task, misalign, where)
         if len(slices) < pool:
             slices.append(newest)
         else:
