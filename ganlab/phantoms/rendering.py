@@ -110,14 +110,17 @@ def _coarsely_stored(draw: Draw, image: Tensor) -> Tensor:
 
 
 def render_noisy_ct(draw: Draw, ct: Tensor) -> Tensor:
-    """HU (H, W) with noise, blurred as by a reconstruction: up to 25 HU, mostly below 10. In half of the slices there
-    are a table, a head holder or pads around the head."""
+    """HU (H, W) with noise, blurred as by a reconstruction: up to 35 HU, mostly below 12. The head is some HU brighter
+    or darker than it should be, and unevenly, as by beam hardening and scatter. In half of the slices there are a
+    table, a head holder or pads around the head."""
+    shading = draw.normal(4) + draw.uniform(0, 5) * _coarse(draw, ct.shape, 4, ct.device)
+    ct = ct + shading * (ct > -300)
     if draw.chance(0.5):
         ct = _supported(draw, ct)
     noise = torch.randn(ct.shape, generator=draw.generator).to(ct.device)
     width = draw.uniform(0.2, 1.2)
     noise = blur(noise, (width, width))
-    return ct + 25 * draw.uniform(0, 1) ** 2 * noise / noise.std()
+    return ct + 35 * draw.uniform(0, 1) ** 2 * noise / noise.std()
 
 
 def _supported(draw: Draw, ct: Tensor) -> Tensor:
