@@ -143,9 +143,9 @@ def translate_folder(
     places in the folder `out`.
 
     Files that are there already are kept unless overwrite is true. confidence: a folder for the half-width of the 90 %
-    interval at each voxel, under the same names. Returns for each scan its name, the file of its
-    result (`out`), what became of it (`status`: "translated", "kept", "skipped" or "failed"), why (`message`), and the
-    `notices`. A scan that fails does not stop the rest. Raises InputError for a folder that holds no scan.
+    interval at each voxel, under the same names. Returns for each scan its name, the file of its result (`out`), what
+    became of it (`status`: "translated", "kept", "skipped" or "failed"), why (`message`), and the `notices`. A scan
+    that fails does not stop the rest. Raises InputError for a folder that holds no scan.
     """
     from ganlab.translation.many import translate_folder
 
