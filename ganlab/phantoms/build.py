@@ -28,6 +28,7 @@ class AirCells:
     mastoid: Pair = (17.0, 17.0)  # mm that cells reach from the antrum; 0: sclerotic
     apex: Pair = (0.0, 0.0)  # air in the petrous apex; 0: marrow
     effusion: Pair = (0.0, 0.0)  # share of the cells filled with fluid
+    tegmen: float = 0.0  # mm that the roof of the temporal bone is higher
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class Build:
     galea: float = 1.5
     atrophy: float = 1.0  # prior weight of fluid against tissue
     ventricles: float = 1.0  # width of the lateral ventricles
+    snug: float = 0.0  # share of the fluid around frontal and temporal lobes that brain fills
     sharpness: float = 2.5  # exponent that sharpens the template's averaged folds
     compact: float = 0.7  # density of compact bone: 0 is 1,350 HU, 1 is 1,700
     mineral: float = 0.25  # share of compact bone in the diploe
@@ -131,6 +133,7 @@ def sample_build(generator: torch.Generator) -> Build:
             plexus=inner.rarely(0.5, 0.04, 0.3),
             falx=inner.rarely(0.08, 0.1, 0.5),
         ),
+        snug=inner.rarely(0.5, 0.4, 1.0),
     )
 
 
@@ -176,6 +179,7 @@ def sample_air_cells(draw: Sampler) -> AirCells:
         mastoid=mastoid,
         apex=(draw.rarely(0.3, 0.5, 1.2), draw.rarely(0.3, 0.5, 1.2)),
         effusion=(draw.rarely(0.06, 0.2, 1.0), draw.rarely(0.06, 0.2, 1.0)),
+        tegmen=draw(0.0, 1.8, -4.0, 4.0),
     )
 
 

@@ -49,6 +49,9 @@ def brain(h: Head) -> Iterator[Part]:
     inside = h.cover(hull)
     grey, white = h.once(maps)
     fluid = (1 - grey - white).clamp(0, 1)
+    if h.build.snug:
+        swollen = h.build.snug * fluid * frontotemporal_surface(h)
+        grey, fluid = grey + swollen, fluid - swollen
     if h.near(x=(0, 32), y=(-60, 5), z=(-95, 14)):  # the maps call its crossing fibres grey
         share = 0.65 * grey * torch.sigmoid(8 * (1 - h.once(stem)))
         grey, white = grey - share, white + share
@@ -71,6 +74,12 @@ def brain(h: Head) -> Iterator[Part]:
     rest = (1 - inside * white).clamp_min(1e-4)
     yield "grey matter", (inside * grey / rest).clamp(0, 1)
     yield "fluid", inside
+
+
+def frontotemporal_surface(h: Head) -> Tensor:
+    """1 within 8 mm of the dura at the frontal and temporal lobes: in young heads they lie on the bone."""
+    lobes = torch.maximum(h.y - 40, torch.minimum(h.y + 15, h.m[0] - 12))
+    return torch.sigmoid((h.once(dura) + 8) / 1.5) * torch.sigmoid(lobes / 2)
 
 
 def folding(h: Head) -> Tensor:

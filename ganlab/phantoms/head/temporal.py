@@ -16,6 +16,7 @@ from ganlab.phantoms.head.points import Head, Part, dura
 from ganlab.phantoms.head.sinuses import septa
 
 ANTRUM = (50.0, -29.0, -46.0)
+MM = 8.0  # for a share of 1: the template's averaged brain fades so slowly
 
 
 def temporal(h: Head) -> Iterator[Part]:
@@ -27,21 +28,27 @@ def temporal(h: Head) -> Iterator[Part]:
 
 
 def pyramid(h: Head) -> Tensor:
-    """Signed distance of the petrous pyramid, a roof with its ridge on top."""
+    """Signed distance of the petrous pyramid, a roof with its ridge on top, up to the lobe that lies on it."""
     m = h.m
     medial = ((58 - m[0]) / 46).clamp(0, 1)  # 0 at the mastoid, 1 at the apex
-    ridge = torch.stack([m[1] - (-33 + 23 * medial), m[2] - (-48 + 8 * medial)])
-    tall = ridge[1] + 0.55 * ridge[0].abs()
-    shape = torch.maximum(tall - (11 - 4.5 * medial), ridge[0].abs() - (13 - 6 * medial))
+    ridge = torch.stack([m[1] - (-33 + 23 * medial), m[2] - (-43.5 + 3.5 * medial)])
+    tall = ridge[1] + 0.5 * ridge[0].abs()
+    roof = 15.5 - 8 * medial + h.build.cells.tegmen * (1 - 0.5 * medial)
+    shape = torch.maximum(tall - roof, ridge[0].abs() - (13 - 6 * medial))
     ends = torch.maximum(m[0] - 62, 11 - m[0])
-    return torch.maximum(torch.maximum(shape, -ridge[1] - 13), ends) + 0.9 * h.noise(h.p, 9.0, 1)
+    return torch.maximum(torch.maximum(shape, -ridge[1] - 17.5), ends) + 0.9 * h.noise(h.p, 9.0, 1)
 
 
 def mastoid(h: Head) -> Tensor:
-    """Signed distance of the mastoid with the root of the squama, outside the dura."""
+    """Signed distance of the mastoid with the root of the squama, beside the brain."""
     process = ellipsoid(h.m, (55, -34, -58), (12, 15, 20)) + 0.8 * h.noise(h.p, 12.0, 2)
-    root = ellipsoid(h.m, (59, -30, -43), (8, 14, 11))
-    return torch.maximum(blend(process, root, 5), -h.once(dura))
+    root = ellipsoid(h.m, (61, -32, -43), (9, 15, 14 + h.build.cells.tegmen))
+    return torch.maximum(blend(process, root, 5), torch.minimum(-h.once(dura), MM * (beside_brain(h) - 0.3)))
+
+
+def beside_brain(h: Head) -> Tensor:
+    """(N,) share of brain tissue in the template: the clefts between its lobes, which the bone fills, have little."""
+    return h.once(maps).sum(0)
 
 
 def cells(h: Head, bone: Tensor, capsule_: Tensor) -> Tensor:
@@ -53,12 +60,13 @@ def cells(h: Head, bone: Tensor, capsule_: Tensor) -> Tensor:
     region = torch.maximum(region, 42 - m[0])
     tip = torch.where(apex > 0, ellipsoid(m, (19, -12, -46), (8, 5, 5)) + 5 * (1 - apex), 30.0)
     region = torch.minimum(region, tip)
-    return torch.stack([region, bone + 1.5, 1.0 - h.once(dura), 1.5 - capsule_, 0.45 - septa(h, 9.5, 6.5)]).amax(0)
+    tegmen = torch.minimum(1.0 - h.once(dura), MM * (beside_brain(h) - 0.1))  # a thin plate below the brain
+    return torch.stack([region, bone + 1.5, tegmen, 1.5 - capsule_, 0.45 - septa(h, 9.5, 6.5)]).amax(0)
 
 
 def temporal_bone(h: Head) -> Iterator[Part]:
     m, p = h.m, h.p
-    gap = (1 - 1.6 * h.once(maps).sum(0)).clamp(0, 1)
+    gap = (2.0 - 5 * beside_brain(h)).clamp(0, 1)
     yield "air", h.cover(tube(m, [(92, -20, -62), (74, -19, -60), (57, -18, -55)], 3.0))
     yield "air", h.cover(tube(m, [(52, -19, -54), (48, -23, -46), ANTRUM], 3.0))  # middle ear, attic, antrum
     yield "fluid", h.cover(capsule(m, (14, -24, -44), (30, -21, -44), 2.6)) * gap  # internal meatus
@@ -78,7 +86,7 @@ def temporal_bone(h: Head) -> Iterator[Part]:
     yield "air", h.cover(space)
     sclerosis = torch.sigmoid((9 - h.sided(h.build.cells.mastoid)) / 2)  # hardly any cells: compact instead
     mottled = 1.2 * h.noise(p, 5.0, 3)
-    marrow = h.cover(bone + 2.4 + mottled) * gap
+    marrow = h.cover(torch.maximum(bone + 2.4, 2.0 - space) + mottled) * gap  # bone between air cells is compact
     yield "fat", h.build.marrow * marrow
     yield "cancellous bone", marrow * (0.9 - 0.5 * sclerosis)
     yield from h.compact(bone, gap)
