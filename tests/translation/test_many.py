@@ -53,6 +53,11 @@ def test_results_that_are_there_are_kept_unless_told_otherwise(folder, tmp_path)
     assert again == EXPECTED and (out / "a.nii.gz").read_bytes() != b"mine"
 
 
+def test_results_may_go_to_the_folder_above_the_scans(folder):
+    out = folder.parent
+    assert outcome(translate_folder(folder, out, device="cpu"), out) == EXPECTED
+
+
 def test_results_inside_the_folder_are_not_translated_again(folder):
     out = folder / "out"
     first = outcome(translate_folder(folder, out, device="cpu"), out)

@@ -88,7 +88,8 @@ def find_scans(folder: Path, leave_out: Path | None = None) -> Iterator[FoundSca
     """The scans in a folder and its sub-folders, sorted by place. Zips are unpacked while their scans are visited, so
     read a scan before the next one is asked for.
 
-    leave_out: a folder whose files are not looked at. Raises InputError for a folder that cannot be read.
+    leave_out: a folder whose files are not looked at, unless all scans lie in it. Raises InputError for a folder that
+    cannot be read.
     """
     yield from _scans_in(folder, Path(), quoted(folder), leave_out)
 
@@ -100,8 +101,7 @@ def _scans_in(folder: Path, below: Path, name: str, leave_out: Path | None = Non
         raise InputError(f"{name} does not exist: check the name and the folder.") from None
     except OSError as error:
         raise InputError(f"{name} cannot be read ({error.strerror or error}): give another folder.") from None
-    if leave_out:
-        outside = leave_out.resolve()
+    if leave_out and not folder.resolve().is_relative_to(outside := leave_out.resolve()):
         by_kind = {k: [p for p in paths if outside not in p.resolve().parents] for k, paths in by_kind.items()}
     scans = [
         FoundScan(quoted(path), below / path.relative_to(folder).parent / stem(path), path)
