@@ -14,6 +14,7 @@ SAID = 0.02  # of the range to bright tissue: a background beyond it is mentione
 DEPTH_MM = 22.0  # below the skin there is nothing but brain and its fluid ...
 HEIGHT_MM = 100.0  # ... this far down from the vertex
 FEWEST = 50  # voxels that make a histogram
+HOT = 99.9  # percentile of a scan; above it there may be spikes
 
 
 def normalise_mr(scan: Volume) -> Volume:
@@ -63,12 +64,14 @@ def mr_gain(array: np.ndarray) -> float:
     """The factor that scales a T1-weighted head with air at 0 to the range that networks are trained on, tissue near 1.
 
     array: a sample of its voxels, of any shape. One over the 95th percentile of those brighter than half of Otsu's
-    threshold. That is white matter where fat is suppressed, and between white matter and fat where it is not. It is
-    coarse: with bright fat, white matter comes out at 0.6 to 0.7, so `white_matter_level` is used where it can be.
+    threshold, which a few hot voxels do not move. That is white matter where fat is suppressed, and between white
+    matter and fat where it is not. It is coarse: with bright fat, white matter comes out at 0.6 to 0.7, so
+    `white_matter_level` is used where it can be.
     """
     from skimage.filters import threshold_otsu
 
     array = array.ravel()  # three slices would be taken for colours
+    array = array.clip(max=np.percentile(array, HOT))
     foreground = array[array > 0.5 * threshold_otsu(array)]
     return 1.0 / float(np.percentile(foreground, 95))
 

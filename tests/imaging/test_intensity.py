@@ -65,6 +65,16 @@ def test_adding_and_multiplying_changes_nothing_and_a_new_zero_is_said(gain, off
     assert ("and not at 0" in " ".join(moved.notices)) == (offset != 0)
 
 
+@pytest.mark.parametrize("value", [-1e6, 3e4, 1e7])
+def test_a_hot_voxel_does_not_set_the_scale(value):
+    scan = head()
+    array = scan.array.copy()
+    array[30, 40, 35] = value
+    others = np.ones(array.shape, bool)
+    others[30, 40, 35] = False
+    assert np.abs(normalise_mr(changed(scan, array)).array - normalise_mr(scan).array)[others].max() < 0.02
+
+
 @pytest.mark.parametrize("share", [0.03, 0.06, 0.12])
 def test_a_smooth_pedestal_is_subtracted(share):
     scan = head(noise=0)
