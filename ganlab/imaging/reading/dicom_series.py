@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from string import ascii_lowercase
 
 import numpy as np
 
@@ -137,15 +138,17 @@ def find_series(paths: list[Path], max_voxels: int) -> tuple[list[Series], list[
 
 
 def choose(series: list[Series], wanted: str | None, modality: str, name: str) -> Series:
-    """The series that `wanted` names: a key, a SeriesInstanceUID or a part of one's description; if None, the one that
-    is most probably meant. Raises InputError, listing what there is, if `wanted` names none or several."""
+    """The series that `wanted` names: a key, a SeriesInstanceUID or, unless it is a number, a part of a description. If
+    None, the one that is most probably meant. Raises InputError, listing what there is, if `wanted` names none or
+    several."""
     if wanted is None:
         return min(series, key=lambda each: _unlikeliness(each, modality))
     text = wanted.strip().lower()
     matches = (
         [each for each in series if each.key.lower() == text]
+        or [each for each in series if each.key.rstrip(ascii_lowercase) == text]  # 5a and 5b, of "5"
         or [each for each in series if each.slices[0].file.series == wanted.strip()]
-        or [each for each in series if text and text in each.description.lower()]
+        or [each for each in series if text and not text.isdecimal() and text in each.description.lower()]
     )
     if len(matches) == 1:
         return matches[0]
