@@ -115,12 +115,12 @@ def as_volume(
     header = headers.without_leading_axes(header)
     try:
         _check_promise(header)
+        origin = headers.image_origin(source)
     except InputError as error:
         raise InputError(f"{name} {error}.") from None
     leading = len(source.shape) - len(header.shape)
     first = tuple(slice(None) if 0 <= axis - leading < 3 else 0 for axis in range(len(source.shape)))
     array = np.array(source.dataobj[first], np.float32)
-    origin = headers.image_origin(source)
     unit = UNITS.get(modality, "arbitrary")
     return _checked(Volume(array, affine, unit, modality, header.notices, origin=origin), name)
 

@@ -156,13 +156,12 @@ def nifti_space(fields: Any) -> tuple[np.ndarray, Origin, tuple[str, ...]]:
 
 
 def image_origin(image: Any) -> Origin:
-    """The space of a nibabel image: of its NIfTI header, or scanner coordinates."""
+    """The space of a nibabel image: of its NIfTI header, or scanner coordinates. Raises InputError for a NIfTI header
+    without a usable orientation, where nibabel guesses one."""
     import nibabel as nib
 
     fields = image.header
-    if not isinstance(fields, nib.Nifti1Header) or max(int(fields["sform_code"]), int(fields["qform_code"])) <= 0:
-        return SCANNER
-    return nifti_space(fields.copy())[1]
+    return nifti_space(fields.copy())[1] if isinstance(fields, nib.Nifti1Header) else SCANNER
 
 
 def is_invertible(affine: np.ndarray) -> bool:

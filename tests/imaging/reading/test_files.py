@@ -226,6 +226,14 @@ def test_axes_of_length_1_before_or_after_the_volume_are_left_out(tmp_path, befo
         assert ("of length 1" in said and "x".join(map(str, shape)) in said) == (shape[0] == 1)
 
 
+def test_an_image_without_orientation_is_refused_from_disk_and_from_memory(tmp_path):
+    path = saved(tmp_path, samples.nifti(sform_code=0, qform_code=0), "scan.nii")
+    for source in (path, nib.load(path)):
+        with pytest.raises(InputError, match="has no spatial orientation"):
+            as_volume(source)
+    assert same(as_volume(nib.Nifti1Image(samples.scan(), samples.oblique())))
+
+
 def test_a_slice_with_many_frames_is_still_no_volume(tmp_path):
     path = saved(tmp_path, samples.nifti(samples.scan().reshape(12, 140, 1)), "scan.nii")
     with pytest.raises(InputError, match="one slice"):
