@@ -122,7 +122,8 @@ def as_volume(
     first = tuple(slice(None) if 0 <= axis - leading < 3 else 0 for axis in range(len(source.shape)))
     array = np.array(source.dataobj[first], np.float32)
     unit = UNITS.get(modality, "arbitrary")
-    return _checked(Volume(array, affine, unit, modality, header.notices, origin=origin), name)
+    notices = header.notices + _other_frames(header, name)
+    return _checked(Volume(array, affine, unit, modality, notices, origin=origin), name)
 
 
 def _read_file(path: Path, name: str, modality: str, series: str | None) -> Volume:
@@ -253,7 +254,7 @@ def _read_numbers(path: Path, name: str, head: bytes, kind: str, gzipped: bool, 
             gzipped = path.suffix == ".gz" and not header.deflated
     except InputError as error:
         raise InputError(f"{name} {error}.") from None
-    shape, frames = header.shape[:3], header.shape[3:]
+    shape = header.shape[:3]
     expected = math.prod(shape) * header.dtype.itemsize
     with open(path, "rb") as file:
         chunks: Iterable[bytes] = iter(lambda: file.read(CHUNK), b"")
@@ -269,12 +270,16 @@ def _read_numbers(path: Path, name: str, head: bytes, kind: str, gzipped: bool, 
             "the file is truncated; copy it again from its source."
         )
     numbers = np.frombuffer(data, header.dtype).reshape(shape, order="F")
-    notices = header.notices
-    if math.prod(frames) > 1:
-        notices += (f"{name} holds {frames[0]} frames; the first was read.",)
+    notices = header.notices + _other_frames(header, name)
     unit = UNITS.get(modality, "arbitrary")
     values = _scaled(numbers, header.slope, header.intercept)
     return Volume(values, header.affine, unit, modality, notices, header.origin)
+
+
+def _other_frames(header: headers.Header, name: str) -> tuple[str, ...]:
+    """A notice on a 4-D volume, of which one frame is read."""
+    frames = header.shape[3:]
+    return (f"{name} holds {frames[0]} frames; the first was read.",) if math.prod(frames) > 1 else ()
 
 
 def _check_promise(header: headers.Header) -> None:

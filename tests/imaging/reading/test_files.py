@@ -234,6 +234,13 @@ def test_an_image_without_orientation_is_refused_from_disk_and_from_memory(tmp_p
     assert same(as_volume(nib.Nifti1Image(samples.scan(), samples.oblique())))
 
 
+def test_of_many_frames_the_first_is_read_and_it_is_said(tmp_path):
+    frames = np.stack([samples.scan(), samples.scan() + np.int16(1), samples.scan()], axis=3)
+    path = saved(tmp_path, samples.nifti(frames), "scan.nii")
+    for volume in (read_volume(path), as_volume(nib.load(path))):
+        assert same(volume) and volume.notices[0].endswith("holds 3 frames; the first was read.")
+
+
 def test_a_slice_with_many_frames_is_still_no_volume(tmp_path):
     path = saved(tmp_path, samples.nifti(samples.scan().reshape(12, 140, 1)), "scan.nii")
     with pytest.raises(InputError, match="one slice"):
