@@ -29,21 +29,22 @@ BRIGHT = 1.35  # brighter than any healthy brain on T1
 class HeadFeatures:
     """Numbers that tell a T1-weighted head from other images; NaN where a scan has no such place.
 
-    litres, extent: of the bright object with its cavities; extent in mm, right to left, back to front, bottom to top.
-    cut: the section through the head on each face of the grid (left, right, back, front, bottom, top), relative to the
-    largest parallel one. equal: share of neighbouring voxels of the head with the same stored value. smooth:
-    correlation of neighbours. symmetry: correlation with the mirror image. peak: largest share of the head within 10 %
-    of one value. skull: 75th percentile at its depth, relative to that value. scalp: median above the skull, relative
-    to that value. white: median of the white matter above
-    the ventricles. rank: share of the deep brain that is darker. fluid: 10th and 90th percentile around the
-    ventricles. bright: share of the deep brain above BRIGHT. surface: 75th percentile at the depth of the skull.
-    spread: of the deep brain, standard deviation over mean.
+    litres, extent: of the bright object with its cavities; extent in mm, right to left, back to front, bottom to
+    top. cut: the section through the head on each face of the grid (left, right, back, front, bottom, top),
+    relative to the largest parallel one. equal: share of neighbouring voxels of the head with the same stored
+    value. clipped: share of the head with exactly the largest stored value. smooth: correlation of neighbours.
+    symmetry: correlation with the mirror image. peak: largest share of the head within 10 % of one value. skull:
+    75th percentile at its depth, relative to that value. scalp: median above the skull, relative to that value.
+    white: median of the white matter above the ventricles. rank: share of the deep brain that is darker. fluid:
+    10th and 90th percentile around the ventricles. bright: share of the deep brain above BRIGHT. surface: 75th
+    percentile at the depth of the skull. spread: of the deep brain, standard deviation over mean.
     """
 
     litres: float
     extent: tuple[float, float, float]
     cut: tuple[float, ...]
     equal: float
+    clipped: float
     smooth: float
     symmetry: float
     peak: float
@@ -87,6 +88,7 @@ def head_features(scan: Volume, stored: np.ndarray) -> HeadFeatures:
         extent=(width, length, height),
         cut=tuple(_cuts(head)),
         equal=float((raw[1:] == raw[:-1])[pairs].mean()) if pairs.any() else np.nan,
+        clipped=float((raw[head] == raw.max()).mean()) if head.any() else np.nan,
         smooth=_correlation(array[1:][pairs], array[:-1][pairs]),
         symmetry=_correlation(inner, inner[::-1]),
         peak=peak,

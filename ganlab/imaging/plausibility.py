@@ -21,7 +21,8 @@ SMALL_LITRES, SMALL_MM = 0.35, 130.0  # a human brain has at least 0.4 litres at
 CUT = 0.25  # of the largest section
 VAULT_MM = 110.0
 CHILD_MM, CHILD_BRAIN_MM = 135.0, 115.0  # width of a head and of a brain
-LARGE_MM = 210.0
+LARGE_MM = (210.0, 270.0, 330.0)  # from side to side, back to front, bottom to top, with neck and shoulders
+CLIPPED = 0.09  # of the head at the scan's largest value: fat alone is less; bone in a window of CT is more
 SYMMETRY = 0.35  # at least 0.5 in heads that are not rotated
 RANK = 0.55  # white matter brighter than this share of the brain: at least 0.62 on T1, at most 0.48 on FLAIR
 BRIGHT_FLUID, DARK_FLUID = 1.7, 0.25  # fluid relative to white matter, and in itself
@@ -50,6 +51,12 @@ def check_t1(scan: Volume, stored: np.ndarray, stripped: bool = False) -> list[s
             0,
             f"{features.equal:.0%} of neighbouring voxels have exactly the same value, as in a drawing, a mask or a "
             "map of labels: models know scans with noise, so expect a result that is as crude.",
+        )
+    elif features.clipped > CLIPPED:
+        doubts.insert(
+            0,
+            f"{features.clipped:.0%} of the head have exactly the scan's largest value, so it was clipped (a CT in a "
+            "window, or a T1 with too low a maximum): expect wrong values there; give the scan before it was clipped.",
         )
     if cut <= CUT and features.extent[2] >= VAULT_MM:  # else it is not known where the white matter is
         doubts += _doubts_of_contrast(features, stripped, float(stored.max()))
@@ -102,8 +109,9 @@ def _doubts_of_view(features: HeadFeatures, stripped: bool) -> list[str]:
             f"The {'brain' if stripped else 'head'} is {width:.0f} mm wide, as a child's: models know adults, so "
             "expect a skull that is too thick and too dense (or correct the voxel size)."
         )
-    if width > LARGE_MM:
-        doubts.append(f"The head is {width:.0f} mm wide, more than heads are: check the voxel size.")
+    for mm, limit, how in zip(features.extent, LARGE_MM, ("wide", "long", "high"), strict=True):
+        if mm > limit:
+            doubts.append(f"The head is {mm:.0f} mm {how}, more than heads are: check the voxel size.")
     if features.symmetry < SYMMETRY:
         doubts.append(
             f"Left and right differ more than in a head (correlation {features.symmetry:.2f}): check that it is one, "

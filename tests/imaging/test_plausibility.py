@@ -115,9 +115,22 @@ def test_sizes_of_children_animals_and_wrong_voxels_are_told(patient):
         return replace(t1, affine=np.diag([factor, factor, factor, 1]) @ t1.affine)
 
     assert "as a child's" in doubts(scaled(0.7))
-    assert "check the voxel size" in doubts(scaled(1.3))
+    assert "mm wide, more than heads are: check the voxel size" in doubts(scaled(1.3))
     with pytest.raises(InputError, match="animal, or a wrong voxel size"):
         doubts(scaled(0.4))
+
+
+def test_one_head_on_top_of_another_is_told(patient):
+    t1 = patient["t1"]
+    assert "mm high, more than heads are" in doubts(replace(t1, array=np.concatenate([t1.array, t1.array], axis=2)))
+
+
+def test_a_clipped_scan_is_told(patient):
+    t1 = patient["t1"]
+    level = t1.array.max() / normalise_mr(t1).array.max()  # of white matter
+    assert "clipped" in doubts(replace(t1, array=t1.array.clip(max=0.9 * level)))
+    assert doubts(replace(patient["ct"], array=patient["ct"].array.clip(-60, 140))), "a CT in a window"
+    assert doubts(replace(t1, array=t1.array.clip(max=1.5 * level))) == "", "bright fat alone may be"
 
 
 def test_bright_vessels_are_taken_for_a_contrast_agent(patient):
