@@ -72,6 +72,14 @@ def test_what_is_neither_is_left_out_and_said(tmp_path):
     )
 
 
+def test_the_space_of_a_scan_is_not_its_modality(tmp_path):
+    for name in ("sub-01_T1w", "sub-01_space-T1w_ct", "sub-01_space-T1w_mask"):
+        (tmp_path / f"{name}.nii.gz").write_bytes(b"x")
+    listing = find_volumes(Folders(tmp_path, tmp_path), paired=True)
+    names = [path.name for path in (*listing.sources, *listing.targets, *listing.left_out)]
+    assert names == ["sub-01_T1w.nii.gz", "sub-01_space-T1w_ct.nii.gz", "sub-01_space-T1w_mask.nii.gz"]
+
+
 def test_fa_pairs_with_its_t1(tmp_path):
     tree(tmp_path, "sub-1/anat/sub-1_T1w.nii.gz", "sub-1/dwi/sub-1_FA.nii.gz", "sub-1/dwi/sub-1_dwi.nii.gz")
     assert pairs(tmp_path, modalities=("t1", "fa")) == [("sub-1/anat/sub-1_T1w.nii.gz", "sub-1/dwi/sub-1_FA.nii.gz")]

@@ -14,6 +14,7 @@ MODALITY_WORDS = {
 }
 FOLDERS = {"anat", "dwi", "dicom", "dicoms"}  # that say what is in them, not whose it is
 BIDS = re.compile(r"(sub-[A-Za-z0-9]+)(?:_(ses-[A-Za-z0-9]+))?(?:_[a-z]+-[A-Za-z0-9]+)*_[A-Za-z0-9]+")
+SPACE = re.compile(r"_space-[A-Za-z0-9]+")  # sub-01_space-T1w_ct is a CT on the grid of a T1
 RUN = re.compile(r"_(run-[A-Za-z0-9]+)")
 
 
@@ -27,7 +28,7 @@ def modality_of(path: Path, root: Path, modalities: tuple[str, ...]) -> str:
     is none, or more than one."""
     parts = [*path.relative_to(root).parent.parts, stem_of(path)]
     for part in reversed(parts):
-        words = set(_words(part))
+        words = set(_words(SPACE.sub("", part)))
         named = [modality for modality in modalities if words & MODALITY_WORDS.get(modality, {modality})]
         if named:
             return named[0] if len(named) == 1 else ""
