@@ -9,6 +9,10 @@ from ganlab.imaging.volume import Volume
 
 DOUBTFUL_MM, STRANGER_MM = 1.6, 1.9  # between skulls: at most 1.3 in a head and its synthetic CT, else at least 1.75
 COARSE_MM, SLACK = 2.0, 0.35  # in larger voxels surfaces are less certain: at 4 mm up to 2.3 mm apart in one head
+NOT_COMPARED = (
+    "The vault of the skull could not be compared, as the reference or the prediction shows none or much less of it: "
+    "check yourself that the two are of one head."
+)
 
 
 def stranger(reference: Volume, predictions: Sequence[Volume]) -> tuple[bool, str]:
@@ -18,7 +22,9 @@ def stranger(reference: Volume, predictions: Sequence[Volume]) -> tuple[bool, st
     """
     distance = min((skull_distance(each, reference) for each in predictions), key=lambda mm: (mm != mm, mm))
     slack = SLACK * max(0.0, float(reference.spacing.max()) - COARSE_MM)
-    if not distance > DOUBTFUL_MM + slack:  # NaN: there is no skull to compare
+    if distance != distance:
+        return False, NOT_COMPARED
+    if distance <= DOUBTFUL_MM + slack:
         return False, ""
     how = (
         f"The skulls of the reference and of the prediction are {distance:.1f} mm apart after the best rigid motion, "

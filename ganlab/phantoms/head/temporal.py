@@ -16,7 +16,7 @@ from ganlab.phantoms.head.points import Head, Part, dura
 from ganlab.phantoms.head.sinuses import septa
 
 ANTRUM = (50.0, -29.0, -46.0)
-MM = 8.0  # for a share of 1: the template's averaged brain fades so slowly
+FADES = 8.0  # mm in which the template's averaged brain fades from all to nothing
 
 
 def temporal(h: Head) -> Iterator[Part]:
@@ -43,7 +43,7 @@ def mastoid(h: Head) -> Tensor:
     """Signed distance of the mastoid with the root of the squama, beside the brain."""
     process = ellipsoid(h.m, (55, -34, -58), (12, 15, 20)) + 0.8 * h.noise(h.p, 12.0, 2)
     root = ellipsoid(h.m, (61, -32, -43), (9, 15, 14 + h.build.cells.tegmen))
-    return torch.maximum(blend(process, root, 5), torch.minimum(-h.once(dura), MM * (beside_brain(h) - 0.3)))
+    return torch.maximum(blend(process, root, 5), torch.minimum(-h.once(dura), FADES * (beside_brain(h) - 0.3)))
 
 
 def beside_brain(h: Head) -> Tensor:
@@ -60,7 +60,7 @@ def cells(h: Head, bone: Tensor, capsule_: Tensor) -> Tensor:
     region = torch.maximum(region, 42 - m[0])
     tip = torch.where(apex > 0, ellipsoid(m, (19, -12, -46), (8, 5, 5)) + 5 * (1 - apex), 30.0)
     region = torch.minimum(region, tip)
-    tegmen = torch.minimum(1.0 - h.once(dura), MM * (beside_brain(h) - 0.1))  # a thin plate below the brain
+    tegmen = torch.minimum(1.0 - h.once(dura), FADES * (beside_brain(h) - 0.1))  # a thin plate below the brain
     return torch.stack([region, bone + 1.5, tegmen, 1.5 - capsule_, 0.45 - septa(h, 9.5, 6.5)]).amax(0)
 
 
