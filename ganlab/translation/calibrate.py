@@ -372,13 +372,12 @@ def format_reports(reports: dict[str, dict], task: str) -> str:
     """Results of `calibrate` as text."""
     kind, parts = get_task(task), []
     for name, result in reports.items():
+        tissues = {k.replace("_", " "): v for k, v in result["tissues"].items()}
+        width = 2 + max(map(len, (*result["coverage"], *tissues, "covered, by predicted tissue")))
         lines = [f"{name}: 90 % interval, on average {plus_minus(result['half_width'], kind)} in the head", ""]
-        lines += [
-            f"{'covered in a head left out':<44}share",
-            *(f"{k:<44}{v:.3f}" for k, v in result["coverage"].items()),
-        ]
-        lines += ["", f"{'covered, by predicted tissue':<44}share"]
-        tissues = result["tissues"].items()
-        lines += [f"{k.replace('_', ' '):<44}{'-' if v is None else f'{v:.3f}'}" for k, v in tissues]
+        lines += [f"{'covered in a head left out':<{width}}share"]
+        lines += [f"{k:<{width}}{v:.3f}" for k, v in result["coverage"].items()]
+        lines += ["", f"{'covered, by predicted tissue':<{width}}share"]
+        lines += [f"{k:<{width}}{'-' if v is None else f'{v:.3f}'}" for k, v in tissues.items()]
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
