@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from scipy import ndimage
 
 from ganlab.checkpoints import fill, load_tensors, model_folder
@@ -27,13 +26,13 @@ from ganlab.imaging.plausibility import check_t1
 from ganlab.imaging.units import not_ct
 from ganlab.imaging.volume import Volume
 from ganlab.imaging.writing import write_volume
+from ganlab.translation.air import HEAD, SIGNAL, fill_with_noise, padded_with_air
 from ganlab.translation.confidence import Evidence, confidence_of, evidence_of
 from ganlab.translation.networks import folded, generator_config, make_generator
 from ganlab.translation.tasks import Task, check_task, find_model, get_task
 
 SPACING = 1.0  # mm, unless the checkpoint says otherwise
 MAX_VOXELS = 400**3  # of the model grid: 64 litres of scan, 0.25 GB per float32 array
-HEAD, SIGNAL = 0.12, 0.02  # above air, in the network's units: part of a head; anything but air
 OUTLIER = 0.2  # from the median of three planes, in the network's units
 PIXELS_PER_BATCH = 2**19  # bounds the memory of activations for any volume
 PIXELS_PER_GPU_BATCH = 2**21  # fewer would leave a GPU waiting for its next kernel
@@ -137,6 +136,8 @@ def translate(
     source = on_model_grid(scan, affine, shape, air)
     predicted = np.full(shape, kind.empty, np.float32)
     box, empty = head_box(source, air), kind.empty / kind.scale
+    if kind.source != "ct":
+        fill_with_noise(source[box], air)
     planes = planes or loaded.planes
     report(0.1)
     spread = np.zeros(shape, np.float32) if len(planes) > 1 else None
@@ -369,6 +370,6 @@ def predict(network: torch.nn.Module, slices: np.ndarray, device: str, air: floa
     """(N, H, W) float32 -> the same shape: padded with air to a multiple of the network's stride and cropped back."""
     h, w = slices.shape[1:]
     x = torch.from_numpy(np.ascontiguousarray(slices))[:, None].to(device)  # (N, 1, H, W)
-    x = F.pad(x, (0, -w % network.stride, 0, -h % network.stride), value=air)
+    x = padded_with_air(x, -h % network.stride, -w % network.stride, air)
     y = network(x.contiguous(memory_format=torch.channels_last))
     return y[:, 0, :h, :w].float().cpu().numpy()

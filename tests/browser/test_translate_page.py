@@ -73,6 +73,8 @@ def test_the_keyboard_moves_crosshair_and_slice(viewer):
     keys.press("1")
     assert window(viewer.status) == (2000, 500)
     keys.press("]")
+    assert "90 % interval, \u00b10 to \u00b1500 HU" in viewer.status
+    keys.press("]")
     assert "Reference CT, W 2000" in viewer.status
     keys.press("h")
     viewer.page.locator(".gl-help").wait_for()  # drawn with the next frame

@@ -12,7 +12,6 @@ from ganlab.errors import InputError
 from ganlab.imaging.reading.files import read_volume
 from ganlab.imaging.reading.scans import list_series, one_path
 from tests.imaging.reading import dicom_makers as makers
-from tests.imaging.reading import samples
 from tests.imaging.reading.refusals import refused, sound_or_refused
 
 needs_dcm2niix = pytest.mark.skipif(not shutil.which("dcm2niix"), reason="dcm2niix is not installed")
@@ -270,25 +269,6 @@ def test_any_series_can_be_chosen_by_number_uid_or_description(tmp_path):
     for wanted, words in (("9", 'no series "9"'), ("t", r'3 series "t"; choose .*2 "T1 MPRAGE sag"')):
         with pytest.raises(InputError, match=words):
             read_volume(folder, "t1", series=wanted)
-
-
-def test_a_number_is_a_series_and_never_a_part_of_a_description(tmp_path):
-    def phase(data, k):
-        data.ImageType, data.SOPInstanceUID = ["ORIGINAL", "PRIMARY", "P"], data.SOPInstanceUID + ".1"
-
-    folder = makers.write(tmp_path / "s", makers.series(number=1, description="T1 0.5 mm, 3 echoes"), "a{}")
-    makers.write(folder, makers.series(number=5, description="field map"), "b{}")
-    makers.write(folder, makers.series(makers.head(1), number=5, description="field map", change=phase), "c{}")
-    for wanted, words in (("3", 'no series "3"'), ("5", '2 series "5"; choose by number from: 5a .*; 5b ')):
-        with pytest.raises(InputError, match=words):
-            read_volume(folder, "t1", series=wanted)
-
-
-def test_series_of_something_that_is_not_dicom_is_refused(tmp_path):
-    path = samples.saved(tmp_path, samples.nifti(), "t1.nii")
-    assert list_series(path) == []
-    with pytest.raises(InputError, match="is not DICOM and has no series"):
-        read_volume(path, series="2")
 
 
 def test_a_ct_is_read_where_a_ct_is_wanted(tmp_path):

@@ -1,0 +1,28 @@
+"""Which DICOM series is meant by a number, and what is refused."""
+
+import pytest
+
+from ganlab.errors import InputError
+from ganlab.imaging.reading.files import read_volume
+from ganlab.imaging.reading.scans import list_series
+from tests.imaging.reading import dicom_makers as makers
+from tests.imaging.reading import samples
+
+
+def test_a_number_is_a_series_and_never_a_part_of_a_description(tmp_path):
+    def phase(data, k):
+        data.ImageType, data.SOPInstanceUID = ["ORIGINAL", "PRIMARY", "P"], data.SOPInstanceUID + ".1"
+
+    folder = makers.write(tmp_path / "s", makers.series(number=1, description="T1 0.5 mm, 3 echoes"), "a{}")
+    makers.write(folder, makers.series(number=5, description="field map"), "b{}")
+    makers.write(folder, makers.series(makers.head(1), number=5, description="field map", change=phase), "c{}")
+    for wanted, words in (("3", 'no series "3"'), ("5", '2 series "5"; choose by number from: 5a .*; 5b ')):
+        with pytest.raises(InputError, match=words):
+            read_volume(folder, "t1", series=wanted)
+
+
+def test_series_of_something_that_is_not_dicom_is_refused(tmp_path):
+    path = samples.saved(tmp_path, samples.nifti(), "t1.nii")
+    assert list_series(path) == []
+    with pytest.raises(InputError, match="is not DICOM and has no series"):
+        read_volume(path, series="2")
