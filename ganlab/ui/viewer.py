@@ -34,7 +34,7 @@ SCRIPTS = (
     "shared/viewer/profile.js",
     "shared/controls.js",
     "shared/viewer/gestures.js",
-    "shared/viewer/viewer.js",
+    "shared/viewer/volume_viewer.js",
 )
 VOLUMES = "gradio_api/ganlab/volumes"  # relative, so that it works behind a proxy's prefix
 GONE = "This result is no longer on the server: it is deleted when its page is closed. Translate again."

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ganlab.generation.explorer import Explorer
     from ganlab.lazy import Tensor
 
-PATH = "gradio_api/ganlab/generate"  # also in latent_space.js
+PATH = "gradio_api/ganlab/generate"  # also in latent_canvas.js
 MAX_REQUEST = 2**18  # bytes
 SCRIPTS = (
     "shared/colour.js",
@@ -30,7 +30,7 @@ SCRIPTS = (
     "shared/live_client.js",
     "generate/tiles.js",
     "generate/latent_layout.js",
-    "generate/latent_space.js",
+    "generate/latent_canvas.js",
 )
 EXPLANATION = r"""
 **What am I looking at?** A generator $G$ turns noise $z\sim\mathcal N(0,I)$, 100 numbers, into an image; no patient's

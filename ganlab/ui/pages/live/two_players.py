@@ -39,7 +39,7 @@ def games_page() -> None:
             }
         with gr.Column(scale=4, elem_classes="gl-result"):
             value = {name: getattr(TwoPlayerConfig(), name) for name in names}
-            picture = computing_canvas("live/two_players.js", "twoPlayerGame", paths, "games", value)
+            picture = computing_canvas("live/two_player_canvas.js", "twoPlayerGame", paths, "games", value)
             gr.Markdown(ABOUT, latex_delimiters=LATEX)
     inputs, outputs = list(controls.values()), [picture, controls["objective"], controls["r1"]]
     for component in inputs:

@@ -19,7 +19,7 @@ from ganlab.ui.sessions import Store
 TITLE, SLUG = "Turing test", "turing"
 ROOMS = ("try", "plan", "run", "report")
 FIRST = "dcgan-nodules"  # the generator that is shown first, if it is available
-SCRIPTS = ("shared/controls.js", "shared/live_client.js", "turing/practice.js")
+SCRIPTS = ("shared/controls.js", "shared/live_client.js", "turing/practice_canvas.js")
 LATEX = [{"left": "$", "right": "$", "display": False}]
 TRY = r"""
 **What am I looking at?** Half of the images come from a generator. The other half are real: held-out images of the kind

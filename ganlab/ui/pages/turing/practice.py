@@ -20,7 +20,7 @@ from ganlab.ui.components import data_address
 from ganlab.ui.live_protocol import Answer, in_threads, live_route
 from ganlab.ui.session_store import Limits, SessionStore
 
-PATH = "gradio_api/ganlab/practice"  # also in practice.js
+PATH = "gradio_api/ganlab/practice"  # also in practice_canvas.js
 LIMITS = Limits("test", "Press New set to start another.", count=300, idle=3600.0, megabytes=256)
 MAX_QUESTION = 2**12  # bytes
 COUNTS = (10, 20, 40)
