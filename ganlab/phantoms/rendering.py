@@ -51,9 +51,14 @@ def render_mr(draw: Draw, shares: Tensor, spread: float = 1.0) -> Tensor:
 
     spread: how far the image may differ from a clean scan; below 1 the contrast is one of a scanner's.
     """
-    device, size, u = shares.device, shares.shape[1:], draw.uniform
-    signal = (random_contrast(draw) if spread >= 1 else scanner_contrast(draw, spread)).to(device)
-    image = torch.tensordot(signal, shares, 1)
+    signal = (random_contrast(draw) if spread >= 1 else scanner_contrast(draw, spread)).to(shares.device)
+    return acquired(draw, torch.tensordot(signal, shares, 1), shares[INDEX["background"]], spread)
+
+
+def acquired(draw: Draw, image: Tensor, background: Tensor, spread: float = 1.0) -> Tensor:
+    """An ideal MR image (H, W) as scanners and their software store it: uneven, blurred, noisy, on a pedestal, clipped,
+    coarsely stored, with the background (its share of every pixel, H, W) set to zero or not. spread as above."""
+    device, size, u = image.device, image.shape, draw.uniform
     noise = torch.randn((3, *size), generator=draw.generator).to(device)
     grain = blur(noise[0], (0.8, 0.8)) * 2.5
     texture = u(0, 0.09) * grain + u(0, 0.08) * _coarse(draw, size, 24, device)
@@ -77,7 +82,7 @@ def render_mr(draw: Draw, shares: Tensor, spread: float = 1.0) -> Tensor:
     if draw.chance(0.5 * spread):
         image = _on_pedestal(draw, image)
     if draw.chance(0.4):  # stored with the background set to zero
-        image = torch.where(shares[INDEX["background"]] > u(0.6, 0.999), torch.zeros_like(image), image)
+        image = torch.where(background > u(0.6, 0.999), torch.zeros_like(image), image)
     if draw.chance(0.15 * spread):
         image = _coarsely_stored(draw, image)
     return image * math.exp(spread * u(math.log(0.5), math.log(1.35)))

@@ -13,7 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ganlab.errors import InputError
-from ganlab.filters import binomial, extremes
+from ganlab.filters import extremes
+from ganlab.phantoms.rendering import acquired
+from ganlab.phantoms.slices import Draw
 from ganlab.translation.networks import outlined
 
 # CT in thousands of HU and its T1 signal at 3 T (white matter 1): air, fat, fluid, white and grey matter, muscle and
@@ -22,9 +24,12 @@ CT = (-1.0, -0.3, -0.11, -0.08, -0.02, 0.0, 0.01, 0.019, 0.028, 0.038, 0.05, 0.1
 T1 = (0.0, 0.5, 1.56, 1.56, 0.55, 0.16, 0.15, 0.6, 1.0, 0.68, 0.62, 0.62, 0.9, 0.69, 0.2, 0.0, 0.0)
 FAT = slice(2, 4)
 MARROW = slice(12, 14)
+OUTSIDE = -0.5  # CT of air around the head
 # FA and its T1 signal: outside the brain, fluid, grey matter, white matter.
 FA = (0.0, 0.04, 0.06, 0.09, 0.13, 0.18, 0.26, 0.4, 1.0)
 FA_T1 = (0.1, 0.12, 0.16, 0.36, 0.6, 0.74, 0.92, 1.0, 1.0)
+FAINT = 0.08  # T1 signal around the head
+SPREAD = 0.7  # of the scanners' effects; signals vary as well
 # Shells around the brain, (range of thickness in pixels of 2 mm, T1 signal): fluid, bone, scalp fat, skin.
 SHELLS, SCALP = (((0.5, 2.5), 0.16), ((1.0, 5.0), 0.05), ((0.5, 6.0), 1.5), ((0.0, 2.0), 0.6)), 2
 PIECES = (0.02, 1.5, 0.6, 0.15, 0.75, 1.3, 0.05)  # T1 signals of face and neck
@@ -82,7 +87,8 @@ def synthetic_t1(ct: Tensor, seed: int) -> Tensor:
     for part in (FAT, MARROW):
         faint = signals[:, part] * rng.uniform(0.1, 0.5)[:, 0, 0]
         signals[:, part] = torch.where(suppressed, faint, signals[:, part])
-    return scanned(t1_of(ct, signals ** torch.exp(rng.uniform(-0.15, 0.55)[:, 0, 0])), rng)
+    ideal = t1_of(ct, signals ** torch.exp(rng.uniform(-0.15, 0.55)[:, 0, 0]))
+    return scanned(ideal, 1 - outlined(ct, OUTSIDE), rng)
 
 
 def synthetic_head(fa: Tensor, seed: int) -> tuple[Tensor, Tensor]:
@@ -108,7 +114,8 @@ def synthetic_head(fa: Tensor, seed: int) -> tuple[Tensor, Tensor]:
     neck = rng.uniform(0, 1) < 1 / 6
     stripped = (rng.uniform(0, 1) < 0.3) & ~neck
     image = brain * torch.where(neck, pieces, tissues) + torch.where(stripped, 0.0, around)
-    return scanned(image ** torch.exp(rng.uniform(-0.25, 0.25)), rng), torch.where(neck, 0.0, fa)
+    ideal = image ** torch.exp(rng.uniform(-0.25, 0.25))
+    return scanned(ideal, 1 - outlined(ideal, FAINT), rng), torch.where(neck, 0.0, fa)
 
 
 def grown(mask: Tensor, pixels: Tensor) -> Tensor:
@@ -131,15 +138,10 @@ def scattered(rng: DeviceRandom, shape: tuple[int, int]) -> tuple[Tensor, Tensor
     return coarse, signals[((fine + 2) / 4 * len(signals)).long().clamp(0, len(signals) - 1)]
 
 
-def scanned(image: Tensor, rng: DeviceRandom) -> Tensor:
-    """An image with random scanner effects: bias field, texture, blur, Rician noise, gain."""
-    size = image.shape[2:]
-    field = F.interpolate(0.12 * rng.normal(1, 3, 3), size=size, mode="bicubic", align_corners=True)
-    image = image * torch.exp(field) * (1 + rng.uniform(0, 0.05) * rng.normal(1, *size))
-    image = torch.lerp(image, binomial(image), rng.uniform(0, 0.9))
-    std = rng.uniform(0, 0.03)
-    image = torch.hypot(image + std * rng.normal(1, *size), std * rng.normal(1, *size))
-    return image * torch.exp(rng.uniform(-0.2, 0.1))
+def scanned(images: Tensor, background: Tensor, rng: DeviceRandom) -> Tensor:
+    """Ideal images as scanners store them, with the effects that the phantoms' MR has; background: 1 outside."""
+    draw = Draw(rng.host)
+    return torch.stack([acquired(draw, *pair, SPREAD) for pair in zip(images[:, 0], background[:, 0], strict=True)])[:, None]
 
 
 class DeviceRandom:

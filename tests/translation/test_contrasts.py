@@ -89,7 +89,7 @@ def test_a_synthetic_head_shows_its_fa_in_the_brain_and_random_tissue_around_it(
     for image, target, neck in zip(synthetic, expected, necks, strict=True):
         assert neck or target.equal(fa[0])
         like = torch.corrcoef(torch.stack([image[brain], tissues[brain]]))[0, 1]
-        assert abs(like) < 0.4 if neck else like > 0.8  # other signals where FA is 0
+        assert abs(like) < 0.4 if neck else like > 0.7  # other signals where FA is 0
     away = outlined(fa[:1], 0.01)[0] == 0
     bright = torch.stack([image[away].quantile(0.98) for image in synthetic])
     assert bright.min() < 0.2 and bright.max() > 1.0  # some are stripped
