@@ -141,7 +141,9 @@ def scattered(rng: DeviceRandom, shape: tuple[int, int]) -> tuple[Tensor, Tensor
 def scanned(images: Tensor, background: Tensor, rng: DeviceRandom) -> Tensor:
     """Ideal images as scanners store them, with the effects that the phantoms' MR has; background: 1 outside."""
     draw = Draw(rng.host)
-    return torch.stack([acquired(draw, *pair, SPREAD) for pair in zip(images[:, 0], background[:, 0], strict=True)])[:, None]
+    return torch.stack([acquired(draw, *pair, SPREAD) for pair in zip(images[:, 0], background[:, 0], strict=True)])[
+        :, None
+    ]
 
 
 class DeviceRandom:

@@ -28,6 +28,7 @@ from ganlab.imaging.volume import Volume
 from ganlab.imaging.writing import write_volume
 from ganlab.translation.air import HEAD, SIGNAL, fill_with_noise, padded_with_air
 from ganlab.translation.confidence import Evidence, confidence_of, evidence_of
+from ganlab.translation.orientation import wrong_way
 from ganlab.translation.networks import folded, generator_config, make_generator
 from ganlab.translation.tasks import Task, check_task, find_model, get_task
 
@@ -239,6 +240,8 @@ def check_source(volume: Volume, task: Task, scan: Volume | None = None) -> tupl
                 "scan."
             )
         notices += doubts
+        if not stripped and (turned := wrong_way(scan)):
+            notices.append(turned)
     thickest = float(volume.spacing.max())
     if thickest > 2.5:
         notices.append(f"Slices are {thickest:.1f} mm apart: thin bone between them is a guess; below 1.5 mm is best.")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ganlab.errors import InputError
 from ganlab.imaging.grid import resample
@@ -36,17 +37,22 @@ LEAST_AGREEMENT = 0.45  # Dice of bone of the CT and the warped mean head above 
 @lru_cache(maxsize=1)
 def mean_head() -> Volume:
     """CT of the phantom of mean build and size without a warp, in mm of the aligned pose, 2 mm voxels."""
+    return drawn_mean(table("hu"), SPACING, "HU", "ct")
+
+
+def drawn_mean(values: Tensor, spacing: float, unit: str, modality: str) -> Volume:
+    """The same phantom with these values (tissues,) in voxels of a spacing in mm."""
     noise = Noise(torch.Generator().manual_seed(0), "cpu")
     patient = Patient(Build(), MEAN_SIZE * torch.eye(3), torch.zeros(3), torch.zeros((3, *BOX_SIZE)), noise)
-    x, y, z = (torch.arange(low, high, SPACING) for low, high in zip(LOW, HIGH, strict=True))
+    x, y, z = (torch.arange(low, high, spacing) for low, high in zip(LOW, HIGH, strict=True))
     slabs = []
     with torch.inference_mode():
         for slab in x.split(8):
             points = torch.stack(torch.meshgrid(slab, y, z, indexing="ij"))
-            slabs.append(torch.tensordot(table("hu"), patient.shares(points, SPACING), 1))
-    affine = np.diag([SPACING, SPACING, SPACING, 1.0])
+            slabs.append(torch.tensordot(values, patient.shares(points, spacing), 1))
+    affine = np.diag([spacing, spacing, spacing, 1.0])
     affine[:3, 3] = LOW
-    return Volume(torch.cat(slabs).numpy(), affine, "HU", "ct")
+    return Volume(torch.cat(slabs).numpy(), affine, unit, modality)
 
 
 def aligned(ct: Volume, spacing: float = 1.0) -> Volume:
