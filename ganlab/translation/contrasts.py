@@ -141,9 +141,8 @@ def scattered(rng: DeviceRandom, shape: tuple[int, int]) -> tuple[Tensor, Tensor
 def scanned(images: Tensor, background: Tensor, rng: DeviceRandom) -> Tensor:
     """Ideal images as scanners store them, with the effects that the phantoms' MR has; background: 1 outside."""
     draw = Draw(rng.host)
-    return torch.stack([acquired(draw, *pair, SPREAD) for pair in zip(images[:, 0], background[:, 0], strict=True)])[
-        :, None
-    ]
+    each = zip(images[:, 0], background[:, 0], strict=True)
+    return torch.stack([acquired(draw, image, outside, SPREAD) for image, outside in each])[:, None]
 
 
 class DeviceRandom:

@@ -28,8 +28,8 @@ from ganlab.imaging.volume import Volume
 from ganlab.imaging.writing import write_volume
 from ganlab.translation.air import HEAD, SIGNAL, fill_with_noise, padded_with_air
 from ganlab.translation.confidence import Evidence, confidence_of, evidence_of
-from ganlab.translation.orientation import wrong_way
 from ganlab.translation.networks import folded, generator_config, make_generator
+from ganlab.translation.orientation import wrong_way
 from ganlab.translation.tasks import Task, check_task, find_model, get_task
 
 SPACING = 1.0  # mm, unless the checkpoint says otherwise
