@@ -46,8 +46,8 @@ ONE_FOLDER = {
         [(f"sub-01/ses-{n}/anat/sub-01_ses-{n}_T1w", f"sub-01/ses-{n}/ct/sub-01_ses-{n}_ct") for n in (1, 2)],
     ),
     "names with the modality": (
-        ["p1_MR.nii.gz", "p1_CT.nii.gz", "T1-p2.nii.gz", "CT-p2.nii.gz"],
-        [("p1_MR", "p1_CT"), ("T1-p2", "CT-p2")],
+        ["p1_MR.nii.gz", "p1_CT.nii.gz", "T1-p2.nii.gz", "CT-p2.nii.gz", "p3.mr.nii.gz", "p3.ct.nii.gz"],
+        [("p1_MR", "p1_CT"), ("T1-p2", "CT-p2"), ("p3.mr", "p3.ct")],
     ),
     "folders of a modality": (
         ["MR/p1.nii.gz", "MR/p2.nii.gz", "CT/p1.nii.gz", "CT/p2.nii.gz"],

@@ -190,8 +190,11 @@ def _files_in(folder: Path, name: str) -> list[Path]:
     def refuse(error: OSError) -> None:
         raise error
 
-    files = []
-    for root, _, names in os.walk(folder, onerror=refuse):
+    files, seen = [], {os.path.realpath(folder)}
+    for root, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        real = {os.path.realpath(os.path.join(root, each)): each for each in folders}
+        folders[:] = [each for path, each in real.items() if path not in seen]  # a link may lead back up
+        seen.update(real)
         files += [path for path in (Path(root, n) for n in names if not n.startswith("._")) if path.is_file()]
         if len(files) > MAX_FILES:
             raise InputError(f"{name} holds more than the limit of {MAX_FILES:,} files: give the series' own folder.")

@@ -52,4 +52,4 @@ def case_of(path: Path, root: Path, alone: bool) -> str:
 
 
 def _words(name: str, fold: bool = True) -> list[str]:
-    return [word for word in re.split(r"[^A-Za-z0-9.]+", name.lower() if fold else name) if word]
+    return [word for word in re.split(r"[^A-Za-z0-9]+", name.lower() if fold else name) if word]

@@ -206,6 +206,16 @@ def test_a_folder_with_one_volume(tmp_path):
     assert same(read_volume(tmp_path))
 
 
+def test_links_in_a_folder_are_followed_once(tmp_path):
+    elsewhere, scan = tmp_path / "elsewhere", tmp_path / "scan"
+    elsewhere.mkdir()
+    scan.mkdir()
+    saved(elsewhere, samples.mgh(packed=True), "orig.mgz")
+    (scan / "series").symlink_to(elsewhere)
+    (elsewhere / "up").symlink_to(scan)
+    assert same(read_volume(scan))
+
+
 def test_reads_a_real_scan(tmp_path, real_t1):
     volume = read_volume(real_t1, "t1")
     reference = nib.load(real_t1)
