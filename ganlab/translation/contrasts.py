@@ -23,6 +23,8 @@ from ganlab.translation.networks import outlined
 CT = (-1.0, -0.3, -0.11, -0.08, -0.02, 0.0, 0.01, 0.019, 0.028, 0.038, 0.05, 0.11, 0.3, 0.55, 0.9, 1.35, 3.0)
 T1 = (0.0, 0.5, 1.56, 1.56, 0.55, 0.16, 0.15, 0.6, 1.0, 0.68, 0.62, 0.62, 0.9, 0.69, 0.2, 0.0, 0.0)
 FAT = slice(2, 4)
+FAINT_FAT = (-3.5, -0.7)  # logarithm of its signal, suppressed, over that without suppression
+BRAIN = (5, 10)  # fluid, white and grey matter: textbook values hold better there
 MARROW = slice(12, 14)
 OUTSIDE = -0.5  # CT of air around the head
 # FA and its T1 signal: outside the brain, fluid, grey matter, white matter.
@@ -82,10 +84,11 @@ def synthetic_t1(ct: Tensor, seed: int) -> Tensor:
     """A random T1-weighted scan of these CTs: signals, fat suppression and scanner effects vary more than those of any
     one scanner. Same seed, same result on every device."""
     rng = DeviceRandom(seed, len(ct), ct.device)
-    signals = ct.new_tensor(T1) * torch.exp(0.15 * rng.normal(len(T1)))
-    suppressed = rng.uniform(0, 1)[:, 0, 0] < 0.2
+    variety = torch.full((len(T1),), 0.3).index_fill(0, torch.arange(*BRAIN), 0.15).to(ct.device)
+    signals = ct.new_tensor(T1) * torch.exp(variety * rng.normal(len(T1)))
+    suppressed = rng.uniform(0, 1)[:, 0, 0] < 0.3
     for part in (FAT, MARROW):
-        faint = signals[:, part] * rng.uniform(0.1, 0.5)[:, 0, 0]
+        faint = signals[:, part] * torch.exp(rng.uniform(*FAINT_FAT)[:, 0, 0])
         signals[:, part] = torch.where(suppressed, faint, signals[:, part])
     ideal = t1_of(ct, signals ** torch.exp(rng.uniform(-0.15, 0.55)[:, 0, 0]))
     return scanned(ideal, 1 - outlined(ct, OUTSIDE), rng)
