@@ -26,7 +26,7 @@ def head(noise: float = 12.0) -> Volume:
         return (x / a) ** 2 + (y / b) ** 2 + (z / c) ** 2 < 1
 
     array = np.zeros(x.shape)
-    for axes, value in (((78, 98, 92), 900), ((74, 93, 87), 60), ((68, 85, 80), 100), ((66, 82, 77), 450)):
+    for axes, value in (((78, 98, 92), 900), ((74, 93, 87), 20), ((68, 85, 80), 100), ((66, 82, 77), 450)):
         array[ellipsoid(*axes)] = value
     array[ellipsoid(55, 72, 62)] = WHITE
     array[ellipsoid(14, 26, 18)] = 120
@@ -89,6 +89,24 @@ def test_the_noise_of_air_stays_as_networks_know_it():
     for offset in (0, 400):
         level = normalise_mr(changed(scan, scan.array + offset)).array[air(scan)]
         assert level.mean() == pytest.approx(30 * np.sqrt(np.pi / 2) / WHITE, abs=0.012)
+
+
+@pytest.mark.parametrize(("gain", "offset"), [(1, 0), (1 / 350, -1)])
+def test_a_floor_under_the_head_alone_is_subtracted_and_said(gain, offset):
+    """Averages of many scans have one, and 0 around the head."""
+    scan = head(3.0)
+    bone, outside = np.abs(scan.array - 20) < 4, scan.array < 12
+    averaged = np.where(outside, 0, np.hypot(scan.array, 60.0))
+    plain, floored = normalise_mr(scan), normalise_mr(changed(scan, averaged * gain + offset))
+    assert "no darker than 9% of white matter" in " ".join(floored.notices) and plain.notices == ()
+    assert np.median(floored.array[bone]) < 0.02 and np.abs(floored.array - plain.array)[scan.array > 400].max() < 0.05
+
+
+def test_the_fluid_of_a_brain_without_its_skull_is_no_floor():
+    scan = head(3.0)
+    brain = np.where(ndimage.binary_erosion(scan.array > 400, iterations=2), scan.array, 0)
+    brain[30:40, 35:45, 30:40] = 120
+    assert normalise_mr(changed(scan, brain)).array[35, 40, 35] == pytest.approx(120 / WHITE, abs=0.02)
 
 
 @pytest.mark.parametrize("fill", [-2000.0, 0.0, 300.0])
