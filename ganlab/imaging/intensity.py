@@ -27,8 +27,8 @@ def normalise_mr(scan: Volume) -> Volume:
 
     The background is subtracted (see `find_background`), and the rest is divided by the level of white matter, so that
     a x + b with any a > 0 gives the same result. A floor under the head alone is subtracted as well. Notices are added
-    for a background or a floor that was not at 0, and for constants that were set to air. Raises InputError for a scan whose air is brighter than the head, or that is
-    constant almost everywhere.
+    for a background or a floor that was not at 0, and for constants that were set to air. Raises InputError for a scan
+    whose air is brighter than the head, or that is constant almost everywhere.
     """
     background = find_background(scan)
     array = without_background(scan, background)
@@ -37,16 +37,16 @@ def normalise_mr(scan: Volume) -> Volume:
     if floor := _floor(replace(scan, array=array), background.head):
         array = np.maximum(array - np.float32(floor), 0) / np.float32(1 - floor)
         notices.append(
-            f"Bone and air inside the head are no darker than {floor:.0%} of white matter, as in averages of many scans: "
-            "this floor was subtracted."
+            f"Bone and air inside the head are no darker than {floor:.0%} of white matter, as in averages of many "
+            "scans: this floor was subtracted."
         )
     return replace(scan, array=array).with_notices(*notices)
 
 
 def _floor(scan: Volume, head: np.ndarray) -> float:
-    """What remains in the darkest tissue of a head whose surroundings are at 0; white matter is 1. The noise of averaged
-    magnitudes, interpolation and blur leave compact bone and sinuses as bright as fluid, where air around the head was
-    set to 0.
+    """What remains in the darkest tissue of a head whose surroundings are at 0; white matter is 1. The noise of
+    averaged magnitudes, interpolation and blur leave compact bone and sinuses as bright as fluid, where air around the
+    head was set to 0.
 
     head: boolean, on the grid of `sampled(scan)`.
     """
