@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from ganlab.errors import InputError
 from ganlab.imaging.background import Background, find_background, sampled, without_background
+from ganlab.imaging.checks import looks_skull_stripped
 from ganlab.imaging.volume import Volume
 
 LIKELY = (0.4, 1.3)  # white matter relative to the 95th percentile of bright voxels: 0.6 with fat, 1 without
@@ -15,10 +17,9 @@ DEPTH_MM = 22.0  # below the skin there is nothing but brain and its fluid ...
 HEIGHT_MM = 100.0  # ... this far down from the vertex
 FEWEST = 50  # voxels that make a histogram
 HOT = 99.9  # percentile of a scan; above it there may be spikes
-# Of white matter: what the darkest voxels of a head are at. Up to the first value that is noise, from the second on a
-# floor (0.08 in an average of 27 scans, at most 0.03 in single ones); beyond the third it is tissue, as fluid is in a
-# brain without its skull.
-FLOOR_FROM, FLOOR_FULL, FLOOR_MOST = 0.03, 0.06, 0.15
+# What the darkest voxels of a head are at, relative to white matter, and the share of it that is a floor: none of the
+# noise and partial volume of single scans (at most 0.06), all in an average of 27 scans (0.1), and none of fluid.
+FLOORS, FLOOR_SHARES = (0.06, 0.09, 0.13, 0.18), (0.0, 1.0, 1.0, 0.0)
 DARKEST, INSIDE_MM = 0.5, 6.0  # percentile of the voxels that are so deep below the skin
 
 
@@ -38,7 +39,7 @@ def normalise_mr(scan: Volume) -> Volume:
         array = np.maximum(array - np.float32(floor), 0) / np.float32(1 - floor)
         notices.append(
             f"Bone and air inside the head are no darker than {floor:.0%} of white matter, as in averages of many "
-            "scans: this floor was subtracted."
+            "scans and after smoothing: this floor was subtracted."
         )
     return replace(scan, array=array).with_notices(*notices)
 
@@ -58,9 +59,8 @@ def _floor(scan: Volume, head: np.ndarray) -> float:
     if inner.size < FEWEST:
         return 0.0
     level = float(np.percentile(inner, DARKEST))
-    if level > FLOOR_MOST:
-        return 0.0
-    return level * min(1.0, max(0.0, (level - FLOOR_FROM) / (FLOOR_FULL - FLOOR_FROM)))
+    floor = level * float(np.interp(level, FLOORS, FLOOR_SHARES))
+    return 0.0 if floor and looks_skull_stripped(scan) else floor  # there the darkest is fluid
 
 
 def _gain(t1: Volume, background: Background) -> float:
@@ -98,13 +98,15 @@ def mr_gain(array: np.ndarray) -> float:
     array: a sample of its voxels, of any shape. One over the 95th percentile of those brighter than half of Otsu's
     threshold, which a few hot voxels do not move. That is white matter where fat is suppressed, and between white
     matter and fat where it is not. It is coarse: with bright fat, white matter comes out at 0.6 to 0.7, so
-    `white_matter_level` is used where it can be.
+    `white_matter_level` is used where it can be. Raises InputError for a sample without any tissue.
     """
     from skimage.filters import threshold_otsu
 
     array = array.ravel()  # three slices would be taken for colours
     array = array.clip(max=np.percentile(array, HOT))
     foreground = array[array > 0.5 * threshold_otsu(array)]
+    if not foreground.size:
+        raise InputError("Nothing in this scan is brighter than its background: give a scan of a head.")
     return 1.0 / float(np.percentile(foreground, 95))
 
 

@@ -24,6 +24,8 @@ def pairs(source, target=None, modalities=("t1", "ct")):
     ]
 
 
+NAMES = ("m\u00fcller", "m\u00f6ller", "p1.5", "p1-5", "\u674e")
+
 ONE_FOLDER = {
     "case folders": (
         ["B/ct.nii.gz", "A/mr.nii.gz", "A/ct.nii.gz", "B/mr.nii.gz"],
@@ -49,6 +51,10 @@ ONE_FOLDER = {
         ["p1_MR.nii.gz", "p1_CT.nii.gz", "T1-p2.nii.gz", "CT-p2.nii.gz", "p3.mr.nii.gz", "p3.ct.nii.gz"],
         [("p1_MR", "p1_CT"), ("T1-p2", "CT-p2"), ("p3.mr", "p3.ct")],
     ),
+    "names that differ in a letter or a dot": (
+        [f"{name}.{kind}.nii.gz" for name in NAMES for kind in ("mr", "ct")],
+        [(f"{name}.mr", f"{name}.ct") for name in sorted(NAMES)],
+    ),
     "folders of a modality": (
         ["MR/p1.nii.gz", "MR/p2.nii.gz", "CT/p1.nii.gz", "CT/p2.nii.gz"],
         [("MR/p1", "CT/p1"), ("MR/p2", "CT/p2")],
@@ -61,6 +67,13 @@ def test_volumes_of_one_folder_pair_by_their_names(tmp_path, case):
     names, expected = ONE_FOLDER[case]
     found = pairs(tree(tmp_path, *names))
     assert found == [(f"{source}.nii.gz", f"{target}.nii.gz") for source, target in expected]
+
+
+def test_a_link_that_leads_back_up_does_not_show_a_patient_twice(tmp_path):
+    tree(tmp_path, "A/mr.nii.gz", "A/ct.nii.gz")
+    (tmp_path / "A" / "back").symlink_to(tmp_path)
+    (tmp_path / "again").symlink_to(tmp_path / "A")
+    assert pairs(tmp_path) == [("A/mr.nii.gz", "A/ct.nii.gz")]
 
 
 def test_what_is_neither_is_left_out_and_said(tmp_path):

@@ -26,6 +26,7 @@ from ganlab.imaging.reading.dicom_series import Series
 from ganlab.imaging.reading.unpacking import CHUNK, MAX_FILES, head_of, inflated, skipped, taken, unzipped
 from ganlab.imaging.volume import UNITS, Origin, Volume
 from ganlab.imaging.wording import listed, megabytes, quoted, shown, times
+from ganlab.paths import around, entered
 
 if TYPE_CHECKING:
     from nibabel.spatialimages import SpatialImage
@@ -190,15 +191,16 @@ def _files_in(folder: Path, name: str) -> list[Path]:
     def refuse(error: OSError) -> None:
         raise error
 
-    files, seen = [], {os.path.realpath(folder)}
+    files: dict[Path, Path] = {}  # what a path leads to, and the path
+    seen = around(folder)
     for root, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
-        real = {os.path.realpath(os.path.join(root, each)): each for each in folders}
-        folders[:] = [each for path, each in real.items() if path not in seen]  # a link may lead back up
-        seen.update(real)
-        files += [path for path in (Path(root, n) for n in names if not n.startswith("._")) if path.is_file()]
+        folders[:] = [each.name for each in entered((Path(root, n) for n in folders if n[0] != "."), seen)]
+        for path in sorted((Path(root, n) for n in names if not n.startswith("._")), key=Path.is_symlink):
+            if path.is_file():
+                files.setdefault(path.resolve(), path)
         if len(files) > MAX_FILES:
             raise InputError(f"{name} holds more than the limit of {MAX_FILES:,} files: give the series' own folder.")
-    return sorted(files)
+    return sorted(files.values())
 
 
 def _read_dicom(paths: list[Path], name: str, modality: str, series: str | None) -> Volume:

@@ -12,6 +12,7 @@ from ganlab.errors import InputError
 from ganlab.imaging.reading.contents import checksum
 from ganlab.imaging.reading.dicom_elements import is_dicom
 from ganlab.imaging.wording import listed, shown
+from ganlab.paths import around, entered
 from ganlab.translation.dataset.naming import MODALITY_WORDS, case_of, modality_of, stem_of
 
 SUFFIXES = (".nii.gz", ".nii", ".mgz", ".mgh", ".nrrd", ".nhdr", ".mha", ".mhd", ".hdr", ".zip", ".dcm", ".ima")
@@ -141,7 +142,7 @@ def volumes_in(folder: Path) -> tuple[Path, ...]:
     """The volumes of a folder and its sub-folders: files, zips, and folders of DICOM. Raises InputError for a folder
     that is missing or holds none, and for pickled files."""
     try:
-        volumes = tuple(_search(folder, DEEPEST))
+        volumes = tuple(_search(folder, DEEPEST, around(folder)))
     except FileNotFoundError:
         raise InputError(f'The folder "{folder}" does not exist; give a folder of volumes.') from None
     except OSError as error:
@@ -154,18 +155,21 @@ def volumes_in(folder: Path) -> tuple[Path, ...]:
     return volumes
 
 
-def _search(folder: Path, levels: int) -> Iterator[Path]:
+def _search(folder: Path, levels: int, seen: set[Path]) -> Iterator[Path]:
     entries = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
     for path in entries:
         refuse_pickled(path)
+    fresh = set(entered((path for path in entries if path.is_dir()), seen))
     for path in entries:
-        if not path.is_dir():
+        if path.is_file():
             if path.name.lower().endswith(SUFFIXES):
                 yield path
+        elif path not in fresh:
+            continue
         elif _holds_dicom(path):
             yield path
         elif levels:
-            yield from _search(path, levels - 1)
+            yield from _search(path, levels - 1, seen)
 
 
 def _holds_dicom(folder: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from pathlib import Path
 
 from ganlab.imaging.reading.scans import VOLUME_ENDING
@@ -28,7 +29,7 @@ def modality_of(path: Path, root: Path, modalities: tuple[str, ...]) -> str:
     is none, or more than one."""
     parts = [*path.relative_to(root).parent.parts, stem_of(path)]
     for part in reversed(parts):
-        words = set(_words(SPACE.sub("", part)))
+        words = {each for word in _words(SPACE.sub("", part).lower()) for each in word.split(".")}
         named = [modality for modality in modalities if words & MODALITY_WORDS.get(modality, {modality})]
         if named:
             return named[0] if len(named) == 1 else ""
@@ -46,10 +47,16 @@ def case_of(path: Path, root: Path, alone: bool) -> str:
     parts = [part for part in folders if part.lower() not in FOLDERS]
     if not (alone and parts):
         parts = [*parts, stem]
-    words = set().union(*MODALITY_WORDS.values())
-    kept = ["-".join(word for word in _words(part, fold=False) if word.lower() not in words) for part in parts]
+    kept = ["-".join(filter(None, map(_without_modality, _words(part)))) for part in parts]
     return "/".join(filter(None, kept))
 
 
-def _words(name: str, fold: bool = True) -> list[str]:
-    return [word for word in re.split(r"[^A-Za-z0-9]+", name.lower() if fold else name) if word]
+def _without_modality(word: str) -> str:
+    """A word without those of its parts between dots that name a modality: "p1.5" of "p1.5.MR"."""
+    words = set().union(*MODALITY_WORDS.values())
+    return ".".join(part for part in word.split(".") if part.lower() not in words)
+
+
+def _words(name: str) -> list[str]:
+    """Words of any script, with the dots in them."""
+    return [word for word in re.split(r"[^\w.]+|_", unicodedata.normalize("NFC", name)) if word]

@@ -213,6 +213,9 @@ def test_links_in_a_folder_are_followed_once(tmp_path):
     saved(elsewhere, samples.mgh(packed=True), "orig.mgz")
     (scan / "series").symlink_to(elsewhere)
     (elsewhere / "up").symlink_to(scan)
+    (elsewhere / "all").symlink_to(tmp_path)
+    (elsewhere / "latest.mgz").symlink_to(elsewhere / "orig.mgz")
+    saved(tmp_path, b"text", "another.nii")
     assert same(read_volume(scan))
 
 
