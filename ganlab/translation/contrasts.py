@@ -24,7 +24,7 @@ CT = (-1.0, -0.3, -0.11, -0.08, -0.02, 0.0, 0.01, 0.019, 0.028, 0.038, 0.05, 0.1
 T1 = (0.0, 0.5, 1.56, 1.56, 0.55, 0.16, 0.15, 0.6, 1.0, 0.68, 0.62, 0.62, 0.9, 0.69, 0.2, 0.0, 0.0)
 FAT = slice(2, 4)
 FAINT_FAT = (-3.5, -0.7)  # logarithm of its signal, suppressed, over that without suppression
-BRAIN = (5, 10)  # fluid, white and grey matter: textbook values hold better there
+BRAIN = slice(5, 10)  # fluid, white and grey matter: textbook values hold better there
 MARROW = slice(12, 14)
 OUTSIDE = -0.5  # CT of air around the head
 # FA and its T1 signal: outside the brain, fluid, grey matter, white matter.
@@ -84,7 +84,8 @@ def synthetic_t1(ct: Tensor, seed: int) -> Tensor:
     """A random T1-weighted scan of these CTs: signals, fat suppression and scanner effects vary more than those of any
     one scanner. Same seed, same result on every device."""
     rng = DeviceRandom(seed, len(ct), ct.device)
-    variety = torch.full((len(T1),), 0.3).index_fill(0, torch.arange(*BRAIN), 0.15).to(ct.device)
+    variety = ct.new_full((len(T1),), 0.3)
+    variety[BRAIN] = 0.15
     signals = ct.new_tensor(T1) * torch.exp(variety * rng.normal(len(T1)))
     suppressed = rng.uniform(0, 1)[:, 0, 0] < 0.3
     for part in (FAT, MARROW):

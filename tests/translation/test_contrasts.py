@@ -86,10 +86,13 @@ def test_a_synthetic_head_shows_its_fa_in_the_brain_and_random_tissue_around_it(
     tissues = curve(fa[:1], FA, FA_T1)[0]
     necks = [bool(target.max() == 0) for target in expected]
     assert 0 < sum(necks) < 12
+    alike = []
     for image, target, neck in zip(synthetic, expected, necks, strict=True):
         assert neck or target.equal(fa[0])
         like = torch.corrcoef(torch.stack([image[brain], tissues[brain]]))[0, 1]
         assert abs(like) < 0.4 if neck else like > 0.7  # other signals where FA is 0
+        alike += [] if neck else [float(like)]
+    assert np.median(alike) > 0.8  # a few scans are shaded and coarse
     away = outlined(fa[:1], 0.01)[0] == 0
     bright = torch.stack([image[away].quantile(0.98) for image in synthetic])
     assert bright.min() < 0.2 and bright.max() > 1.0  # some are stripped

@@ -8,13 +8,7 @@ from ganlab.checkpoints import list_models, load_tensors, model_folder, save_ten
 from ganlab.errors import Cancelled, InputError
 from ganlab.imaging.volume import Volume
 from ganlab.phantoms import make_patient
-from ganlab.translation.inference import (
-    combined,
-    fuse,
-    head_box,
-    load_model,
-    translate,
-)
+from ganlab.translation.inference import combined, fuse, head_box, load_model, translate
 from ganlab.translation.tasks import TASKS, cards_of
 
 pytestmark = pytest.mark.slow
