@@ -18,9 +18,6 @@ from ganlab.phantoms.tissues import TISSUES
 if TYPE_CHECKING:  # scipy.sparse is loaded for metal only
     from scipy.sparse import csr_array
 
-if TYPE_CHECKING:  # scipy.sparse is loaded for metal only
-    from scipy.sparse import csr_array
-
 WHITE = 800.0  # stored value of an MR signal of 1 (white matter on T1), arbitrary units
 HU_RANGE = (-1024, 3071)  # 12 bits
 DIFFUSION_VOXEL = 2.0  # mm

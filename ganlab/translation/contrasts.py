@@ -23,7 +23,7 @@ from ganlab.translation.networks import outlined
 CT = (-1.0, -0.3, -0.11, -0.08, -0.02, 0.0, 0.01, 0.019, 0.028, 0.038, 0.05, 0.11, 0.3, 0.55, 0.9, 1.35, 3.0)
 T1 = (0.0, 0.5, 1.56, 1.56, 0.55, 0.16, 0.15, 0.6, 1.0, 0.68, 0.62, 0.62, 0.9, 0.69, 0.2, 0.0, 0.0)
 FAT = slice(2, 4)
-FAINT_FAT = (-3.5, -0.7)  # logarithm of its signal, suppressed, over that without suppression
+FAINT_FAT = (-5.0, -0.7)  # logarithm of its signal, suppressed, over that without suppression
 BRAIN = slice(5, 10)  # fluid, white and grey matter: textbook values hold better there
 MARROW = slice(12, 14)
 OUTSIDE = -0.5  # CT of air around the head

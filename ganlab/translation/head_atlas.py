@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -24,6 +24,16 @@ AIR_SPACES = {  # mm in MNI space, where Colin27 (one real head) is dark and ana
     "maxillary sinuses": ((-24.0, 42.0, -57.0), (24.0, 42.0, -57.0)),
 }
 RADIUS_MM = 8.0  # around each of these points
+WHITE, FLUID, ANY = (0.8, 1.5), (0.0, 0.45), (0.0, np.inf)  # T1 signal, white matter at 1
+BRAIN_PLACES = {  # mm in MNI space, and the T1 signal of what is meant there
+    "genu of the corpus callosum": (((0.0, 27.0, 6.0),), WHITE),
+    "splenium of the corpus callosum": (((0.0, -38.0, 14.0),), WHITE),
+    "internal capsule, posterior limb": (((-23.0, -12.0, 8.0), (23.0, -12.0, 8.0)), WHITE),
+    "putamen": (((-26.0, 4.0, 2.0), (26.0, 4.0, 2.0)), ANY),
+    "lateral ventricles": (((-12.0, -20.0, 22.0), (12.0, -20.0, 22.0), (-9.0, 18.0, 6.0), (9.0, 18.0, 6.0)), FLUID),
+}
+PLACE_MM = 5.0  # around each of these points
+AROUND_MM = 10.0  # from the template's brain: no brain even where the fit is poor
 DARK = 0.15  # of white matter: air and cortical bone are darker, fluid is not
 AIR_HU = -500.0  # on a real CT, half way to tissue
 FEWEST = 50  # voxels that have a median
@@ -44,8 +54,9 @@ class HeadAtlas:
 
     matrix: (4, 4), mm in MNI space -> mm of the scan. cranium: the head without lower face and neck, of which scans
     show more or less. outside: more than 5 mm from the head. brain: with its ventricles, without its outer 6 mm.
-    soft_brain: without falx and pineal body as well, which may hold calcium. air:
-    {name: voxels}, without those whose place is near or outside the skin or the field of view, or has no dark voxels.
+    soft_brain: without falx and pineal body as well, which may hold calcium. air: {name: voxels}, without those whose
+    place is near or outside the skin or the field of view, or has no dark voxels. places: {name: voxels} of parts of
+    the brain. around_brain: the rest of the head, more than 10 mm from the brain.
     """
 
     matrix: np.ndarray
@@ -55,11 +66,13 @@ class HeadAtlas:
     brain: np.ndarray
     soft_brain: np.ndarray
     air: dict[str, np.ndarray]
+    places: dict[str, np.ndarray]
+    around_brain: np.ndarray
 
     def with_true_air(self, ct: Volume) -> HeadAtlas:
         """The atlas with only those voxels of air spaces that are air on the head's own CT, on the same grid."""
         air = {name: region & (ct.array < AIR_HU) for name, region in self.air.items()}
-        return replace(self, air={name: region for name, region in air.items() if region.sum() >= FEWEST})
+        return replace(self, air=_large(air))
 
     @property
     def centre(self) -> np.ndarray:
@@ -119,8 +132,15 @@ def atlas_of(t1: Volume) -> HeadAtlas:
     soft[tuple(at[_may_calcify(_in_mni(at, t1, matrix))].T)] = False
     dark = (t1.array < DARK) & (ndimage.distance_transform_edt(head, sampling=t1.spacing) > SKIN_MM)
     cranium = head & (_height(t1, matrix) > CRANIUM_MM)
-    spaces = dict(_air_spaces(t1, matrix, dark))
-    return HeadAtlas(matrix, head, cranium, outside_of(head, t1.spacing), brain, soft, spaces)
+    air = {name: _near(points, RADIUS_MM, t1, matrix) & dark for name, points in AIR_SPACES.items()}
+    places = {
+        name: _near(points, PLACE_MM, t1, matrix) & (t1.array > low) & (t1.array < high)
+        for name, (points, (low, high)) in BRAIN_PLACES.items()
+    }
+    around_brain = head & (ndimage.distance_transform_edt(depth <= 0, sampling=t1.spacing) > AROUND_MM)
+    return HeadAtlas(
+        matrix, head, cranium, outside_of(head, t1.spacing), brain, soft, _large(air), _large(places), around_brain
+    )
 
 
 def _height(scan: Volume, matrix: np.ndarray) -> np.ndarray:
@@ -165,17 +185,20 @@ def _may_calcify(points: np.ndarray) -> np.ndarray:
     return falx | (np.linalg.norm(points - PINEAL, axis=1) <= PINEAL_MM)
 
 
-def _air_spaces(t1: Volume, matrix: np.ndarray, dark: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    """The dark voxels within RADIUS_MM of the points of each air space."""
-    size = np.ceil(RADIUS_MM / t1.spacing).astype(int)
-    for name, points in AIR_SPACES.items():
-        region = np.zeros(t1.shape, bool)
-        for point in points:
-            middle = matrix[:3, :3] @ point + matrix[:3, 3]
-            at = np.round((middle - t1.affine[:3, 3]) / t1.spacing).astype(int)
-            box = tuple(slice(max(0, a - s), max(0, a + s + 1)) for a, s in zip(at, size, strict=True))
-            voxels = np.moveaxis(np.indices(region[box].shape), 0, -1) + [part.start for part in box]
-            apart = np.linalg.norm(voxels * t1.spacing + t1.affine[:3, 3] - middle, axis=-1)
-            region[box] |= (apart <= RADIUS_MM) & dark[box]
-        if region.sum() >= FEWEST:
-            yield name, region
+def _near(points: Sequence[tuple[float, ...]], radius: float, scan: Volume, matrix: np.ndarray) -> np.ndarray:
+    """The voxels of a scan within `radius` mm of any of these points, mm in MNI space."""
+    size = np.ceil(radius / scan.spacing).astype(int)
+    region = np.zeros(scan.shape, bool)
+    for point in points:
+        middle = matrix[:3, :3] @ point + matrix[:3, 3]
+        at = np.round((middle - scan.affine[:3, 3]) / scan.spacing).astype(int)
+        box = tuple(slice(max(0, a - s), max(0, a + s + 1)) for a, s in zip(at, size, strict=True))
+        voxels = np.moveaxis(np.indices(region[box].shape), 0, -1) + [part.start for part in box]
+        apart = np.linalg.norm(voxels * scan.spacing + scan.affine[:3, 3] - middle, axis=-1)
+        region[box] |= apart <= radius
+    return region
+
+
+def _large(regions: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Those regions that are large enough for a median."""
+    return {name: region for name, region in regions.items() if region.sum() >= FEWEST}

@@ -16,7 +16,7 @@ from ganlab.imaging.volume import Volume
 from ganlab.translation.compare import prepare_reference, register_reference
 from ganlab.translation.head_atlas import atlas_of, atlas_of_ct
 from ganlab.translation.inference import check_source, translate
-from ganlab.translation.real_figures import errors_of_head, figures_of_head, figures_of_t1
+from ganlab.translation.real_figures import errors_of_head, figures_of_fa, figures_of_head, figures_of_t1
 from ganlab.translation.real_heads import RealHead
 from ganlab.translation.tasks import get_task
 
@@ -75,6 +75,8 @@ def _prepared(head: RealHead, scan: Volume, task: str) -> tuple[str, Volume, Mea
     if head.modality == "ct":
         return _simulated(head)
     atlas = atlas_of(scan)
+    if task == "t1fa":
+        return head.name, scan, lambda fa: figures_of_fa(fa, atlas), {}
     if head.reference is None:
         return head.name, scan, lambda ct: figures_of_head(ct, atlas), {}
     real = register_reference(read_volume(head.reference, modality="ct"), scan, get_task(task))

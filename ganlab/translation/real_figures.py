@@ -85,7 +85,23 @@ CT2MR = {
     "grid_level": HeadFigure("pattern of patches, amplitude", "of white matter", 3, None, 0.01),
     "flicker": HeadFigure("step between slices, largest direction", "", 2, None, 1.5),
 }
-FIGURES = {"mr2ct": MR2CT, "ct2mr": CT2MR}
+# Means of regions in healthy adults, widened: JHU atlas (Mori et al., NeuroImage 40:570, 2008), ageing and sex
+# (Hsu et al., NeuroImage 39:566, 2008; Lebel et al., NeuroImage 60:340, 2012).
+T1FA = {
+    "genu": HeadFigure("genu of the corpus callosum", "FA", 2, 0.5, 0.95),
+    "splenium": HeadFigure("splenium of the corpus callosum", "FA", 2, 0.55, 0.95),
+    "capsule": HeadFigure("internal capsule, posterior limb", "FA", 2, 0.5, 0.85),
+    "putamen": HeadFigure("putamen", "FA", 2, 0.08, 0.3),
+    "ventricles": HeadFigure("lateral ventricles", "FA", 2, None, 0.2),
+    "brain_fa": HeadFigure("brain, mean", "FA", 3, 0.15, 0.35),
+    "around": HeadFigure("head around the brain above 0.1", "%", 2, None, 0.5),
+    "outside": HeadFigure("air outside above 0.05", "%", 2, None, 0.1),
+    "grid_ratio": HeadFigure("pattern of patches, ratio", "", 1),
+    "grid_level": HeadFigure("pattern of patches, amplitude", "FA", 3, None, 0.01),
+    "flicker": HeadFigure("step between slices, largest direction", "", 2, None, 1.5),
+}
+FA_PERCENTILES = {"genu": 75, "splenium": 75, "capsule": 75, "putamen": 50, "ventricles": 50}
+FIGURES = {"mr2ct": MR2CT, "ct2mr": CT2MR, "t1fa": T1FA}
 
 
 def figures_of_head(ct: Volume, atlas: HeadAtlas) -> dict[str, float]:
@@ -147,6 +163,24 @@ def figures_of_t1(t1: Volume, ct: Volume, atlas: CtAtlas) -> dict[str, float]:
         figures |= {"white_matter": np.percentile(brain, 95), "dark_brain": 100 * (brain < DARK).mean()}
         figures["flicker"] = step_ratio(t1.array, atlas.brain)
     return _rounded(figures, CT2MR)
+
+
+def figures_of_fa(fa: Volume, atlas: HeadAtlas) -> dict[str, float]:
+    """The figures of a synthetic FA map on the grid of the T1 that the atlas was made of. Places have their median,
+    tracts their upper quartile: they are small, and the atlas may be some mm off."""
+    ratio, amplitude = grid_pattern(fa, atlas.centre)
+    figures = {"grid_ratio": ratio, "grid_level": amplitude}
+    for key, percentile in FA_PERCENTILES.items():
+        if T1FA[key].title in atlas.places:
+            figures[key] = np.percentile(fa.array[atlas.places[T1FA[key].title]], percentile)
+    around, outside = fa.array[atlas.around_brain], fa.array[atlas.outside]
+    if around.size:
+        figures["around"] = 100 * (around > 0.1).mean()
+    if outside.size:
+        figures["outside"] = 100 * (outside > 0.05).mean()
+    if atlas.brain.any():
+        figures |= {"brain_fa": fa.array[atlas.brain].mean(), "flicker": step_ratio(fa.array, atlas.brain)}
+    return _rounded(figures, T1FA)
 
 
 def _rounded(figures: dict, known: dict[str, HeadFigure]) -> dict[str, float]:

@@ -34,23 +34,27 @@ def colin27() -> RealHead | None:
 def heads_to_measure(folder: Path | None, colin: bool | None, task: str) -> tuple[list[RealHead], dict[str, str]]:
     """The heads of a folder that a task can be measured on, and {file: reason} for what cannot be read.
 
-    mr2ct: T1s, Colin27, and CTs that are not the reference of a T1. colin: whether Colin27 is wanted (True), not wanted
-    (False), or added to a folder's heads where it is installed (None). ct2mr: CTs. Raises InputError if there is none,
-    and for other tasks.
+    mr2ct: T1s, Colin27, and CTs that are not the reference of a T1. t1fa: T1s and Colin27. ct2mr: CTs. colin: whether
+    Colin27 is wanted (True), not wanted (False), or added to a folder's heads where it is installed (None). Raises
+    InputError if there is none, and for other tasks.
     """
-    if task not in ("mr2ct", "ct2mr"):
-        raise InputError(f"Real heads are measured for mr2ct and ct2mr, not for {task}: leave --real and --colin out.")
+    if task not in ("mr2ct", "ct2mr", "t1fa"):
+        raise InputError(
+            f"Real heads are measured for mr2ct, ct2mr and t1fa, not for {task}: leave --real and --colin out."
+        )
     if colin and task == "ct2mr":
         raise InputError("Colin27 is a T1 scan, and ct2mr starts from CT: leave --colin out.")
-    installed = colin27() if colin is not False and task == "mr2ct" else None
+    installed = colin27() if colin is not False and task != "ct2mr" else None
     if colin and not installed:
         raise InputError(f"Colin27 is not at {COLIN27}; install it ({HOW_TO_GET_COLIN27}).")
     heads, unreadable = find_heads(folder) if folder else ([], {})
     references = {head.reference for head in heads}
-    if task == "ct2mr":
-        heads = [head for head in heads if head.modality == "ct"]
-    heads = [head for head in heads if task == "ct2mr" or head.path not in references]
-    return heads + ([installed] if installed else []), unreadable
+    wanted = {
+        "mr2ct": lambda head: head.path not in references,
+        "t1fa": lambda head: head.modality == "t1",
+        "ct2mr": lambda head: head.modality == "ct",
+    }
+    return list(filter(wanted[task], heads)) + ([installed] if installed else []), unreadable
 
 
 def find_heads(folder: Path) -> tuple[list[RealHead], dict[str, str]]:

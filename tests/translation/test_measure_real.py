@@ -17,7 +17,14 @@ from ganlab.translation.head_atlas import CtAtlas, HeadAtlas
 from ganlab.translation.head_sheet import write_head_sheet
 from ganlab.translation.inference import Translation
 from ganlab.translation.presets import PRESETS
-from ganlab.translation.real_figures import errors_of_head, failures, figures_of_head, figures_of_t1, format_heads
+from ganlab.translation.real_figures import (
+    errors_of_head,
+    failures,
+    figures_of_fa,
+    figures_of_head,
+    figures_of_t1,
+    format_heads,
+)
 from ganlab.translation.real_heads import RealHead, find_heads, heads_to_measure
 
 SHAPE = (80, 80, 80)
@@ -41,7 +48,10 @@ def an_atlas():
     sinus[40:44, 70:74, 30:38] = True
     brain = RADIUS < 60
     head = RADIUS < 83
-    return HeadAtlas(np.eye(4), head, head, RADIUS > 88, brain, brain, {"frontal sinus": sinus})
+    places = {"putamen": RADIUS < 10, "lateral ventricles": RADIUS < 5}
+    return HeadAtlas(
+        np.eye(4), head, head, RADIUS > 88, brain, brain, {"frontal sinus": sinus}, places, head & (RADIUS > 70)
+    )
 
 
 @pytest.fixture
@@ -108,8 +118,8 @@ def test_refuses_folders_without_scans_and_other_tasks(tmp_path):
         find_heads(tmp_path / "nowhere")
     with pytest.raises(InputError, match="holds no volumes"):
         find_heads(tmp_path)
-    with pytest.raises(InputError, match="measured for mr2ct and ct2mr, not for t1fa"):
-        heads_to_measure(tmp_path, None, "t1fa")
+    with pytest.raises(InputError, match="measured for mr2ct, ct2mr and t1fa, not for t1flair"):
+        heads_to_measure(tmp_path, None, "t1flair")
     with pytest.raises(InputError, match="Colin27 is a T1 scan"):
         heads_to_measure(tmp_path, True, "ct2mr")
 
@@ -151,6 +161,22 @@ def test_a_synthetic_t1_has_dark_bone_and_nothing_around_the_head():
     ghost[brain & (RADIUS < 30)] = 0.2
     figures = figures_of_t1(replace(t1, array=ghost), dense, atlas)
     assert figures["signal_outside"] > 5 and figures["dark_brain"] == pytest.approx(12.5, abs=1)
+
+
+def test_a_synthetic_fa_map_is_measured_where_fa_is_known():
+    fa = replace(a_t1(), array=np.where(RADIUS < 60, np.where(RADIUS < 5, 0.05, 0.25), 0).astype(np.float32))
+    figures = figures_of_fa(fa, an_atlas())
+    assert (figures["putamen"], figures["ventricles"], figures["around"], figures["outside"]) == (0.25, 0.05, 0, 0)
+    assert "genu" not in figures  # no place for it in this head
+    assert failures(figures, "t1fa") == []
+    fa.array[(RADIUS > 75) & (RADIUS < 83)] = 0.3  # of the scalp
+    assert any(
+        each.startswith("head around the brain above 0.1") for each in failures(figures_of_fa(fa, an_atlas()), "t1fa")
+    )
+
+
+def test_fa_is_measured_on_t1_scans_alone(folder):
+    assert [head.name for head in heads_to_measure(folder, False, "t1fa")[0]] == ["a_t1", "b_T1w", "case7/scan"]
 
 
 def test_air_spaces_are_those_of_the_heads_own_ct_where_there_is_one():

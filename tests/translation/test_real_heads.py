@@ -8,9 +8,9 @@ import pytest
 from ganlab.imaging.grid import model_grid, resample
 from ganlab.imaging.head_figures import vault
 from ganlab.imaging.reading.files import read_volume
-from ganlab.translation.head_atlas import AIR_SPACES, atlas_of, atlas_of_ct
+from ganlab.translation.head_atlas import AIR_SPACES, BRAIN_PLACES, atlas_of, atlas_of_ct
 from ganlab.translation.inference import translate
-from ganlab.translation.real_figures import failures, figures_of_head
+from ganlab.translation.real_figures import failures, figures_of_fa, figures_of_head
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +34,7 @@ def test_the_atlas_finds_brain_and_air_spaces_where_they_are(scan, atlas):
     """Colin27 lies in MNI space: the fit may only refine it."""
     np.testing.assert_allclose(atlas.matrix[:3, :3], np.eye(3), atol=0.06)
     assert np.abs(atlas.matrix[:3, 3]).max() < 5
-    assert set(atlas.air) == set(AIR_SPACES)
+    assert set(atlas.air) == set(AIR_SPACES) and set(atlas.places) == set(BRAIN_PLACES)
     assert 1.0 < atlas.brain.sum() / 1e6 < 1.7 and 3.5 < atlas.head.sum() / 1e6 < 4.8  # litres
     assert not (atlas.brain & ~atlas.head).any() and not (atlas.outside & atlas.head).any()
 
@@ -54,6 +54,11 @@ def test_colin27_comes_out_as_a_head(figures):
     """Every figure is that of a real head, apart from the mastoid cells, which are still half air and half bone."""
     assert [each for each in failures(figures) if not each.startswith(("mastoid cells", "brain, largest"))] == []
     assert figures["mastoid_cells"] < -100 and figures["brain_max"] < 115  # HU
+
+
+@pytest.mark.parametrize("model", ["t1fa-unet", "t1fa-pix2pix"])
+def test_fa_of_colin27_is_that_of_a_head(scan, atlas, model):
+    assert failures(figures_of_fa(translate(scan, "t1fa", model, device="cpu").synthetic, atlas), "t1fa") == []
 
 
 def test_what_no_real_head_has_is_named(figures):
