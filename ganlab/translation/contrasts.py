@@ -34,7 +34,17 @@ FAINT = 0.08  # T1 signal around the head
 SPREAD = 0.7  # of the scanners' effects; signals vary as well
 # Shells around the brain, (range of thickness in pixels of 2 mm, T1 signal): fluid, bone, scalp fat, skin.
 SHELLS, SCALP = (((0.5, 2.5), 0.16), ((1.0, 5.0), 0.05), ((0.5, 6.0), 1.5), ((0.0, 2.0), 0.6)), 2
-PIECES = (0.02, 1.5, 0.6, 0.15, 0.75, 1.3, 0.05)  # T1 signals of face and neck
+PIECES = (
+    0.02,
+    1.5,
+    0.5,
+    0.6,
+    0.15,
+    0.7,
+    1.3,
+    0.4,
+    0.05,
+)  # T1 signals of face and neck: air, fat, muscle and their neighbours
 # T1 signal to FLAIR signal and back, pixel by pixel; grey matter is 1 in FLAIR.
 T1_FLAIR, FLAIR = (0.0, 0.15, 0.3, 0.68, 0.8, 1.0, 1.56), (0.0, 0.02, 0.4, 1.0, 0.95, 0.77, 1.18)
 FLAIR_T1, BACK = (0.0, 0.02, 0.6, 0.77, 0.95, 1.05, 1.18, 2.0), (0.0, 0.15, 0.9, 1.0, 0.7, 0.68, 1.5, 1.5)
@@ -100,7 +110,7 @@ def synthetic_head(fa: Tensor, seed: int) -> tuple[Tensor, Tensor]:
 
     The signal of the brain follows from its FA. Around it lie shells of fluid, bone and scalp of random thickness, and
     pieces of random shape and signal for face and neck; FA is 0 in all of them. Three in ten heads are skull-stripped.
-    One in six shows such pieces in place of the brain, like the neck, and has no FA at all. Same seed, same result on
+    One in four shows such pieces in place of the brain, like the neck, and has no FA at all. Same seed, same result on
     every device.
     """
     rng = DeviceRandom(seed, len(fa), fa.device)
@@ -115,7 +125,7 @@ def synthetic_head(fa: Tensor, seed: int) -> tuple[Tensor, Tensor]:
         wider = grown(inside, pixels)
         around, inside = around + (wider - inside) * signal, wider
     around = around + (1 - inside) * (smooth > rng.uniform(-1, 1.5)) * pieces
-    neck = rng.uniform(0, 1) < 1 / 6
+    neck = rng.uniform(0, 1) < 1 / 4
     stripped = (rng.uniform(0, 1) < 0.3) & ~neck
     image = brain * torch.where(neck, pieces, tissues) + torch.where(stripped, 0.0, around)
     ideal = image ** torch.exp(rng.uniform(-0.25, 0.25))
@@ -134,12 +144,13 @@ def grown(mask: Tensor, pixels: Tensor) -> Tensor:
 
 def scattered(rng: DeviceRandom, shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """Two random fields (N, 1, H, W): a smooth one of either sign, and pieces with the signals PIECES."""
-    cells = [max(2, side // 12) for side in shape]
-    coarse, fine = (
-        F.interpolate(rng.normal(1, *(max(2, n // k) for n in cells)), size=shape, mode="bicubic") for k in (3, 1)
+    coarse, middle, fine = (
+        F.interpolate(rng.normal(1, *(max(2, side // pixels) for side in shape)), size=shape, mode="bicubic")
+        for pixels in (36, 12, 5)
     )
+    level = middle + 0.6 * fine  # of fine pieces within larger ones, as muscles and the fat between them
     signals = fine.new_tensor(PIECES)
-    return coarse, signals[((fine + 2) / 4 * len(signals)).long().clamp(0, len(signals) - 1)]
+    return coarse, signals[((level + 2) / 4 * len(signals)).long().clamp(0, len(signals) - 1)]
 
 
 def scanned(images: Tensor, background: Tensor, rng: DeviceRandom) -> Tensor:

@@ -1,4 +1,4 @@
-"""A picture of a real head and its synthetic CT, to look at beside the figures."""
+"""A picture of a real head and its translation, to look at beside the figures."""
 
 from __future__ import annotations
 
@@ -13,35 +13,41 @@ from ganlab.imaging.volume import Volume
 from ganlab.imaging.wording import shown
 from ganlab.translation.preview import show_slice
 from ganlab.translation.real_heads import RealHead
+from ganlab.translation.tasks import get_task
 
 BELOW_VERTEX = (45, 85, 110, 130, 155)  # mm, axial slices: from the vault down to the maxillary sinuses
 SHARES = {"coronal": (0.4, 0.6, 0.75), "sagittal": (0.5, 0.32)}  # of the head's extent
 MARGIN = 6  # voxels around the head
-BONE, BRAIN = (-1000.0, 2000.0), (-60.0, 140.0)  # HU, black and white
+WINDOWS = {  # of each target or source beside T1: title, black and white
+    "ct": (("bone", (-1000.0, 2000.0)), ("brain", (-60.0, 140.0))),  # HU
+    "fa": (("map", (0.0, 0.8)),),
+}
+UNITS = {"ct": "HU", "fa": "FA"}
 
 
 def write_head_sheet(folder: Path, task: str, model: str, head: RealHead, source: Volume, made: Volume) -> Path:
-    """Write folder/MODEL-HEAD.png: a column for each slice, rows of T1, CT at the bone window and at the brain window.
+    """Write folder/MODEL-HEAD.png: a column for each slice, rows of T1 and of the CT at the bone and the brain window,
+    or of the FA map.
 
-    source, made: RAS, on one grid, T1 and CT or the reverse (ct2mr). Axial slices lie at BELOW_VERTEX, the others at
-    SHARES of the extent of the T1's signal.
+    source, made: RAS, on one grid, T1 and CT, T1 and FA or, for ct2mr, CT and T1. Axial slices lie at BELOW_VERTEX, the
+    others at SHARES of the extent of the T1's signal.
     """
     from matplotlib.figure import Figure
 
-    t1, ct = (made, source) if task == "ct2mr" else (source, made)
-    names = ("synthetic T1", "CT") if task == "ct2mr" else ("T1", "synthetic CT")
+    kind = get_task(task)
+    t1, other = (source, made) if kind.source == "t1" else (made, source)
+    t1_name = "T1" if t1 is source else "synthetic T1"
+    other_kind = kind.target if other is made else kind.source
+    other_name = f"{'synthetic ' if other is made else ''}{other_kind.upper()}"
     box = _extent(t1)
     cuts = _cuts(t1, box)
     bright = float(np.percentile(t1.array[t1.array > t1.array.mean()], 99))
-    rows = (
-        (names[0], t1, (0.0, bright)),
-        (f"{names[1]}, bone", ct, BONE),
-        (f"{names[1]}, brain", ct, BRAIN),
-    )
-    figure = Figure(figsize=(2.2 * len(cuts), 8.2), facecolor="black")
+    rows = [(t1_name, t1, (0.0, bright), "as stored" if t1 is source else "of white matter")]
+    rows += [(f"{other_name}, {title}", other, window, UNITS[other_kind]) for title, window in WINDOWS[other_kind]]
+    figure = Figure(figsize=(2.2 * len(cuts), 2.6 * len(rows) + 0.4), facecolor="black")
     figure.suptitle(f"{shown(head.name)}, {shown(Path(model).name)}", color="white", fontsize=11, parse_math=False)
     grid = {"left": 0.005, "right": 0.955, "bottom": 0.01, "top": 0.92, "wspace": 0.02, "hspace": 0.16}
-    for line, (title, volume, window) in zip(
+    for line, (title, volume, window, unit) in zip(
         figure.subplots(len(rows), len(cuts), gridspec_kw=grid), rows, strict=True
     ):
         for panel, (plane, index) in zip(line, cuts, strict=True):
@@ -51,9 +57,7 @@ def write_head_sheet(folder: Path, task: str, model: str, head: RealHead, source
             panel.set_title(f"{title}\n{plane} {place:.0f} mm", color="white", fontsize=7, parse_math=False)
         last = line[-1].get_position()
         bar = figure.colorbar(image, cax=figure.add_axes((0.962, last.y0 + 0.02, 0.008, last.height - 0.04)))
-        bar.set_label(
-            "HU" if volume is ct else "of white matter" if t1 is made else "as stored", color="white", fontsize=7
-        )
+        bar.set_label(unit, color="white", fontsize=7)
         bar.ax.tick_params(colors="white", labelsize=7)
     path = folder / f"{_plain(Path(model).name)}-{_plain(head.name)}.png"
     with replacing(path) as partial:

@@ -47,8 +47,8 @@ def wrong_way(scan: Volume) -> str | None:
     return (
         f"The head seems to lie another way than its header says: its front at what is called {front}, its top at what "
         f"is called {top} (correlation with a mean head {fits[best]:.2f}, as it is called {stated:.2f}). Models know "
-        "upright heads, so expect wrong values everywhere; correct the orientation, or the voxel size, of "
-        "the file."
+        "upright heads, so expect wrong values everywhere; correct the orientation or the voxel size of "
+        "the file, or turn a head that was scanned far from upright."
     )
 
 

@@ -283,6 +283,19 @@ def test_a_sheet_shows_every_head_of_every_model(tmp_path):
     assert pixels.shape[1] > 1500 and 0.05 < (pixels > 100).mean() < 0.6
 
 
+def test_a_sheet_of_fa_shows_it_in_its_own_range(tmp_path):
+    from PIL import Image
+
+    heights = {}
+    for task, made in (("mr2ct", a_ct()), ("t1fa", replace(a_t1(), array=a_t1().array / 2000))):
+        with Image.open(write_head_sheet(tmp_path, task, "m", RealHead(task, tmp_path), a_t1(), made)) as image:
+            heights[task] = image.height
+            pixels = np.asarray(image.convert("L"))
+    assert heights["t1fa"] < heights["mr2ct"]  # one row, not two windows
+    lower = pixels[pixels.shape[0] // 2 :]
+    assert ((lower > 60) & (lower < 140)).mean() > 0.05  # FA of 0.3 is mid-grey between 0 and 0.8
+
+
 @pytest.mark.slow
 def test_the_command_prints_figures_of_real_heads(folder, fake_models, monkeypatch, capsys, tmp_path):
     from ganlab.cli.translate import evaluate_models
