@@ -19,6 +19,7 @@ FEWEST = 50  # voxels that make a histogram
 HOT = 99.9  # percentile of a scan; above it there may be spikes
 # What the darkest voxels of a head are at, relative to white matter, and the share of it that is a floor: none of the
 # noise and partial volume of single scans (at most 0.06), all in an average of 27 scans (0.1), and none of fluid.
+SAID_FLOOR = 0.03  # a lower one is noise
 FLOORS, FLOOR_SHARES = (0.06, 0.09, 0.13, 0.18), (0.0, 1.0, 1.0, 0.0)
 DARKEST, INSIDE_MM = 0.5, 6.0  # percentile of the voxels that are so deep below the skin
 
@@ -37,10 +38,12 @@ def normalise_mr(scan: Volume) -> Volume:
     notices = _background_notices(background)
     if floor := _floor(replace(scan, array=array), background.head):
         array = np.maximum(array - np.float32(floor), 0) / np.float32(1 - floor)
-        notices.append(
-            f"Bone and air inside the head are no darker than {floor:.0%} of white matter, as in averages of many "
-            "scans and after smoothing: this floor was subtracted."
-        )
+        if floor > SAID_FLOOR:
+            notices.append(
+                f"Bone and air inside the head are no darker than {floor:.0%} of white matter, as in averages of many "
+                "scans, after smoothing, or if intensities were transformed (a logarithm, a root): this floor was "
+                "subtracted. If they were transformed, give the scan as it was."
+            )
     return replace(scan, array=array).with_notices(*notices)
 
 
@@ -116,7 +119,7 @@ def white_matter_level(t1: Volume, head: np.ndarray) -> float:
     head: boolean, on the scan's grid. Deep below the skin and near the vertex there are three kinds of voxels, fluid,
     grey and white matter: the answer is the median of the brightest of three classes (Otsu's thresholds) of the scan,
     smoothed by 2 mm. On phantoms it is within 2 % of the labels (14 % under a strongly shading coil). A mask that
-    is too small for this is used as a whole. NaN if there is no signal.
+    is too small for this is used as a whole. NaN if there is no signal, or too few values for three classes.
     """
     from scipy import ndimage
     from skimage.filters import threshold_multiotsu
@@ -137,4 +140,8 @@ def white_matter_level(t1: Volume, head: np.ndarray) -> float:
     if values.size < FEWEST or values.min() == values.max():
         return float("nan")
     values = values.clip(max=np.percentile(values, 99.5))
-    return float(np.median(values[values > threshold_multiotsu(values, 3)[1]]))
+    try:
+        _, upper = threshold_multiotsu(values, 3)
+    except ValueError:  # fewer than three values, as in a mask
+        return float("nan")
+    return float(np.median(values[values > upper]))

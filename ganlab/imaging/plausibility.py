@@ -45,7 +45,7 @@ def check_t1(scan: Volume, stored: np.ndarray, stripped: bool = False) -> list[s
             f"The object measures {extent} mm and {features.litres:.2g} litres, less than a newborn's brain: an "
             "animal, or a wrong voxel size. Models are made for human heads; correct the voxel size if it is one."
         )
-    doubts = _doubts_of_view(features, stripped)
+    doubts = doubts_of_view(features, stripped)
     if features.equal > EQUAL:
         doubts.insert(
             0,
@@ -86,7 +86,8 @@ def _are_labels(stored: np.ndarray) -> bool:
     return bool(stored.min() >= 0 and stored.max() <= HIGHEST_LABEL and (stored == np.rint(stored)).all())
 
 
-def _doubts_of_view(features: HeadFeatures, stripped: bool) -> list[str]:
+def doubts_of_view(features: HeadFeatures, stripped: bool) -> list[str]:
+    """Notices on a head that is cut, or that has not the size and the symmetry of an adult's."""
     cut = [name for name, share in zip(FACES, features.cut, strict=True) if share > CUT and name != "bottom"]
     width, length = features.extent[0], features.extent[2]
     if len(cut) == len(FACES) - 1:
@@ -106,8 +107,8 @@ def _doubts_of_view(features: HeadFeatures, stripped: bool) -> list[str]:
         return doubts
     if width < (CHILD_BRAIN_MM if stripped else CHILD_MM):
         doubts.append(
-            f"The {'brain' if stripped else 'head'} is {width:.0f} mm wide, as a child's: models know adults, so "
-            "expect a skull that is too thick and too dense (or correct the voxel size)."
+            f"The {'brain' if stripped else 'head'} is {width:.0f} mm wide, as a child's: models know adults, whose "
+            "skull is thicker and denser, so expect theirs (or correct the voxel size)."
         )
     for mm, limit, how in zip(features.extent, LARGE_MM, ("wide", "long", "high"), strict=True):
         if mm > limit:

@@ -15,6 +15,7 @@ OFFSET_HU = 300.0  # air or soft tissue this far from where HU put them suggest 
 LOWEST_HU = -1500.0  # a CT in HU has hardly anything below
 SHIFT_HU = (200.0, 800.0)  # of a prediction against the reference: beyond these, a notice, and an offset
 SPREAD = (0.2, 5.0)  # of a prediction's values relative to the reference's, beyond which units are suspect
+ALIKE, SLOPE = 0.85, (0.7, 1.3)  # correlation and slope of a prediction on the reference; blurred ones stay above 0.75
 MOST_FA = 1.5  # noise can push FA slightly above 1
 NEGATIVE = 0.05  # share of a T1's voxels
 
@@ -63,6 +64,7 @@ def check_prediction(volume: Volume, modality: str, reference: Volume, mask: np.
         if low >= -2 and high <= GREY_LEVELS and varied:
             raise InputError(_not_hu("prediction", low, high))
         notices += _check_shift(values.astype(np.float64), true.astype(np.float64))
+        notices += _check_scale(values.astype(np.float64), true.astype(np.float64))
     spread, reference_spread = float(values.std()), float(true.std())
     if modality != "t1" and reference_spread > 0 and not SPREAD[0] <= spread / reference_spread <= SPREAD[1]:
         notices.append(
@@ -126,6 +128,16 @@ def _check_shift(values: np.ndarray, true: np.ndarray) -> list[str]:
         remedy = "subtract" if shift > 0 else "add"
         raise InputError(f"{where}, which looks like an offset: {remedy} the offset, so that air is -1000 and water 0.")
     return [f"{where}: check that both are in HU."]
+
+
+def _check_scale(values: np.ndarray, true: np.ndarray) -> list[str]:
+    """Mention a CT that is a multiple of the reference."""
+    if true.std() == 0 or np.corrcoef(values, true)[0, 1] < ALIKE:
+        return []
+    slope = float(np.cov(values, true)[0, 1] / true.var())
+    if SLOPE[0] <= slope <= SLOPE[1]:
+        return []
+    return [f"The prediction is about {slope:.2g} times the reference: check that both are in HU."]
 
 
 def _check_background(array: np.ndarray) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ganlab.errors import Cancelled, InputError
 from ganlab.imaging import metrics
+from ganlab.imaging.checks import looks_like_ct
 from ganlab.imaging.intensity import normalise_mr, white_matter_level
 from ganlab.imaging.masks import head_mask
 from ganlab.imaging.metrics import SCALES
@@ -235,6 +236,11 @@ def _prepared(
     white_matter: float | None = None,
 ) -> Reference:
     notices = _reading_notices(reference=reference, source=source)
+    if kind.target == "ct" and mask is None and not looks_like_ct(reference):
+        notices.append(
+            "The reference does not look like a whole CT in HU (air near -1000, tissue near 0, bone above 300): check "
+            "that it was neither rescaled nor clipped, as the errors are against it as it is."
+        )
     if kind.target != "t1":
         if mask is not None:
             inside = mask

@@ -28,6 +28,7 @@ from ganlab.imaging.volume import Volume
 from ganlab.imaging.writing import write_volume
 from ganlab.translation.air import HEAD, SIGNAL, fill_with_noise, padded_with_air
 from ganlab.translation.confidence import Evidence, confidence_of, evidence_of
+from ganlab.translation.ct_check import check_ct
 from ganlab.translation.networks import folded, generator_config, make_generator
 from ganlab.translation.orientation import wrong_way
 from ganlab.translation.tasks import Task, check_task, find_model, get_task
@@ -221,14 +222,15 @@ def check_source(volume: Volume, task: Task, scan: Volume | None = None) -> tupl
 
     scan: the volume in the network's units, if it is known already.
     """
+    notices: list[str] = []
     if task.source == "ct":
         if not looks_like_ct(volume):
             raise InputError(not_ct(volume))
+        notices += check_ct(volume)
     elif looks_like_ct(volume):
         raise InputError(
             "This looks like a CT (air near -1000, whole HU), but the task needs a T1-weighted MR; give the T1 scan."
         )
-    notices = []
     if task.source == "t1":
         scan = scan or source_units(volume, task)
         notices += scan.notices[len(volume.notices) :]

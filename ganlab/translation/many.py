@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from ganlab.imaging.writing import check_writable, write_volume
 from ganlab.translation.confidence import check_calibrated
 from ganlab.translation.inference import Translation, load_model, translate
 from ganlab.translation.tasks import get_task
+
+log = logging.getLogger(__name__)
 
 ENDING = ".nii.gz"
 TRANSLATED, KEPT, SKIPPED, FAILED = "translated", "kept", "skipped", "failed"
@@ -129,6 +132,9 @@ def _result(
         return FolderResult(scan.name, target, FAILED, str(error))
     except OSError as error:
         return FolderResult(scan.name, target, FAILED, f"{scan.name} failed: {error.strerror or error}.")
+    except Exception as error:  # a fault of ours: it is reported in full, and the other scans are still translated
+        log.exception("%s", scan.name)
+        return FolderResult(scan.name, target, FAILED, f"{scan.name} failed: {type(error).__name__}: {error}.")
     notices = tuple(dict.fromkeys([*volume.notices, *translation.notices, *written]))
     return FolderResult(scan.name, target, TRANSLATED, translation=translation, notices=notices)
 

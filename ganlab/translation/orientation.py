@@ -7,6 +7,7 @@ and networks that know upright heads translate them into nonsense.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from itertools import permutations, product
 
@@ -23,6 +24,7 @@ GRID, GRID_MM = (26, 30, 20), 8.0  # voxels from the left, the back and the bott
 UPPER_MM = GRID[2] * GRID_MM  # of the head, from its top
 BRIGHTEST = 1.6  # of white matter: fat counts as this
 BETTER = 0.05  # correlation by which another way must fit better; upright heads fit best, by 0.02 at least
+BRAIN_BETTER = 0.15  # correlation inside the template's brain: 0.25 to 0.45 between upright and turned heads
 LEAST = 0.7  # correlation of a head that fits
 CUT, CUT_FACES = 0.25, 1  # of the largest section; of a whole head the field of view cuts the neck alone
 DIRECTIONS = (("left", "right"), ("back", "front"), ("bottom", "top"))
@@ -30,10 +32,10 @@ DIRECTIONS = (("left", "right"), ("back", "front"), ("bottom", "top"))
 Way = tuple[tuple[int, ...], tuple[int, ...]]  # order of the axes, and 1 or -1 for each: reversed
 
 
-def wrong_way(scan: Volume) -> str | None:
+def wrong_way(scan: Volume, better: float = BETTER) -> str | None:
     """A notice if a T1-weighted head (air 0, white matter 1) fits the mean head in another way than its header says,
-    otherwise None, as for a head that the field of view cuts. Left and right are not told apart, nor always front and
-    back, which differ less than heads do."""
+    otherwise None, as for a head that the field of view cuts. Left and right are not told apart. better: the
+    correlation by which the other way must fit better; where it does by less, the brain must fit better as well."""
     array, spacing = _blocks(canonical(sampled(scan)))
     sections = [(array > 0).sum(axis=tuple(other for other in range(3) if other != axis)) for axis in range(3)]
     if sum(section[end] > CUT * section.max() for section in sections for end in (0, -1)) > CUT_FACES:
@@ -41,7 +43,9 @@ def wrong_way(scan: Volume) -> str | None:
     fits = {way: _correlation(head_grid(*_turned(array, spacing, way)), mean_head()) for way in _ways()}
     best = order, signs = max(fits, key=lambda way: fits[way])
     stated = fits[(0, 1, 2), (1, 1, 1)]
-    if fits[best] < LEAST or fits[best] < stated + BETTER:
+    if fits[best] < LEAST or fits[best] <= stated:
+        return None
+    if fits[best] < stated + better and not _brain_agrees(array, spacing, best):
         return None
     front, top = (DIRECTIONS[order[axis]][signs[axis] > 0] for axis in (1, 2))
     return (
@@ -102,6 +106,21 @@ def _turned(array: np.ndarray, spacing: np.ndarray, way: Way) -> tuple[np.ndarra
     order, signs = way
     flips = tuple(slice(None, None, sign) for sign in signs)
     return array.transpose(order)[flips], spacing[list(order)]
+
+
+def _brain_agrees(array: np.ndarray, spacing: np.ndarray, way: Way) -> bool:
+    """Whether the template's brain fits a head far better in another way than in the stated one."""
+    from ganlab.imaging.affine import fit_brain
+    from ganlab.imaging.grid import resample
+    from ganlab.phantoms.template import brain_t1
+
+    template, fits = brain_t1(), []
+    for turned, mm in ((array, spacing), _turned(array, spacing, way)):
+        head = Volume(np.ascontiguousarray(turned), np.diag([*mm, 1.0]))
+        brain = resample(replace(template, affine=fit_brain(head, template) @ template.affine), head.affine, head.shape)
+        inside = brain.array > 0
+        fits.append(_correlation(brain.array[inside], head.array[inside]) if inside.any() else 0.0)
+    return fits[1] > fits[0] + BRAIN_BETTER
 
 
 def _correlation(a: np.ndarray, b: np.ndarray) -> float:

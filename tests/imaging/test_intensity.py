@@ -9,10 +9,11 @@ import pytest
 from scipy import ndimage
 
 from ganlab.errors import InputError
-from ganlab.imaging.grid import resample
-from ganlab.imaging.intensity import normalise_mr
+from ganlab.imaging.grid import canonical, model_grid, resample
+from ganlab.imaging.intensity import normalise_mr, white_matter_level
 from ganlab.imaging.reading.files import read_volume
 from ganlab.imaging.volume import Volume
+from ganlab.translation.scan_check import check_scan
 
 AFFINE = np.diag([3.0, 3, 3, 1])
 WHITE = 700.0
@@ -188,6 +189,16 @@ def far_from(scan: Volume) -> np.ndarray:
 def test_refuses_numbers_too_large_to_square():
     with pytest.raises(InputError, match="rescale the scan"):
         normalise_mr(changed(head(), head().array * 1e20))
+
+
+@pytest.mark.parametrize("mm", [4.0, 5.0])
+def test_a_coarse_mask_of_a_real_head_has_no_white_matter_and_is_refused(colin27, mm):
+    scan = canonical(read_volume(colin27, "t1"))
+    scan = resample(scan, *model_grid(scan, mm))
+    mask = replace(scan, array=(scan.array > 60).astype(np.float32))
+    assert np.isnan(white_matter_level(mask, mask.array > 0))
+    with pytest.raises(InputError, match="label map"):
+        check_scan(mask)
 
 
 def test_masks_and_slabs_of_three_slices_are_scaled_too():

@@ -96,3 +96,17 @@ def test_a_reference_that_is_no_t1_is_said():
     patient = make_patient(9100, ("t2", "ct"), SPACING)
     result = ganlab.evaluate(patient["t2"], patient["t2"], "ct2mr", source=patient["ct"])
     assert "Reference: This does not look T1-weighted" in " ".join(result["notices"])
+
+
+@pytest.mark.parametrize("change", [lambda hu: hu * 2, lambda hu: hu * 0.8, lambda hu: hu.clip(-1000, 300)])
+def test_a_reference_that_was_rescaled_or_clipped_is_doubted(patient, prediction, change):
+    ct = patient["ct"]
+    notices = ganlab.evaluate(replace(ct, array=change(ct.array)), prediction)["notices"]
+    assert any("does not look like a whole CT in HU" in each for each in notices)
+    assert not any("look like" in each for each in ganlab.evaluate(ct, prediction)["notices"])
+
+
+@pytest.mark.parametrize("factor", [2.0, 0.5])
+def test_a_prediction_that_was_rescaled_is_said(patient, prediction, factor):
+    result = ganlab.evaluate(patient["ct"], replace(prediction, array=prediction.array * factor))
+    assert any(f"about {factor:.2g} times the reference" in each for each in result["notices"])

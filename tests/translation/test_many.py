@@ -96,3 +96,15 @@ def test_a_damaged_zip_is_one_failure(folder, tmp_path):
     samples.saved(folder, b"PK\3\4" + bytes(99), "bad.zip")
     results = {each.out.name: each for each in translate_folder(folder, tmp_path / "out", device="cpu")}
     assert results["bad.nii.gz"].status == "failed" and "damaged zip" in results["bad.nii.gz"].message
+
+
+def test_a_fault_of_the_program_is_one_failure_too(folder, tmp_path, monkeypatch):
+    def faulty(volume, *arguments, **options):
+        if volume.affine[0, 3] == samples.oblique()[0, 3]:
+            raise ZeroDivisionError("division by zero")
+        return negated(volume, *arguments, **options)
+
+    monkeypatch.setattr("ganlab.translation.many.translate", faulty)
+    results = list(translate_folder(folder, tmp_path / "out", device="cpu"))
+    assert len(results) == len(EXPECTED)
+    assert any("ZeroDivisionError: division by zero" in each.message for each in results if each.status == "failed")

@@ -5,7 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ganlab.imaging.grid import canonical, model_grid, resample
 from ganlab.imaging.intensity import normalise_mr
+from ganlab.imaging.reading.files import read_volume
 from ganlab.phantoms import make_patient
 from ganlab.translation.orientation import BRIGHTEST, MEAN_HEAD, drawn_mean_head, wrong_way
 from ganlab.translation.scan_check import check_scan
@@ -46,6 +48,14 @@ def test_heads_that_lie_another_way_are_named(head, order, flips, front, top):
     notice = wrong_way(laid(head, order, flips))
     assert f"its front at what is called {front}, its top at what is called {top}" in notice
     assert "correct the orientation" in notice
+
+
+def test_a_defaced_head_with_its_front_at_the_back_is_named(real_t1):
+    scan = canonical(read_volume(real_t1, "t1"))
+    scan = normalise_mr(resample(scan, *model_grid(scan, 3.0)))
+    assert wrong_way(scan) is None
+    turned = wrong_way(replace(scan, array=scan.array[::-1, ::-1].copy()))
+    assert "its front at what is called back, its top at what is called top" in turned
 
 
 def test_half_a_head_lies_as_far_as_can_be_told_as_it_says(head):

@@ -84,7 +84,7 @@ def elements(data: Buffer, max_bytes: int = 4096) -> Elements:
     else:
         explicit = bytes(data[4:6]).isalpha()
     if text(dataset, TRANSFER_SYNTAX) in (EXPLICIT_BIG, DEFLATED):
-        raise Unusable("uses a retired or deflated transfer syntax")
+        raise Unusable("uses a retired or deflated transfer syntax (convert it with dcmconv +te, or export it again)")
     part, _ = _dataset(data, pos, len(data), explicit, max_bytes)
     return dataset | part
 

@@ -148,7 +148,19 @@ def _read_file(path: Path, name: str, modality: str, series: str | None) -> Volu
         raise InputError(f"{name} is truncated (its checksum is missing): copy it again from its source.") from None
     if not head:
         raise InputError(f"{name} is empty (0 bytes{' once unpacked' if gzipped else ''}): copy it again.")
+    if header := _header_of(path):
+        raise InputError(f"{name} holds the voxels of {quoted(header)}, which says how they lie: give that file.")
+    if gzipped and head.startswith(b"\x1f\x8b"):
+        raise InputError(f"{name} is gzipped twice: unpack it once with gunzip.")
     raise InputError(f"{name} is {kind or 'not an image volume'}: give a volume as {KNOWN}.")
+
+
+def _header_of(path: Path) -> Path | None:
+    """The header of a pair of files, of which this is the one with the voxels."""
+    name = path.name.lower().removesuffix(".gz")
+    endings = (".hdr", ".HDR", ".hdr.gz") if name.endswith(".img") else ()
+    stem = path.name[: len(name) - len(".img")]
+    return next((header for ending in endings if (header := path.with_name(stem + ending)).is_file()), None)
 
 
 def files_by_kind(folder: Path, name: str) -> dict[str, list[Path]]:
@@ -348,6 +360,7 @@ def _checked(volume: Volume, name: str) -> Volume:
         )
     finite = np.isfinite(array)
     bad = array.size - int(np.count_nonzero(finite))
+    overflow = bad and bool(np.isinf(array).any())
     if bad == array.size:
         raise InputError(f"{name} holds no finite values: all of its {array.size:,} voxels are NaN or infinite.")
     if bad:
@@ -356,6 +369,8 @@ def _checked(volume: Volume, name: str) -> Volume:
         array[~finite] = background
         value = f"the lowest value, {lowest:g}" if background == lowest else "0"
         notices += (f"Voxels that were NaN or infinite, {bad:,}, were set to {value}.",)
+    if overflow and array.min() == array.max():
+        raise InputError(f"{name} holds values beyond 3e38, the largest that can be worked with: rescale them.")
     if (lowest := array.min()) == array.max():
         raise InputError(f"{name} is constant (every voxel is {lowest:g}), so it contains no image.")
     return replace(volume, array=array, notices=notices)

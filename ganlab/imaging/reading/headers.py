@@ -18,10 +18,11 @@ import numpy as np
 
 from ganlab.errors import InputError
 from ganlab.imaging.volume import SCANNER, Origin
-from ganlab.imaging.wording import shown
+from ganlab.imaging.wording import shown, times
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 MILLIMETRES = {"m": 1e3, "cm": 10.0, "mm": 1.0, "um": 1e-3, "µm": 1e-3}
+ATLAS_SPACES = (3, 4)  # Talairach, MNI152
 NIFTI_SPACES = range(1, 6)  # the codes that the standard defines; others are taken for 2, "aligned"
 RESAVE = "open it in the program that made it and save it again as NIfTI"
 
@@ -150,9 +151,24 @@ def nifti_space(fields: Any) -> tuple[np.ndarray, Origin, tuple[str, ...]]:
     if codes["sform"] > 0 and "sform" not in usable:
         notices.append("The header's sform is not usable; the orientation is that of its qform.")
     affine, *others = usable.values()
+    if others and (difference := _disagreement(affine, others[0], codes)):
+        notices.append(f"The header's two orientations disagree ({difference}): its sform was used, not its qform.")
     to_qform = others[0] @ np.linalg.inv(affine) if others and not np.allclose(others[0], affine, atol=1e-4) else None
     known = {name: codes[name] if codes[name] in NIFTI_SPACES else 2 for name in usable}
     return affine, Origin(known.get("sform", 0), known.get("qform", 0), to_qform), tuple(notices)
+
+
+def _disagreement(sform: np.ndarray, qform: np.ndarray, codes: dict[str, int]) -> str:
+    """How two affines of one file contradict each other; "" if they may both be right: they may lead to different
+    spaces, and then differ by a motion, or by an affine map if the sform leads to an atlas."""
+    if np.linalg.det(sform) * np.linalg.det(qform) < 0:
+        return "one is the mirror image of the other"
+    sizes = [np.linalg.norm(affine[:3, :3], axis=0) for affine in (sform, qform)]
+    if codes["sform"] not in ATLAS_SPACES and not np.allclose(*sizes, rtol=0.05):
+        return " against ".join(f"voxels of {times(size.round(2).tolist())} mm" for size in sizes)
+    if codes["sform"] == codes["qform"] and (mm := float(np.abs(sform - qform)[:3, 3].max())) > 5.0:
+        return f"the first voxel lies {mm:.0f} mm apart"
+    return ""
 
 
 def image_origin(image: Any) -> Origin:

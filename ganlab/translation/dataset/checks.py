@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from ganlab.imaging.wording import quoted, shown, times
 from ganlab.translation.dataset.folders import Listing, stem_of
 from ganlab.translation.inference import MAX_VOXELS, SPACING
 from ganlab.translation.tasks import Task
+
+log = logging.getLogger(__name__)
 
 MODALITIES = {"t1": "T1-weighted MR", "ct": "CT in HU", "fa": "FA"}
 LEAST_OVERLAP = 10  # voxels of 1 mm on each axis that the two scans of a pair must share
@@ -40,6 +43,8 @@ def check_volumes(listing: Listing, task: Task, progress: Progress = None) -> in
         grids.append([])
         for path in paths:
             volume = read(path, modality)
+            for notice in volume.notices:
+                log.warning('%s in "%s": %s', quoted(path), path.parent, notice)
             is_ct[path] = looks_like_ct(volume)
             if modality != "ct":
                 _check_not_ct(volume, is_ct[path], f'{quoted(path)} in "{path.parent}"', modality)

@@ -156,3 +156,16 @@ def test_refuses_a_bad_header(tmp_path, case):
 def test_refuses_a_bad_header_inside_gzip(tmp_path, case):
     content, expected = HEADERS[case]
     refused(save(tmp_path, gzip.compress(content, 1)), expected)
+
+
+def test_the_voxels_of_a_pair_name_their_header(tmp_path):
+    save(tmp_path, samples.nifti(magic=b"ni1")[:348], "scan.hdr")
+    refused(save(tmp_path, samples.scan().tobytes(), "scan.img"), 'holds the voxels of "scan.hdr"')
+
+
+def test_a_file_that_was_gzipped_twice_is_called_so(tmp_path):
+    refused(save(tmp_path, gzip.compress(samples.nifti(packed=True)), "scan.nii.gz"), "gzipped twice")
+
+
+def test_values_beyond_single_precision_are_called_so(tmp_path):
+    refused(save(tmp_path, samples.nifti(samples.scan() * 1e302)), "beyond 3e38")

@@ -1,6 +1,7 @@
 """Volumes in every format, from files, folders and zips."""
 
 import gzip
+import re
 import zipfile
 
 import nibabel as nib
@@ -103,6 +104,31 @@ def test_sform_is_preferred_and_qform_replaces_an_unusable_one(tmp_path):
     useless = {f"srow_{axis}": np.zeros(4) for axis in "xyz"}
     volume = read_volume(saved(tmp_path, samples.nifti(**useless)))
     assert same(volume) and "qform" in volume.notices[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "codes", "words"),
+    [
+        (np.diag([1.4, 1.4, 1.4, 1]), (1, 1), r"voxels of 7x5.6x8.4 mm against voxels of 5x4x6 mm"),
+        (np.diag([1, -1, 1, 1]), (2, 1), "mirror image"),
+        (np.diag([1.4, 1.4, 1.4, 1]), (4, 1), ""),  # in an atlas, sizes may differ
+        (samples.oblique() @ np.linalg.inv(samples.oblique(angles=(0, 0, 5))), (2, 1), ""),  # another space
+    ],
+)
+def test_two_orientations_that_contradict_each_other_are_named(tmp_path, change, codes, words):
+    rows = {f"srow_{axis}": (change @ samples.oblique())[row] for row, axis in enumerate("xyz")}
+    content = samples.nifti(**rows, sform_code=codes[0], qform_code=codes[1])
+    notices = " ".join(read_volume(saved(tmp_path, content)).notices)
+    assert ("two orientations disagree" in notices) == bool(words)
+    assert re.search(words, notices)
+
+
+def test_another_place_with_the_same_code_is_a_contradiction(tmp_path):
+    moved = samples.oblique()
+    moved[0, 3] += 30
+    rows = {f"srow_{axis}": moved[row] for row, axis in enumerate("xyz")}
+    assert "lies 30 mm apart" in read_volume(saved(tmp_path, samples.nifti(**rows))).notices[0]
+    assert read_volume(saved(tmp_path, samples.nifti(**rows, sform_code=2))).notices == ()
 
 
 def test_repairs_of_the_nifti_standard(tmp_path):
