@@ -90,7 +90,7 @@ def test_a_synthetic_head_shows_its_fa_in_the_brain_and_random_tissue_around_it(
     for image, target, neck in zip(synthetic, expected, necks, strict=True):
         assert neck or target.equal(fa[0])
         like = torch.corrcoef(torch.stack([image[brain], tissues[brain]]))[0, 1]
-        assert abs(like) < 0.4 if neck else like > 0.7  # other signals where FA is 0
+        assert abs(like) < 0.4 if neck else like > 0.6  # other signals where FA is 0
         alike += [] if neck else [float(like)]
     assert np.median(alike) > 0.8  # a few scans are shaded and coarse
     away = outlined(fa[:1], 0.01)[0] == 0
