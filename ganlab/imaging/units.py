@@ -45,6 +45,16 @@ def check_reference(volume: Volume, modality: str, mask: np.ndarray | None = Non
             _check_background(volume.array)
 
 
+def doubts_of_reference(volume: Volume, modality: str) -> list[str]:
+    """Notices on a whole reference that may not be in its unit although `check_reference` takes it."""
+    if modality != "ct" or looks_like_ct(volume):
+        return []
+    return [
+        "The reference does not look like a whole CT in HU (air near -1000, tissue near 0, bone above 300): check that "
+        "it was neither rescaled nor clipped, as the errors are against it as it is."
+    ]
+
+
 def check_prediction(volume: Volume, modality: str, reference: Volume, mask: np.ndarray) -> list[str]:
     """Notices about the units of a prediction, from the voxels where it is measured (mask, boolean) and no others.
 

@@ -13,13 +13,12 @@ import numpy as np
 
 from ganlab.errors import Cancelled, InputError
 from ganlab.imaging import metrics
-from ganlab.imaging.checks import looks_like_ct
 from ganlab.imaging.intensity import normalise_mr, white_matter_level
 from ganlab.imaging.masks import head_mask
 from ganlab.imaging.metrics import SCALES
 from ganlab.imaging.onto_grid import onto_grid
 from ganlab.imaging.plausibility import check_t1
-from ganlab.imaging.units import AIR_HU, check_prediction, check_reference
+from ganlab.imaging.units import AIR_HU, check_prediction, check_reference, doubts_of_reference
 from ganlab.imaging.volume import Volume
 from ganlab.translation.same_head import stranger
 from ganlab.translation.t1_scale import checked_level, divided_by, level_in, without_pedestal
@@ -236,11 +235,7 @@ def _prepared(
     white_matter: float | None = None,
 ) -> Reference:
     notices = _reading_notices(reference=reference, source=source)
-    if kind.target == "ct" and mask is None and not looks_like_ct(reference):
-        notices.append(
-            "The reference does not look like a whole CT in HU (air near -1000, tissue near 0, bone above 300): check "
-            "that it was neither rescaled nor clipped, as the errors are against it as it is."
-        )
+    notices += doubts_of_reference(reference, kind.target) if mask is None else []
     if kind.target != "t1":
         if mask is not None:
             inside = mask

@@ -198,7 +198,7 @@ def load_volume(folder: Path, case: SavedCase, name: str) -> Volume:
     import nibabel as nib
     from nibabel.orientations import apply_orientation, io_orientation, ornt_transform
 
-    from ganlab.imaging.reading.headers import image_origin
+    from ganlab.imaging.reading.nifti_space import image_origin
     from ganlab.imaging.volume import Origin, Volume
 
     unit = case.layer(name).unit or "arbitrary"

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ganlab.errors import InputError
-from ganlab.imaging.reading import dicom, headers
+from ganlab.imaging.reading import dicom, headers, nifti_space
 from ganlab.imaging.reading.dicom_elements import is_dicom
 from ganlab.imaging.reading.dicom_series import Series
 from ganlab.imaging.reading.unpacking import CHUNK, MAX_FILES, head_of, inflated, skipped, taken, unzipped
@@ -116,7 +116,7 @@ def as_volume(
     header = headers.without_leading_axes(header)
     try:
         _check_promise(header)
-        origin = headers.image_origin(source)
+        origin = nifti_space.image_origin(source)
     except InputError as error:
         raise InputError(f"{name} {error}.") from None
     leading = len(source.shape) - len(header.shape)
@@ -309,7 +309,7 @@ def _check_promise(header: headers.Header) -> None:
     if header.dtype.kind == "c":
         raise InputError("holds complex numbers: give the magnitude image")
     if header.dtype.kind not in "iuf" or header.dtype.itemsize > 8:
-        raise InputError(f"holds values of type {header.dtype.name}: {headers.RESAVE} with 32-bit floats")
+        raise InputError(f"holds values of type {header.dtype.name}: {nifti_space.RESAVE} with 32-bit floats")
     if any(n > 1 for n in shape[4:]):
         raise InputError(f"has {len(shape)} dimensions ({times(shape)}), and a volume has 3: give one of its parts")
     if len(shape) < 3 or min(shape[:3]) < 2:
@@ -345,8 +345,8 @@ def _scaled(numbers: np.ndarray, slope: float, intercept: float) -> np.ndarray:
 def _checked(volume: Volume, name: str) -> Volume:
     """Raise InputError for a volume that cannot be a scan of a head; replace NaN and infinite voxels."""
     array, affine, notices = volume.array, volume.affine, volume.notices
-    if not headers.is_invertible(affine):
-        raise InputError(f"{name} has an orientation matrix that is singular or not a number: {headers.RESAVE}.")
+    if not nifti_space.is_invertible(affine):
+        raise InputError(f"{name} has an orientation matrix that is singular or not a number: {nifti_space.RESAVE}.")
     spacing, extent = volume.spacing, volume.spacing * volume.shape
     if spacing.min() < SPACING_MM[0] or spacing.max() > SPACING_MM[1]:
         raise InputError(

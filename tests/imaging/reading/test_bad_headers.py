@@ -163,9 +163,5 @@ def test_the_voxels_of_a_pair_name_their_header(tmp_path):
     refused(save(tmp_path, samples.scan().tobytes(), "scan.img"), 'holds the voxels of "scan.hdr"')
 
 
-def test_a_file_that_was_gzipped_twice_is_called_so(tmp_path):
-    refused(save(tmp_path, gzip.compress(samples.nifti(packed=True)), "scan.nii.gz"), "gzipped twice")
-
-
 def test_values_beyond_single_precision_are_called_so(tmp_path):
     refused(save(tmp_path, samples.nifti(samples.scan() * 1e302)), "beyond 3e38")

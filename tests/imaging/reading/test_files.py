@@ -109,7 +109,7 @@ def test_sform_is_preferred_and_qform_replaces_an_unusable_one(tmp_path):
 @pytest.mark.parametrize(
     ("change", "codes", "words"),
     [
-        (np.diag([1.4, 1.4, 1.4, 1]), (1, 1), r"voxels of 7x5.6x8.4 mm against voxels of 5x4x6 mm"),
+        (np.diag([1.4, 1.4, 1.4, 1]), (1, 1), r"voxels of 7x5.6x8.4 mm against 5x4x6 mm"),
         (np.diag([1, -1, 1, 1]), (2, 1), "mirror image"),
         (np.diag([1.4, 1.4, 1.4, 1]), (4, 1), ""),  # in an atlas, sizes may differ
         (samples.oblique() @ np.linalg.inv(samples.oblique(angles=(0, 0, 5))), (2, 1), ""),  # another space

@@ -35,7 +35,7 @@ NOT_VOLUMES = {
     "tar.gz": (gzip.compress(bytes(257) + b"ustar\0" + bytes(700)), "tar archive"),
     "empty gzip": (gzip.compress(b""), "is empty"),
     "gzip of text": (gzip.compress(b"hello" * 100), "is not an image volume"),
-    "gzip of gzip": (gzip.compress(samples.nifti(packed=True)), "is not an image volume"),
+    "gzip of gzip": (gzip.compress(samples.nifti(packed=True)), "is gzipped twice: unpack it once"),
     "gzip of zip": (gzip.compress(samples.zipped({"a": samples.nifti()})), "gzipped ZIP file: unpack it"),
     "gzip of dicom": (gzip.compress(samples.dicom_series()[0]), "gzipped DICOM file: unpack it"),
     "gzip of zeros": (gzip.compress(bytes(2_000_000)), "is not an image volume"),
