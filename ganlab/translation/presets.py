@@ -38,10 +38,11 @@ PRESETS = {
     "mr2ct-cyclegan": CYCLEGAN_KNOWN,
     "mr2ct-cyclegan-structure": replace(CYCLEGAN, structure=5.0),
     "mr2ct-cyclegan-plain": CYCLEGAN,
-    # FA shows nothing of the scalp, so the cycle from T1 cannot close
+    # FA shows nothing of the scalp, so the cycle from T1 cannot close. FA is small, and so is an error of it: known
+    # contrasts need a larger weight than for CT, or the generator learns to answer 0.
     "t1fa-cyclegan": replace(
         CYCLEGAN, task="t1fa", network=UNetConfig(widths=(24, 48, 96, 128), patch=1), spacing=2, size=96, batch=4,
-        steps=3600, decay=0.3, cycle_source=0.0, prior=3000, known=5.0, pace=2.0, filled=0.12,
+        steps=3600, decay=0.3, cycle_source=0.0, prior=3000, known=40.0, pace=2.0, filled=0.12,
         discriminator=PatchGANConfig(width=32, outline=0.05, depths=(5, 13)),
     ),
     # Wolterink et al. 2017: sagittal slices of 256 x 256, CT clipped to [-600, 1400] HU, 100 + 100 epochs. MR has white
