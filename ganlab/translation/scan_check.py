@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ganlab.imaging.units import check_reference
+from ganlab.imaging.units import check_reference, doubts_of_reference
 from ganlab.imaging.volume import Volume
 from ganlab.translation.tasks import get_task
 
@@ -19,7 +19,7 @@ def check_scan(volume: Volume, task: str = "mr2ct", reference: bool = False) -> 
     kind = get_task(task)
     if reference:
         check_reference(volume, kind.target)
-    notices = () if reference else check_source(volume, kind)
+    notices = doubts_of_reference(volume, kind.target) if reference else check_source(volume, kind)
     return {
         "shape": list(volume.shape),
         "spacing": [round(float(mm), 4) for mm in volume.spacing],

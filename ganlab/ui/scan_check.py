@@ -6,6 +6,7 @@ an answer that comes after the visitor chose something else is not shown.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -17,6 +18,8 @@ from ganlab.translation.tasks import NAMES, get_task
 from ganlab.ui.components import QUIET, bound
 from ganlab.ui.report import alert
 from ganlab.ui.volume_controls import PROGRESS, UPLOAD, JobControls
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,9 @@ def examine(scan: ChosenScan) -> Finding:
         found = check_scan(volume, scan.task, scan.reference)
     except InputError as error:
         return Finding(refusal=str(error))
+    except Exception as error:  # a fault of ours: said here, and in full in the log
+        log.exception("%s", scan.modality)
+        return Finding(refusal=f"The check of this scan failed ({type(error).__name__}: {error}). Please report it.")
     times = " \N{MULTIPLICATION SIGN} "
     shape, spacing = times.join(map(str, found["shape"])), times.join(f"{mm:.3g}" for mm in found["spacing"])
     return Finding(f"{shape} voxels, {spacing} mm", tuple(found["notices"]))

@@ -112,3 +112,12 @@ def test_a_scan_is_read_once_while_it_is_chosen(files, monkeypatch):
 def test_names_in_a_notice_are_escaped(files, monkeypatch):
     monkeypatch.setattr(scan_check, "examine", lambda scan: Finding("", ("<b>",)))
     assert "&lt;b&gt;" in looked_at(UPLOAD, "mr2ct", files["t1"])[0]
+
+
+def test_a_fault_of_the_program_is_said_and_does_not_leave_the_page_checking(files, monkeypatch):
+    def faulty(*arguments):
+        raise ZeroDivisionError("division by <zero>")
+
+    monkeypatch.setattr("ganlab.translation.scan_check.check_scan", faulty)
+    message, usable = looked_at(UPLOAD, "mr2ct", files["t1"])
+    assert "ZeroDivisionError: division by &lt;zero&gt;" in message and "Checking" not in message and not usable
