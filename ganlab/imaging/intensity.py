@@ -19,8 +19,8 @@ FEWEST = 50  # voxels that make a histogram
 HOT = 99.9  # percentile of a scan; above it there may be spikes
 # What the darkest voxels of a head are at, relative to white matter, and the share of it that is a floor: none of the
 # noise and partial volume of single scans (at most 0.06), all in an average of 27 scans (0.1), and none of fluid.
-SAID_FLOOR = 0.03  # a lower one is noise
 FLOORS, FLOOR_SHARES = (0.06, 0.09, 0.13, 0.18), (0.0, 1.0, 1.0, 0.0)
+SAID_FLOOR = 0.03  # a lower one is as large as noise
 DARKEST, INSIDE_MM = 0.5, 6.0  # percentile of the voxels that are so deep below the skin
 
 
@@ -29,8 +29,8 @@ def normalise_mr(scan: Volume) -> Volume:
 
     The background is subtracted (see `find_background`), and the rest is divided by the level of white matter, so that
     a x + b with any a > 0 gives the same result. A floor under the head alone is subtracted as well. Notices are added
-    for a background or a floor that was not at 0, and for constants that were set to air. Raises InputError for a scan
-    whose air is brighter than the head, or that is constant almost everywhere.
+    for a background that was not at 0, a floor above 3 %, and for constants that were set to air. Raises InputError for
+    a scan whose air is brighter than the head, or that is constant almost everywhere.
     """
     background = find_background(scan)
     array = without_background(scan, background)

@@ -14,6 +14,7 @@ from itertools import permutations, product
 import numpy as np
 from scipy import ndimage
 
+from ganlab.errors import InputError
 from ganlab.imaging.background import HEAD, distance_to_head, sampled
 from ganlab.imaging.grid import canonical
 from ganlab.imaging.volume import Volume
@@ -117,7 +118,11 @@ def _brain_agrees(array: np.ndarray, spacing: np.ndarray, way: Way) -> bool:
     template, fits = brain_t1(), []
     for turned, mm in ((array, spacing), _turned(array, spacing, way)):
         head = Volume(np.ascontiguousarray(turned), np.diag([*mm, 1.0]))
-        brain = resample(replace(template, affine=fit_brain(head, template) @ template.affine), head.affine, head.shape)
+        try:
+            affine = fit_brain(head, template) @ template.affine
+        except InputError:  # no brain can be found, so that nothing speaks for another way
+            return False
+        brain = resample(replace(template, affine=affine), head.affine, head.shape)
         inside = brain.array > 0
         fits.append(_correlation(brain.array[inside], head.array[inside]) if inside.any() else 0.0)
     return fits[1] > fits[0] + BRAIN_BETTER

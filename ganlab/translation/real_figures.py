@@ -85,8 +85,8 @@ CT2MR = {
     "grid_level": HeadFigure("pattern of patches, amplitude", "of white matter", 3, None, 0.01),
     "flicker": HeadFigure("step between slices, largest direction", "", 2, None, 1.5),
 }
-# Means of regions in healthy adults, widened: JHU atlas (Mori et al., NeuroImage 40:570, 2008), ageing and sex
-# (Hsu et al., NeuroImage 39:566, 2008; Lebel et al., NeuroImage 60:340, 2012).
+# Wide bounds of our own, to find what no adult has. For the regions see the JHU atlas (Mori et al., NeuroImage 40:570,
+# 2008), for their FA by age and sex Hsu et al., NeuroImage 39:566, 2008, and Lebel et al., NeuroImage 60:340, 2012.
 T1FA = {
     "genu": HeadFigure("genu of the corpus callosum", "FA", 2, 0.5, 0.95),
     "splenium": HeadFigure("splenium of the corpus callosum", "FA", 2, 0.55, 0.95),

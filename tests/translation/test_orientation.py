@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ganlab.errors import InputError
 from ganlab.imaging.grid import canonical, model_grid, resample
 from ganlab.imaging.intensity import normalise_mr
 from ganlab.imaging.reading.files import read_volume
@@ -70,3 +71,13 @@ def test_the_check_of_a_scan_tells(head):
 def test_the_shipped_mean_head_is_that_of_the_phantom():
     shipped = np.load(MEAN_HEAD, allow_pickle=False)
     assert np.abs(shipped - drawn_mean_head() * 255 / BRIGHTEST).max() <= 1.0
+
+
+def test_a_head_in_which_no_brain_is_found_is_not_refused_for_it(head, monkeypatch):
+    def no_brain(*volumes):
+        raise InputError("There is no contrast.")
+
+    monkeypatch.setattr("ganlab.imaging.affine.fit_brain", no_brain)
+    upside_down = laid(head, (0, 1, 2), (2,))
+    assert wrong_way(upside_down, better=2.0) is None  # left to the brain
+    assert "upright" in wrong_way(upside_down)
