@@ -18,12 +18,13 @@ from ganlab.training import ignore_first_signal
 from ganlab.translation.dataset.slices import check_planes, slices
 from ganlab.translation.dataset.volumes import PreparedDataset
 from ganlab.translation.networks import outlined
-from ganlab.translation.tasks import get_task
+from ganlab.translation.tasks import REVERSE, get_task
 from ganlab.translation.training_config import HEAD_THRESHOLD, MAX_PROCESSES, TrainingConfig, is_paired
 
 FIRST_SEED = 10**9  # of sampler streams, so that no user's seed makes a training patient
+APART = 2**58  # between the seeds of streams that are joined: more than the seeds of any training span
 
-SliceMaker = Callable[[int], Iterator[tuple[Tensor, Tensor]]]  # seed -> endless (source, target), each (1, H, W)
+SliceMaker = Callable[[int], Iterator[tuple[Tensor, ...]]]  # seed -> endless (source, target, ...), each (1, H, W)
 
 
 def slice_maker(
@@ -31,7 +32,9 @@ def slice_maker(
 ) -> SliceMaker:
     """make(seed): endless (source, target) slices of 1 mm in the networks' units, clipped to config.ranges if there are
     any. They show phantoms and patients with the anatomy of CT heads; the user's volumes, if there are no CT heads; a
-    share of config.own of these, if there are both. Raises InputError for a volume without a slice in config.planes.
+    share of config.own of these, if there are both. A CycleGAN that learns from known contrasts is also given two pairs
+    that follow from the CT heads alone, one for each of its generators: (source, target, input, expected, input,
+    expected). Raises InputError for a volume without a slice in config.planes.
     """
     task, size, paired = get_task(config.task), config.size * config.spacing, is_paired(config.method)
     makers: list[SliceMaker] = []
@@ -53,10 +56,29 @@ def slice_maker(
     make = makers[0] if len(makers) == 1 else partial(mixed, makers=makers, first=config.own)
     if config.ranges:
         make = partial(clipped, make=make, ranges=config.ranges)
-    if paired or not config.filled:
-        return make
-    thresholds = HEAD_THRESHOLD[task.source], HEAD_THRESHOLD[task.target]
-    return partial(filled, make=make, least=config.filled, thresholds=thresholds)
+    if not paired and config.filled:
+        thresholds = HEAD_THRESHOLD[task.source], HEAD_THRESHOLD[task.target]
+        make = partial(filled, make=make, least=config.filled, thresholds=thresholds)
+    from_ct = scans and not paired and (config.prior or config.known) and task.target == "ct"
+    return with_known(make, config, device, scans) if from_ct else make
+
+
+def with_known(make: SliceMaker, config: TrainingConfig, device: str, scans: Sequence[ScannedHead]) -> SliceMaker:
+    """make, and after its images a pair for each generator of a CycleGAN to or from CT: the anatomy of the CT heads,
+    seen by a simulated MR scanner. Such pairs are made from CT alone, as known contrasts are."""
+    size = config.size * config.spacing
+    drawn = partial(phantom_slices, size=size, device=device, planes=tuple(config.planes), scans=scans, scanned=1.0)
+    makers = [partial(drawn, task=task) for task in (config.task, REVERSE[config.task])]
+    if config.ranges:
+        ranges = config.ranges, config.ranges[::-1]
+        makers = [partial(clipped, make=m, ranges=r) for m, r in zip(makers, ranges, strict=True)]
+    return partial(joined, makers=[make, *makers])
+
+
+def joined(seed: int, makers: Sequence[SliceMaker]) -> Iterator[tuple[Tensor, ...]]:
+    """The images of all makers together; each has its own stream of random numbers."""
+    streams = [make(seed + k * APART) for k, make in enumerate(makers)]
+    return (sum(parts, ()) for parts in zip(*streams, strict=True))
 
 
 def phantom_slices(seed: int, task: str, **options) -> Iterator[tuple[Tensor, Tensor]]:
@@ -107,9 +129,9 @@ class SliceStream(IterableDataset):
 
 def epoch_batches(
     config: TrainingConfig, epoch: int, device: str, workers: int, make: SliceMaker, host: bool = False
-) -> Generator[tuple[Tensor, Tensor], None, None]:
-    """The batches of one epoch: (source, target), (batch, 1, size, size) each, from slices of 1 mm; coarser pixels are
-    means of these.
+) -> Generator[tuple[Tensor, ...], None, None]:
+    """The batches of one epoch: (source, target) and what else `make` gives, (batch, 1, size, size) each, from slices
+    of 1 mm; coarser pixels are means of these.
 
     On a CPU, and always if `host`, worker processes make the slices; on a GPU phantoms are made by the GPU itself.
     """
@@ -129,7 +151,7 @@ def epoch_batches(
 
 def batches_from(
     step: int, config: TrainingConfig, device: str, workers: int, make: SliceMaker, host: bool = False
-) -> Iterator[tuple[Tensor, Tensor]]:
+) -> Iterator[tuple[Tensor, ...]]:
     """The batches of all steps from this one on. Every epoch has a separate stream, so that a resumed training sees
     the batches of an uninterrupted one."""
     while True:

@@ -209,6 +209,9 @@ weight {{ config.structure | g }}).
 {% endif %}
 {% if config.prior %}
 The first {{ config.prior }} steps are not adversarial: {{ prior }}
+{% if heads and task in ("mr2ct", "ct2mr") %}
+Both also learn from pairs made from the CT heads alone, whose MR image is simulated.
+{% endif %}
 {% if config.known %}
 This loss stays in the adversarial steps with weight {{ config.known | g }}.
 {% endif %}

@@ -36,7 +36,8 @@ def slices_to_show(spacing: int, make: Callable) -> tuple[Tensor, Tensor]:
     """(source, target) slices for `write_progress`, (SAMPLES, 1, H, W) each, from the trainer's stream make(seed)."""
     candidates = islice(make(SEED), 0, CANDIDATES * APART, APART)
     busiest = sorted(candidates, key=lambda pair: float(pair[0].std()), reverse=True)[:SAMPLES]
-    return tuple(F.avg_pool2d(torch.stack(side), spacing) for side in zip(*busiest, strict=True))
+    source, target = list(zip(*busiest, strict=True))[:2]
+    return tuple(F.avg_pool2d(torch.stack(side), spacing) for side in (source, target))
 
 
 @torch.inference_mode()

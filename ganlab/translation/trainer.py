@@ -118,7 +118,7 @@ class TranslatorTrainer:
                 group["lr"] = rate * group.get("pace", 1.0)
         batch = next(self.batches)  # not in autocast: phantoms are drawn in float32, here or in a worker forked here
         with autocast(self.device):
-            losses = self.method.step(*batch, self.step)
+            losses = self.method.step(*batch[:2], self.step, *batch[2:])
         for name, average in self.averages.items():
             average.update_parameters(self.nets[name])
         self.step += 1

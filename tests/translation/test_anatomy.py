@@ -16,7 +16,7 @@ from ganlab.phantoms.scanned.fit import LOW
 from ganlab.phantoms.scanned.head import ScannedHead
 from ganlab.phantoms.scanned.tissues import FIELDS
 from ganlab.training_plan import plan_training
-from ganlab.translation.batches import mixed
+from ganlab.translation.batches import mixed, slice_maker
 from ganlab.translation.dataset import anatomy
 from ganlab.translation.dataset.folders import Folders
 from ganlab.translation.presets import get_preset
@@ -96,6 +96,28 @@ def test_a_share_of_the_slices_is_the_first_makers():
     stream = mixed(3, (zeros, ones), 0.25)
     mean = np.mean([float(next(stream)[0]) for _ in range(2000)])
     assert 0.7 < mean < 0.8
+
+
+def test_an_unpaired_training_is_given_pairs_made_from_the_ct_heads(folder, tmp_path):
+    changes = SMALL | {"prior": 1, "discriminator": {"width": 4, "layers": 1}, "scanned": 0.0}
+    config, head = get_preset("mr2ct-cyclegan", changes, steps=2), ball_head(None)
+    mr, ct, known_mr, known_ct, known_ct_noisy, known_t1 = (
+        torch.cat(side) for side in zip(*itertools.islice(slice_maker(config, "cpu", None, [head])(3), 60), strict=True)
+    )
+    for tissue, (source, target) in {"ct": (known_mr, known_ct), "t1": (known_ct_noisy, known_t1)}.items():
+        outside = known_ct < -0.9 if tissue == "ct" else known_t1 < 0.05
+        shown = (~outside).flatten(1).any(1)
+        assert shown.sum() >= 10
+        inner, outer = source[~outside], source[outside]
+        assert inner.mean() > outer.mean() + (0.2 if tissue == "ct" else 0.7)  # pixel by pixel the same anatomy
+    assert 0.1 < known_ct.amax() < 2 and known_t1.min() >= 0
+    assert not torch.equal(ct[:, 0], known_ct[:, 0]) and not torch.equal(mr[:, 0], known_mr[:, 0])
+    alone = get_preset("mr2ct-cyclegan", changes | {"prior": 0, "known": 0.0}, steps=2)
+    for other in (alone, get_preset("mr2ct-unet", SMALL), get_preset("t1fa-cyclegan", {"size": 64, "prior": 1})):
+        assert len(next(slice_maker(other, "cpu", None, [head])(3))) == 2
+    events = list(train(config, tmp_path / "out", "cpu", workers=0, anatomy=folder))
+    numbers = [event.numbers for event in events if event.kind == "step"]
+    assert set(numbers[0]) == {"known", "rate"} and {"known", "cycle"} <= set(numbers[1])
 
 
 def test_anatomy_is_not_for_generators_from_noise(folder):

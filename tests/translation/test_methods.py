@@ -119,6 +119,22 @@ def test_cyclegan_learns_from_known_contrasts_before_the_game():
     assert not all(a.equal(b) for a, b in zip(judge, method.nets["discriminator"].parameters(), strict=True))
 
 
+def test_known_pairs_teach_both_generators_of_a_cyclegan():
+    config = TrainingConfig(method="cyclegan", network=UNetConfig(widths=(4, 6)), prior=400, rate=2e-3,
+                            discriminator=PatchGANConfig(width=4, layers=1))  # fmt: skip
+    torch.manual_seed(0)
+    mr, ct = torch.rand(2, 1, 32, 32), torch.full((2, 1, 32, 32), -1.0)
+    method, bright, dark = CycleGAN(config, "cpu"), torch.full_like(ct, 1.3), torch.full_like(ct, 0.3)
+    for step in range(120):
+        method.optimizers["generator"].param_groups[0]["lr"] = config.rate  # as the trainer sets it
+        method.step(mr, ct, 4 * (step // 4), dark, bright, bright, dark)
+    for net in method.nets.values():
+        net.eval()
+    with torch.no_grad():
+        assert method.nets["generator"](dark).mean() == pytest.approx(1.3, abs=0.3)
+        assert method.nets["back"](bright).mean() == pytest.approx(0.3, abs=0.15)
+
+
 @pytest.mark.parametrize("task", ["mr2ct", "t1fa", "t1flair"])
 def test_structure_and_known_losses_are_computed_in_float32(task):
     config = replace(CYCLEGAN, task=task, method="cyclegan", prior=1, known=1.0, structure=1.0, spacing=2)

@@ -38,9 +38,10 @@ class Method:
             net = make_generator(network_of(config, name))
             self.nets[name] = net.to(device, memory_format=torch.channels_last)
 
-    def step(self, source: Tensor, target: Tensor, step: int) -> dict[str, Tensor]:
+    def step(self, source: Tensor, target: Tensor, step: int, *known: Tensor) -> dict[str, Tensor]:
         """Learn from a batch of images (N, 1, H, W) in the networks' units at this step; returns the losses as
-        scalars."""
+        scalars. known: of a CycleGAN that learns from known contrasts, an input and an expected output for each of its
+        generators, or nothing."""
         raise NotImplementedError
 
     def memory(self) -> dict[str, Tensor]:

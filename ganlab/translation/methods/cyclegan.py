@@ -25,11 +25,11 @@ class CycleGAN(Adversarial):
 
     L = L_GAN(G, D_Y) + L_GAN(F, D_X) + cycle_source * E |F(G(x)) - x| + cycle * E |G(F(y)) - y|
         + identity * (E |G(y) - y| + E |F(x) - x|) + structure * (E |MIND(G(x)) - MIND(x)| + E |MIND(F(y)) - MIND(y)|)
-        + known * E |G(x') - y'|
+        + known * (E |G(x') - y'| + E |F(y'') - x''|)
 
     `structure` (Yang et al., IEEE TMI 39:4249, 2020) is there because the cycle loss does not prevent a mapping that is
-    consistent but wrong. `known` is a regression on examples made by known contrasts (`contrasts.examples`); the first
-    `prior` steps train on it alone.
+    consistent but wrong. `known` is a regression on examples made by known contrasts (`contrasts.examples`), and on
+    pairs made from CT heads if there are any (`batches.with_known`); the first `prior` steps train on it alone.
     """
 
     generators = (FORWARD, BACKWARD)
@@ -39,9 +39,9 @@ class CycleGAN(Adversarial):
         super().__init__(config, device)
         self.pools = {name: ImagePool(config.pool) for name in self.discriminators}
 
-    def step(self, source: Tensor, target: Tensor, step: int) -> dict[str, Tensor]:
+    def step(self, source: Tensor, target: Tensor, step: int, *known: Tensor) -> dict[str, Tensor]:
         if step < self.config.prior:
-            return self._prior_step(source, target, step)
+            return self._prior_step(self.known_loss(source, target, step, *known))
         c, real_x, real_y = self.config, source, target  # (N, 1, H, W), of different patients
         G, F = self.nets[FORWARD], self.nets[BACKWARD]
 
@@ -61,7 +61,7 @@ class CycleGAN(Adversarial):
             loss = loss + c.structure * loss_structure
             losses["structure"] = loss_structure / 2
         if c.known:
-            loss_known = self.known_loss(real_x, real_y, step)
+            loss_known = self.known_loss(real_x, real_y, step, *known)
             loss = loss + c.known * loss_known
             losses["known"] = loss_known
         self.minimise("generator", loss)
@@ -72,19 +72,21 @@ class CycleGAN(Adversarial):
         self.minimise("discriminator", loss_d)
         return {name: value.detach() for name, value in (losses | {"d": loss_d}).items()}
 
-    def _prior_step(self, source: Tensor, target: Tensor, step: int) -> dict[str, Tensor]:
+    def _prior_step(self, loss_known: Tensor) -> dict[str, Tensor]:
         """Learn from known contrasts alone, at a higher rate."""
         for group in self.optimizers["generator"].param_groups:
             group["lr"] *= PRIOR_PACE
-        loss_known = self.known_loss(source, target, step)
         self.minimise("generator", loss_known)
         return {"known": loss_known.detach()}
 
-    def known_loss(self, source: Tensor, target: Tensor, step: int) -> Tensor:
-        """The L1 loss on synthetic examples with known contrasts (`contrasts.examples`)."""
+    def known_loss(self, source: Tensor, target: Tensor, step: int, *known: Tensor) -> Tensor:
+        """The L1 loss on synthetic examples with known contrasts (`contrasts.examples`) and on the known pairs."""
         seed = (self.config.seed * 10**6 + step) * MAX_PROCESSES + rank()
         with torch.no_grad(), exact(self.device):
             pairs = examples(self.config.task, source, target, seed)
+        if known:
+            given = zip(known[::2], known[1::2], strict=True)
+            pairs = [(n, torch.cat([a, x]), torch.cat([b, y])) for (n, a, b), (x, y) in zip(pairs, given, strict=True)]
         pairs = pairs if step % BACKWARD_EVERY == 0 else pairs[:1]
         return torch.stack([l1_loss(self.nets[name](example), expected) for name, example, expected in pairs]).sum()
 

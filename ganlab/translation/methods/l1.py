@@ -19,7 +19,7 @@ class L1(Method):
             self.nets[FORWARD].parameters(), lr=config.rate, weight_decay=1e-4, fused=device == "cuda"
         )
 
-    def step(self, source: Tensor, target: Tensor, step: int) -> dict[str, Tensor]:
+    def step(self, source: Tensor, target: Tensor, step: int, *known: Tensor) -> dict[str, Tensor]:
         loss = l1_loss(self.nets[FORWARD](source), target)
         self.minimise("generator", loss)
         return {"l1": loss.detach()}

@@ -15,7 +15,7 @@ class Pix2Pix(Adversarial):
 
     discriminators = ("discriminator",)
 
-    def step(self, source: Tensor, target: Tensor, step: int) -> dict[str, Tensor]:
+    def step(self, source: Tensor, target: Tensor, step: int, *known: Tensor) -> dict[str, Tensor]:
         fake = self.nets[FORWARD](source).float()
         fake_pair = torch.cat([source, fake], 1)  # (N, 2, H, W)
         loss_gan = self.generator_loss("discriminator", fake_pair)
