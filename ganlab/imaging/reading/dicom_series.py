@@ -1,8 +1,8 @@
 """DICOM slices as series: what belongs to one volume, which volume to read, and what else there is.
 
-Slices of one series have one SeriesInstanceUID, one size, and one orientation and pixel spacing within a tolerance:
-scanners and anonymisers round these differently from slice to slice. Where places repeat, the series holds several
-volumes (echoes, image types, ...) or time points.
+Slices of one series have one SeriesInstanceUID, one patient, one size, and one orientation and pixel spacing within a
+tolerance: scanners and anonymisers round these differently from slice to slice. Where places repeat, the series holds
+several volumes (echoes, image types, ...) or time points.
 """
 
 from __future__ import annotations
@@ -186,11 +186,14 @@ def _volumes(slices: list[Slice]) -> list[_Volume]:
 
 
 def _groups(slices: list[Slice]) -> list[list[Slice]]:
-    """Slices of one series, size and part whose directions and spacing are those of the group's first slice, within
+    """Slices of one series, patient, size and part whose directions and spacing are those of the group's first slice, within
     the tolerances."""
     exact: dict[tuple, list[Slice]] = defaultdict(list)
+    of_patient = Counter((each.file.series, each.file.patient) for each in slices)
     for slice_ in slices:
-        exact[slice_.file.series, slice_.size, slice_.part, slice_.file.modality].append(slice_)
+        patient = slice_.file.series, slice_.file.patient
+        person = patient if of_patient[patient] > 1 else slice_.file.series  # some anonymisers give each file a new one
+        exact[person, slice_.size, slice_.part, slice_.file.modality].append(slice_)
     groups: list[list[Slice]] = []
     for same in exact.values():
         first, found = np.empty((len(same), 8)), 0  # geometry of each group's first slice
@@ -317,6 +320,8 @@ def _named(volumes: list[_Volume]) -> list[Series]:
 def _difference(one: Slice, others: list[Slice]) -> str:
     """What tells a volume from others of its series."""
     words: list[str] = [one.part] if one.part != "magnitude" else []
+    if len({each.file.patient for each in others}) > 1:
+        words.append(f"patient {shown(one.file.patient, 16)}")
     for k, (name, unit) in enumerate(KINDS):
         values = {each.kinds[k] for each in others if each.part == one.part}
         if len(values) > 1 and one.kinds[k] not in (None, ""):

@@ -353,6 +353,32 @@ def test_series_without_numbers_get_some(tmp_path):
     assert [each.key for each in list_series(tmp_path)] == ["1", "2"]
 
 
+@pytest.mark.parametrize("shift", [0.0, 1.3])
+def test_two_patients_under_one_identifier_are_two_volumes(tmp_path, shift):
+    """As careless anonymisation leaves them; the heads lie at the same heights or not."""
+    first, second = makers.head(), makers.head(1)
+    other = makers.grid()
+    other[2, 3] += shift
+
+    def renamed(data, k):
+        data.PatientID, data.SOPInstanceUID = "B", f"{data.SOPInstanceUID}.7"
+
+    makers.write(tmp_path, makers.series(first), "a{}")
+    makers.write(tmp_path, makers.series(second, other, change=renamed), "b{}")
+    assert [(each.key, each.kind) for each in list_series(tmp_path)] == [("5a", "patient 0"), ("5b", "patient B")]
+    assert holds(read_volume(tmp_path, "t1", series="5a"), first)
+    assert holds(read_volume(tmp_path, "t1", series="5b"), second, other)
+    assert "patient B" in read_volume(tmp_path, "t1").notices[0]
+
+
+def test_a_patient_identifier_of_its_own_for_each_file_does_not_cut_a_series(tmp_path):
+    def scattered(data, k):
+        data.PatientID = f"anon{k:05d}"
+
+    makers.write(tmp_path, makers.series(change=scattered))
+    assert holds(read_volume(tmp_path, "t1"))
+
+
 def test_one_series_for_each_file_is_said(tmp_path):
     files = makers.series()
     for k, data in enumerate(files):
