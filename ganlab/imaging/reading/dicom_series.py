@@ -186,8 +186,8 @@ def _volumes(slices: list[Slice]) -> list[_Volume]:
 
 
 def _groups(slices: list[Slice]) -> list[list[Slice]]:
-    """Slices of one series, patient, size and part whose directions and spacing are those of the group's first slice, within
-    the tolerances."""
+    """Slices of one series, patient, size and part whose directions and spacing are those of the group's first slice,
+    within the tolerances."""
     exact: dict[tuple, list[Slice]] = defaultdict(list)
     of_patient = Counter((each.file.series, each.file.patient) for each in slices)
     for slice_ in slices:

@@ -42,7 +42,8 @@ COMPUTED = {"LOCALIZER", "PROJECTION IMAGE", "MIP", "MINIP", "CSA MIP", "SECONDA
 class DicomFile:
     """What the slices of one file share.
 
-    series: SeriesInstanceUID. patient: identifier, or else name, "" if absent. number: of the series, "" if absent. shape: (frames, rows, columns) of its pixels.
+    series: SeriesInstanceUID. patient: identifier, or else name, "" if absent. number: of the series, "" if absent.
+    shape: (frames, rows, columns) of its pixels.
     scaling: (slope, intercept) that the decoder applies to all frames.
     """
 
