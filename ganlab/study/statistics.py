@@ -1,5 +1,4 @@
-"""Statistics of reader studies: signal detection, areas under ROC curves, multi-reader multi-case analysis, equivalence
-tests and agreement.
+"""Statistics of one reader's answers: proportions, signal detection, ROC curves; and of agreement between readers.
 
 "Synthetic" is the positive class: a hit is a synthetic image called synthetic, a false alarm is a real image called
 synthetic. Higher scores mean that the reader is more certain that the image is synthetic.
@@ -149,17 +148,7 @@ def detect(synthetic: np.ndarray, called: np.ndarray) -> Detection:
     )
 
 
-def placements(scores: np.ndarray, synthetic: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Placement values: (for each synthetic case the share of real cases that score lower, for each real case the share
-    of synthetic cases that score higher), ties counted half. The mean of either is the area under the ROC curve. Raises
-    InputError if all cases are of one kind."""
-    scores, synthetic = _both_kinds(scores, synthetic)
-    difference = scores[synthetic][:, None] - scores[~synthetic][None]  # (n1, n0)
-    wins = (difference > 0) + 0.5 * (difference == 0)
-    return wins.mean(1), wins.mean(0)
-
-
-def _both_kinds(scores: np.ndarray, synthetic: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def both_kinds(scores: np.ndarray, synthetic: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     scores, synthetic = np.asarray(scores, float), np.asarray(synthetic, bool)
     if not 0 < synthetic.sum() < len(synthetic):
         raise InputError("All images are of one kind; an ROC curve needs real and synthetic images.")
@@ -171,7 +160,7 @@ def area(scores: np.ndarray, synthetic: np.ndarray) -> float:
     the reverse. Raises InputError if all cases are of one kind."""
     from sklearn.metrics import roc_auc_score
 
-    scores, synthetic = _both_kinds(scores, synthetic)
+    scores, synthetic = both_kinds(scores, synthetic)
     return float(roc_auc_score(synthetic, scores))
 
 
@@ -180,107 +169,9 @@ def roc(scores: np.ndarray, synthetic: np.ndarray) -> np.ndarray:
     one kind."""
     from sklearn.metrics import roc_curve
 
-    scores, synthetic = _both_kinds(scores, synthetic)
+    scores, synthetic = both_kinds(scores, synthetic)
     false_alarms, hits, _ = roc_curve(synthetic, scores, drop_intermediate=False)
     return np.stack([false_alarms, hits], axis=1)
-
-
-def jackknifed(scores: np.ndarray, synthetic: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(areas (J,), covariances (J, J)) of J readers who scored the same N cases, scores (J, N), by the jackknife over
-    cases. Leaving out one case is computed exactly from placement values. Raises InputError for fewer than two cases of
-    either kind."""
-    scores, synthetic = np.atleast_2d(np.asarray(scores, float)), np.asarray(synthetic, bool)
-    n1, n0 = int(synthetic.sum()), int((~synthetic).sum())
-    if min(n1, n0) < 2:
-        raise InputError(
-            f"{n1} synthetic and {n0} real images are too few for the jackknife; give two or more of each."
-        )
-    areas, leave_one_out = np.empty(len(scores)), np.empty(scores.shape)
-    for j, row in enumerate(scores):
-        above, below = placements(row, synthetic)
-        areas[j] = above.mean()
-        leave_one_out[j, synthetic] = (n1 * areas[j] - above) / (n1 - 1)
-        leave_one_out[j, ~synthetic] = (n0 * areas[j] - below) / (n0 - 1)
-    off = leave_one_out - leave_one_out.mean(1, keepdims=True)
-    return areas, (len(synthetic) - 1) / len(synthetic) * off @ off.T
-
-
-@dataclass(frozen=True)
-class ReaderAverage:
-    """The mean area over readers, with readers and cases both treated as random samples."""
-
-    area: float
-    se: float
-    df: float
-    ms_reader: float
-    cov2: float
-
-    def interval(self, level: float = 0.95) -> Interval:
-        """Confidence interval of the mean area, from the t distribution."""
-        reach = stats.t.ppf((1 + level) / 2, self.df) * self.se
-        return Interval(self.area, self.area - reach, self.area + reach, "Obuchowski-Rockette")
-
-    @property
-    def p(self) -> float:
-        """Two-sided p of the null hypothesis that the area is 0.5."""
-        if not self.se:
-            return 0.0 if self.area != CHANCE else 1.0
-        return float(2 * stats.t.sf(abs(self.area - CHANCE) / self.se, self.df))
-
-
-def reader_average(areas: np.ndarray, cov2: float) -> ReaderAverage:
-    """Obuchowski-Rockette analysis of one modality (Comm Stat Simul 24:285, 1995) with Hillis's degrees of freedom
-    (Stat Med 26:596, 2007): SE = sqrt(MS(R) / J + max(Cov2, 0)), df = (MS(R) + J max(Cov2, 0))^2 / (MS(R)^2 / (J - 1)).
-
-    areas: (J,). cov2: mean covariance of two readers' areas. Raises InputError for fewer than two readers.
-    """
-    areas = np.asarray(areas, float)
-    if len(areas) < 2:
-        raise InputError("One reader is not a sample of readers; give two or more, or report this reader alone.")
-    ms, shared = float(areas.var(ddof=1)), len(areas) * max(cov2, 0.0)
-    df = (ms + shared) ** 2 / (ms**2 / (len(areas) - 1)) if ms else math.inf
-    return ReaderAverage(float(areas.mean()), math.sqrt((ms + shared) / len(areas)), df, ms, cov2)
-
-
-def many_readers(scores: np.ndarray, synthetic: np.ndarray) -> ReaderAverage:
-    """reader_average from the scores (J, N) of J readers on the same N cases, with covariances from the jackknife."""
-    areas, covariances = jackknifed(scores, synthetic)
-    pairs = ~np.eye(len(areas), dtype=bool)
-    return reader_average(areas, float(covariances[pairs].mean()) if len(areas) > 1 else 0.0)
-
-
-def permutation_p(scores: np.ndarray, synthetic: np.ndarray, seed: int = 0, times: int = 2000) -> float:
-    """Two-sided permutation p of the mean area of these readers, scores (J, N): the truth is reassigned to the cases at
-    random. It applies to these readers only. The actual assignment counts as one permutation, so p is never 0."""
-    scores, synthetic = np.atleast_2d(np.asarray(scores, float)), np.asarray(synthetic, bool)
-    n1, n0 = int(synthetic.sum()), int((~synthetic).sum())
-    ranks = stats.rankdata(scores, axis=1).mean(0)  # the mean area is linear in the summed midranks of synthetic cases
-
-    def distance(total: np.ndarray) -> np.ndarray:
-        return np.abs((total - n1 * (n1 + 1) / 2) / (n1 * n0) - CHANCE)
-
-    rng = np.random.default_rng(seed)
-    permuted = np.array([ranks[rng.permutation(len(ranks))[:n1]].sum() for _ in range(times)])
-    at_least = distance(permuted) >= distance(ranks[synthetic].sum()) - 1e-12
-    return float((at_least.sum() + 1) / (times + 1))
-
-
-DISTINGUISHABLE, EQUIVALENT, INCONCLUSIVE = "distinguishable", "equivalent", "inconclusive"
-
-
-def verdict(average: ReaderAverage, margin: float, level: float = 0.95) -> str:
-    """EQUIVALENT if the interval at 1 - 2 (1 - level) lies within 0.5 +- margin (two one-sided tests, Schuirmann,
-    J Pharmacokinet Biopharm 15:657, 1987); otherwise DISTINGUISHABLE if the interval at `level` excludes 0.5; otherwise
-    INCONCLUSIVE. A p above .05 alone is never evidence that readers cannot tell. Raises InputError for a margin outside
-    0 to 0.5."""
-    if not 0 < margin < CHANCE:
-        raise InputError(f"A margin of {margin:g} is outside 0 to 0.5; 0.1 makes areas from 0.4 to 0.6 equivalent.")
-    inner, outer = average.interval(2 * level - 1), average.interval(level)
-    if not average.se and average.area not in (0.0, 1.0):
-        return INCONCLUSIVE  # readers with constant answers have no spread, which is not evidence of equivalence
-    if CHANCE - margin < inner.low and inner.high < CHANCE + margin:
-        return EQUIVALENT
-    return INCONCLUSIVE if outer.low <= CHANCE <= outer.high else DISTINGUISHABLE
 
 
 def fleiss_kappa(counts: np.ndarray) -> float:

@@ -10,22 +10,17 @@ import numpy as np
 from scipy import stats
 
 from ganlab.errors import InputError
-from ganlab.study.readings import STEPS, Readings
-from ganlab.study.statistics import (
+from ganlab.study.mrmc import (
     DISTINGUISHABLE,
     EQUIVALENT,
     INCONCLUSIVE,
-    Detection,
-    Interval,
-    detect,
-    fleiss_kappa,
     jackknifed,
     many_readers,
     permutation_p,
-    proportion,
-    roc,
     verdict,
 )
+from ganlab.study.readings import STEPS, Readings
+from ganlab.study.statistics import Detection, Interval, detect, fleiss_kappa, proportion, roc
 
 MARGIN = 0.1
 LEAST = 5  # least readings for a proportion: of a third, of a confidence level, of repeats

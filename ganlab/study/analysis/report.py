@@ -13,8 +13,8 @@ from ganlab.checkpoints import replacing
 from ganlab.study.analysis.analyse import SENTENCES
 from ganlab.study.analysis.figures import draw_areas, draw_calibration, draw_roc
 from ganlab.study.analysis.rendering import environment, number, render, share
+from ganlab.study.mrmc import DISTINGUISHABLE
 from ganlab.study.readings import STEPS
-from ganlab.study.statistics import DISTINGUISHABLE
 
 CONFIDENCE = "confidence, signed by the answer"
 RATED = {  # design -> (how images were judged, what the ROC curves are derived from), in the drafts

@@ -13,9 +13,10 @@ from ganlab.study.design.order import LONGEST_MS, SHORTEST_MS, Trial, exposure_m
 from ganlab.study.design.protocol import FINDING, TEST
 from ganlab.study.design.seal import Sealed
 from ganlab.study.design.truth import LesionMark
+from ganlab.study.mrmc import reader_average, verdict
 from ganlab.study.reading.answers import HALF, is_correct
 from ganlab.study.readings import Readings, Row, checked, reader_name
-from ganlab.study.statistics import area, proportion, reader_average, verdict
+from ganlab.study.statistics import area, proportion
 
 SETTLED = (0.65, 0.85)  # share of correct answers around the 75 % that a staircase converges to
 

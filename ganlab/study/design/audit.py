@@ -17,7 +17,8 @@ from scipy import stats
 from ganlab.errors import InputError
 from ganlab.imaging.wording import quoted
 from ganlab.study.design.stimuli import LEAST
-from ganlab.study.statistics import area, jackknifed
+from ganlab.study.mrmc import jackknifed
+from ganlab.study.statistics import area
 
 FOLDS, ROUNDS = 5, 4
 EASY = 0.8  # if the classifier's whole interval is above, the images are trivially distinguishable

@@ -9,7 +9,7 @@ from scipy import stats
 
 from ganlab.errors import InputError
 from ganlab.study.design.simulation import SimulatedStudy, perceive
-from ganlab.study.statistics import DISTINGUISHABLE, EQUIVALENT, INCONCLUSIVE, many_readers, verdict
+from ganlab.study.mrmc import DISTINGUISHABLE, EQUIVALENT, INCONCLUSIVE, many_readers, verdict
 
 POWER = 0.8  # below this share of equivalent verdicts, a study is called too small to claim equivalence
 

@@ -13,9 +13,10 @@ from ganlab.study.analysis.scoring import score_catches, score_choices, score_le
 from ganlab.study.design.order import exposure_ms, plan
 from ganlab.study.design.protocol import DESIGNS, FINDING, PRACTICE, TEST
 from ganlab.study.design.truth import LesionMark
+from ganlab.study.mrmc import ReaderAverage, verdict
 from ganlab.study.reading.answers import is_correct
 from ganlab.study.readings import reader_name
-from ganlab.study.statistics import ReaderAverage, area, detect, verdict
+from ganlab.study.statistics import area, detect
 from tests.study.conftest import built, falsely, made_stimuli, rows_of, truly
 
 pytestmark = pytest.mark.usefixtures("same_dice")
