@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -133,7 +134,7 @@ def study_create(
     truth: Annotated[Path | None, typer.Option(help="CSV with the columns code and arm, for --images.")] = None,
     size: Annotated[int | None, typer.Option(help="Resample all images to this many pixels a side.")] = None,
     window: Annotated[str | None, typer.Option(metavar="CENTRE,WIDTH", help="Window of volumes, e.g. 40,400.")] = None,
-    slices: Annotated[int, typer.Option(help="Slices taken from each volume, 1 to 100.")] = 8,
+    slices: Annotated[int, typer.Option(help="Slices of each volume, 1 to 100; patients count, not slices.")] = 1,
     plane: Annotated[str, typer.Option(help="Plane of the slices: axial, coronal or sagittal.")] = "axial",
     as_json: Json = False,
     seed: Seed = 0,
@@ -149,7 +150,7 @@ def study_create(
     given = {
         "--size": size is not None,
         "--window": window is not None,
-        "--slices": slices != 8,
+        "--slices": slices != 1,
         "--plane": plane != "axial",
     }
     if model and (unused := [flag for flag, used in given.items() if used]):
@@ -166,15 +167,16 @@ def study_create(
             raise InputError("--images and --truth go together: give the folder and the table.")
         stimuli = from_truth(images, truth, size)
     created = create(open_archive(), protocol, stimuli)
-    say(asdict(created), as_json, format_created(created))
+    say(asdict(created) | {"notices": stimuli.notices}, as_json, format_created(created, stimuli.notices))
 
 
-def format_created(created: CreatedStudy) -> str:
-    """The study's credentials and invitations."""
+def format_created(created: CreatedStudy, notices: Sequence[str] = ()) -> str:
+    """The study's credentials and invitations, and what was guessed about its images."""
     from ganlab.study.design.audit import EASY, EASY_WARNING
 
     m = created.audit["machine"]
     lines = [
+        *notices,
         f"Study {created.study}, secret {created.secret} (shown once: write it down).",
         f"Seal, to be published before the first answer: {created.seal}",
         f"A classifier that sees no anatomy distinguishes real from synthetic with an AUC of {m['area']:.2f} "

@@ -36,7 +36,7 @@ def _wins(scores: np.ndarray, synthetic: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Clusters:
-    """Which of P patients the synthetic (n1,) and the real (n0,) images are of, and how many of each they have, (P,)."""
+    """Which of P patients each synthetic (n1,) and real (n0,) image is of, and how many of each they have, (P,)."""
 
     of_synthetic: np.ndarray
     of_real: np.ndarray
@@ -203,6 +203,7 @@ def permutation_p(
 
 
 DISTINGUISHABLE, EQUIVALENT, INCONCLUSIVE = "distinguishable", "equivalent", "inconclusive"
+TOO_FEW = "too few patients"
 
 
 def verdict(average: ReaderAverage, margin: float, level: float = 0.95) -> str:

@@ -16,10 +16,10 @@ from ganlab.imaging.wording import quoted
 STEPS = 6  # confidence runs from 1 (a guess) to 6 (certain); an even number has no neutral middle
 REAL, SYNTHETIC = "real", "synthetic"
 COLUMNS = ("reader", "case", "truth", "answer", "confidence")
-OPTIONAL = ("position", "seconds", "repeat")
+OPTIONAL = ("position", "seconds", "repeat", "patient")
 MAX_ROWS = 1_000_000
 
-Row = tuple[str, str, bool, bool, int, int, float, bool]  # the fields of Readings, in order
+Row = tuple[str, str, bool, bool, int, int, float, bool, str]  # the fields of Readings, in order
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class Readings:
 
     reader, case: names. synthetic, called: bool, the truth and the reader's answer. confidence: 1 to 6. position: place
     in the reader's session, from 1. seconds: time to the answer, NaN if unknown. repeat: bool, the image was shown a
-    second time; repeats only count towards a reader's agreement with themselves.
+    second time; repeats only count towards a reader's agreement with themselves. patient: whose image it is; images of
+    one patient, real or synthetic, are not independent.
     """
 
     reader: np.ndarray
@@ -39,6 +40,7 @@ class Readings:
     position: np.ndarray
     seconds: np.ndarray
     repeat: np.ndarray
+    patient: np.ndarray
 
     def __len__(self) -> int:
         return len(self.reader)
@@ -60,17 +62,20 @@ class Readings:
         """The readings without repeats."""
         return self[~self.repeat]
 
-    def matrix(self) -> tuple[list[str], np.ndarray, np.ndarray]:
-        """(readers, scores (J, N), synthetic (N,)) for the cases that every reader has read."""
+    def matrix(self) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
+        """(readers, scores (J, N), synthetic (N,), patients (N,)) for the cases that every reader has read."""
         first, names = self.first(), self.readers
         scores_of = {}
         for name in names:
             readings = first.of(name)
             scores_of[name] = dict(zip(readings.case, readings.scores, strict=True))
         cases = sorted(set.intersection(*(set(scores) for scores in scores_of.values())))
-        truth = dict(zip(first.case, first.synthetic, strict=True))
+        known = {
+            case: (truth, who) for case, truth, who in zip(first.case, first.synthetic, first.patient, strict=True)
+        }
         scores = np.array([[scores_of[name][case] for case in cases] for name in names])
-        return names, scores, np.array([truth[case] for case in cases], bool)
+        truth, patients = zip(*(known[case] for case in cases), strict=True) if cases else ((), ())
+        return names, scores, np.array(truth, bool), np.array(patients, str)
 
     def of(self, name: str) -> Readings:
         """The readings of one reader."""
@@ -84,7 +89,7 @@ def reader_name(number: int) -> str:
 
 def read_readings(path: Path) -> Readings:
     """Read a CSV file with the columns reader, case, truth and answer (real or synthetic) and confidence (1 to 6), and
-    optionally position, seconds and repeat (1 or empty). Raises InputError, which names the line."""
+    optionally position, seconds, repeat (1 or empty) and patient. Raises InputError, which names the line."""
     path = Path(path)
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
@@ -123,46 +128,56 @@ def _parse_row(row: dict[str, str], where: str) -> Row:
         raise InputError(f"{where}: position or seconds is not a number.") from None
     synthetic, called = (text[name].lower() == SYNTHETIC for name in ("truth", "answer"))
     repeat = text["repeat"].lower() in ("1", "true", "yes")
-    return text["reader"], text["case"], synthetic, called, int(text["confidence"]), position, seconds, repeat
+    confidence, patient = int(text["confidence"]), text["patient"]
+    return text["reader"], text["case"], synthetic, called, confidence, position, seconds, repeat, patient
 
 
 def checked(rows: Sequence[Row], where: str) -> Readings:
-    """Readings from rows (reader, case, synthetic, called, confidence, position, seconds, repeat). A position of 0 is
-    replaced by the row's place among the reader's rows.
+    """Readings from rows with the fields of Readings. A position of 0 is replaced by the row's place among the reader's
+    rows, and an empty patient by the case.
 
-    Raises InputError if a case has two truths, a reader reads a case twice without marking a repeat, or repeats a case
-    before reading it. where: the source named in the error.
+    Raises InputError if a case has two truths or two patients, a reader reads a case twice without marking a repeat, or
+    repeats a case before reading it. where: the source named in the error.
     """
     if not rows:
         raise InputError(f"{where} contains no readings.")
     truth: dict[str, bool] = {}
+    whose: dict[str, str] = {}
     seen: set[tuple[str, str]] = set()
     count: dict[str, int] = {}
     placed: list[Row] = []
-    for reader, case, synthetic, called, confidence, position, seconds, repeat in rows:
+    for reader, case, synthetic, called, confidence, position, seconds, repeat, patient in rows:
+        patient = patient or case
         if truth.setdefault(case, synthetic) != synthetic:
             raise InputError(f'{where}: case "{case}" is real in one row and synthetic in another.')
+        if whose.setdefault(case, patient) != patient:
+            raise InputError(
+                f'{where}: case "{case}" is of patient "{whose[case]}" in one row and "{patient}" in another.'
+            )
         if not repeat and (reader, case) in seen:
             raise InputError(f'{where}: "{reader}" read case "{case}" twice; mark the second reading as a repeat.')
         if repeat and (reader, case) not in seen:
             raise InputError(f'{where}: "{reader}" repeats case "{case}" before reading it.')
         seen.add((reader, case))
         count[reader] = count.get(reader, 0) + 1
-        placed.append((reader, case, synthetic, called, confidence, position or count[reader], seconds, repeat))
-    kinds = (str, str, bool, bool, int, int, float, bool)
+        position = position or count[reader]
+        placed.append((reader, case, synthetic, called, confidence, position, seconds, repeat, patient))
+    kinds = (str, str, bool, bool, int, int, float, bool, str)
     return Readings(*(np.array(column, kind) for column, kind in zip(zip(*placed, strict=True), kinds, strict=True)))
 
 
 def write_readings(readings: Readings, path: Path) -> None:
-    """Write the CSV file that read_readings reads."""
+    """Write the CSV file that read_readings reads; without patients if every case is of one of its own."""
     arm = {True: SYNTHETIC, False: REAL}
+    known = OPTIONAL if (readings.patient != readings.case).any() else OPTIONAL[:-1]
+    width = len(COLUMNS) + len(known)
     with replacing(path) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow([*COLUMNS, *OPTIONAL])
+        writer.writerow([*COLUMNS, *known])
         for k in range(len(readings)):
             r = readings
             seconds = "" if np.isnan(r.seconds[k]) else f"{r.seconds[k]:.3f}"
             writer.writerow([
                 r.reader[k], r.case[k], arm[bool(r.synthetic[k])], arm[bool(r.called[k])], r.confidence[k],
-                r.position[k], seconds, 1 if r.repeat[k] else "",
-            ])  # fmt: skip
+                r.position[k], seconds, 1 if r.repeat[k] else "", r.patient[k],
+            ][:width])  # fmt: skip

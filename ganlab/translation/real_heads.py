@@ -8,9 +8,9 @@ from pathlib import Path
 
 from ganlab.errors import InputError
 from ganlab.imaging.checks import looks_like_ct
+from ganlab.imaging.naming import case_of, stem_of
 from ganlab.imaging.reading.files import read_volume
 from ganlab.translation.dataset.folders import volumes_in
-from ganlab.translation.dataset.naming import case_of, stem_of
 
 COLIN27 = Path("/usr/share/mricron/templates/ch2.nii.gz")  # T1 of one real head with its face (Holmes et al. 1998)
 HOW_TO_GET_COLIN27 = "on Debian and Ubuntu: apt install mricron-data"

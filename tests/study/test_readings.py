@@ -21,6 +21,14 @@ def test_readings_survive_writing_and_reading(readings, tmp_path):
         ) else np.testing.assert_array_equal(*(getattr(r, f.name) for r in (back, readings)))
 
 
+def test_patients_are_written_if_images_share_them(readings, tmp_path):
+    write_readings(readings, tmp_path / "own.csv")
+    assert "patient" not in (tmp_path / "own.csv").read_text(encoding="utf-8")
+    shared = dataclasses.replace(readings, patient=np.array([f"p{int(case[1:]) // 3}" for case in readings.case]))
+    write_readings(shared, tmp_path / "shared.csv")
+    assert read_readings(tmp_path / "shared.csv").patient.tolist() == shared.patient.tolist()
+
+
 @pytest.mark.parametrize(("text", "words"), [
     ("", "no column reader"),
     ("reader,case\nA,1\n", "no column truth, answer, confidence"),
@@ -33,6 +41,7 @@ def test_readings_survive_writing_and_reading(readings, tmp_path):
     (HEAD + "A,1,real,real,3\nA,1,real,real,3\n", "twice; mark the second"),
     ("reader,case,truth,answer,confidence,seconds\nA,1,real,real,3,soon\n", "is not a number"),
     ("reader,case,truth,answer,confidence,repeat\nA,1,real,real,3,1\n", "before reading it"),
+    (HEAD[:-1] + ",patient\nA,1,real,real,3,p\nB,1,real,real,3,q\n", 'is of patient "p" in one row and "q" in another'),
 ])  # fmt: skip
 def test_refuses_invalid_readings_with_their_line(tmp_path, text, words):
     path = tmp_path / "readings.csv"

@@ -14,6 +14,9 @@ from ganlab.study.mrmc import (
     DISTINGUISHABLE,
     EQUIVALENT,
     INCONCLUSIVE,
+    LEAST_PATIENTS,
+    TOO_FEW,
+    clusters,
     jackknifed,
     many_readers,
     permutation_p,
@@ -30,6 +33,10 @@ SENTENCES = {
     INCONCLUSIVE: (
         "The data show neither that readers can tell the images apart nor that they cannot. More readers "
         "or more images would narrow the interval."
+    ),
+    TOO_FEW: (
+        f"No claim is possible: fewer than {LEAST_PATIENTS} patients have real images, or fewer have synthetic ones. "
+        "Images of one patient resemble each other, so more images of the same patients do not help; more patients do."
     ),
 }
 
@@ -50,6 +57,7 @@ def analyse(readings: Readings, margin: float = MARGIN, seed: int = 0) -> dict:
         "readers": {name: _reader(readings.of(name)) for name in readings.readers},
         "cases": len(set(first.case.tolist())),
         "synthetic": len(set(first.case[first.synthetic].tolist())),
+        "patients": _patients(first),
         "margin": margin,
         "pooled": _detection(pooled) | {"note": "readings treated as independent, so this interval is too narrow"},
         "average": None,
@@ -57,21 +65,28 @@ def analyse(readings: Readings, margin: float = MARGIN, seed: int = 0) -> dict:
         "calibration": calibration(first),
         "seconds": _seconds(first),
     }
-    names, scores, synthetic = readings.matrix()
+    names, scores, synthetic, patients = readings.matrix()
     if len(names) > 1:
-        result["average"] = _average(scores, synthetic, margin, seed)
+        result["average"] = _average(scores, synthetic, patients, margin, seed)
         result["agreement"] = agreement(scores)
     return _json_values(result)
 
 
-def _average(scores: np.ndarray, synthetic: np.ndarray, margin: float, seed: int) -> dict:
-    """Mean area over readers, scores (J, N), synthetic (N,)."""
+def _patients(first: Readings) -> dict:
+    """How many patients have synthetic, real and both kinds of images."""
+    kinds = {arm: set(first.patient[first.synthetic == arm].tolist()) for arm in (True, False)}
+    return {"synthetic": len(kinds[True]), "real": len(kinds[False]), "both": len(kinds[True] & kinds[False])}
+
+
+def _average(scores: np.ndarray, synthetic: np.ndarray, patients: np.ndarray, margin: float, seed: int) -> dict:
+    """Mean area over readers, scores (J, N), synthetic (N,), patients (N,)."""
     if not 0 < synthetic.sum() < len(synthetic):
         raise InputError(
             f"The {len(synthetic)} cases that all readers have read are not of both kinds; let all readers read the "
             "same real and synthetic images."
         )
-    average = many_readers(scores, synthetic)
+    average = many_readers(scores, synthetic, patients)
+    least = clusters(synthetic, patients).least
     return {
         "cases": len(synthetic),
         "area": _interval(average.interval()),
@@ -81,14 +96,14 @@ def _average(scores: np.ndarray, synthetic: np.ndarray, margin: float, seed: int
         "ms_reader": average.ms_reader,
         "cov2": average.cov2,
         "p": average.p,
-        "permutation_p": permutation_p(scores, synthetic, seed),
-        "verdict": verdict(average, margin),
+        "permutation_p": permutation_p(scores, synthetic, seed, patients=patients),
+        "verdict": verdict(average, margin) if least >= LEAST_PATIENTS else TOO_FEW,
     }
 
 
 def _reader(readings: Readings) -> dict:
     first = readings.first()
-    areas, covariances = jackknifed(first.scores[None], first.synthetic)
+    areas, covariances = jackknifed(first.scores[None], first.synthetic, first.patient)
     reach = stats.norm.ppf(0.975) * math.sqrt(covariances[0, 0])
     return _detection(detect(first.synthetic, first.called)) | {
         "area": _interval(Interval(areas[0], max(0.0, areas[0] - reach), min(1.0, areas[0] + reach), "jackknife")),

@@ -52,6 +52,7 @@ def report_html(analysis: dict, title: str, study: str = "", design: str = "yes-
         title=title,
         design=design,
         overview=overview(analysis),
+        clustered=bool(_of_patients(analysis)),
         verdict=verdict_words(analysis) if analysis["average"] else "",
         figures={
             "roc": Markup(draw_roc(analysis)),
@@ -75,9 +76,19 @@ def overview(analysis: dict) -> str:
     count, cases, synthetic = len(analysis["readers"]), analysis["cases"], analysis["synthetic"]
     repeats = f" and {analysis['repeats']} repeats" if analysis["repeats"] else ""
     return (
-        f"{count} reader{'s' if count > 1 else ''}, {cases} images ({synthetic} synthetic, {cases - synthetic} real), "
-        f"{analysis['readings']} readings{repeats}. Synthetic is the positive class."
+        f"{count} reader{'s' if count > 1 else ''}, {cases} images ({synthetic} synthetic, {cases - synthetic} real)"
+        f"{_of_patients(analysis)}, {analysis['readings']} readings{repeats}. Synthetic is the positive class."
     )
+
+
+def _of_patients(analysis: dict) -> str:
+    """How many patients the images are of, unless each is of one of its own."""
+    of = analysis["patients"]
+    count = of["synthetic"] + of["real"] - of["both"]
+    if count == analysis["cases"]:
+        return ""
+    both = f", {of['both']} with both" if of["both"] else ""
+    return f" of {count} patients ({of['synthetic']} with synthetic images, {of['real']} with real ones{both})"
 
 
 def verdict_words(analysis: dict) -> str:

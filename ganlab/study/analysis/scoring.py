@@ -72,10 +72,9 @@ def score_readings(sealed: Sealed, rows: list[dict]) -> Readings:
             continue
         seconds = each.answer["ms"] / 1000 if "ms" in each.answer else math.nan
         for code, called, confidence in judgements(each.trial, each.answer):
-            truth = cases[code].synthetic
-            readings.append(
-                (each.reader, code, truth, called, confidence, each.position + 1, seconds, each.trial.repeat)
-            )
+            truth, patient = cases[code].synthetic, cases[code].patient
+            place, repeat = each.position + 1, each.trial.repeat
+            readings.append((each.reader, code, truth, called, confidence, place, seconds, repeat, patient))
     return checked(readings, "The study")
 
 

@@ -39,6 +39,7 @@ def build(protocol: Protocol, stimuli: Stimuli) -> tuple[Sealed, dict[str, np.nd
         case = StudyCase(
             next(codes), bool(stimuli.synthetic[k]), PRACTICE if k in practice else TEST, stimuli.strata[k],
             stimuli.sources[k], stimuli.lesions[k] if stimuli.lesions else None,
+            stimuli.patients[k] if stimuli.patients else "",
         )  # fmt: skip
         cases.append(case)
         images[case.code] = stimuli.images[k]

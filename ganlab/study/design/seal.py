@@ -24,6 +24,11 @@ class StudyCase:
     stratum: str = ""
     source: str = ""
     lesion: LesionMark | None = None
+    patient: str = ""  # "" for one of its own
+
+
+# Fields that studies sealed by earlier versions lack, and what they stand for there; unsaid, they keep their seal.
+ADDED_TO_CASES = {"patient": ""}
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,9 @@ class Sealed:
 
     def text(self) -> str:
         """Canonical JSON."""
-        return canonical_json(asdict(self))
+        values = asdict(self)
+        values["cases"] = [_said(case, ADDED_TO_CASES) for case in values["cases"]]
+        return canonical_json(values)
 
     def design_hash(self) -> str:
         """SHA-256 of what readers may know: protocol and images without truth, seed and order. Receipts carry it."""
@@ -53,6 +60,11 @@ class Sealed:
     def by_code(self) -> dict[str, StudyCase]:
         """The cases by their code."""
         return {case.code: case for case in self.cases}
+
+
+def _said(values: dict, added: dict) -> dict:
+    """values without those of `added` that have the value given there."""
+    return {name: value for name, value in values.items() if not (name in added and value == added[name])}
 
 
 def canonical_json(value: object) -> str:

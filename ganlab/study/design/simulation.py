@@ -78,5 +78,6 @@ def simulate(study: SimulatedStudy) -> Readings:
         for position, k in enumerate(due.tolist(), 1):
             reader, case = f"R{j + 1:02d}", f"C{cases[k] + 1:04d}"
             truth, called = bool(synthetic[cases[k]]), bool(x[k] > 0)
-            rows.append((reader, case, truth, called, int(confidence[k]), position, float(seconds[k]), bool(repeat[k])))
+            sure, took, again = int(confidence[k]), float(seconds[k]), bool(repeat[k])
+            rows.append((reader, case, truth, called, sure, position, took, again, ""))
     return checked(rows, "The simulation")

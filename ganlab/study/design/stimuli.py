@@ -5,17 +5,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from ganlab.errors import InputError
 from ganlab.imaging.grid import canonical
+from ganlab.imaging.naming import case_of, stem_of
 from ganlab.imaging.planes import PLANES
 from ganlab.imaging.reading.files import read_volume
 from ganlab.imaging.reading.pictures import PICTURES, read_picture
 from ganlab.imaging.wording import quoted
+from ganlab.study.design.patients import patients_of
 from ganlab.study.design.truth import LesionMark, is_synthetic, lesion_of, read_rows
 from ganlab.study.readings import REAL, SYNTHETIC
 
@@ -26,14 +28,16 @@ MIDDLE = 0.6  # central share of a volume that slices are taken from
 
 @dataclass(frozen=True)
 class Stimuli:
-    """images (N, H, W) uint8, synthetic (N,) bool; for each image its stratum ("" for none), its source and its lesion,
-    if any."""
+    """images (N, H, W) uint8, synthetic (N,) bool; for each image its stratum ("" for none), its source, its lesion, if
+    any, and its patient ("" for one of its own). notices: what was guessed."""
 
     images: np.ndarray
     synthetic: np.ndarray
     strata: list[str]
     sources: list[str]
     lesions: list[LesionMark | None] = field(default_factory=list)
+    patients: list[str] = field(default_factory=list)
+    notices: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.images)
@@ -50,6 +54,7 @@ class SourceImage:
     synthetic: bool
     stratum: str = ""
     lesion: LesionMark | None = None
+    patient: str = ""
 
 
 def from_folders(
@@ -57,11 +62,14 @@ def from_folders(
     synthetic: Path,
     window: tuple[float, float] | None = None,
     size: int | None = None,
-    slices: int = 8,
+    slices: int = 1,
     plane: str = "axial",
     progress: Callable[[float], None] | None = None,
 ) -> Stimuli:
     """Images from a folder of real and a folder of synthetic pictures or volumes.
+
+    Files of one name in both folders are of one patient. So are pictures whose names differ in their last number alone,
+    if a number is left in the rest: P07_012.png and P07_013.png; a notice says so.
 
     slices: how many to take from the central part of each volume, evenly spaced, 1 to 100. plane: axial, coronal or
     sagittal. window, size and errors: see `render`.
@@ -81,14 +89,18 @@ def from_folders(
             sources += _slices(path, arm, slices, plane)
         if progress:
             progress((k + 1) / len(listed))
-    return render(sources, window, size)
+    notices: tuple[str, ...] = ()
+    if sources[0].kind != "volumes":
+        patients, notices = patients_of([each.source for each in sources])
+        sources = [replace(each, patient=patient) for each, patient in zip(sources, patients, strict=True)]
+    return render(sources, window, size, notices)
 
 
 def from_truth(folder: Path, truth: Path, size: int | None = None) -> Stimuli:
     """Images from pictures FOLDER/CODE.png and a truth table in CSV, as `ganlab stimuli` writes them.
 
-    The table has the columns code and arm, and optionally class (the stratum) and lesion_x, lesion_y and lesion_radius
-    (pixels). Errors: see `render`.
+    The table has the columns code and arm, and optionally class (the stratum), patient, and lesion_x, lesion_y and
+    lesion_radius (pixels). Errors: see `render`.
     """
     folder, sources = Path(folder), []
     paths = {path.stem: path for path in _files(folder)}
@@ -96,7 +108,8 @@ def from_truth(folder: Path, truth: Path, size: int | None = None) -> Stimuli:
         code, arm = row["code"], is_synthetic(row, truth)
         if code not in paths:
             raise InputError(f'{quoted(folder)} has no image "{code}", which {quoted(truth)} lists.')
-        sources.append(_picture(paths[code], arm, (row.get("class") or "").strip(), lesion_of(row, code)))
+        stratum, patient = ((row.get(column) or "").strip() for column in ("class", "patient"))
+        sources.append(_picture(paths[code], arm, stratum, lesion_of(row, code), patient))
     return render(sources, None, size)
 
 
@@ -112,7 +125,12 @@ def from_mixed(images: np.ndarray, truth: Sequence[tuple[str, str, str, int]]) -
     )
 
 
-def render(sources: list[SourceImage], window: tuple[float, float] | None = None, size: int | None = None) -> Stimuli:
+def render(
+    sources: list[SourceImage],
+    window: tuple[float, float] | None = None,
+    size: int | None = None,
+    notices: tuple[str, ...] = (),
+) -> Stimuli:
     """Convert all images to 8 bits in the same way.
 
     size: resample to size x size pixels, 16 to 2048. window: (centre, width) applied to slices of either kind; without
@@ -134,7 +152,7 @@ def render(sources: list[SourceImage], window: tuple[float, float] | None = None
     lesions = [each.lesion and _scaled(each.lesion, each.values.shape, (h, w)) for each in sources]
     return Stimuli(
         images, np.array([each.synthetic for each in sources], bool), [each.stratum for each in sources],
-        [each.source for each in sources], lesions,
+        [each.source for each in sources], lesions, [each.patient for each in sources], notices,
     )  # fmt: skip
 
 
@@ -191,16 +209,19 @@ def _files(folder: Path) -> list[Path]:
     return paths
 
 
-def _picture(path: Path, synthetic: bool, stratum: str = "", lesion: LesionMark | None = None) -> SourceImage:
+def _picture(
+    path: Path, synthetic: bool, stratum: str = "", lesion: LesionMark | None = None, patient: str = ""
+) -> SourceImage:
     picture = read_picture(path)
     kind = f"{picture.form} of {picture.depth.replace('-bit', ' bits')}"
-    return SourceImage(picture.grey, kind, path.name, synthetic, stratum, lesion)
+    return SourceImage(picture.grey, kind, path.name, synthetic, stratum, lesion, patient)
 
 
 def _slices(path: Path, synthetic: bool, count: int, plane: str) -> list[SourceImage]:
     """Slices in radiological orientation: superior (in axial slices, anterior) is up, and the patient's right (in
     sagittal slices, anterior) is on the left. Pixels are resampled to squares of the finer spacing."""
     volume = canonical(read_volume(path))
+    patient = case_of(path, path.parent, False).split("/")[0] or stem_of(path)
     axis = PLANES[plane]
     depth = volume.shape[axis]
     first = depth * (1 - MIDDLE) / 2
@@ -212,7 +233,13 @@ def _slices(path: Path, synthetic: bool, count: int, plane: str) -> list[SourceI
         shape = tuple(round(n * side / min(across, up)) for n, side in zip(cut.shape, (up, across), strict=True))
         values = cut if shape == cut.shape else _resampled(np.asarray(cut, np.float32), shape)
         slices.append(
-            SourceImage(np.ascontiguousarray(values, np.float32), "volumes", f"{path.name}, slice {index}", synthetic)
+            SourceImage(
+                np.ascontiguousarray(values, np.float32),
+                "volumes",
+                f"{path.name}, slice {index}",
+                synthetic,
+                patient=patient,
+            )
         )
     return slices
 

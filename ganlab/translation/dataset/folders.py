@@ -9,11 +9,11 @@ from pathlib import Path
 
 from ganlab.checkpoints import refuse_pickled
 from ganlab.errors import InputError
+from ganlab.imaging.naming import MODALITY_WORDS, case_of, modality_of, stem_of
 from ganlab.imaging.reading.contents import checksum
 from ganlab.imaging.reading.dicom_elements import is_dicom
 from ganlab.imaging.wording import listed, shown
 from ganlab.paths import around, entered
-from ganlab.translation.dataset.naming import MODALITY_WORDS, case_of, modality_of, stem_of
 
 SUFFIXES = (".nii.gz", ".nii", ".mgz", ".mgh", ".nrrd", ".nhdr", ".mha", ".mhd", ".hdr", ".zip", ".dcm", ".ima")
 SIDES = {"source": "sources", "target": "targets", "anatomy": "heads"}  # option of `ganlab train` -> its volumes

@@ -1,8 +1,10 @@
 """The analysis of readings and its report."""
 
+import dataclasses
 import json
 import re
 
+import numpy as np
 import pytest
 
 from ganlab.errors import InputError
@@ -33,6 +35,25 @@ def test_report_is_one_file_with_all_results(found, tmp_path):
     assert "Turing test asks whether images look real" in html
     assert f"{found['average']['area']['estimate']:.3f}" in html
     assert "Distinguishable" in format_report(found)
+
+
+def test_slices_of_few_patients_allow_no_claim(readings):
+    """60 images of 12 patients, six of either kind; then of 20."""
+    number = np.array([int(case[1:]) - 1 for case in readings.case])
+    few = dataclasses.replace(readings, patient=np.array([f"p{k // 5}" for k in number]))
+    analysis = analyse(few)
+    assert analysis["average"]["verdict"] == "too few patients" and analysis["average"]["area"]["low"] > 0.5
+    html, text = report_html(analysis, "few"), format_report(analysis)
+    for shown in (html, text):
+        assert "Too few patients." in shown and "No claim is possible" in shown
+        assert "60 images (30 synthetic, 30 real) of 12 patients (6 with synthetic images, 6 with real ones)" in shown
+    assert "they are too narrow" in html and "relabelled, together" in html
+    enough = analyse(dataclasses.replace(readings, patient=np.array([f"p{k // 3}" for k in number])))
+    assert enough["average"]["verdict"] == "distinguishable"
+    assert enough["patients"] == {"synthetic": 10, "real": 10, "both": 0}
+    wider, alone = enough["average"]["area"], analyse(readings)["average"]["area"]
+    assert wider["estimate"] == alone["estimate"] and wider["low"] != alone["low"]
+    assert "patients (" not in report_html(analyse(readings), "own")
 
 
 def test_report_of_one_reader_has_no_verdict(readings):

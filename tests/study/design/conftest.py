@@ -34,7 +34,7 @@ def with_truth(folder, images, rows):
     """Write pictures and their truth table; returns (folder, table). rows: the table's values."""
     save(images, folder / "images")
     with open(folder / "truth.csv", "w", newline="") as file:
-        writer = csv.DictWriter(file, ["code", "arm", "class", "lesion_x", "lesion_y", "lesion_radius"])
+        writer = csv.DictWriter(file, ["code", "arm", "class", "patient", "lesion_x", "lesion_y", "lesion_radius"])
         writer.writeheader()
         writer.writerows({"code": f"images-{k:02d}", **row} for k, row in enumerate(rows))
     return folder / "images", folder / "truth.csv"

@@ -72,7 +72,7 @@ class PracticeTest:
 
         truth = self.mixed_images.synthetic.tolist()
         rows = [
-            (VISITOR, f"{k + 1}", truth[k], said, confidence, k + 1, seconds, False)
+            (VISITOR, f"{k + 1}", truth[k], said, confidence, k + 1, seconds, False, "")
             for k, (said, confidence, seconds) in enumerate(self.answers)
         ]
         results = analyse(checked(rows, "The test"))
