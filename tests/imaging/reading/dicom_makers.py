@@ -175,3 +175,10 @@ def write(folder: Path, files: list[Dataset], name: str = "IM{:04d}", implicit: 
         data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID
         data.save_as(folder / name.format(index), enforce_file_format=True)
     return folder
+
+
+def holds(volume, array=None, affine=None, atol=1e-4):
+    """Every voxel and its place."""
+    np.testing.assert_allclose(volume.array, head() if array is None else array, atol=1e-3)
+    np.testing.assert_allclose(volume.affine, LPS @ (grid() if affine is None else affine), atol=atol)
+    return True

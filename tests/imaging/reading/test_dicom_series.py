@@ -12,16 +12,10 @@ from ganlab.errors import InputError
 from ganlab.imaging.reading.files import read_volume
 from ganlab.imaging.reading.scans import list_series, one_path
 from tests.imaging.reading import dicom_makers as makers
+from tests.imaging.reading.dicom_makers import holds
 from tests.imaging.reading.refusals import refused, sound_or_refused
 
 needs_dcm2niix = pytest.mark.skipif(not shutil.which("dcm2niix"), reason="dcm2niix is not installed")
-
-
-def holds(volume, array=None, affine=None, atol=1e-4):
-    """Every voxel and its place."""
-    np.testing.assert_allclose(volume.array, makers.head() if array is None else array, atol=1e-3)
-    np.testing.assert_allclose(volume.affine, makers.LPS @ (makers.grid() if affine is None else affine), atol=atol)
-    return True
 
 
 def agrees_with_dcm2niix(volume, folder, tmp_path):
@@ -351,32 +345,6 @@ def test_series_without_numbers_get_some(tmp_path):
             del data.SeriesNumber
         makers.write(tmp_path, files, f"{number}-{{}}")
     assert [each.key for each in list_series(tmp_path)] == ["1", "2"]
-
-
-@pytest.mark.parametrize("shift", [0.0, 1.3])
-def test_two_patients_under_one_identifier_are_two_volumes(tmp_path, shift):
-    """As careless anonymisation leaves them; the heads lie at the same heights or not."""
-    first, second = makers.head(), makers.head(1)
-    other = makers.grid()
-    other[2, 3] += shift
-
-    def renamed(data, k):
-        data.PatientID, data.SOPInstanceUID = "B", f"{data.SOPInstanceUID}.7"
-
-    makers.write(tmp_path, makers.series(first), "a{}")
-    makers.write(tmp_path, makers.series(second, other, change=renamed), "b{}")
-    assert [(each.key, each.kind) for each in list_series(tmp_path)] == [("5a", "patient 0"), ("5b", "patient B")]
-    assert holds(read_volume(tmp_path, "t1", series="5a"), first)
-    assert holds(read_volume(tmp_path, "t1", series="5b"), second, other)
-    assert "patient B" in read_volume(tmp_path, "t1").notices[0]
-
-
-def test_a_patient_identifier_of_its_own_for_each_file_does_not_cut_a_series(tmp_path):
-    def scattered(data, k):
-        data.PatientID = f"anon{k:05d}"
-
-    makers.write(tmp_path, makers.series(change=scattered))
-    assert holds(read_volume(tmp_path, "t1"))
 
 
 def test_one_series_for_each_file_is_said(tmp_path):
