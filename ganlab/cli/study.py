@@ -85,6 +85,23 @@ def study_simulate(
     say({"out": str(out), "readings": len(readings), **facts}, as_json, str(out))
 
 
+@study.command("validate")
+def study_validate(
+    table: Annotated[str, typer.Argument(help="lazy (readers who do not look) or clusters (slices of few patients).")],
+    studies: Annotated[int, typer.Option(help="Simulated studies for each line.", min=1, max=20_000)] = 500,
+    as_json: Json = False,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Simulate how often studies claim what is not true; takes minutes."""
+    from ganlab.study.validation import TABLES, format_table
+
+    if table not in TABLES:
+        raise InputError(f'Table "{table}" is not known; choose from {", ".join(TABLES)}.')
+    rows = TABLES[table](studies, seed, progress_bar("simulate", as_json))
+    say({"table": table, "studies": studies, "seed": seed, "rows": rows}, as_json, format_table(rows))
+
+
 @study.command("report")
 def study_report(
     source: Annotated[Path, typer.Argument(help="CSV of readings: reader, case, truth, answer, confidence.")],

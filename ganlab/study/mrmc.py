@@ -203,7 +203,7 @@ def permutation_p(
 
 
 DISTINGUISHABLE, EQUIVALENT, INCONCLUSIVE = "distinguishable", "equivalent", "inconclusive"
-TOO_FEW = "too few patients"
+TOO_FEW, UNATTENTIVE = "too few patients", "no verdict"
 
 
 def verdict(average: ReaderAverage, margin: float, level: float = 0.95) -> str:

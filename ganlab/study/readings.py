@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,10 +18,23 @@ from ganlab.imaging.wording import quoted
 STEPS = 6  # confidence runs from 1 (a guess) to 6 (certain); an even number has no neutral middle
 REAL, SYNTHETIC = "real", "synthetic"
 COLUMNS = ("reader", "case", "truth", "answer", "confidence")
-OPTIONAL = ("position", "seconds", "repeat", "patient")
+OPTIONAL = ("position", "seconds", "repeat", "patient", "catch")
 MAX_ROWS = 1_000_000
 
-Row = tuple[str, str, bool, bool, int, int, float, bool, str]  # the fields of Readings, in order
+
+class Row(NamedTuple):
+    """A reading; the fields are those of Readings."""
+
+    reader: str
+    case: str
+    synthetic: bool
+    called: bool
+    confidence: int
+    position: int = 0
+    seconds: float = math.nan
+    repeat: bool = False
+    patient: str = ""
+    catch: bool = False
 
 
 @dataclass(frozen=True)
@@ -29,7 +44,8 @@ class Readings:
     reader, case: names. synthetic, called: bool, the truth and the reader's answer. confidence: 1 to 6. position: place
     in the reader's session, from 1. seconds: time to the answer, NaN if unknown. repeat: bool, the image was shown a
     second time; repeats only count towards a reader's agreement with themselves. patient: whose image it is; images of
-    one patient, real or synthetic, are not independent.
+    one patient, real or synthetic, are not independent. catch: bool, the image is an obvious fake, which shows whether
+    the reader looks and counts towards nothing else.
     """
 
     reader: np.ndarray
@@ -41,6 +57,7 @@ class Readings:
     seconds: np.ndarray
     repeat: np.ndarray
     patient: np.ndarray
+    catch: np.ndarray
 
     def __len__(self) -> int:
         return len(self.reader)
@@ -59,8 +76,8 @@ class Readings:
         return np.where(self.called, self.confidence, -self.confidence)
 
     def first(self) -> Readings:
-        """The readings without repeats."""
-        return self[~self.repeat]
+        """The readings without repeats and catch images."""
+        return self[~(self.repeat | self.catch)]
 
     def matrix(self) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
         """(readers, scores (J, N), synthetic (N,), patients (N,)) for the cases that every reader has read."""
@@ -89,7 +106,8 @@ def reader_name(number: int) -> str:
 
 def read_readings(path: Path) -> Readings:
     """Read a CSV file with the columns reader, case, truth and answer (real or synthetic) and confidence (1 to 6), and
-    optionally position, seconds, repeat (1 or empty) and patient. Raises InputError, which names the line."""
+    optionally position, seconds, repeat (1 or empty), patient, and catch (1 or empty). Raises InputError, which names
+    the line."""
     path = Path(path)
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
@@ -127,9 +145,9 @@ def _parse_row(row: dict[str, str], where: str) -> Row:
     except ValueError:
         raise InputError(f"{where}: position or seconds is not a number.") from None
     synthetic, called = (text[name].lower() == SYNTHETIC for name in ("truth", "answer"))
-    repeat = text["repeat"].lower() in ("1", "true", "yes")
+    repeat, catch = (text[name].lower() in ("1", "true", "yes") for name in ("repeat", "catch"))
     confidence, patient = int(text["confidence"]), text["patient"]
-    return text["reader"], text["case"], synthetic, called, confidence, position, seconds, repeat, patient
+    return Row(text["reader"], text["case"], synthetic, called, confidence, position, seconds, repeat, patient, catch)
 
 
 def checked(rows: Sequence[Row], where: str) -> Readings:
@@ -146,8 +164,9 @@ def checked(rows: Sequence[Row], where: str) -> Readings:
     seen: set[tuple[str, str]] = set()
     count: dict[str, int] = {}
     placed: list[Row] = []
-    for reader, case, synthetic, called, confidence, position, seconds, repeat, patient in rows:
-        patient = patient or case
+    for row in rows:
+        reader, case, synthetic, repeat = row.reader, row.case, row.synthetic, row.repeat
+        patient = row.patient or case
         if truth.setdefault(case, synthetic) != synthetic:
             raise InputError(f'{where}: case "{case}" is real in one row and synthetic in another.')
         if whose.setdefault(case, patient) != patient:
@@ -160,24 +179,33 @@ def checked(rows: Sequence[Row], where: str) -> Readings:
             raise InputError(f'{where}: "{reader}" repeats case "{case}" before reading it.')
         seen.add((reader, case))
         count[reader] = count.get(reader, 0) + 1
-        position = position or count[reader]
-        placed.append((reader, case, synthetic, called, confidence, position, seconds, repeat, patient))
-    kinds = (str, str, bool, bool, int, int, float, bool, str)
+        placed.append(row._replace(position=row.position or count[reader], patient=patient))
+    if all(row.catch for row in rows):
+        raise InputError(f"{where} contains catch images alone; it needs readings of the test.")
+    kinds = (str, str, bool, bool, int, int, float, bool, str, bool)
     return Readings(*(np.array(column, kind) for column, kind in zip(zip(*placed, strict=True), kinds, strict=True)))
 
 
 def write_readings(readings: Readings, path: Path) -> None:
-    """Write the CSV file that read_readings reads; without patients if every case is of one of its own."""
-    arm = {True: SYNTHETIC, False: REAL}
-    known = OPTIONAL if (readings.patient != readings.case).any() else OPTIONAL[:-1]
-    width = len(COLUMNS) + len(known)
+    """Write the CSV file that read_readings reads; without patients if every case is of one of its own, and without
+    catch images if there are none."""
+    arm, r = {True: SYNTHETIC, False: REAL}, readings
+    needed = {"patient": bool((r.patient != r.case).any()), "catch": bool(r.catch.any())}
+    columns = [*COLUMNS, *(name for name in OPTIONAL if needed.get(name, True))]
     with replacing(path) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow([*COLUMNS, *known])
-        for k in range(len(readings)):
-            r = readings
-            seconds = "" if np.isnan(r.seconds[k]) else f"{r.seconds[k]:.3f}"
-            writer.writerow([
-                r.reader[k], r.case[k], arm[bool(r.synthetic[k])], arm[bool(r.called[k])], r.confidence[k],
-                r.position[k], seconds, 1 if r.repeat[k] else "", r.patient[k],
-            ][:width])  # fmt: skip
+        writer = csv.DictWriter(file, columns, extrasaction="ignore")
+        writer.writeheader()
+        for k in range(len(r)):
+            row = {
+                "reader": r.reader[k],
+                "case": r.case[k],
+                "truth": arm[bool(r.synthetic[k])],
+                "answer": arm[bool(r.called[k])],
+                "confidence": r.confidence[k],
+                "position": r.position[k],
+                "seconds": "" if np.isnan(r.seconds[k]) else f"{r.seconds[k]:.3f}",
+                "repeat": 1 if r.repeat[k] else "",
+                "patient": r.patient[k],
+                "catch": 1 if r.catch[k] else "",
+            }
+            writer.writerow(row)

@@ -10,12 +10,15 @@ import numpy as np
 from scipy import stats
 
 from ganlab.errors import InputError
+from ganlab.study.analysis.attention import abiding, attention_of, is_shown
+from ganlab.study.design.protocol import Protocol
 from ganlab.study.mrmc import (
     DISTINGUISHABLE,
     EQUIVALENT,
     INCONCLUSIVE,
     LEAST_PATIENTS,
     TOO_FEW,
+    UNATTENTIVE,
     clusters,
     jackknifed,
     many_readers,
@@ -34,6 +37,11 @@ SENTENCES = {
         "The data show neither that readers can tell the images apart nor that they cannot. More readers "
         "or more images would narrow the interval."
     ),
+    UNATTENTIVE: (
+        "Readers' attention was not shown: readers who do not look cannot tell the images apart either, so nothing is "
+        "claimed. Equivalence needs catch images, found by at least half of the readers, who also keep to the other "
+        "rules of the protocol."
+    ),
     TOO_FEW: (
         f"No claim is possible: fewer than {LEAST_PATIENTS} patients have real images, or fewer have synthetic ones. "
         "Images of one patient resemble each other, so more images of the same patients do not help; more patients do."
@@ -41,15 +49,16 @@ SENTENCES = {
 }
 
 
-def analyse(readings: Readings, margin: float = MARGIN, seed: int = 0) -> dict:
-    """Analyse readings.
+def analyse(readings: Readings, margin: float = MARGIN, seed: int = 0, rules: Protocol | None = None) -> dict:
+    """Analyse readings. rules: the protocol with its rules for attention; the default ones if None.
 
     Per reader: counts, proportions, d' and area. Over readers: the mean area with readers and cases as random samples
-    and its verdict at a prespecified margin, a permutation test for these readers, agreement, calibration and times.
-    Repeats only count towards a reader's agreement with themselves. The mean area uses the cases that all readers have
-    read. Raises InputError if these are not of both kinds, or all images are of one kind.
+    and its verdict at a prespecified margin, for all of them and for those who kept to the rules for attention, a
+    permutation test for these readers, agreement, calibration and times. Repeats only count towards a reader's
+    agreement with themselves. The mean area uses the cases that all readers have read. Raises InputError if these are
+    not of both kinds, or all images are of one kind.
     """
-    first = readings.first()
+    first, rules = readings.first(), rules or Protocol()  # type: ignore[call-arg]  # all settings have defaults
     pooled = detect(first.synthetic, first.called)
     result = {
         "readings": len(first),
@@ -60,16 +69,36 @@ def analyse(readings: Readings, margin: float = MARGIN, seed: int = 0) -> dict:
         "patients": _patients(first),
         "margin": margin,
         "pooled": _detection(pooled) | {"note": "readings treated as independent, so this interval is too narrow"},
+        "attention": {name: asdict(found) for name, found in attention_of(readings, rules).items()},
         "average": None,
+        "abiding": None,
         "agreement": None,
         "calibration": calibration(first),
         "seconds": _seconds(first),
     }
-    names, scores, synthetic, patients = readings.matrix()
-    if len(names) > 1:
-        result["average"] = _average(scores, synthetic, patients, margin, seed)
-        result["agreement"] = agreement(scores)
+    if len(readings.readers) > 1:
+        attention = attention_of(readings, rules)
+        everyone, kept_average = _average(readings, margin, seed), None
+        kept = [name for name in abiding(attention) if len(abiding(attention)) > 1]
+        if kept and len(kept) < len(attention):
+            kept_average = _average(readings[np.isin(readings.reader, kept)], margin, seed) | {"readers": kept}
+        final = conclusion(everyone, kept_average, is_shown(attention))
+        result["average"] = everyone | {"verdict": final, "alone": everyone["verdict"]}
+        result["abiding"] = kept_average
+        result["agreement"] = agreement(readings.matrix()[1])
     return _json_values(result)
+
+
+def conclusion(everyone: dict, abiding: dict | None, shown: bool) -> str:
+    """The verdict of a study from the analyses of all readers and, if some broke rules, of those who did not.
+
+    Equivalence must hold in both, and attention must have been shown. A difference need only be found by readers who
+    looked.
+    """
+    found = [(abiding or everyone)["verdict"], everyone["verdict"]]
+    if not shown and EQUIVALENT in found:
+        return UNATTENTIVE
+    return INCONCLUSIVE if found[0] == EQUIVALENT != found[1] else found[0]
 
 
 def _patients(first: Readings) -> dict:
@@ -78,8 +107,9 @@ def _patients(first: Readings) -> dict:
     return {"synthetic": len(kinds[True]), "real": len(kinds[False]), "both": len(kinds[True] & kinds[False])}
 
 
-def _average(scores: np.ndarray, synthetic: np.ndarray, patients: np.ndarray, margin: float, seed: int) -> dict:
-    """Mean area over readers, scores (J, N), synthetic (N,), patients (N,)."""
+def _average(readings: Readings, margin: float, seed: int) -> dict:
+    """Mean area over readers, and what it says by itself."""
+    _, scores, synthetic, patients = readings.matrix()
     if not 0 < synthetic.sum() < len(synthetic):
         raise InputError(
             f"The {len(synthetic)} cases that all readers have read are not of both kinds; let all readers read the "

@@ -111,6 +111,9 @@ def format_report(analysis: dict) -> str:
             f"{name}: accuracy {share(r['accuracy'])}, d' {share(r['dprime'])}, c {number(r['criterion'])}, area "
             f"{share(r['area'])}"
         )
+    for name, found in analysis["attention"].items():
+        if found["broken"]:
+            lines.append(f"{name} broke rules for attention: {'; '.join(found['broken'])}.")
     if analysis["average"]:
         lines.append(f"{analysis['average']['verdict'].capitalize()}. {verdict_words(analysis)}")
     return "\n".join(lines)

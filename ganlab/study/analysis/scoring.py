@@ -64,17 +64,19 @@ def judgements(trial: Trial, answer: dict) -> list[tuple[str, bool, int]]:
 
 
 def score_readings(sealed: Sealed, rows: list[dict]) -> Readings:
-    """The answers of the test, without practice and catch images, as a table. Raises InputError if there are none."""
+    """The answers of the test, without practice, as a table; with catch images if the protocol has rules for attention.
+    Raises InputError if there are none."""
     cases = sealed.by_code()
     readings: list[Row] = []
     for each in answered(sealed, rows):
-        if each.trial.block != TEST or each.trial.catch:
+        catch = each.trial.catch
+        if each.trial.block != TEST or (catch and not sealed.protocol.rules):
             continue
         seconds = each.answer["ms"] / 1000 if "ms" in each.answer else math.nan
         for code, called, confidence in judgements(each.trial, each.answer):
             truth, patient = cases[code].synthetic, cases[code].patient
             place, repeat = each.position + 1, each.trial.repeat
-            readings.append((each.reader, code, truth, called, confidence, place, seconds, repeat, patient))
+            readings.append(Row(each.reader, code, truth, called, confidence, place, seconds, repeat, patient, catch))
     return checked(readings, "The study")
 
 

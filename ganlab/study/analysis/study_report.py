@@ -21,7 +21,9 @@ def study_html(readings: Readings, context: dict, protocol: Protocol) -> str:
             raise InputError("No reader has answered.")
         study = render("study.html", context=context, design=DESIGNS[design], groups=[])
         return render("pairs.html", title=protocol.title, choices=choices, margin=protocol.margin, study=Markup(study))
-    analysis = analyse(readings, float(protocol.margin))
+    analysis = analyse(readings, float(protocol.margin), rules=protocol)
+    if protocol.rules:
+        context = context | {"attention": {}}  # the analysis has it, with the rules
     if design == "staircase":
         analysis["average"] = None  # exposures follow the answers, so no verdict is drawn
     groups = experience_groups(context["experience"], analysis)

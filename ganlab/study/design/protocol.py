@@ -19,6 +19,7 @@ DESIGNS = {
 }
 PRACTICE, TEST, FINDING = "practice", "test", "finding"  # blocks of a session; the first two are also roles of images
 CATCH = "catch"  # role of an image with shuffled tiles
+NO_RULES = {"catch_rate": 0, "least_s": 0, "one_sided": 1, "least_bits": 0}  # of protocols of earlier versions
 DAYS, KEEP_DAYS = 90, 365  # default days that invitations are valid and that answers are kept
 MAX_GROUPS, MAX_GROUP = 8, 60  # groups of experience; characters of a group's name
 
@@ -46,7 +47,7 @@ class Protocol:
         4, ge=0, le=40, title="Practice images", description="Images at the start, with feedback, not used in the test"
     )
     catch: int = Field(
-        2, ge=0, le=20, title="Catch images", description="Images with shuffled tiles, to check that readers look"
+        6, ge=0, le=20, title="Catch images", description="Images with shuffled tiles, to check that readers look"
     )
     repeats: float | int = Field(
         0.1, ge=0, le=0.5, step=0.05, title="Share shown twice", description="Share of the images shown a second time"
@@ -84,6 +85,41 @@ class Protocol:
         title="Margin",
         description="Mean areas within 0.5 \u00b1 this count as equivalent; set it before the study",
     )
+    catch_rate: float | int = Field(
+        0.8,
+        ge=0,
+        le=1,
+        step=0.05,
+        title="Catch rate",
+        description="Least share of the catch images that a reader must call synthetic",
+    )
+    least_s: float | int = Field(
+        0.5,
+        ge=0,
+        le=60,
+        step=0.1,
+        unit="s",
+        title="Least time",
+        description="Least time to look; a tenth of a reader's answers may be quicker",
+        extra={"flag": "--least-time"},
+    )
+    one_sided: float | int = Field(
+        0.9,
+        ge=0.5,
+        le=1,
+        step=0.05,
+        title="One-sided",
+        description="Largest share of a reader's answers that may be the same, real or synthetic",
+    )
+    least_bits: float | int = Field(
+        0.5,
+        ge=0,
+        le=3,
+        step=0.1,
+        unit="bits",
+        title="Least entropy",
+        description="Least entropy of a reader's answers with their confidence",
+    )
     race: bool = Field(
         False, title="Race", description="A classroom game with feedback and a leaderboard; not for research"
     )
@@ -93,6 +129,11 @@ class Protocol:
     keep_until: str = Field(
         "", title="Keep until", description=f"Last day of the answers, YYYY-MM-DD; default {KEEP_DAYS} days"
     )
+
+    @property
+    def rules(self) -> bool:
+        """Whether there are rules for readers' attention."""
+        return any(getattr(self, name) != off for name, off in NO_RULES.items())
 
     def __post_init__(self) -> None:
         for each in (setting(Protocol, name) for name in ("title", "instructions")):

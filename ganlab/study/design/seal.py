@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from ganlab.errors import InputError
-from ganlab.study.design.protocol import Protocol
+from ganlab.study.design.protocol import NO_RULES, Protocol
 from ganlab.study.design.truth import LesionMark
 
 
@@ -29,6 +29,7 @@ class StudyCase:
 
 # Fields that studies sealed by earlier versions lack, and what they stand for there; unsaid, they keep their seal.
 ADDED_TO_CASES = {"patient": ""}
+ADDED_TO_PROTOCOL = NO_RULES
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,13 @@ class Sealed:
     def text(self) -> str:
         """Canonical JSON."""
         values = asdict(self)
+        values["protocol"] = _said(values["protocol"], ADDED_TO_PROTOCOL)
         values["cases"] = [_said(case, ADDED_TO_CASES) for case in values["cases"]]
         return canonical_json(values)
 
     def design_hash(self) -> str:
         """SHA-256 of what readers may know: protocol and images without truth, seed and order. Receipts carry it."""
-        known = [asdict(self.protocol), sorted(self.pixels.values())]
+        known = [_said(asdict(self.protocol), ADDED_TO_PROTOCOL), sorted(self.pixels.values())]
         return hashlib.sha256(canonical_json(known).encode()).hexdigest()
 
     def seal(self) -> str:
@@ -85,7 +87,7 @@ def read_sealed(text: str) -> Sealed:
             StudyCase(**case | {"lesion": LesionMark(**case["lesion"]) if case["lesion"] else None})
             for case in values["cases"]
         )
-        protocol = Protocol(**values["protocol"] | {"groups": tuple(values["protocol"]["groups"])})
+        protocol = Protocol(**ADDED_TO_PROTOCOL | values["protocol"] | {"groups": tuple(values["protocol"]["groups"])})
         return Sealed(protocol, cases, values["pixels"], values["seed"], values["nonce"])
     except (ValueError, LookupError, TypeError, RecursionError) as error:
         reason = str(error)[:80]

@@ -79,5 +79,5 @@ def simulate(study: SimulatedStudy) -> Readings:
             reader, case = f"R{j + 1:02d}", f"C{cases[k] + 1:04d}"
             truth, called = bool(synthetic[cases[k]]), bool(x[k] > 0)
             sure, took, again = int(confidence[k]), float(seconds[k]), bool(repeat[k])
-            rows.append((reader, case, truth, called, sure, position, took, again, ""))
+            rows.append(Row(reader, case, truth, called, sure, position, took, again))
     return checked(rows, "The simulation")

@@ -11,7 +11,7 @@ from scipy import stats
 from ganlab.errors import InputError
 from ganlab.study.analysis.scoring import score_catches, score_choices, score_lesions, score_readings, score_staircase
 from ganlab.study.design.order import exposure_ms, plan
-from ganlab.study.design.protocol import DESIGNS, FINDING, PRACTICE, TEST
+from ganlab.study.design.protocol import CATCH, DESIGNS, FINDING, NO_RULES, PRACTICE, TEST
 from ganlab.study.design.truth import LesionMark
 from ganlab.study.mrmc import ReaderAverage, verdict
 from ganlab.study.reading.answers import is_correct
@@ -26,10 +26,15 @@ pytestmark = pytest.mark.usefixtures("same_dice")
 
 
 @pytest.mark.parametrize("design", DESIGNS)
-def test_readings_exclude_practice_and_catch_images(design):
+def test_readings_exclude_practice_and_mark_catch_images(design):
     sealed = built(64, design=design, practice=6, catch=3, repeats=0.2)
     tested = {case.code for case in sealed.cases if case.role == TEST}
-    result = score_readings(sealed, rows_of(sealed, [0, 5], truly))
+    everything = score_readings(sealed, rows_of(sealed, [0, 5], truly))
+    shown = {case.code for case in sealed.cases if case.role == CATCH}
+    assert set(everything.case[everything.catch]) == shown
+    result = everything[~everything.catch]
+    unruled = replace(sealed, protocol=replace(sealed.protocol, **NO_RULES))  # as studies of earlier versions are
+    assert not score_readings(unruled, rows_of(unruled, [0, 5], truly)).catch.any()
     cases = sealed.by_code()
     assert result.readers == ["reader-01", "reader-06"]
     for number in (0, 5):

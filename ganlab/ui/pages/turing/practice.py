@@ -68,11 +68,11 @@ class PracticeTest:
         """HTML: the visitor's numbers with their intervals, and every image with its truth."""
         from ganlab.study.analysis.analyse import analyse
         from ganlab.study.analysis.report import number, readers_table, share
-        from ganlab.study.readings import checked
+        from ganlab.study.readings import Row, checked
 
         truth = self.mixed_images.synthetic.tolist()
         rows = [
-            (VISITOR, f"{k + 1}", truth[k], said, confidence, k + 1, seconds, False, "")
+            Row(VISITOR, f"{k + 1}", truth[k], said, confidence, k + 1, seconds)
             for k, (said, confidence, seconds) in enumerate(self.answers)
         ]
         results = analyse(checked(rows, "The test"))

@@ -1,0 +1,78 @@
+"""Did readers look? Rules that are fixed in the sealed protocol, and what equivalence requires of them.
+
+Readers who press one key, or any key, cannot tell images apart either. A study that ends in "equivalent" must have been
+able to show a difference (assay sensitivity: ICH E10, 2000, section 1.5): its readers must have found the obvious
+fakes, taken the time to look, and used their keys.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ganlab.study.design.protocol import Protocol
+from ganlab.study.readings import Readings
+
+LEAST_CATCHES = 4  # seen by a reader; fewer are passed by chance too often
+QUICK = 0.1  # largest share of a reader's answers that may be quicker than the protocol's least time
+LEAST_ABIDING = 2  # readers, and half of all
+
+
+@dataclass(frozen=True)
+class Attention:
+    """What a reader's session shows: catch images found and seen, the share of answers that were too quick (None if
+    times are unknown), the share of the more frequent of the answers real and synthetic, the entropy of answers and
+    confidences in bits, and the rules that were broken, in words."""
+
+    caught: int
+    catches: int
+    quick: float | None
+    one_sided: float
+    bits: float
+    broken: tuple[str, ...]
+
+
+def attention_of(readings: Readings, rules: Protocol) -> dict[str, Attention]:
+    """The attention of every reader, by name. rules: catch_rate, least_s, one_sided and least_bits are used."""
+    return {name: _attention(readings.of(name), rules) for name in readings.readers}
+
+
+def _attention(readings: Readings, rules: Protocol) -> Attention:
+    test, catches = readings[~readings.catch], readings[readings.catch]
+    caught, seen = int(catches.called.sum()), len(catches)
+    known = test.seconds[np.isfinite(test.seconds)]
+    quick = float((known < rules.least_s).mean()) if len(known) else None
+    share = float(test.called.mean())
+    one_sided, bits = max(share, 1 - share), entropy(test.scores)
+    broken = []
+    if seen and caught < rules.catch_rate * seen:
+        broken.append(f"{caught} of {seen} catch images were called synthetic; {rules.catch_rate:.0%} is the least")
+    if quick is not None and quick > QUICK:
+        broken.append(f"{quick:.0%} of the answers came within {rules.least_s:g} s; {QUICK:.0%} is the most")
+    if one_sided > rules.one_sided and rules.design != "ordinal":  # a rating scale has no sides
+        same = "synthetic" if share > 0.5 else "real"
+        broken.append(f"{one_sided:.0%} of the answers were {same}; {rules.one_sided:.0%} is the most")
+    if bits < rules.least_bits:
+        broken.append(f"the answers have an entropy of {bits:.2f} bits; {rules.least_bits:g} is the least")
+    return Attention(caught, seen, quick, one_sided, bits, tuple(broken))
+
+
+def entropy(keys: np.ndarray) -> float:
+    """Shannon entropy of the keys that a reader pressed, in bits."""
+    _, counts = np.unique(keys, return_counts=True)
+    shares = counts / counts.sum()
+    return float(-(shares * np.log2(shares)).sum()) + 0.0
+
+
+def abiding(found: dict[str, Attention]) -> list[str]:
+    """The readers who broke no rule."""
+    return [name for name, attention in found.items() if not attention.broken]
+
+
+def is_shown(found: dict[str, Attention]) -> bool:
+    """Whether attention was shown: two readers and half of all broke no rule, and each of these saw enough catch
+    images."""
+    kept = abiding(found)
+    enough = len(kept) >= max(LEAST_ABIDING, len(found) / 2)
+    return enough and all(found[name].catches >= LEAST_CATCHES for name in kept)
