@@ -185,7 +185,7 @@ def _check_not_inverted(array: np.ndarray) -> None:
     bright = float(np.nanpercentile(middle, 95))
     ends = [(slice(max(1, n // 8)), slice(-max(1, n // 8), None)) for n in array.shape]
     corners = (array[corner] for corner in itertools.product(*ends))
-    if sum(np.isfinite(corner).any() and np.nanmedian(corner) >= bright for corner in corners) >= INVERTED_CORNERS:
+    if sum(np.isfinite(corner).any() and np.nanmedian(corner) > bright for corner in corners) >= INVERTED_CORNERS:
         raise InputError(
             "The air around the head is brighter than the head, so the contrast is inverted (or the background was "
             "filled with a bright value): give the T1 as scanned, with dark air."

@@ -1,6 +1,8 @@
-"""Whether two CTs show one head: how far their skulls are apart after the best rigid motion."""
+"""Whether two CTs show one head, at one place: how well their skulls fit, before and after a rigid motion."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
@@ -17,13 +19,20 @@ ROUNDS = 25
 KEPT = 0.9  # of the points: lesions, flaps and cut edges are left out
 
 
-def skull_distance(a: Volume, b: Volume) -> float:
-    """mm between the vaults' outer surfaces (above 250 HU) of two CTs that lie about over each other.
+class SkullFit(NamedTuple):
+    """mm between two skulls after the best rigid motion, and mm by which this motion moves the first, on average; NaN
+    if one of the two has no vault, or one half as large again as the other."""
 
-    Iterative closest points (Besl and McKay 1992) first remove what a rigid motion explains. The mean over the closest
-    90 % of the points, of the worse of both directions. NaN if one of the two has no vault, or one half as large again
-    as the other. About 1 mm for a head and its synthetic CT (at most 1.3 with today's models), 1.75 to 3.7 mm for two
-    heads, phantoms or real.
+    distance: float
+    motion: float
+
+
+def skull_fit(a: Volume, b: Volume) -> SkullFit:
+    """How well the vaults' outer surfaces (above 250 HU) of two CTs fit that lie about over each other.
+
+    Iterative closest points (Besl and McKay 1992) remove what a rigid motion explains. The distance is the mean over
+    the closest 90 % of the points, of the worse of both directions: about 1 mm for a head and its synthetic CT (at most
+    1.3 with today's models), 1.75 to 3.7 mm for two heads, phantoms or real.
     """
     from scipy.spatial import cKDTree
 
@@ -33,14 +42,16 @@ def skull_distance(a: Volume, b: Volume) -> float:
         lowest = max(moving[:, 2].min(), fixed[:, 2].min())  # fields of view may end at different heights
         moving, fixed = moving[moving[:, 2] >= lowest], fixed[fixed[:, 2] >= lowest]
     if min(len(moving), len(fixed)) < max(FEWEST, max(len(moving), len(fixed)) / 1.5):
-        return float("nan")
+        return SkullFit(float("nan"), float("nan"))
+    start = moving
     sample, back = (np.random.default_rng(0).permutation(len(points))[:POINTS] for points in (moving, fixed))
     tree = cKDTree(fixed)
     for _ in range(ROUNDS):
         distance, index = tree.query(moving[sample])
         near = distance <= np.quantile(distance, KEPT)
         moving = _moved(moving, moving[sample][near], fixed[index[near]])
-    return max(_mean(tree.query(moving[sample])[0]), _mean(cKDTree(moving).query(fixed[back])[0]))
+    distance = max(_mean(tree.query(moving[sample])[0]), _mean(cKDTree(moving).query(fixed[back])[0]))
+    return SkullFit(distance, float(np.linalg.norm(moving - start, axis=1).mean()))
 
 
 def _vault(mask: np.ndarray, affine: np.ndarray) -> np.ndarray:

@@ -22,6 +22,7 @@ DEEP_MM = 20.0  # ... nothing but brain and its fluid is so far below the skin,
 SKULL_MM = (6.0, 14.0)  # and the skull lies here
 NEAR = 0.1  # of the value: voxels of one tissue on CT
 HIGHEST = 3.0  # brighter than any tissue: spikes count as this
+FINE_MM, COARSE_MM = 2.0, 2.6  # lag at which detail is measured, and the largest at which it still can be
 BRIGHT = 1.35  # brighter than any healthy brain on T1
 
 
@@ -37,7 +38,9 @@ class HeadFeatures:
     75th percentile at its depth, relative to that value. scalp: median above the skull, relative to that value.
     white: median of the white matter above the ventricles. rank: share of the deep brain that is darker. fluid:
     10th and 90th percentile around the ventricles. bright: share of the deep brain above BRIGHT. surface: 75th
-    percentile at the depth of the skull. spread: of the deep brain, standard deviation over mean.
+    percentile at the depth of the skull. spread: of the deep brain, standard deviation over mean. detail: along each
+    axis, the root mean square difference of voxels about 2 mm apart over that of voxels four times as far apart. empty:
+    mm of slices along each axis that show nothing, between slices that show the head.
     """
 
     litres: float
@@ -56,6 +59,8 @@ class HeadFeatures:
     bright: float
     surface: float
     spread: float
+    detail: tuple[float, float, float]
+    empty: tuple[float, float, float]
 
 
 def head_features(scan: Volume, stored: np.ndarray) -> HeadFeatures:
@@ -100,7 +105,38 @@ def head_features(scan: Volume, stored: np.ndarray) -> HeadFeatures:
         bright=float((deep > BRIGHT).mean()) if deep.size else np.nan,
         surface=surface,
         spread=float(deep.std() / deep.mean()) if deep.any() else np.nan,
+        detail=_detail(array, head, spacing),
+        empty=_empty(array > HEAD, spacing),
     )
+
+
+def _empty(bright: np.ndarray, spacing: np.ndarray) -> tuple[float, float, float]:
+    """mm of empty slices along each axis, between slices with at least a tenth of what the fullest one shows."""
+    found = []
+    for axis, step in enumerate(spacing):
+        shown = bright.sum(axis=tuple(other for other in range(3) if other != axis)) / max(1, bright.sum())
+        full = np.flatnonzero(shown > 0.1 * shown.max())
+        between = shown[full[0] : full[-1] + 1] if len(full) else shown
+        found.append(float((between < 0.01 * shown.max()).sum() * step))
+    x, y, z = found
+    return x, y, z
+
+
+def _detail(array: np.ndarray, head: np.ndarray, spacing: np.ndarray) -> tuple[float, float, float]:
+    """The detail along each axis, as at 2 mm; NaN where voxels are too far apart for that."""
+    found = []
+    for axis, step in enumerate(spacing):
+        near, far = (_difference(np.moveaxis(array, axis, 0), np.moveaxis(head, axis, 0), lag) for lag in (1, 4))
+        found.append(near / far * (FINE_MM / step) ** 0.5 if step <= COARSE_MM and far else np.nan)
+    x, y, z = map(float, found)
+    return x, y, z
+
+
+def _difference(array: np.ndarray, head: np.ndarray, lag: int) -> float:
+    """Root mean square difference along the first axis of voxels of the head that are `lag` apart; 0 if there are
+    none."""
+    both = head[lag:] & head[:-lag]
+    return float(np.sqrt(np.square((array[lag:] - array[:-lag])[both]).mean())) if both.any() else 0.0
 
 
 def _box(

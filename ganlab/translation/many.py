@@ -148,7 +148,7 @@ def _not_wanted(scan: FoundScan, modality: str) -> str:
     part = scan.series.slices[0].part
     if part != "magnitude":
         return f"{scan.name} is a {part} image."
-    if (scan.series.modality == "CT") != (modality == "ct"):
-        wanted = "CT" if modality == "ct" else "MR"
+    wanted = "CT" if modality == "ct" else "MR"
+    if scan.series.modality not in (wanted, ""):
         return f'{scan.name} is "{scan.series.modality}" and not {wanted}.'
     return ""

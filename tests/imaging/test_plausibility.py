@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from ganlab.errors import InputError
 from ganlab.imaging.grid import canonical
@@ -49,6 +51,27 @@ def test_t1_scans_of_all_scanners_pass_in_silence(patient, other_t1):
 )
 def test_other_contrasts_are_named_with_what_to_expect(patient, modality, name):
     assert name in doubts(patient[modality]) and "expect wrong values" in doubts(patient[modality])
+
+
+def test_a_smoothed_scan_and_resampled_thick_slices_are_named():
+    fine = make_patient(9104, ("t1",), 1.5)["t1"]
+    assert "no detail" not in doubts(fine)
+    smooth = replace(fine, array=ndimage.gaussian_filter(fine.array.astype(np.float32), 4 / 1.5 / 1.2))
+    assert re.search(r"no detail below about [6-9] mm, whatever its voxel size", doubts(smooth))
+    thick = np.repeat(np.add.reduceat(fine.array, np.arange(0, fine.shape[2], 5), axis=2) / 5, 5, axis=2)
+    thick = ndimage.gaussian_filter1d(thick.astype(np.float32), 1.5, axis=2)[:, :, : fine.shape[2]]
+    assert " mm from bottom to top, whatever its voxel size" in doubts(replace(fine, array=thick))
+    coarse = make_patient(9104, ("t1",), 3.0)["t1"]
+    assert "no detail" not in doubts(coarse)  # its voxels say so
+
+
+@pytest.mark.parametrize(("axis", "words"), [(2, "from bottom to top"), (0, "from left to right")])
+def test_slices_that_show_nothing_in_the_middle_are_named(patient, axis, words):
+    array = patient["t1"].array.copy()
+    middle = array.shape[axis] // 2
+    np.moveaxis(array, axis, 0)[middle : middle + 5] = 0
+    said = doubts(replace(patient["t1"], array=array))
+    assert f"15 mm of slices {words} show nothing, in the middle of the head" in said
 
 
 def test_a_map_of_fa_is_named(patient):

@@ -10,7 +10,7 @@ from ganlab.study import organise
 from ganlab.study.analysis.analyse import analyse
 from ganlab.study.design.build import build
 from ganlab.study.design.order import plan
-from ganlab.study.design.protocol import TEST, Protocol
+from ganlab.study.design.protocol import CATCH, TEST, Protocol
 from ganlab.study.design.seal import canonical_json
 from ganlab.study.design.simulation import SimulatedStudy, simulate
 from ganlab.study.design.stimuli import Stimuli
@@ -67,8 +67,9 @@ def truly(trial, cases, position=0):
     """The correct answer."""
     truth = [cases[code].synthetic for code in trial.codes]
     lesion = cases[trial.codes[0]].lesion
+    right = [cases[code].role == CATCH if trial.catch else cases[code].synthetic for code in trial.codes]
     return {
-        "synthetic": truth[0], "chosen": int(truth[-1]), "realism": 1 if truth[0] else 6, "ms": 1500 + position,
+        "synthetic": truth[0], "chosen": int(right[-1]), "realism": 1 if truth[0] else 6, "ms": 1500 + position,
         "marked": [k for k, synthetic in enumerate(truth) if synthetic],
         "confidence": (6 if lesion else 1) if trial.asks == "diagnose" else 6,
         "place": [lesion.x, lesion.y] if trial.asks == "diagnose" and lesion else None,

@@ -73,6 +73,18 @@ def test_the_ct_of_another_head_gives_no_numbers_unless_a_mask_is_given(patient)
     assert "another head" in " ".join(result["notices"]) and result["mae"] > 0
 
 
+def test_a_reference_that_lies_elsewhere_is_told(patient):
+    """As far as a registration that failed leaves it: the errors are its, not the model's."""
+    array = np.full_like(patient["ct"].array, -1000)
+    array[:, 2:] = patient["ct"].array[:, :-2]
+    noise = np.random.default_rng(0).normal(0, 20, array.shape).astype(np.float32)
+    result = ganlab.evaluate(
+        replace(patient["ct"], array=array), replace(patient["ct"], array=patient["ct"].array + noise)
+    )
+    assert "the two are not aligned" in " ".join(result["notices"])
+    assert "aligned" not in " ".join(ganlab.evaluate(patient["ct"], patient["ct"])["notices"])
+
+
 @pytest.mark.parametrize(("seed", "numbers"), [(9100, 1), (9105, 0)])
 def test_a_strangers_ct_beside_a_translation_is_said_and_gives_no_numbers(patient, monkeypatch, seed, numbers):
     """The translation itself is kept. (The synthetic CT here is the patient's own.)"""

@@ -1,6 +1,6 @@
 """DICOM slices as series: what belongs to one volume, which volume to read, and what else there is.
 
-Slices of one series have one SeriesInstanceUID, one patient, one size, and one orientation and pixel spacing within a
+Slices of one series have one SeriesInstanceUID, study, patient and size, and one orientation and pixel spacing within a
 tolerance: scanners and anonymisers round these differently from slice to slice. Where places repeat, the series holds
 several volumes (echoes, image types, ...) or time points.
 """
@@ -186,14 +186,17 @@ def _volumes(slices: list[Slice]) -> list[_Volume]:
 
 
 def _groups(slices: list[Slice]) -> list[list[Slice]]:
-    """Slices of one series, patient, size and part whose directions and spacing are those of the group's first slice,
-    within the tolerances."""
+    """Slices of one series, study, patient, size and part whose directions and spacing are those of the group's first
+    slice, within the tolerances."""
     exact: dict[tuple, list[Slice]] = defaultdict(list)
-    of_patient = Counter((each.file.series, each.file.patient) for each in slices)
+    counts = [Counter((each.file.series, getattr(each.file, name)) for each in slices) for name in ("study", "patient")]
     for slice_ in slices:
-        patient = slice_.file.series, slice_.file.patient
-        person = patient if of_patient[patient] > 1 else slice_.file.series  # some anonymisers give each file a new one
-        exact[person, slice_.size, slice_.part, slice_.file.modality].append(slice_)
+        file = slice_.file
+        person = tuple(  # some anonymisers give each file new ones
+            who if counted[file.series, who] > 1 else ""
+            for counted, who in zip(counts, (file.study, file.patient), strict=True)
+        )
+        exact[file.series, *person, slice_.size, slice_.part, slice_.file.modality].append(slice_)
     groups: list[list[Slice]] = []
     for same in exact.values():
         first, found = np.empty((len(same), 8)), 0  # geometry of each group's first slice

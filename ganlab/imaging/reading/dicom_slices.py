@@ -42,14 +42,15 @@ COMPUTED = {"LOCALIZER", "PROJECTION IMAGE", "MIP", "MINIP", "CSA MIP", "SECONDA
 class DicomFile:
     """What the slices of one file share.
 
-    series: SeriesInstanceUID. patient: identifier, or else name, "" if absent. number: of the series, "" if absent.
-    shape: (frames, rows, columns) of its pixels.
-    scaling: (slope, intercept) that the decoder applies to all frames.
+    series: SeriesInstanceUID. study: StudyInstanceUID. patient: identifier, or else name. number: of the series. These
+    are "" if absent. shape: (frames, rows, columns) of its pixels. scaling: (slope, intercept) that the decoder applies
+    to all frames.
     """
 
     path: Path
     image: str
     series: str
+    study: str
     patient: str
     number: str
     description: str
@@ -160,6 +161,7 @@ def _file(path: Path, dataset: Elements, shape: tuple[int, int, int], scaling: t
         path=path,
         image=text(dataset, tags.IMAGE),
         series=text(dataset, tags.SERIES),
+        study=text(dataset, tags.STUDY),
         patient=text(dataset, tags.PATIENT) or text(dataset, tags.PATIENT_NAME),
         number=text(dataset, tags.SERIES_NUMBER)[:12],
         description=next(word for word in words if word).replace('"', "'")[:40],

@@ -233,6 +233,8 @@ def _dicom_volume(
         notices.append(f"The DICOM header says that this is a CT and not {modality.upper()}.")
     elif declared != "CT" and modality == "ct":
         notices.append(f'The DICOM header gives the modality as "{declared}" and not CT: its values may not be HU.')
+    elif declared not in ("MR", "CT", "") and modality != "unknown":
+        notices.append(f'The DICOM header gives the modality as "{declared}" and not MR: check that it is a T1.')
     return Volume(array, affine, UNITS.get(modality, "arbitrary"), modality, tuple(notices), origin)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 
 from ganlab.errors import InputError
-from ganlab.study.analysis.attention import abiding, attention_of, is_shown
+from ganlab.study.analysis.attention import abiding, attention_of, conclusion, is_shown
 from ganlab.study.design.protocol import Protocol
 from ganlab.study.mrmc import (
     DISTINGUISHABLE,
@@ -32,7 +32,7 @@ MARGIN = 0.1
 LEAST = 5  # least readings for a proportion: of a third, of a confidence level, of repeats
 SENTENCES = {
     DISTINGUISHABLE: "Readers can tell the images apart: the 95 % interval of their mean area excludes 0.5.",
-    EQUIVALENT: "The 90 % interval of the mean area lies inside the prespecified margin.",
+    EQUIVALENT: "The 90 % interval of the mean area lies inside the margin.",
     INCONCLUSIVE: (
         "The data show neither that readers can tell the images apart nor that they cannot. More readers "
         "or more images would narrow the interval."
@@ -50,7 +50,8 @@ SENTENCES = {
 
 
 def analyse(readings: Readings, margin: float = MARGIN, seed: int = 0, rules: Protocol | None = None) -> dict:
-    """Analyse readings. rules: the protocol with its rules for attention; the default ones if None.
+    """Analyse readings. rules: the sealed protocol, with its rules for attention; without one the default rules are
+    used, and the margin is called post hoc.
 
     Per reader: counts, proportions, d' and area. Over readers: the mean area with readers and cases as random samples
     and its verdict at a prespecified margin, for all of them and for those who kept to the rules for attention, a
@@ -58,7 +59,8 @@ def analyse(readings: Readings, margin: float = MARGIN, seed: int = 0, rules: Pr
     agreement with themselves. The mean area uses the cases that all readers have read. Raises InputError if these are
     not of both kinds, or all images are of one kind.
     """
-    first, rules = readings.first(), rules or Protocol()  # type: ignore[call-arg]  # all settings have defaults
+    first, sealed = readings.first(), rules
+    rules = rules or Protocol()  # type: ignore[call-arg]  # all settings have defaults
     pooled = detect(first.synthetic, first.called)
     result = {
         "readings": len(first),
@@ -68,6 +70,8 @@ def analyse(readings: Readings, margin: float = MARGIN, seed: int = 0, rules: Pr
         "synthetic": len(set(first.case[first.synthetic].tolist())),
         "patients": _patients(first),
         "margin": margin,
+        "prespecified": sealed is not None,
+        "margin_reason": rules.margin_reason,
         "pooled": _detection(pooled) | {"note": "readings treated as independent, so this interval is too narrow"},
         "attention": {name: asdict(found) for name, found in attention_of(readings, rules).items()},
         "average": None,
@@ -87,18 +91,6 @@ def analyse(readings: Readings, margin: float = MARGIN, seed: int = 0, rules: Pr
         result["abiding"] = kept_average
         result["agreement"] = agreement(readings.matrix()[1])
     return _json_values(result)
-
-
-def conclusion(everyone: dict, abiding: dict | None, shown: bool) -> str:
-    """The verdict of a study from the analyses of all readers and, if some broke rules, of those who did not.
-
-    Equivalence must hold in both, and attention must have been shown. A difference need only be found by readers who
-    looked.
-    """
-    found = [(abiding or everyone)["verdict"], everyone["verdict"]]
-    if not shown and EQUIVALENT in found:
-        return UNATTENTIVE
-    return INCONCLUSIVE if found[0] == EQUIVALENT != found[1] else found[0]
 
 
 def _patients(first: Readings) -> dict:

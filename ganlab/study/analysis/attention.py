@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ganlab.study.design.protocol import Protocol
+from ganlab.study.mrmc import EQUIVALENT, INCONCLUSIVE, UNATTENTIVE
 from ganlab.study.readings import Readings
 
 LEAST_CATCHES = 4  # seen by a reader; fewer are passed by chance too often
@@ -35,27 +36,40 @@ class Attention:
 
 def attention_of(readings: Readings, rules: Protocol) -> dict[str, Attention]:
     """The attention of every reader, by name. rules: catch_rate, least_s, one_sided and least_bits are used."""
-    return {name: _attention(readings.of(name), rules) for name in readings.readers}
+    found = {}
+    for name in readings.readers:
+        own = readings.of(name)
+        test, catches = own[~own.catch], own[own.catch]
+        caught = int(catches.called.sum()), len(catches)
+        found[name] = judge(caught, test.called, test.scores, test.seconds, rules, ("real", "synthetic"))
+    return found
 
 
-def _attention(readings: Readings, rules: Protocol) -> Attention:
-    test, catches = readings[~readings.catch], readings[readings.catch]
-    caught, seen = int(catches.called.sum()), len(catches)
-    known = test.seconds[np.isfinite(test.seconds)]
+def judge(
+    caught: tuple[int, int],
+    sides: np.ndarray,
+    keys: np.ndarray,
+    seconds: np.ndarray,
+    rules: Protocol,
+    names: tuple[str, str],
+) -> Attention:
+    """The attention of a reader who found some of the catch images, (found, seen), and gave N answers: which of the two
+    (N,) bool, with the names of both; which key, (N,); and after how many seconds, (N,), NaN if unknown."""
+    found, seen = caught
+    known = seconds[np.isfinite(seconds)]
     quick = float((known < rules.least_s).mean()) if len(known) else None
-    share = float(test.called.mean())
-    one_sided, bits = max(share, 1 - share), entropy(test.scores)
+    share = float(sides.mean())
+    one_sided, bits = max(share, 1 - share), entropy(keys)
     broken = []
-    if seen and caught < rules.catch_rate * seen:
-        broken.append(f"{caught} of {seen} catch images were called synthetic; {rules.catch_rate:.0%} is the least")
+    if seen and found < rules.catch_rate * seen:
+        broken.append(f"{found} of {seen} catch images were called synthetic; {rules.catch_rate:.0%} is the least")
     if quick is not None and quick > QUICK:
         broken.append(f"{quick:.0%} of the answers came within {rules.least_s:g} s; {QUICK:.0%} is the most")
     if one_sided > rules.one_sided and rules.design != "ordinal":  # a rating scale has no sides
-        same = "synthetic" if share > 0.5 else "real"
-        broken.append(f"{one_sided:.0%} of the answers were {same}; {rules.one_sided:.0%} is the most")
+        broken.append(f"{one_sided:.0%} of the answers were {names[share > 0.5]}; {rules.one_sided:.0%} is the most")
     if bits < rules.least_bits:
         broken.append(f"the answers have an entropy of {bits:.2f} bits; {rules.least_bits:g} is the least")
-    return Attention(caught, seen, quick, one_sided, bits, tuple(broken))
+    return Attention(found, seen, quick, one_sided, bits, tuple(broken))
 
 
 def entropy(keys: np.ndarray) -> float:
@@ -76,3 +90,15 @@ def is_shown(found: dict[str, Attention]) -> bool:
     kept = abiding(found)
     enough = len(kept) >= max(LEAST_ABIDING, len(found) / 2)
     return enough and all(found[name].catches >= LEAST_CATCHES for name in kept)
+
+
+def conclusion(everyone: dict, abiding: dict | None, shown: bool) -> str:
+    """The verdict of a study from the analyses of all readers and, if some broke rules, of those who did not.
+
+    Equivalence must hold in both, and attention must have been shown. A difference need only be found by readers who
+    looked.
+    """
+    found = [(abiding or everyone)["verdict"], everyone["verdict"]]
+    if not shown and EQUIVALENT in found:
+        return UNATTENTIVE
+    return INCONCLUSIVE if found[0] == EQUIVALENT != found[1] else found[0]

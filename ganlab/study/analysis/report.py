@@ -13,9 +13,10 @@ from ganlab.checkpoints import replacing
 from ganlab.study.analysis.analyse import SENTENCES
 from ganlab.study.analysis.figures import draw_areas, draw_calibration, draw_roc
 from ganlab.study.analysis.rendering import environment, number, render, share
-from ganlab.study.mrmc import DISTINGUISHABLE
+from ganlab.study.mrmc import DISTINGUISHABLE, EQUIVALENT
 from ganlab.study.readings import STEPS
 
+POST_HOC = "given with the analysis: post hoc, unless a protocol had fixed it before the first answer"
 CONFIDENCE = "confidence, signed by the answer"
 RATED = {  # design -> (how images were judged, what the ROC curves are derived from), in the drafts
     "yes-no": (f"rated one at a time as real or synthetic with a confidence from 1 to {STEPS}", CONFIDENCE),
@@ -97,9 +98,15 @@ def verdict_words(analysis: dict) -> str:
     sentence = SENTENCES[average["verdict"]]
     if average["verdict"] == DISTINGUISHABLE and average["area"]["estimate"] < 0.5:
         sentence += " It is below 0.5: synthetic images were mistaken for real ones more often than the reverse."
+    if average["verdict"] == EQUIVALENT and average["p"] < 0.05:
+        sentence += (
+            " The 95 % interval excludes 0.5: readers can tell the images apart, a little, by less than the margin."
+        )
+    reason = f" Reason given for the margin: {analysis['margin_reason']}" if analysis["margin_reason"] else ""
     return (
         f"{sentence} Mean area {share(average['area'], 3)} at 95 %, {share(average['area_90'], 3)} at 90 %; "
-        f"margin 0.5 \u00b1 {margin:g}."
+        f"margin 0.5 \u00b1 {margin:g}, {'sealed before the first answer' if analysis['prespecified'] else POST_HOC}."
+        f"{reason}"
     )
 
 

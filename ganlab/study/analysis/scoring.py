@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from scipy import stats
 
+from ganlab.study.analysis.attention import Attention, abiding, conclusion, is_shown, judge
 from ganlab.study.design.order import LONGEST_MS, SHORTEST_MS, Trial, exposure_ms, plan
-from ganlab.study.design.protocol import FINDING, TEST
+from ganlab.study.design.protocol import CATCH, FINDING, TEST
 from ganlab.study.design.seal import Sealed
 from ganlab.study.design.truth import LesionMark
 from ganlab.study.mrmc import reader_average, verdict
@@ -74,6 +75,8 @@ def score_readings(sealed: Sealed, rows: list[dict]) -> Readings:
             continue
         seconds = each.answer["ms"] / 1000 if "ms" in each.answer else math.nan
         for code, called, confidence in judgements(each.trial, each.answer):
+            if catch and cases[code].role != CATCH:
+                continue  # the other one of a pair, whose truth was told
             truth, patient = cases[code].synthetic, cases[code].patient
             place, repeat = each.position + 1, each.trial.repeat
             readings.append(Row(each.reader, code, truth, called, confidence, place, seconds, repeat, patient, catch))
@@ -104,7 +107,7 @@ def score_choices(sealed: Sealed, rows: list[dict]) -> dict | None:
     cases = sealed.by_code()
     tables: dict[str, dict[frozenset[str], bool]] = {}  # reader -> pair -> correct
     for each in sorted(answered(sealed, rows), key=lambda each: each.number):
-        if each.trial.block == TEST and not each.trial.repeat:
+        if each.trial.block == TEST and not (each.trial.repeat or each.trial.catch):
             correct = is_correct(each.trial, each.answer, cases)
             tables.setdefault(each.reader, {})[frozenset(each.trial.codes)] = correct
     pairs = [
@@ -112,11 +115,42 @@ def score_choices(sealed: Sealed, rows: list[dict]) -> dict | None:
         for name, table in tables.items()
         for pair, correct in sorted(table.items(), key=lambda item: sorted(item[0]))
     ]
+    attention, margin = attention_of_choices(sealed, rows), sealed.protocol.margin
+    average, kept_average = _average_choice(tables, margin), None
+    kept = {name: table for name, table in tables.items() if name in abiding(attention)}
+    if len(kept) < len(tables):
+        kept_average = _average_choice(kept, margin)
+    if average:
+        final = conclusion(average, kept_average, is_shown(attention))
+        average |= {"verdict": final, "alone": average["verdict"]}
     return {
         "readers": {name: _choices_of(table) for name, table in tables.items()},
-        "average": _average_choice(tables, sealed.protocol.margin),
+        "attention": {name: asdict(found) for name, found in attention.items()},
+        "average": average,
+        "abiding": kept_average and kept_average | {"readers": sorted(kept)},
         "pairs": pairs,
     }
+
+
+def attention_of_choices(sealed: Sealed, rows: list[dict]) -> dict[str, Attention]:
+    """The attention of every reader of a study of two alternatives, by name."""
+    cases = sealed.by_code()
+    of_reader: dict[str, list[Answered]] = {}
+    for each in answered(sealed, rows):
+        if each.trial.block == TEST:
+            of_reader.setdefault(each.reader, []).append(each)
+    found = {}
+    for name, own in sorted(of_reader.items()):
+        caught = [is_correct(each.trial, each.answer, cases) for each in own if each.trial.catch]
+        test = [each.answer for each in own if not each.trial.catch]
+        right = np.array([answer["chosen"] == 1 for answer in test], bool)
+        sure = np.array([answer["confidence"] for answer in test])
+        seconds = np.array([answer.get("ms", math.nan) / 1000 for answer in test])
+        if test:
+            keys = np.where(right, sure, -sure)
+            caught_of = sum(caught), len(caught)
+            found[name] = judge(caught_of, right, keys, seconds, sealed.protocol, ("on the left", "on the right"))
+    return found
 
 
 def _choices_of(table: dict[frozenset[str], bool]) -> dict:

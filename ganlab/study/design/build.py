@@ -12,7 +12,7 @@ from ganlab.study.design.seal import Sealed, StudyCase, digest
 from ganlab.study.design.stimuli import Stimuli
 
 LEAST_TESTED = 5  # images of either kind that must be left for the test
-WITH_CATCH = ("yes-no", "ordinal", "diagnose")  # designs that can show catch images
+WITH_CATCH = ("yes-no", "2afc", "ordinal", "diagnose")  # designs that can show catch images
 
 
 def build(protocol: Protocol, stimuli: Stimuli) -> tuple[Sealed, dict[str, np.ndarray]]:
@@ -20,7 +20,8 @@ def build(protocol: Protocol, stimuli: Stimuli) -> tuple[Sealed, dict[str, np.nd
 
     Practice images are taken from both kinds in turn. A catch image is a practice image, whose truth readers are told
     anyway, with its tiles shuffled. Without practice it is any image of the test, of either kind, so that its tiles
-    reveal nothing. Raises InputError if too few images are left for the test, or if a study of lesions has no image
+    reveal nothing. Of two alternatives the other one is an image of the practice, so that without practice there are no
+    catches. Raises InputError if too few images are left for the test, or if a study of lesions has no image
     with one or no image without.
     """
     protocol = with_dates(protocol)
@@ -44,7 +45,8 @@ def build(protocol: Protocol, stimuli: Stimuli) -> tuple[Sealed, dict[str, np.nd
         cases.append(case)
         images[case.code] = stimuli.images[k]
     pool = practice or [int(k) for k in order]
-    for k in range(protocol.catch if protocol.design in WITH_CATCH else 0):
+    catches = protocol.design in WITH_CATCH and (practice or protocol.design != "2afc")
+    for k in range(protocol.catch if catches else 0):
         case = StudyCase(next(codes), True, CATCH)
         cases.append(case)
         images[case.code] = shuffled_tiles(stimuli.images[pool[k % len(pool)]], rng)

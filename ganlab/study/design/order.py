@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,7 +54,11 @@ def plan(sealed: Sealed, reader: int) -> list[Trial]:
         order = rng.permutation(len(tested))
         diagnoses = [Trial("diagnose", FINDING, (tested[k].code,)) for k in (order[::-1] if mirrored else order)]
         trials = diagnoses + trials  # lesions come first, so that readers are not primed by "real or synthetic"
-    return trials + with_extras(test, [case for case in cases if case.role == CATCH], protocol.repeats, rng)
+    catches: list[tuple[str, ...]] = [(case.code,) for case in cases if case.role == CATCH]
+    if protocol.design == "2afc":  # beside images whose truth was told; neither side nor image depends on it
+        told = [case.code for case in cases if case.role == PRACTICE]
+        catches = [(*code, told[int(rng.integers(len(told)))])[:: 1 if rng.random() < 0.5 else -1] for code in catches]
+    return trials + with_extras(test, catches, protocol.repeats, rng)
 
 
 def _asks(design: str) -> str:
@@ -106,16 +111,19 @@ def shuffled_pairs(matched: list[tuple[str, str]], rng: np.random.Generator) -> 
     return [matched[k][::-1] if swapped else matched[k] for k, swapped in zip(order, swap, strict=True)]
 
 
-def with_extras(trials: list[Trial], catches: list[StudyCase], share: float, rng: np.random.Generator) -> list[Trial]:
-    """Trials with catch images at random places and a share of the questions repeated at least LAG questions later."""
+def with_extras(
+    trials: list[Trial], catches: Sequence[tuple[str, ...]], share: float, rng: np.random.Generator
+) -> list[Trial]:
+    """Trials with catch images, or pairs with one, at random places and a share of the questions repeated at least LAG
+    questions later."""
     n = len(trials)
     keyed = [(float(k), trial) for k, trial in enumerate(trials)]
     first = np.arange(max(0, n - LAG))
     for k in rng.permutation(first)[: round(share * n)]:
         repeated = Trial(trials[k].asks, trials[k].block, trials[k].codes, repeat=True)
         keyed.append((float(rng.uniform(k + LAG, n)), repeated))
-    for case in catches:
-        keyed.append((float(rng.uniform(0, n)), Trial(trials[0].asks, TEST, (case.code,), catch=True)))
+    for codes in catches:
+        keyed.append((float(rng.uniform(0, n)), Trial(trials[0].asks, TEST, codes, catch=True)))
     return [trial for _, trial in sorted(keyed, key=lambda item: item[0])]
 
 

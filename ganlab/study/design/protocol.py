@@ -19,6 +19,7 @@ DESIGNS = {
 }
 PRACTICE, TEST, FINDING = "practice", "test", "finding"  # blocks of a session; the first two are also roles of images
 CATCH = "catch"  # role of an image with shuffled tiles
+WIDE_MARGIN, LEAST_WORDS = 0.2, 3  # a wider margin needs a written reason, of at least this many words
 NO_RULES = {"catch_rate": 0, "least_s": 0, "one_sided": 1, "least_bits": 0}  # of protocols of earlier versions
 DAYS, KEEP_DAYS = 90, 365  # default days that invitations are valid and that answers are kept
 MAX_GROUPS, MAX_GROUP = 8, 60  # groups of experience; characters of a group's name
@@ -85,6 +86,12 @@ class Protocol:
         title="Margin",
         description="Mean areas within 0.5 \u00b1 this count as equivalent; set it before the study",
     )
+    margin_reason: str = Field(
+        "",
+        title="Reason for the margin",
+        description="Why such areas count as equivalent; required above 0.2",
+        extra={"longest": 1000},
+    )
     catch_rate: float | int = Field(
         0.8,
         ge=0,
@@ -136,14 +143,14 @@ class Protocol:
         return any(getattr(self, name) != off for name, off in NO_RULES.items())
 
     def __post_init__(self) -> None:
-        for each in (setting(Protocol, name) for name in ("title", "instructions")):
+        for each in (setting(Protocol, name) for name in ("title", "instructions", "margin_reason")):
             longest, length = each.extra["longest"], len(getattr(self, each.name))
             if length > longest:
                 raise InputError(f"{each.title} has {length:,} characters; at most {longest:,} are allowed.")
         try:
-            "".join([self.title, self.instructions, *self.groups]).encode()
+            "".join([self.title, self.instructions, self.margin_reason, *self.groups]).encode()
         except UnicodeEncodeError:
-            raise InputError("Title, instructions or groups contain invalid characters; type them again.") from None
+            raise InputError("Title, texts or groups contain invalid characters; type them again.") from None
         if len(self.groups) > MAX_GROUPS or any(not 0 < len(group) <= MAX_GROUP for group in self.groups):
             raise InputError(f"At most {MAX_GROUPS} groups are allowed, of 1 to {MAX_GROUP} characters each.")
         if self.race and self.design != "yes-no":
@@ -151,7 +158,14 @@ class Protocol:
 
 
 def with_dates(protocol: Protocol) -> Protocol:
-    """A new protocol with default dates filled in. Raises InputError for dates that are invalid or in the past."""
+    """A new protocol with default dates filled in. Raises InputError for dates that are invalid or in the past, and for
+    a wide margin without a reason."""
+    if protocol.margin > WIDE_MARGIN and len(protocol.margin_reason.split()) < LEAST_WORDS:
+        raise InputError(
+            f"A margin of {protocol.margin:g} calls readers equivalent to chance who are right in up to "
+            f"{0.5 + protocol.margin:.0%} of pairs; give the reason in a sentence, which is sealed and printed, or a "
+            f"margin of at most {WIDE_MARGIN:g}."
+        )
     expires, keep_until = _dates(protocol)
     return replace(protocol, expires=expires, keep_until=keep_until)
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from ganlab.errors import InputError
 from ganlab.study.design.order import Trial
+from ganlab.study.design.protocol import CATCH
 from ganlab.study.design.seal import StudyCase
 from ganlab.study.readings import STEPS
 
@@ -73,10 +74,13 @@ def _place(value: object, shape: tuple[int, int]) -> list[float] | None:
 
 
 def is_correct(trial: Trial, answer: dict, cases: Mapping[str, StudyCase]) -> bool:
-    """Whether an answer is correct. A panel is correct if all of it is; a realism rating counts as its half."""
+    """Whether an answer is correct. A panel is correct if all of it is; a realism rating counts as its half; of a pair
+    with a catch image, that one must be chosen, whatever the other is."""
     truth = [cases[code].synthetic for code in trial.codes]
     if trial.asks == "authenticate":
         return answer["synthetic"] == truth[0]
+    if trial.asks == "choose" and trial.catch:
+        return cases[trial.codes[answer["chosen"]]].role == CATCH
     if trial.asks == "choose":
         return truth[answer["chosen"]]
     if trial.asks == "rate":

@@ -28,6 +28,10 @@ def test_dicom_modality_sets_the_unit_or_a_notice(tmp_path):
     assert "CT and not T1" in read_volume(folder, "t1").notices[0]
     magnetic = samples.write_all(tmp_path / "mr", samples.dicom_series())
     assert '"MR" and not CT' in read_volume(magnetic, "ct").notices[0]
+    assert read_volume(magnetic, "t1").notices == ()
+    emission = samples.write_all(tmp_path / "pt", samples.dicom_series(modality="PT"))
+    assert '"PT" and not MR: check that it is a T1' in read_volume(emission, "t1").notices[0]
+    assert read_volume(emission).notices == ()
 
 
 def test_a_tilted_gantry_gives_a_sheared_grid(tmp_path):

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ganlab.study.analysis.analyse import analyse, conclusion
-from ganlab.study.analysis.attention import attention_of, entropy, is_shown
+from ganlab.study.analysis.analyse import analyse
+from ganlab.study.analysis.attention import attention_of, conclusion, entropy, is_shown
 from ganlab.study.analysis.report import format_report, report_html
 from ganlab.study.design.protocol import Protocol
 from ganlab.study.readings import Row, checked
@@ -126,3 +126,21 @@ def test_a_slice_of_the_validation():
     assert len(table) == 32 and np.mean([row["false positives"] for row in table]) < 0.15
     assert np.mean([row["coverage"] for row in table]) > 0.85
     assert format_table(table).count("\n") == 33 and "| paired | 20 | 8 |" in format_table(table)
+
+
+def test_an_equivalence_that_excludes_chance_says_so():
+    """Many images, a difference below the margin."""
+    found = analyse(honest(np.random.default_rng(3), readers=12, images=1000, dprime=0.2), rules=PROTOCOL)
+    assert found["average"]["verdict"] == "equivalent" and found["average"]["p"] < 0.05
+    text = format_report(found)
+    assert "readers can tell the images apart, a little" in text and "sealed before the first answer" in text
+
+
+def test_a_margin_given_with_the_analysis_is_post_hoc():
+    readings = honest(np.random.default_rng(0))
+    after, before = analyse(readings, 0.15), analyse(readings, 0.15, rules=replace(PROTOCOL, margin_reason="It is so."))
+    assert "post hoc, unless a protocol" in format_report(after) and "chosen post hoc" in report_html(after, "after")
+    assert "at a post hoc margin" in report_html(after, "after")
+    html = report_html(before, "before")
+    assert "post hoc" not in html and "at a prespecified margin" in html
+    assert "Reason given for the margin: It is so." in html

@@ -145,7 +145,7 @@ def test_repeats_and_practice_do_not_count_as_choices():
     )
     assert (result["readers"]["reader-01"]["right"], result["readers"]["reader-01"]["of"]) == (20, 20)
     assert score_choices(sealed, rows_of(sealed, [0], truly, most=2)) == {
-        "readers": {}, "average": None, "pairs": [],
+        "readers": {}, "attention": {}, "average": None, "abiding": None, "pairs": [],
     }  # fmt: skip
 
 
@@ -193,20 +193,38 @@ def test_choices_are_averaged_over_common_pairs():
     assert lonely["average"] is None  # no pair in common: the orders are opposite
 
 
-def test_guessing_is_not_called_distinguishable():
-    sealed = built(120, design="2afc", practice=0)
+def guessing(sealed, readers, looks=True):
+    """Readers who guess, with any confidence, and see the catch images if they look."""
     rng = np.random.default_rng(1)
-    rows = rows_of(sealed, range(6), lambda *which: (truly if rng.random() < 0.5 else falsely)(*which))
-    result = score_choices(sealed, rows)["average"]
+
+    def say(trial, cases, position):
+        told = (trial.catch and looks) or rng.random() < 0.5
+        return (truly if told else falsely)(trial, cases, position) | {"confidence": int(rng.integers(1, 7))}
+
+    return rows_of(sealed, range(readers), say)
+
+
+def test_guessing_is_not_called_distinguishable():
+    sealed = built(120, design="2afc", practice=4)
+    result = score_choices(sealed, guessing(sealed, 6))["average"]
     assert result["low"] < 0.5 < result["high"] and result["verdict"] in ("equivalent", "inconclusive")
 
 
-@pytest.mark.parametrize(("margin", "end"), [(0.01, "inconclusive"), (0.4, "equivalent")])
-def test_margin_decides_equivalence(margin, end):
-    sealed = built(120, design="2afc", practice=0, margin=margin)
-    rng = np.random.default_rng(1)
-    rows = rows_of(sealed, range(4), lambda *which: (truly if rng.random() < 0.5 else falsely)(*which))
-    assert score_choices(sealed, rows)["average"]["verdict"] == end
+@pytest.mark.parametrize(("margin", "looks", "end"), [
+    (0.01, True, "inconclusive"), (0.2, True, "equivalent"), (0.2, False, "no verdict"),
+])  # fmt: skip
+def test_margin_and_attention_decide_equivalence(margin, looks, end):
+    sealed = built(120, design="2afc", practice=4, margin=margin)
+    found = score_choices(sealed, guessing(sealed, 4, looks))
+    assert found["average"]["verdict"] == end
+    assert all(each["catches"] == 6 for each in found["attention"].values())
+
+
+def test_one_side_of_two_is_no_answer():
+    sealed = built(120, design="2afc", practice=4)
+    left = score_choices(sealed, rows_of(sealed, [0, 1], lambda t, *rest: truly(t, *rest) | {"chosen": 0}))
+    for each in left["attention"].values():
+        assert "100% of the answers were on the left; 90% is the most" in each["broken"]
 
 
 # --- lesions --------------------------------------------------------------------------------------------

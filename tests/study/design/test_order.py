@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from ganlab.study.design.order import BLOCKS, LAG, PANEL, exposure_ms, pairs, permuted, plan
 from ganlab.study.design.protocol import DESIGNS, FINDING, PRACTICE, TEST, Protocol
 from ganlab.study.design.seal import StudyCase, read_sealed
+from ganlab.study.reading.answers import is_correct
 from tests.study.conftest import built, with_opposite_truth
 
 SINGLE = ("yes-no", "ordinal", "staircase", "diagnose")  # designs that ask about one image at a time
@@ -88,6 +89,22 @@ def test_short_tests_repeat_as_many_as_the_lag_allows(tested, repeats):
     assert sum(t.repeat for t in trials) == repeats <= round(0.4 * tested)
 
 
+def test_catch_images_come_in_pairs_with_images_of_the_practice():
+    sealed = built(60, design="2afc", catch=6, practice=4)
+    told, catches = ({case.code for case in sealed.cases if case.role == role} for role in ("practice", "catch"))
+    sides = []
+    for reader in range(8):
+        trials = [t for t in plan(sealed, reader) if t.catch]
+        assert Counter(code for t in trials for code in t.codes if code in catches) == Counter(catches)
+        assert all(len(t.codes) == 2 and len(told & set(t.codes)) == 1 and t.asks == "choose" for t in trials)
+        sides += [t.codes[0] in catches for t in trials]
+        for t in trials:  # the catch image is the right choice, whatever the other one is
+            answers = [is_correct(t, {"chosen": k, "confidence": 1}, sealed.by_code()) for k in (0, 1)]
+            assert answers == [code in catches for code in t.codes]
+    assert 10 < sum(sides) < 38
+    assert not any(t.catch for t in plan(built(60, design="2afc", catch=6, practice=0), 0))
+
+
 def test_catch_images_come_once_at_different_places_for_each_reader():
     sealed = built(catch=5)
     catches = {case.code for case in sealed.cases if case.role == "catch"}
@@ -117,7 +134,7 @@ def test_paired_readers_see_opposite_orders(design):
 
 
 def test_alternatives_pair_a_real_with_a_synthetic_image_alike_for_all_readers():
-    sealed = built(60, design="2afc", practice=6)
+    sealed = built(60, design="2afc", practice=6, catch=0)
     cases, seen = sealed.by_code(), []
     for reader in range(6):
         trials = plan(sealed, reader)

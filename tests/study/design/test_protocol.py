@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ganlab.errors import InputError
 from ganlab.study.design import build as build_module
 from ganlab.study.design import protocol
-from ganlab.study.design.build import build, shuffled_tiles
+from ganlab.study.design.build import WITH_CATCH, build, shuffled_tiles
 from ganlab.study.design.order import plan
 from ganlab.study.design.protocol import DESIGNS, PRACTICE, TEST, Protocol, with_dates
 from ganlab.study.design.seal import Sealed, StudyCase, digest, read_sealed
@@ -67,8 +67,8 @@ def test_any_sealed_text_survives_reading(how, known, pixels, seed, nonce):
 CHANGES = {
     "title": "Another", "design": "ordinal", "instructions": "Look.", "readers": 5, "practice": 6, "catch": 3,
     "repeats": 0.2, "rest": 41, "limit_s": 1.0, "prevalence": True, "groups": ("x",), "margin": 0.11, "race": True,
-    "catch_rate": 0.5, "least_s": 0, "one_sided": 1, "least_bits": 0.4, "expires": "2030-10-10",
-    "keep_until": "2031-10-10",
+    "margin_reason": "As agreed.", "catch_rate": 0.5, "least_s": 0, "one_sided": 1, "least_bits": 0.4,
+    "expires": "2030-10-10", "keep_until": "2031-10-10",
 }  # fmt: skip
 
 
@@ -156,6 +156,7 @@ def test_refuses_sealed_text_with_missing_or_unknown_fields(where):
     ("title", "x" * 121, "Title has 121 characters; at most 120 are allowed"),
     ("instructions", "x" * 4001, "Instructions has 4,001 characters; at most 4,000 are allowed"),
     ("groups", ("x",) * 9, "At most 8 groups"), ("groups", ("",), "of 1 to 60"), ("groups", ("x" * 61,), "1 to 60"),
+    ("margin_reason", "x" * 1001, "Reason for the margin has 1,001 characters"), ("one_sided", 0.4, "One-sided is 0.4"),
     ("title", "\ud800", "invalid characters"), ("readers", "4", 'Readers is "4"'), ("race", 1, "Race is 1"),
 ])  # fmt: skip
 def test_refuses_values_out_of_range_in_a_sentence(name, value, sentence):
@@ -177,6 +178,14 @@ def test_refuses_past_or_invalid_dates_for_new_studies(name, value, sentence):
         build(Protocol(**{name: value}), made_stimuli())
 
 
+def test_a_wide_margin_needs_a_reason():
+    for reason in ("", "because so"):
+        with pytest.raises(InputError, match=r"right in up to 75% of pairs; give the reason in a sentence"):
+            with_dates(Protocol(margin=0.25, margin_reason=reason))
+    assert with_dates(Protocol(margin=0.25, margin_reason="Screening uses them at thumbnail size.")).margin == 0.25
+    assert with_dates(Protocol(margin=0.2)).margin == 0.2
+
+
 @pytest.mark.parametrize("number", [0, 0.0])
 def test_whole_numbers_stay_whole_in_the_sealed_text(number):
     """The hash of a study depends on whether its text has 0 or 0.0, and forms send either."""
@@ -189,7 +198,8 @@ def test_whole_numbers_stay_whole_in_the_sealed_text(number):
 @pytest.mark.parametrize("edges", [
     {"readers": 1, "practice": 0, "catch": 0, "repeats": 0, "rest": 5, "limit_s": 0, "margin": 0.01, "title": ""},
     {"readers": 200, "practice": 40, "catch": 20, "repeats": 0.5, "rest": 500, "limit_s": 600, "margin": 0.4,
-     "title": "x" * 120, "instructions": "x" * 4000, "groups": ("x" * 60,) * 8, "expires": "2030-06-15"},
+     "margin_reason": "As it was agreed.", "expires": "2030-06-15", "title": "x" * 120,
+     "instructions": "x" * 4000, "groups": ("x" * 60,) * 8},
 ])  # fmt: skip
 def test_accepts_values_at_the_limits(edges):
     result = with_dates(Protocol(**edges))
@@ -229,7 +239,7 @@ def test_every_image_has_one_code_and_one_role(design):
     stimuli = made_stimuli(40)
     sealed, images = build(Protocol(design=design, practice=6, catch=3), stimuli)
     roles = Counter(case.role for case in sealed.cases)
-    assert roles == Counter({PRACTICE: 6, TEST: 34, "catch": 3 if design in ("yes-no", "ordinal", "diagnose") else 0})
+    assert roles == Counter({PRACTICE: 6, TEST: 34, "catch": 3 if design in WITH_CATCH else 0})
     codes = [case.code for case in sealed.cases]
     assert len(set(codes)) == len(codes) == len(images) and set(codes) == set(images) == set(sealed.pixels)
     assert codes == sorted(codes) and all(len(code) == 8 and int(code, 16) >= 0 for code in codes)
