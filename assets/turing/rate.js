@@ -82,7 +82,7 @@
     }
     state.now = reply;
     document.title = reply.title ?? document.title;
-    await { consent, question, done, closed: () => ended(reply.words), forgotten: () => ended(reply.words) }[
+    await { consent, question, done, closed: () => ended(reply.words, reply.deletable), forgotten: () => ended(reply.words) }[
       reply.stage
     ](reply);
     return true;
@@ -145,7 +145,7 @@
       tag(
         "p",
         {},
-        `We store your answers, their times, your window and zoom settings and your screen size, but no name and no address. They are deleted after ${reply.keep_until}, or immediately if you ask for it on this page. ${reply.race ? "This is a game: you learn the truth after each image." : "In the test you get no feedback until the study is closed."} Not a medical device.`,
+        `We store your answers, their times, your window and zoom settings and your screen size, but no name and no address. They are deleted after ${reply.keep_until}, or immediately if you ask for it on this page${reply.final ? " before the study is locked; after that they are part of its results and stay until that day" : ""}. ${reply.race ? "This is a game: you learn the truth after each image." : "In the test you get no feedback until the study is closed."} Not a medical device.`,
       ),
       ...(reply.groups.length ? [tag("label", {}, tag("span", {}, "Your experience"), group)] : []),
       tag("label", { class: "check" }, sure, "I have read this and take part voluntarily."),
@@ -166,9 +166,9 @@
       button("Delete all my answers", erase),
     );
   }
-  function ended(words) {
+  function ended(words, deletable) {
     state.now = null;
-    show(tag("h1", {}, "Reading session"), tag("p", {}, words));
+    show(tag("h1", {}, "Reading session"), tag("p", {}, words), ...(deletable ? [forgetting()] : []));
   }
 
   async function done(reply) {

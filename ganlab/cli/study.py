@@ -189,7 +189,7 @@ def study_create(
 
 def format_created(created: CreatedStudy, notices: Sequence[str] = ()) -> str:
     """The study's credentials and invitations, and what was guessed about its images."""
-    from ganlab.study.design.audit import EASY, EASY_WARNING
+    from ganlab.study.design.audit import EASY_WARNING, is_easy
 
     m = created.audit["machine"]
     lines = [
@@ -198,7 +198,7 @@ def format_created(created: CreatedStudy, notices: Sequence[str] = ()) -> str:
         f"Seal, to be published before the first answer: {created.seal}",
         f"A classifier that sees no anatomy distinguishes real from synthetic with an AUC of {m['area']:.2f} "
         f"({m['low']:.2f} to {m['high']:.2f}).",
-        *([EASY_WARNING] if m["low"] > EASY else []),
+        *([EASY_WARNING] if is_easy(m) else []),
         "Invitations, one per reader, for the page /rate:",
         *created.invitations,
     ]

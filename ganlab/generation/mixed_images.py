@@ -17,6 +17,7 @@ from ganlab.generation.own_images import judged_kind
 from ganlab.generation.sampling import generate
 
 MOST = 2000
+GREYS = 9  # of digits: their exact black and white, and the greys between, would tell who drew them
 SPARE = 4  # held-out candidates per image shown, so that there are enough of every class
 REAL, SYNTHETIC = "real", "synthetic"
 
@@ -46,7 +47,8 @@ def mix_images(
     """Half generated, half held-out real images, shuffled.
 
     Classes are equally frequent in both arms. Both arms go through the same steps: clipped to the network's range, then
-    to 8 bits by the kind's default window. Selection and order follow from the seed, so readers must not know it.
+    to 8 bits by the kind's default window. Digits, which no window belongs to, are first stretched to the whole range,
+    each by itself, and rounded to nine greys. Selection and order follow from the seed, so readers must not know it.
 
     source: for a generator of a user's own images, the folder it was trained on; the real images come from its held-out
     part. Raises InputError for a count that is odd or outside 2 to 2,000.
@@ -73,7 +75,15 @@ def mix_images(
     truth = [(SYNTHETIC, classes[k], name, k) for k in range(half)]
     truth += [(REAL, classes[k], kind.name, int(chosen[k])) for k in range(half)]
     order = rng.permutation(count)
+    images = in_few_greys(images, kind.window) if kind.name == "digits" else images
     return MixedImages(grey(images[order], kind.window), [truth[k] for k in order])
+
+
+def in_few_greys(images: np.ndarray, window: tuple[float, float]) -> np.ndarray:
+    """Images (N, H, W), each stretched to the window and rounded to GREYS values."""
+    low, high = (end(images, axis=(1, 2), keepdims=True) for end in (np.min, np.max))
+    shares = (images - low) / np.maximum(high - low, np.finfo(np.float32).tiny)
+    return window[0] + (window[1] - window[0]) * np.round(shares * (GREYS - 1)) / (GREYS - 1)
 
 
 def write_mixed_images(

@@ -10,15 +10,17 @@ import json
 import secrets
 from dataclasses import dataclass
 
+import numpy as np
 from sqlalchemy import Engine
 
 from ganlab.errors import InputError
-from ganlab.study.design.audit import EASY, EASY_WARNING, inspect
+from ganlab.study.design.audit import EASY_WARNING, FEATURES, inspect, is_easy
 from ganlab.study.design.build import build
 from ganlab.study.design.order import plan
-from ganlab.study.design.protocol import Protocol
+from ganlab.study.design.protocol import LEAST_WORDS, Protocol, with_dates
 from ganlab.study.design.seal import canonical_json
 from ganlab.study.design.stimuli import Stimuli, check_kinds
+from ganlab.study.mrmc import clusters
 from ganlab.study.reading import archive
 from ganlab.study.reading.database import LOCKED, OPEN, UNBLINDED, reading, writing
 from ganlab.study.reading.invitations import invitation, is_secret, new_secret, new_study, signed
@@ -40,12 +42,26 @@ class CreatedStudy:
 
 
 def create(engine: Engine, protocol: Protocol, stimuli: Stimuli) -> CreatedStudy:
-    """Seal and store a new study. Raises InputError for an invalid protocol or unsuitable images."""
+    """Seal and store a new study. Raises InputError for an invalid protocol and for unsuitable images: fewer than two
+    patients of either kind, or kinds that a classifier separates by their greys alone, unless the protocol gives a
+    reason to run the study all the same."""
+    protocol = with_dates(protocol)
     check_kinds(stimuli.synthetic)
+    whose = [who or f"image {k}" for k, who in enumerate(stimuli.patients or [""] * len(stimuli))]
+    clusters(stimuli.synthetic, np.array(whose))
+    audit = inspect(list(stimuli.images), stimuli.synthetic, stimuli.patients)
+    found = audit["machine"]
+    if is_easy(found) and not protocol.race and len(protocol.audit_reason.split()) < LEAST_WORDS:
+        best = max(audit["features"], key=lambda name: abs(audit["features"][name] - 0.5))
+        raise InputError(
+            f"A classifier that sees no anatomy separates real from synthetic images with an area of "
+            f"{found['area']:.2f} ({found['low']:.2f} to {found['high']:.2f}), above all by their {FEATURES[best]}: "
+            "readers can learn that instead of looking. Give both kinds the same noise, resolution and greys, or give "
+            "a reason to run the study all the same (--audit-reason), which is sealed and printed."
+        )
     sealed, images = build(protocol, stimuli)
     study, key = new_study(), secrets.token_hex(32)
     secret, stored = new_secret()
-    audit = inspect(list(stimuli.images), stimuli.synthetic)
     row = {
         "id": study, "created": archive.now(), "status": OPEN, "sealed": sealed.text(), "seal": sealed.seal(),
         "key": key, "organiser": stored, "audit": json.dumps(audit),
@@ -87,7 +103,7 @@ def progress(engine: Engine, row: dict) -> dict:
         "race": sealed.protocol.race, "created": row["created"], "expires": sealed.protocol.expires,
         "keep_until": sealed.protocol.keep_until, "seal": row["seal"], "hash": sealed.design_hash(), "readers": readers,
         "refused": sum(event["kind"] == REFUSED for event in log), "machine": machine,
-        "warning": EASY_WARNING if machine["low"] > EASY else "",
+        "warning": EASY_WARNING if is_easy(machine) else "",
     }  # fmt: skip
 
 

@@ -69,7 +69,7 @@ def test_a_study_is_created_watched_and_closed_by_commands(run, tmp_path, monkey
         "title": "Real?", "design": "ordinal", "instructions": "", "readers": 2, "practice": 2, "catch": 6,
         "repeats": 0.1, "rest": 40, "limit_s": 1.5, "prevalence": True, "groups": ["student", "radiologist"],
         "margin": 0.2, "catch_rate": 0.8, "least_s": 0.5, "one_sided": 0.9,
-        "least_bits": 0.5, "race": False, "expires": "", "keep_until": "",
+        "least_bits": 0.5, "final": True, "race": False, "expires": "", "keep_until": "",
     }  # fmt: skip
     code, out, err = run(*manage, "--do", "certificate")
     assert code == 0 and json.loads(out)["seal_matches"], err

@@ -9,7 +9,7 @@ from PIL import Image
 from ganlab.errors import InputError
 from ganlab.generation.export import grey
 from ganlab.generation.image_kinds import get_kind, load_images
-from ganlab.generation.mixed_images import mix_images, write_mixed_images
+from ganlab.generation.mixed_images import in_few_greys, mix_images, write_mixed_images
 from ganlab.generation.sampling import generate
 
 MODEL = "dcgan-digits"
@@ -45,7 +45,8 @@ def test_truth_names_the_image_that_the_file_shows(written):
     for row in rows:
         shown = np.asarray(Image.open(folder / "images" / f"{row['code']}.png"))
         source = (real if row["arm"] == "real" else synthetic)[int(row["number"])]
-        np.testing.assert_array_equal(shown, grey(source, kind.windows["usual"]))
+        window = kind.windows["usual"]
+        np.testing.assert_array_equal(shown, grey(in_few_greys(source[None], window)[0], window))
 
 
 def test_a_set_follows_from_its_seed(written, tmp_path):

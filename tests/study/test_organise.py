@@ -201,6 +201,6 @@ def test_warns_if_noise_alone_separates_the_images(new_study):
     smooth = made_stimuli()
     images = smooth.images.copy()
     images[smooth.synthetic] = images[smooth.synthetic] // 8 + 100
-    told = new_study(dataclasses.replace(smooth, images=images), **SMALL)
+    told = new_study(dataclasses.replace(smooth, images=images), **SMALL, audit_reason="A lesson on noise.")
     assert "Warning: noise" in organise.progress(told.engine, told.row())["warning"]
     assert organise.progress(told.engine, new_study(**SMALL).row())["warning"] == ""

@@ -1,6 +1,7 @@
 """The output of an unblinded study: results, reports, exports and the certificate of its blinding."""
 
 import csv
+import dataclasses
 
 import numpy as np
 import pytest
@@ -9,11 +10,13 @@ from sqlalchemy import delete, update
 from ganlab.errors import InputError
 from ganlab.generation.mixed_images import mix_images
 from ganlab.study import results
+from ganlab.study.design.audit import inspect, is_easy
 from ganlab.study.design.order import plan
 from ganlab.study.design.protocol import DESIGNS
 from ganlab.study.design.stimuli import from_mixed
 from ganlab.study.reading import archive, database
 from ganlab.study.readings import read_readings
+from tests.study.conftest import made_stimuli
 
 pytestmark = pytest.mark.slow
 
@@ -138,6 +141,39 @@ def test_report_includes_the_generators_precision_and_recall(new_study):
     study.read(0)
     study.close()
     assert "dcgan-digits has a precision of" in results.report(study.engine, study.row())
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_images_that_their_greys_give_away_are_refused_without_a_reason(new_study, turned):
+    stimuli = made_stimuli()
+    images = stimuli.images.copy()
+    images[stimuli.synthetic] = images[stimuli.synthetic] // 8 + 100
+    stimuli = dataclasses.replace(stimuli, images=images)
+    if turned:  # twins of one patient
+        stimuli = dataclasses.replace(stimuli, patients=[f"p{k // 2}" for k in range(len(stimuli))])
+    with pytest.raises(InputError, match=r"separates real from synthetic images with an area of .*--audit-reason"):
+        new_study(stimuli, **SMALL)
+    assert new_study(stimuli, **SMALL, race=True).created.study  # a game, whose results nobody cites
+    reason = "A lesson on what greys give away."
+    study = new_study(stimuli, **SMALL, audit_reason=reason)
+    study.read(0)
+    study.close()
+    assert f"Reason given to run the study all the same: {reason}" in results.report(study.engine, study.row())
+
+
+def test_digits_of_a_study_share_one_range_of_greys():
+    mixed = mix_images("dcgan-digits", 60, 0)
+    assert {len(np.unique(image)) for image in mixed.images} <= {8, 9}
+    assert all((image.min(), image.max()) == (0, 255) for image in mixed.images)
+    found = inspect(list(mixed.images), mixed.synthetic)
+    assert found["features"]["brightest"] == 0.5 and not is_easy(found["machine"])
+
+
+def test_a_study_needs_two_patients_of_either_kind(new_study):
+    stimuli = made_stimuli()
+    stimuli = dataclasses.replace(stimuli, patients=["a" if k % 2 else f"{k}" for k in range(len(stimuli))])
+    with pytest.raises(InputError, match=r"patients with synthetic and 1 with real images are too few|^1 patients"):
+        new_study(stimuli, **SMALL)
 
 
 def test_report_counts_invited_finished_and_deleted_readers(new_study):

@@ -19,7 +19,7 @@ def study_html(readings: Readings, context: dict, protocol: Protocol) -> str:
         choices = context["choices"]
         if not choices["readers"]:
             raise InputError("No reader has answered.")
-        study = render("study.html", context=context, design=DESIGNS[design], groups=[])
+        study = render("study.html", context=context, design=DESIGNS[design], groups=[], reason=protocol.audit_reason)
         return render("pairs.html", title=protocol.title, choices=choices, margin=protocol.margin, study=Markup(study))
     analysis = analyse(readings, float(protocol.margin), rules=protocol)
     if protocol.rules:
@@ -27,7 +27,7 @@ def study_html(readings: Readings, context: dict, protocol: Protocol) -> str:
     if design == "staircase":
         analysis["average"] = None  # exposures follow the answers, so no verdict is drawn
     groups = experience_groups(context["experience"], analysis)
-    study = render("study.html", context=context, design=DESIGNS[design], groups=groups)
+    study = render("study.html", context=context, design=DESIGNS[design], groups=groups, reason=protocol.audit_reason)
     return report_html(analysis, protocol.title, study, design)
 
 

@@ -18,10 +18,10 @@ from ganlab.errors import InputError
 from ganlab.imaging.wording import quoted
 from ganlab.study.design.stimuli import LEAST
 from ganlab.study.mrmc import jackknifed
-from ganlab.study.statistics import area
+from ganlab.study.statistics import CHANCE, area
 
 FOLDS, ROUNDS = 5, 4
-EASY = 0.8  # if the classifier's whole interval is above, the images are trivially distinguishable
+EASY = 0.8  # if the classifier's whole interval is above, or below 1 - EASY, the images are trivially distinguishable
 EASY_WARNING = (
     "Warning: noise, sharpness or grey values alone separate real from synthetic, and readers may learn that instead "
     "of looking at anatomy. Run study audit to see which, and give both kinds the same noise and resolution."
@@ -73,11 +73,19 @@ def audit(folder: Path, truth: dict[str, bool]) -> dict:
     }
 
 
-def inspect(images: Sequence[np.ndarray], synthetic: np.ndarray) -> dict:
-    """How well pixel statistics separate images (H, W) uint8: the area of each feature, and of all together."""
+def inspect(images: Sequence[np.ndarray], synthetic: np.ndarray, patients: Sequence[str] = ()) -> dict:
+    """How well pixel statistics separate images (H, W) uint8: the area of each feature, and of all together. patients:
+    whose image each is, "" for one of its own."""
     table = np.array([list(features(image).values()) for image in images])
     areas = {name: area(table[:, k], synthetic) for k, name in enumerate(FEATURES)}
-    return {"features": areas, "machine": machine(table, synthetic)}
+    groups = np.array([who or f"image {k}" for k, who in enumerate(patients or [""] * len(images))])
+    return {"features": areas, "machine": machine(table, synthetic, groups)}
+
+
+def is_easy(found: dict) -> bool:
+    """Whether the `machine` of an audit separates the kinds so well that readers could do it without anatomy; a
+    classifier that is wrong about nearly all images separates them, too."""
+    return max(found["low"], 1 - found["high"]) > EASY
 
 
 def look(path: Path) -> tuple[dict, np.ndarray]:
@@ -143,20 +151,25 @@ def features(grey: np.ndarray) -> dict[str, float]:
     }
 
 
-def machine(table: np.ndarray, synthetic: np.ndarray) -> dict:
+def machine(table: np.ndarray, synthetic: np.ndarray, patients: np.ndarray) -> dict:
     """Area under the ROC curve of a logistic regression on features (N, F), cross-validated with five folds, four
-    times, with fixed seeds. Its interval over images is from the jackknife."""
+    times, with fixed seeds. All images of a patient (labels (N,)) are in one fold. Its interval over patients is from
+    the jackknife."""
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+    from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     scores = np.zeros(len(synthetic))
     for seed in range(ROUNDS):
-        folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
-        scores += cross_val_predict(model, table, synthetic, cv=folds, method="decision_function") / ROUNDS
-    areas, covariances = jackknifed(scores[None], synthetic)
+        folds = StratifiedGroupKFold(min(FOLDS, len(set(patients.tolist()))), shuffle=True, random_state=seed)
+        try:
+            found = cross_val_predict(model, table, synthetic, groups=patients, cv=folds, method="decision_function")
+        except ValueError:  # a fold without images of one kind, as with one patient of either: nothing can be learned
+            return {"area": CHANCE, "low": 0.0, "high": 1.0}
+        scores += found / ROUNDS
+    areas, covariances = jackknifed(scores[None], synthetic, patients)
     reach = 1.96 * float(np.sqrt(covariances[0, 0]))
     return {"area": float(areas[0]), "low": max(0.0, areas[0] - reach), "high": min(1.0, areas[0] + reach)}
 

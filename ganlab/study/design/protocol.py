@@ -92,6 +92,12 @@ class Protocol:
         description="Why such areas count as equivalent; required above 0.2",
         extra={"longest": 1000},
     )
+    audit_reason: str = Field(
+        "",
+        title="Reason despite the audit",
+        description="Why to run a study whose kinds a classifier separates by greys alone; required then",
+        extra={"longest": 1000},
+    )
     catch_rate: float | int = Field(
         0.8,
         ge=0,
@@ -127,6 +133,11 @@ class Protocol:
         title="Least entropy",
         description="Least entropy of a reader's answers with their confidence",
     )
+    final: bool = Field(
+        True,
+        title="Final when locked",
+        description="Readers can have their answers deleted until the study is locked, and not after; consent says so",
+    )
     race: bool = Field(
         False, title="Race", description="A classroom game with feedback and a leaderboard; not for research"
     )
@@ -143,12 +154,12 @@ class Protocol:
         return any(getattr(self, name) != off for name, off in NO_RULES.items())
 
     def __post_init__(self) -> None:
-        for each in (setting(Protocol, name) for name in ("title", "instructions", "margin_reason")):
+        for each in (setting(Protocol, name) for name in ("title", "instructions", "margin_reason", "audit_reason")):
             longest, length = each.extra["longest"], len(getattr(self, each.name))
             if length > longest:
                 raise InputError(f"{each.title} has {length:,} characters; at most {longest:,} are allowed.")
         try:
-            "".join([self.title, self.instructions, self.margin_reason, *self.groups]).encode()
+            "".join([self.title, self.instructions, self.margin_reason, self.audit_reason, *self.groups]).encode()
         except UnicodeEncodeError:
             raise InputError("Title, texts or groups contain invalid characters; type them again.") from None
         if len(self.groups) > MAX_GROUPS or any(not 0 < len(group) <= MAX_GROUP for group in self.groups):

@@ -29,7 +29,7 @@ class StudyCase:
 
 # Fields that studies sealed by earlier versions lack, and what they stand for there; unsaid, they keep their seal.
 ADDED_TO_CASES = {"patient": ""}
-ADDED_TO_PROTOCOL: dict = {**NO_RULES, "margin_reason": ""}
+ADDED_TO_PROTOCOL: dict = {**NO_RULES, "margin_reason": "", "audit_reason": "", "final": False}
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ def open_database(url: str | None = None) -> Engine:
             raise InputError(f"{VARIABLE} does not name a file; answers must outlive the server.")
         engine = create_engine(address, pool_pre_ping=not sqlite, pool_size=20, max_overflow=40)
         if sqlite:
-            Path(str(address.database)).parent.mkdir(parents=True, exist_ok=True)
+            _make_private(Path(str(address.database)))
             _prepare_sqlite(engine)
         _migrate(engine)
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
@@ -111,6 +111,18 @@ def open_database(url: str | None = None) -> Engine:
     except (SQLAlchemyError, OSError) as error:
         raise InputError(f"The study database cannot be opened ({_reason(error)}); check {VARIABLE}.") from error
     return engine
+
+
+def _make_private(path: Path) -> None:
+    """Create a database's folder and file for its owner alone; SQLite gives the files beside it the same mode. A file
+    that exists is closed to others."""
+    if not path.parent.exists():
+        path.parent.mkdir(parents=True, mode=0o700)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    if path.stat().st_mode & 0o077:
+        for each in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))):
+            with contextlib.suppress(FileNotFoundError, PermissionError):  # a file of another user stays as it is
+                each.chmod(0o600)
 
 
 def _prepare_sqlite(engine: Engine) -> None:

@@ -95,8 +95,9 @@ def log_limited(engine: Engine, study: str, words: str, kind: str) -> None:
         return  # the reply stands whether or not it could be logged
 
 
-def admit(connection: Connection, code: object, study: str, lock: bool = False) -> ReaderSession:
-    """The session that an invitation opens. Raises RequestRefused if it is forged, void or expired."""
+def admit(connection: Connection, code: object, study: str, lock: bool = False, late: bool = False) -> ReaderSession:
+    """The session that an invitation opens. late: after its last day, too. Raises RequestRefused if it is forged, void
+    or expired."""
     row = archive.find_study(connection, study, hold=lock)
     if row is None:
         raise InputError(UNKNOWN)
@@ -109,17 +110,25 @@ def admit(connection: Connection, code: object, study: str, lock: bool = False) 
         raise RequestRefused(UNKNOWN)
     if reader["deleted"]:
         raise RequestRefused("The answers of this invitation were deleted at your request; it is no longer valid.")
-    today = str(datetime.now(UTC).date())
-    if sealed.protocol.expires < today:
-        raise RequestRefused(f"This invitation was valid until {sealed.protocol.expires}, and today is {today} (UTC).")
-    return ReaderSession(row, sealed, number, reader)
+    session = ReaderSession(row, sealed, number, reader)
+    if not late and (words := expired(session)):
+        raise RequestRefused(words)
+    return session
+
+
+def expired(session: ReaderSession) -> str:
+    """That an invitation is no longer valid, in words; "" if it is."""
+    last, today = session.sealed.protocol.expires, str(datetime.now(UTC).date())
+    return f"This invitation was valid until {last}, and today is {today} (UTC)." if last < today else ""
 
 
 def look(engine: Engine, request: dict, study: str) -> dict:
     """The reader's current page."""
     with reading(engine) as connection:
-        session = admit(connection, request["code"], study)
+        session = admit(connection, request["code"], study, late=True)
         rows = archive.answers_of(connection, study, session.number)
+    if words := expired(session):
+        return {"stage": "closed", "words": words, "deletable": deletable(session)}
     return frame(engine, session, rows)
 
 
@@ -196,17 +205,25 @@ def frame(engine: Engine, session: ReaderSession, rows: list[dict]) -> dict:
     trials = plan(sealed, session.number)
     head = {"title": protocol.title, "position": len(rows), "total": len(trials), "race": protocol.race}
     if session.study["status"] != OPEN:
-        return head | {"stage": "closed", "words": CLOSED[session.study["status"]]}
+        return head | {
+            "stage": "closed", "words": CLOSED[session.study["status"]], "deletable": deletable(session)
+        }  # fmt: skip
     if not session.reader["consented"]:
         return head | {
             "stage": "consent", "instructions": protocol.instructions, "groups": list(protocol.groups),
-            "design": DESIGNS[protocol.design], "keep_until": protocol.keep_until,
+            "design": DESIGNS[protocol.design], "keep_until": protocol.keep_until, "final": protocol.final,
             "prevalence": _prevalence(sealed) if protocol.prevalence else None,
             "practice": sum(trial.block == PRACTICE for trial in trials), "hash": sealed.design_hash(),
         }  # fmt: skip
     if len(rows) >= len(trials):
         return head | {"stage": "done"}
     return head | _question(engine, session, rows)
+
+
+def deletable(session: ReaderSession) -> bool:
+    """Whether a reader can still have the answers deleted."""
+    open_or_free = session.study["status"] == OPEN or not session.sealed.protocol.final
+    return bool(session.reader["consented"]) and open_or_free
 
 
 def _question(engine: Engine, session: ReaderSession, rows: list[dict]) -> dict:
@@ -269,7 +286,12 @@ def forget(engine: Engine, request: dict, study: str) -> dict:
     if request.get("sure") is not True:
         raise InputError("Deleting all your answers cannot be undone; confirm it.")
     with writing(engine) as connection:
-        session = admit(connection, request["code"], study, lock=True)
+        session = admit(connection, request["code"], study, lock=True, late=True)
+        if session.sealed.protocol.final and session.study["status"] != OPEN:
+            raise InputError(
+                "The study is locked, and its results may have been drawn: your answers stay until "
+                f"{session.sealed.protocol.keep_until}, as you were told before you agreed."
+            )
         deleted = archive.forget_reader(connection, study, session.number)
     wipe(engine)
     return {"stage": "forgotten", "words": f"{deleted} answers were deleted, and the invitation is void."}

@@ -67,7 +67,8 @@ def test_any_sealed_text_survives_reading(how, known, pixels, seed, nonce):
 CHANGES = {
     "title": "Another", "design": "ordinal", "instructions": "Look.", "readers": 5, "practice": 6, "catch": 3,
     "repeats": 0.2, "rest": 41, "limit_s": 1.0, "prevalence": True, "groups": ("x",), "margin": 0.11, "race": True,
-    "margin_reason": "As agreed.", "catch_rate": 0.5, "least_s": 0, "one_sided": 1, "least_bits": 0.4,
+    "margin_reason": "As agreed.", "audit_reason": "A lesson on it.",
+    "catch_rate": 0.5, "least_s": 0, "one_sided": 1, "least_bits": 0.4, "final": False,
     "expires": "2030-10-10", "keep_until": "2031-10-10",
 }  # fmt: skip
 

@@ -146,8 +146,24 @@ def test_expired_invitation_names_its_last_day(new_study):
     text = dataclasses.replace(sealed, protocol=dataclasses.replace(sealed.protocol, expires=past)).text()
     with database.writing(study.engine) as connection:
         connection.execute(update(database.STUDIES).values(sealed=text))
-    assert past in study.ask()["error"]
-    assert len(stored(study)) == 2
+    page = study.ask()
+    assert page["stage"] == "closed" and past in page["words"] and page["deletable"]
+    assert past in study.ask(do="receipt")["error"] and len(stored(study)) == 2
+    assert "2 answers were deleted" in study.ask(do="forget", sure=True)["words"] and stored(study) == []
+
+
+def test_answers_of_a_locked_study_stay_as_the_consent_says(new_study):
+    study, free = new_study(**SMALL), new_study(**SMALL, final=False)
+    assert study.ask()["final"] and not free.ask()["final"]
+    for each in (study, free):
+        each.read(0)
+        assert not each.ask().get("deletable")  # the page of a finished session has its own button
+        organise.lock(each.engine, each.row())
+    keep_until = study.sealed().protocol.keep_until
+    assert study.ask()["deletable"] is False
+    assert f"your answers stay until {keep_until}" in study.ask(do="forget", sure=True)["error"]
+    assert len(stored(study)) > 20
+    assert free.ask()["deletable"] and "answers were deleted" in free.ask(do="forget", sure=True)["words"]
 
 
 def test_consent_requires_a_group_if_there_are_groups(new_study):
