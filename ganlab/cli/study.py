@@ -48,7 +48,7 @@ def study_audit(
 
 
 @study.command("plan")
-@with_options(SimulatedStudy, without=("dprime", "criterion", "shared", "repeats", "seed"))
+@with_options(SimulatedStudy, without=("dprime", "criterion", "repeats", "seed"))
 def study_plan(
     simulated: SimulatedStudy,
     dprime: Annotated[float, typer.Option(help=help_of(setting(SimulatedStudy, "dprime")))] = 0.0,

@@ -3,6 +3,7 @@
 Model (Roe and Metz, Acad Radiol 4:298, 1997, one modality): a reader's perception of a case is a number, higher for a
 case that looks synthetic. It is the reader's d' if the case is synthetic, plus a case effect common to all readers,
 plus a case effect of this reader. The two case effects have a total variance of 1, of which `shared` is common to all.
+Of several images of one patient, the share `within` of either effect's variance is the patient's.
 """
 
 from __future__ import annotations
@@ -31,6 +32,15 @@ class SimulatedStudy:
     shared: float = Field(
         0.3, ge=0.0, le=1.0, step=0.1, title="Shared", description="Share of the case variance common to all readers"
     )
+    slices: int = Field(
+        1, ge=1, le=100, step=1, title="Slices", description="Images of each patient; patients are what is sampled"
+    )
+    within: float = Field(
+        0.5, ge=0.0, le=1.0, step=0.1, title="Within", description="Correlation of two images of one patient"
+    )
+    paired: bool = Field(
+        False, title="Paired", description="Every real image has its synthetic version, of the same patient"
+    )
     repeats: float = Field(
         0.1, ge=0.0, le=0.5, step=0.05, title="Repeats", description="Share of the images shown a second time"
     )
@@ -40,14 +50,30 @@ class SimulatedStudy:
 LAG = 20  # least number of readings between a case and its repeat
 
 
-def perceive(study: SimulatedStudy, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """(what each reader perceives (J, N), with the criterion at 0; synthetic (N,))."""
-    synthetic = np.arange(study.cases) < study.cases // 2
+def perceive(study: SimulatedStudy, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(what each reader perceives (J, N), with the criterion at 0; synthetic (N,); patients (N,))."""
+    synthetic, patients = np.arange(study.cases) < study.cases // 2, patients_of(study)
+    alone = len(set(patients.tolist())) == study.cases
+
+    def effects(count: int) -> np.ndarray:
+        each = rng.standard_normal((count, study.cases))
+        if alone:
+            return each
+        own = rng.standard_normal((count, patients.max() + 1))[:, patients]
+        return np.sqrt(study.within) * own + np.sqrt(1 - study.within) * each
+
     dprime = study.dprime + study.spread * rng.standard_normal(study.readers)
-    individual = rng.standard_normal((study.readers, study.cases))
-    perceived = np.sqrt(study.shared) * rng.standard_normal(study.cases) + np.sqrt(1 - study.shared) * individual
+    individual, common = effects(study.readers), effects(1)
+    perceived = np.sqrt(study.shared) * common + np.sqrt(1 - study.shared) * individual
     perceived += dprime[:, None] * (synthetic - 0.5)  # c = 0 lies midway between the two kinds
-    return perceived - study.criterion, synthetic
+    return perceived - study.criterion, synthetic, patients
+
+
+def patients_of(study: SimulatedStudy) -> np.ndarray:
+    """Whose image each case is, (N,), from 0."""
+    half = study.cases // 2
+    numbers = [np.arange(count) // study.slices for count in (half, study.cases - half)]
+    return np.concatenate([numbers[0], numbers[1] + (0 if study.paired else numbers[0].max() + 1)])
 
 
 def confidence_of(perceived: np.ndarray) -> np.ndarray:
@@ -64,7 +90,8 @@ def simulate(study: SimulatedStudy) -> Readings:
     times are log-normal around 6 s and shorter for more confident answers.
     """
     rng = np.random.default_rng(study.seed)
-    perceived, synthetic = perceive(study, rng)
+    perceived, synthetic, patients = perceive(study, rng)
+    several = len(set(patients.tolist())) < study.cases
     rows: list[Row] = []
     for j in range(study.readers):
         order = rng.permutation(study.cases)
@@ -79,5 +106,6 @@ def simulate(study: SimulatedStudy) -> Readings:
             reader, case = f"R{j + 1:02d}", f"C{cases[k] + 1:04d}"
             truth, called = bool(synthetic[cases[k]]), bool(x[k] > 0)
             sure, took, again = int(confidence[k]), float(seconds[k]), bool(repeat[k])
-            rows.append(Row(reader, case, truth, called, sure, position, took, again))
+            whose = f"P{patients[cases[k]] + 1:04d}" if several else ""
+            rows.append(Row(reader, case, truth, called, sure, position, took, again, whose))
     return checked(rows, "The simulation")

@@ -14,7 +14,12 @@ from ganlab.ui.controls import control
 
 STUDIES = 400  # simulated for a plan
 MOST_READERS, MOST_CASES = 20, 400  # of the sliders, to keep it quick
-COLOURS = {"distinguishable": "#D55E00", "equivalent": "#009E73", "inconclusive": "#999999"}
+COLOURS = {
+    "distinguishable": "#D55E00",
+    "equivalent": "#009E73",
+    "inconclusive": "#999999",
+    "too few patients": "#999999",
+}
 PLAN = r"""
 **What am I looking at?** What a study with this many readers and images could conclude. Readers and cases are both
 samples of larger populations (Obuchowski and Rockette 1995), so neither many readers nor many images alone are enough.
