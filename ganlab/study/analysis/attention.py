@@ -62,13 +62,13 @@ def judge(
     one_sided, bits = max(share, 1 - share), entropy(keys)
     broken = []
     if seen and found < rules.catch_rate * seen:
-        broken.append(f"{found} of {seen} catch images were called synthetic; {rules.catch_rate:.0%} is the least")
+        broken.append(f"{found} of {seen} catch images were called synthetic (at least {rules.catch_rate:.0%})")
     if quick is not None and quick > QUICK:
-        broken.append(f"{quick:.0%} of the answers came within {rules.least_s:g} s; {QUICK:.0%} is the most")
+        broken.append(f"{quick:.0%} of the answers came within {rules.least_s:g} s (at most {QUICK:.0%})")
     if one_sided > rules.one_sided and rules.design != "ordinal":  # a rating scale has no sides
-        broken.append(f"{one_sided:.0%} of the answers were {names[share > 0.5]}; {rules.one_sided:.0%} is the most")
+        broken.append(f"{one_sided:.0%} of the answers were {names[share > 0.5]} (at most {rules.one_sided:.0%})")
     if bits < rules.least_bits:
-        broken.append(f"the answers have an entropy of {bits:.2f} bits; {rules.least_bits:g} is the least")
+        broken.append(f"the answers have an entropy of {bits:.2f} bits (at least {rules.least_bits:g})")
     return Attention(found, seen, quick, one_sided, bits, tuple(broken))
 
 

@@ -56,8 +56,8 @@ def test_lazy_readers_are_not(kind):
 
 
 @pytest.mark.parametrize(("change", "words"), [
-    ({"called": False}, "0 of 6 catch images were called synthetic; 80% is the least"),
-    ({"seconds": 0.2}, "100% of the answers came within 0.5 s; 10% is the most"),
+    ({"called": False}, "0 of 6 catch images were called synthetic (at least 80%)"),
+    ({"seconds": 0.2}, "100% of the answers came within 0.5 s (at most 10%)"),
 ])  # fmt: skip
 def test_rules_are_broken_in_words(change, words):
     readings = honest(np.random.default_rng(0), readers=2)
@@ -73,7 +73,7 @@ def test_rules_are_broken_in_words(change, words):
 def test_one_key_and_one_side_break_rules():
     rng = np.random.default_rng(0)
     constant = attention_of(lazy_readings("always synthetic, 2 % slips", 1, 60, rng), PROTOCOL)["R0"]
-    assert "of the answers were synthetic; 90% is the most" in constant.broken[0]
+    assert "of the answers were synthetic (at most 90%)" in constant.broken[0]
     assert "an entropy of" in constant.broken[1] and constant.caught == constant.catches == 6
     sided = honest(rng, readers=1)
     sided = replace(sided, called=np.ones(len(sided), bool))

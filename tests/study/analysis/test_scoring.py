@@ -224,7 +224,7 @@ def test_one_side_of_two_is_no_answer():
     sealed = built(120, design="2afc", practice=4)
     left = score_choices(sealed, rows_of(sealed, [0, 1], lambda t, *rest: truly(t, *rest) | {"chosen": 0}))
     for each in left["attention"].values():
-        assert "100% of the answers were on the left; 90% is the most" in each["broken"]
+        assert "100% of the answers were on the left (at most 90%)" in each["broken"]
 
 
 # --- lesions --------------------------------------------------------------------------------------------
